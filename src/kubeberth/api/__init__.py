@@ -1,0 +1,1 @@
+"""The vocabulary of the Kubernetes API: frozen objects, documents and their meaning; no I/O."""

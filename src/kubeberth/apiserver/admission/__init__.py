@@ -1,0 +1,1 @@
+"""Admission: what is filled in or refused after decoding and before storing."""

@@ -1,0 +1,1 @@
+"""Where objects are kept: bytes, revisions and events; knows no Kubernetes object."""

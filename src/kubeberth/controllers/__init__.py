@@ -1,0 +1,1 @@
+"""Controllers: reconcilers that work on the API."""

@@ -1,0 +1,1 @@
+"""Simulated kubelets: nodes that register, heartbeat and run pods."""

@@ -1,0 +1,1 @@
+"""The placement engine: where a pod may go, and where it goes best; pure."""

@@ -1,0 +1,1 @@
+"""The scheduler: a process that watches, asks the placement engine, and binds."""
