@@ -1,1 +1,1 @@
-"""LocalCluster: every component as a supervised process on one machine; the only composition root."""
+"""LocalCluster: every component as a supervised process; the only composition root."""
