@@ -111,10 +111,13 @@ def test_lists_are_sorted_and_stay_within_their_prefix(opened):
         async with opened() as store:
             for key in ("pods/b/x", "pods/a/z", "pods/a/y", "podset/a/x", "pods/ab/x"):
                 await store.create(key, b"")
-            assert keys(store.list("pods/")) == ["pods/a/y", "pods/a/z", "pods/ab/x", "pods/b/x"]
-            assert keys(store.list("pods/a/")) == ["pods/a/y", "pods/a/z"]
-            assert keys(store.list("pods/", after="pods/a/y", limit=2)) == ["pods/a/z", "pods/ab/x"]
-            assert keys(store.list("nothing/")) == []
+            assert keys(store.entries("pods/")) == ["pods/a/y", "pods/a/z", "pods/ab/x", "pods/b/x"]
+            assert keys(store.entries("pods/a/")) == ["pods/a/y", "pods/a/z"]
+            assert keys(store.entries("pods/", after="pods/a/y", limit=2)) == [
+                "pods/a/z",
+                "pods/ab/x",
+            ]
+            assert keys(store.entries("nothing/")) == []
 
     asyncio.run(scenario())
 
@@ -128,12 +131,12 @@ def test_an_older_state_can_be_listed(opened):
             await store.update("pods/a", b"2", a.revision)
             await store.delete("pods/b", b.revision)
             await store.create("pods/c", b"1")
-            old = store.list("pods/", revision=then)
+            old = store.entries("pods/", revision=then)
             assert [(entry.key, entry.value) for entry in old] == [
                 ("pods/a", b"1"),
                 ("pods/b", b"1"),
             ]
-            assert keys(store.list("pods/")) == ["pods/a", "pods/c"]
+            assert keys(store.entries("pods/")) == ["pods/a", "pods/c"]
 
     asyncio.run(scenario())
 
@@ -180,7 +183,7 @@ def test_history_is_bounded_and_what_left_it_is_refused(opened):
                 store.events_after("pods/", 1)
             assert refused.value.oldest == 2
             with pytest.raises(RevisionCompactedError):
-                store.list("pods/", revision=1)
+                store.entries("pods/", revision=1)
             assert len(store.events_after("nodes/", 0)) == 1
 
     asyncio.run(scenario())
@@ -198,7 +201,7 @@ def test_compaction_forgets_history_but_no_state(opened):
                 store.events_after("pods/", 3)
             with pytest.raises(RevisionCompactedError):
                 store.events_after("never-written/", 0)
-            assert [(e.key, e.value) for e in store.list("pods/")] == [("pods/a", b"2")]
+            assert [(e.key, e.value) for e in store.entries("pods/")] == [("pods/a", b"2")]
             assert (await store.create("pods/c", b"")).revision == 5
             assert [event.key for event in store.events_after("pods/", 4)] == ["pods/c"]
 

@@ -39,6 +39,7 @@ class Bucket:
         self.compacted = compacted  # newest revision whose event is forgotten
 
     def apply(self, event: StoreEvent) -> None:
+        """Take an event in."""
         if event.entry is None:
             del self.entries[event.key]
             del self.keys[bisect_left(self.keys, event.key)]
@@ -51,11 +52,13 @@ class Bucket:
             self.compacted = self.events.popleft().revision
 
     def compact(self, revision: int) -> None:
+        """Forget events up to and including the revision."""
         while self.events and self.events[0].revision <= revision:
             self.events.popleft()
         self.compacted = max(self.compacted, revision)
 
     def events_after(self, revision: int) -> list[StoreEvent]:
+        """Return the events newer than the revision, oldest first."""
         if revision < self.compacted:
             raise RevisionCompactedError(revision, self.compacted)
         newer: list[StoreEvent] = []
@@ -91,12 +94,14 @@ class Ledger:
         self._subscribers: list[Subscriber] = []
 
     def get(self, key: str) -> Entry | None:
+        """Return the current entry of a key."""
         bucket = self._buckets.get(bucket_of(key))
         return bucket.entries.get(key) if bucket else None
 
-    def list(
+    def entries(
         self, prefix: str, *, after: str = "", limit: int = 0, revision: int | None = None
     ) -> list[Entry]:
+        """Return entries sorted by key; see `Store.entries`."""
         bucket = self._bucket(prefix)
         keys, entries = bucket.keys, bucket.entries
         if revision is not None:
@@ -108,17 +113,21 @@ class Ledger:
         return [entries[key] for key in islice(keys, start, max(start, end))]
 
     def events_after(self, prefix: str, revision: int) -> list[StoreEvent]:
+        """Return the events of a prefix; see `Store.events_after`."""
         events = self._bucket(prefix).events_after(revision)
         return [event for event in events if event.key.startswith(prefix)]
 
     def subscribe(self, subscriber: Subscriber) -> None:
+        """Call the subscriber with each later event."""
         self._subscribers.append(subscriber)
 
     def check_absent(self, key: str) -> None:
+        """Raise `KeyExistsError` when the key is there."""
         if self.get(key) is not None:
             raise KeyExistsError(key)
 
     def check_unchanged(self, key: str, expected: int) -> Entry:
+        """Return the entry, if it still is of the expected revision."""
         entry = self.get(key)
         if entry is None:
             raise KeyMissingError(key)
@@ -149,6 +158,7 @@ class Ledger:
         self.revision = max(self.revision, revision)
 
     def compact(self, revision: int) -> None:
+        """Forget the history up to and including the revision."""
         self._compacted = max(self._compacted, revision)
         for bucket in self._buckets.values():
             bucket.compact(revision)

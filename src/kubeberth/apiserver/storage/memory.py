@@ -12,7 +12,7 @@ class MemoryStore:
     def __init__(self, *, window: int = WINDOW) -> None:
         self._ledger = ledger = Ledger(window=window)
         self.get = ledger.get
-        self.list = ledger.list
+        self.entries = ledger.entries
         self.events_after = ledger.events_after
         self.subscribe = ledger.subscribe
 

@@ -69,7 +69,7 @@ class SqliteStore:
     def __init__(self, directory: Path, *, window: int = WINDOW) -> None:
         self._ledger = ledger = Ledger(window=window)
         self.get = ledger.get
-        self.list = ledger.list
+        self.entries = ledger.entries
         self.events_after = ledger.events_after
         self.subscribe = ledger.subscribe
         self._loop = asyncio.get_running_loop()

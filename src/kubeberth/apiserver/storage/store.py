@@ -81,7 +81,7 @@ class Store(Protocol):
     def get(self, key: str) -> Entry | None:
         """Return the current entry of a key."""
 
-    def list(
+    def entries(
         self, prefix: str, *, after: str = "", limit: int = 0, revision: int | None = None
     ) -> Sequence[Entry]:
         """Return the entries whose keys start with the prefix, sorted by key.

@@ -45,7 +45,7 @@ def test_state_history_and_revisions_survive_a_restart(tmp_path):
     async def second():
         store = SqliteStore(tmp_path)
         assert store.revision == 4
-        assert [(entry.key, entry.value) for entry in store.list("pods/")] == [("pods/a", b"2")]
+        assert [(entry.key, entry.value) for entry in store.entries("pods/")] == [("pods/a", b"2")]
         events = store.events_after("pods/", 1)
         assert [(event.revision, event.entry is None) for event in events] == [
             (2, False),
