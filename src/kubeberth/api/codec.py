@@ -144,9 +144,7 @@ def decode_kind(
     return Decoded(document, walk.unknown, duplicates, [])
 
 
-def decode_document(
-    document: dict[str, Any], resource: Resource, subresource: str = ""
-) -> Decoded:
+def decode_document(document: dict[str, Any], resource: Resource, subresource: str = "") -> Decoded:
     """Return a document in canonical form, such as a patch has left it."""
     walk = Walk()
     canonical = _walk(walk, document, b"", *kind_of(resource, subresource), False)

@@ -32,7 +32,14 @@ from kubeberth.api.schema import (
 from kubeberth.api.times import TimeError, canonical_micro_time, canonical_time
 
 _LIMITS = {INT32: 2**31, INT64: 2**63}
-_JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+_JSON_NAMES = {
+    str: "string",
+    bool: "bool",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
 
 
 class NumberText(str):
@@ -157,7 +164,9 @@ class Walk:
         result = {}
         # Resource lists never hold anything finer than a thousandth.
         if element.code == QUANTITY:
-            return {key: _milli_quantity(self._quantity(value, owner)) for key, value in values.items()}
+            return {
+                key: _milli_quantity(self._quantity(value, owner)) for key, value in values.items()
+            }
         for key, value in values.items():
             result[key] = _zero(element) if value is None else self._value(value, element, owner)
         return result

@@ -37,7 +37,9 @@ def decode(body: bytes) -> dict[str, Any]:
         The body is not in the wire format, or of a kind that has no table.
     """
     if not body.startswith(MAGIC):
-        raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+        raise ProtobufError(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        )
     envelope: dict[int, Any] = dict(_wire_fields(body[len(MAGIC) :]))
     type_meta: dict[int, Any] = dict(_wire_fields(envelope.get(1, b"")))
     api_version = type_meta.get(1, b"").decode()
@@ -184,7 +186,9 @@ def _time(raw: bytes, type_: str) -> str | None:
         return None
     seconds, nanos = _signed(fields.get(1, 0)), fields.get(2, 0)
     moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if type_ == "MicroTime" else "%Y-%m-%dT%H:%M:%SZ")
+    return moment.strftime(
+        "%Y-%m-%dT%H:%M:%S.%fZ" if type_ == "MicroTime" else "%Y-%m-%dT%H:%M:%SZ"
+    )
 
 
 def _int_or_string(raw: bytes) -> int | str:

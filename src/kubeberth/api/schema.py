@@ -73,7 +73,9 @@ _PRINTED_WHEN_EMPTY = frozenset(
     }
 )
 # Tagged `omitzero`: the one time that is left out instead of printed as null.
-_OMITTED_TIMES = frozenset({("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "creationTimestamp")})
+_OMITTED_TIMES = frozenset(
+    {("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "creationTimestamp")}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,4 +98,6 @@ def _moment(text: str, layout: str) -> datetime:
 
 
 def _error(text: str, layout: str, rest: str, reference: str) -> TimeError:
-    return TimeError(f'parsing time "{text}" as "{layout}Z07:00": cannot parse "{rest}" as "{reference}"')
+    return TimeError(
+        f'parsing time "{text}" as "{layout}Z07:00": cannot parse "{rest}" as "{reference}"'
+    )
