@@ -215,8 +215,8 @@ class Discovery:
         parts = path.strip("/").split("/")
         if len(parts) == 1:
             return self._root(parts[0], accept, if_none_match)
-        negotiated = negotiate(accept)
-        return Response(encode(self._document(parts)), content_type=negotiated.media_type)
+        negotiate(accept)
+        return Response(encode(self._document(parts)))
 
     def _document(self, parts: list[str]) -> dict[str, Any]:
         if parts[0] == "api":
@@ -237,7 +237,7 @@ class Discovery:
         form = negotiate(accept, OLD_DISCOVERY_FORMS if has_plain else DISCOVERY_FORMS)
         if not form.as_kind:
             document = self._versions() if root == "api" else self._groups()
-            return Response(encode(document), content_type=form.media_type)
+            return Response(encode(document))
         groups = ("",) if root == "api" else tuple(versions_by_group())
         body, etag = _encoded_aggregate(groups, form.version)
         headers = [("ETag", etag), ("Vary", "Accept"), ("Cache-Control", "public")]

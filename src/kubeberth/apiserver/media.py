@@ -20,7 +20,7 @@ YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 BODY_TYPES = (JSON, YAML, PROTOBUF)
 _ACCEPTED = ", ".join(BODY_TYPES)
-_SERVED = {JSON: JSON, YAML: YAML, "*/*": JSON, "application/*": JSON}
+SERVED = {JSON: JSON, YAML: YAML, "*/*": JSON, "application/*": JSON}
 
 META_GROUP = "meta.k8s.io"
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
@@ -79,13 +79,13 @@ def negotiate(accept: str, forms: frozenset[tuple[str, str, str]] = PLAIN_ONLY) 
     """
     clauses = parse_accept(accept)
     for clause in clauses:
-        media_type = _SERVED.get(clause.media_type)
+        media_type = SERVED.get(clause.media_type)
         parameters = clause.parameters
         form = (parameters.get("as", ""), parameters.get("g", ""), parameters.get("v", ""))
         if media_type is None or not (form == ("", "", "") or form in forms):
             continue
         return Form(media_type, form[0], form[2])
-    if any(clause.media_type in (*_SERVED, PROTOBUF) for clause in clauses):
+    if any(clause.media_type in (*SERVED, PROTOBUF) for clause in clauses):
         raise NotAcceptableError(f"only the following media types are accepted: {_ACCEPTED}")
     raise GenericError(
         NotAcceptableError(f"406: Not Acceptable\n\nAvailable representations: {_ACCEPTED}")
@@ -106,15 +106,8 @@ def parse_accept(accept: str) -> list[Clause]:
     return sorted(clauses, key=lambda clause: -clause.quality)
 
 
-def wants_indentation(query_pretty: str | None, user_agent: str) -> bool:
-    """Return whether a person reads the answer."""
-    if query_pretty is not None:
-        return query_pretty.lower() not in ("false", "0")
-    return user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))
-
-
-def to_yaml(document: Any) -> bytes:
-    """Return a document as YAML: keys sorted, and texts quoted that YAML reads otherwise."""
+def to_yaml(body: bytes) -> bytes:
+    """Return a JSON body as YAML: keys sorted, and texts quoted that YAML reads otherwise."""
     import yaml
 
     class Dumper(yaml.CSafeDumper):
@@ -128,14 +121,11 @@ def to_yaml(document: Any) -> bytes:
 
     Dumper.add_representer(str, represent_text)
     text: str = yaml.dump(
-        document, Dumper=Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True,
+        msgspec.json.decode(body),
+        Dumper=Dumper,
+        default_flow_style=False,
+        sort_keys=True,
+        allow_unicode=True,
         width=2**31 - 1,
-    )  # fmt: skip
+    )
     return text.encode()
-
-
-def render(body: bytes, form: Form, *, indent: bool) -> bytes:
-    """Return a JSON body in the negotiated media type."""
-    if form.media_type == YAML:
-        return to_yaml(msgspec.json.decode(body))
-    return msgspec.json.format(body, indent=2) + b"\n" if indent else body

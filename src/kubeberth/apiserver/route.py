@@ -231,6 +231,6 @@ def _is_selection(info: RequestInfo) -> bool:
 
 def _check_name(name: str) -> None:
     if name in (".", ".."):
-        raise BadRequestError(f'Name parameter invalid: "{name}": may not be \'{name}\'')
+        raise BadRequestError(f"Name parameter invalid: \"{name}\": may not be '{name}'")
     if "%" in name:
-        raise BadRequestError(f'Name parameter invalid: "{name}": may not contain \'%\'')
+        raise BadRequestError(f"Name parameter invalid: \"{name}\": may not contain '%'")
