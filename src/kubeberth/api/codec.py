@@ -46,7 +46,7 @@ class Decoded:
     unknown_fields, duplicate_fields
         Dotted paths, in document order: `spec.containers[0].imagee`.
     repeated_keys
-        Of YAML, whose parser reports repeated keys by line: `line 11: key "image" already set in map`.
+        What YAML's parser says of repeated keys: `line 11: key "image" already set in map`.
     """
 
     document: dict[str, Any]
@@ -233,8 +233,11 @@ def _check_kind(
     api_version, kind = found
     for name, part in (("apiVersion", api_version), ("kind", kind)):
         if not isinstance(part, str):
-            why = f"json: cannot unmarshal {_JSON_NAMES.get(type(part), 'number')} into Go "
-            why = f"couldn't get version/kind; json parse error: {why}struct field .{name} of type string"
+            found_type = _JSON_NAMES.get(type(part), "number")
+            why = (
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {found_type} "
+                f"into Go struct field .{name} of type string"
+            )
             raise _unrecognized(expected[1], why, body)
     if not schema.has_kind(api_version, kind):
         raise _cannot_be_handled(

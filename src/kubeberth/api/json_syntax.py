@@ -1,4 +1,4 @@
-"""What is wrong with a text that is not JSON, in the words of Go's decoder, which kubectl users know.
+"""What is wrong with a text that is not JSON, in the words of Go's decoder.
 
 Only asked after the fast parser has refused a body, so it may be plain and slow.
 """

@@ -70,6 +70,7 @@ _PRINTED_WHEN_EMPTY = frozenset(
         ("io.k8s.api.core.v1.Event", "reportingComponent"),
         ("io.k8s.api.core.v1.Event", "reportingInstance"),
         ("io.k8s.api.core.v1.ContainerImage", "names"),
+        ("io.k8s.api.scheduling.v1.PriorityClass", "value"),
     }
 )
 # Tagged `omitzero`: the one time that is left out instead of printed as null.

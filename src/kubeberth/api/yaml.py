@@ -141,7 +141,7 @@ def parse_documents(text: str | bytes, *, repeated: list[str] | None = None) -> 
     try:
         loader = _Loader(text, repeated)
         try:
-            while loader.check_data():
+            while loader.check_data():  # type: ignore[no-untyped-call]
                 yield loader.get_data()
         finally:
             loader.dispose()

@@ -211,7 +211,7 @@ def _validate_ports(ports: list[dict[str, Any]], path: str) -> list[FieldError]:
 def _host_port_conflicts(
     containers: list[dict[str, Any]], path: str, *, indexed: bool = True
 ) -> list[FieldError]:
-    """Return the host ports that two containers of the pod want; `0.0.0.0` is an address of its own."""
+    """Return the host ports that are wanted twice; `0.0.0.0` is an address of its own."""
     errors: list[FieldError] = []
     taken: set[str] = set()
     for c_index, container in enumerate(containers):
@@ -276,14 +276,22 @@ def _listed(choices: tuple[str, ...]) -> str:
     return ", ".join(quoted[:-1]) + f" or {quoted[-1]}"
 
 
-def validate_field_path(reference: Mapping[str, Any], path: str) -> list[FieldError]:
-    """Return the faults of a reference to a field of the pod."""
+def validate_field_path(
+    reference: Mapping[str, Any], path: str, also: frozenset[str] = frozenset()
+) -> list[FieldError]:
+    """Return the faults of a reference to a field of the pod.
+
+    Parameters
+    ----------
+    also
+        Fields that may be had here besides those for a variable.
+    """
     field = reference.get("fieldPath", "")
     if not reference.get("apiVersion"):
         return [required(f"{path}.apiVersion")]
     if not field:
         return [required(f"{path}.fieldPath")]
-    if field in _FIELD_PATHS or _SUBSCRIPTED.fullmatch(field):
+    if field in _FIELD_PATHS or field in also or _SUBSCRIPTED.fullmatch(field):
         return []
     detail = f"error converting fieldPath: field label not supported: {field}"
     return [invalid(f"{path}.fieldPath", field, detail)]

@@ -166,9 +166,11 @@ def _validate_owner(owner: Mapping[str, Any], path: str) -> list[FieldError]:
     if not owner.get("apiVersion", "").rpartition("/")[2]:
         value = owner.get("apiVersion", "")
         errors.append(invalid(f"{path}.apiVersion", value, "version must not be empty"))
-    for field in ("kind", "name", "uid"):
-        if not owner.get(field):
-            errors.append(invalid(f"{path}.{field}", "", "must not be empty"))
+    errors += [
+        invalid(f"{path}.{field}", "", "must not be empty")
+        for field in ("kind", "name", "uid")
+        if not owner.get(field)
+    ]
     if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
         errors.append(
             invalid(

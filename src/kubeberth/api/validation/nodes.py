@@ -7,17 +7,28 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kubeberth.api.validation.field_error import FieldError, duplicate, forbidden, invalid
+import msgspec
+
+from kubeberth.api.json_syntax import syntax_error
+from kubeberth.api.validation.field_error import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    required,
+)
 from kubeberth.api.validation.metadata import validate_metadata, validate_metadata_update
 from kubeberth.api.validation.resources import validate_amount
 from kubeberth.api.validation.taints import validate_taints
 
+_AVOID_PODS = "scheduler.alpha.kubernetes.io/preferAvoidPods"
 _FEATURE = re.compile(r"[A-Z][A-Za-z0-9]*(/[A-Za-z0-9]+)*")
 
 
 def validate_node(node: Mapping[str, Any]) -> list[FieldError]:
     """Return the faults of a new node."""
     errors = validate_metadata(node.get("metadata") or {}, namespaced=False)
+    errors += _validate_avoid_pods(node.get("metadata") or {})
     spec = node.get("spec") or {}
     errors += _validate_taints(spec)
     errors += _validate_status(node.get("status") or {})
@@ -54,6 +65,23 @@ def _validate_change(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Fie
     return errors + _validate_taints(spec)
 
 
+def _validate_avoid_pods(meta: Mapping[str, Any]) -> list[FieldError]:
+    """Return the faults of the old annotation that keeps a controller's pods away."""
+    text = (meta.get("annotations") or {}).get(_AVOID_PODS)
+    if text is None:
+        return []
+    try:
+        avoided = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        why = syntax_error(text.encode())
+        return [invalid("metadata.annotations.AvoidPods", _AVOID_PODS, why)]
+    return [
+        required(f"metadata.annotations.{_AVOID_PODS}[{index}].PodSignature")
+        for index, entry in enumerate(avoided.get("preferAvoidPods") or [])
+        if not (entry.get("podSignature") or {}).get("podController")
+    ]
+
+
 def _validate_taints(spec: Mapping[str, Any]) -> list[FieldError]:
     # The path says metadata: upstream's doing.
     return validate_taints(spec.get("taints") or [], "metadata.taints")
@@ -77,9 +105,9 @@ def _validate_features(features: list[str]) -> list[FieldError]:
             errors.append(invalid(path, feature, "list must be sorted alphabetically"))
         if not _FEATURE.fullmatch(feature):
             detail = (
-                f'invalid feature name "{feature}": must start with an UpperCamelCase segment, with '
-                "subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), "
-                "and contain only alphanumeric characters and slashes"
+                f'invalid feature name "{feature}": must start with an UpperCamelCase segment, '
+                "with subsequent segments separated by '/' (e.g., MyFeature or "
+                "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
             )
             errors.append(invalid(path, feature, detail))
     return errors

@@ -159,7 +159,7 @@ def _validate_gates(gates: list[dict[str, Any]], path: str) -> list[FieldError]:
 
 
 def _validate_names(spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    """Return the faults of the names a pod carries, and of its deadline, which stands among them."""
+    """Return the faults of the names a pod carries, and of the deadline among them."""
     errors: list[FieldError] = []
     for field in ("serviceAccountName", "nodeName"):
         if name := spec.get(field):

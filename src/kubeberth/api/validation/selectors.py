@@ -18,6 +18,8 @@ from kubeberth.api.validation.metadata import validate_label_key, validate_label
 BAD_OPERATOR = "not a valid selector operator"
 _NEEDS_VALUES = "must be specified when `operator` is 'In' or 'NotIn'"
 _TAKES_NO_VALUES = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+# Whether the operator takes values.
+_LABEL_OPERATORS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
 
 
 def validate_label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:
@@ -28,6 +30,15 @@ def validate_label_selector(selector: Mapping[str, Any] | None, path: str) -> li
     for index, requirement in enumerate(selector.get("matchExpressions") or []):
         errors += _validate_label_requirement(requirement, f"{path}.matchExpressions[{index}]")
     return errors
+
+
+def is_label_selector(selector: Mapping[str, Any]) -> bool:
+    """Tell whether a selector can be evaluated, whatever else is wrong with it."""
+    for requirement in selector.get("matchExpressions") or []:
+        operator, values = requirement.get("operator", ""), requirement.get("values") or []
+        if operator not in _LABEL_OPERATORS or bool(values) != _LABEL_OPERATORS[operator]:
+            return False
+    return True
 
 
 def _validate_label_requirement(requirement: Mapping[str, Any], path: str) -> list[FieldError]:

@@ -35,7 +35,10 @@ def _validate_toleration(toleration: Mapping[str, Any], path: str) -> list[Field
     if key:
         errors += validate_label_key(key, f"{path}.key")
     elif operator != "Exists":
-        detail = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+        detail = (
+            "operator must be Exists when `key` is empty, which means "
+            '"match all values and all keys"'
+        )
         errors.append(invalid(f"{path}.operator", operator, detail))
     if "tolerationSeconds" in toleration and effect != "NoExecute":
         detail = "effect must be 'NoExecute' when `tolerationSeconds` is set"

@@ -28,6 +28,8 @@ _HOST_PATH_TYPES = (
     "FileOrCreate",
     "Socket",
 )
+# As a file, labels and annotations may be had as a whole.
+_WHOLE_MAPS = frozenset(("metadata.labels", "metadata.annotations"))
 
 
 def validate_volumes(volumes: list[dict[str, Any]], path: str) -> list[FieldError]:
@@ -150,7 +152,7 @@ def _validate_downward(items: list[dict[str, Any]], path: str) -> list[FieldErro
         if not item.get("path"):
             errors.append(required(f"{here}.path"))
         if (reference := item.get("fieldRef")) is not None:
-            errors += validate_field_path(reference, f"{here}.fieldRef")
+            errors += validate_field_path(reference, f"{here}.fieldRef", _WHOLE_MAPS)
         elif item.get("resourceFieldRef") is None:
             detail = "one of fieldRef and resourceFieldRef is required"
             errors.append(required(here, detail))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kubeberth.api.selectors import SelectorError, from_label_selector
+from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import (
     FieldError,
     forbidden,
@@ -21,7 +21,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata_update,
 )
 from kubeberth.api.validation.pod_spec import validate_pod_spec
-from kubeberth.api.validation.selectors import validate_label_selector
+from kubeberth.api.validation.selectors import is_label_selector, validate_label_selector
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
 _STRATEGIES = ("Recreate", "RollingUpdate")
@@ -140,12 +140,11 @@ def _validate_template(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     """Return the faults of the template, which the selector has to select."""
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels")
-    selector = spec.get("selector") or {}
-    errors: list[FieldError] = []
-    try:
-        parsed = from_label_selector(selector)
-    except SelectorError:
+    selector = spec.get("selector")
+    if not is_label_selector(selector or {}):
         return [invalid("spec.selector", selector, "invalid label selector")]
+    errors: list[FieldError] = []
+    parsed = from_label_selector(selector)
     if not parsed.is_everything and not parsed.matches(labels or {}):
         detail = "`selector` does not match template `labels`"
         errors.append(invalid(f"{path}.metadata.labels", labels, detail))
