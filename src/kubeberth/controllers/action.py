@@ -123,10 +123,10 @@ class DeleteObject:
 
 @dataclass(frozen=True, slots=True)
 class DeleteContent:
-    """Delete every object of one resource in a namespace; fails while something remains."""
+    """Delete every object of these resources in a namespace; fails while something remains."""
 
-    resource: Resource
     namespace: str
+    resources: tuple[Resource, ...]
 
 
 @dataclass(frozen=True, slots=True)

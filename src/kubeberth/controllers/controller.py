@@ -25,9 +25,16 @@ logger = logging.getLogger(__name__)
 
 
 class Reconciler(Protocol):
-    """What one controller knows: which keys a change concerns, and what a key needs."""
+    """What one controller knows: which keys a change concerns, and what a key needs.
+
+    Attributes
+    ----------
+    seeds
+        Keys to look at from the start, whatever changes.
+    """
 
     name: str
+    seeds: tuple[str, ...]
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
@@ -87,6 +94,7 @@ class Controller:
 
     async def run(self) -> None:
         """Work on keys until cancelled."""
+        self._queue.add_all(self._reconciler.seeds)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()

@@ -105,8 +105,6 @@ class _Step:
         self._last: list[Action] = []
         self._counts = status.known_counts(view.deployment.status)
 
-    # -- the step ---------------------------------------------------------------------------
-
     def take(self) -> None:
         """Decide what to do now."""
         deployment = self._deployment
@@ -141,7 +139,7 @@ class _Step:
             self._resize(item, 0)
         if active or self._is_old_pod_running():
             return
-        if self._sync_revision(create=True):
+        if self._new is not None or self._sync_revision(create=True):
             self._grow_new()
             self._clean_up_if_complete()
 
@@ -178,8 +176,6 @@ class _Step:
             return True
         pods = (pod for item in self._old for pod in self._view.pods_of.get(item.metadata.uid, ()))
         return any(not pod.is_terminal for pod in pods)
-
-    # -- scaling outside of a rollout --------------------------------------------------------
 
     def _is_scaling(self) -> bool:
         """Return whether the Deployment's replicas changed since its sets were last scaled."""
@@ -225,8 +221,6 @@ class _Step:
         desired = revisions.number(new.metadata.annotations, revisions.DESIRED_REPLICAS)
         return desired == new.spec.replicas == new.status.available_replicas == wanted
 
-    # -- the new ReplicaSet ------------------------------------------------------------------
-
     def _sync_revision(self, *, create: bool = False) -> bool:
         """Bring the current set's annotations up to date, or create it; return if there is one."""
         revision = max(map(revisions.revision_of, self._old), default=0) + 1
@@ -269,7 +263,7 @@ class _Step:
             self._first.append(self._scaled_event(name, 0, replicas))
         self._note_new_set("NewReplicaSetCreated", f'Created new replica set "{name}"')
         self._show_revision(str(revision))
-        self._new = _as_created(body, self._now)
+        self._new = _as_created(body)
         return True
 
     def _note_create_failure(self, name: str) -> None:
@@ -292,8 +286,6 @@ class _Step:
 
     def _new_name(self) -> str:
         return self._new.metadata.name if self._new is not None else ""
-
-    # -- edits -------------------------------------------------------------------------------
 
     def _sets(self) -> list[ReplicaSet]:
         return [*self._old, self._new] if self._new is not None else self._old
@@ -329,8 +321,6 @@ class _Step:
     def _clean_up(self) -> None:
         for item in revisions.expendable_sets(self._deployment, self._old):
             self._last.append(DeleteObject(ref_of(REPLICA_SETS, item)))
-
-    # -- the result --------------------------------------------------------------------------
 
     def _report(self, *, with_progress: bool) -> None:
         """Make the new status."""
@@ -380,7 +370,7 @@ class _Step:
         return status.next_check(self._deployment, self._counts, self._conditions, self._now)
 
 
-def _as_created(body: Mapping[str, Any], now: float) -> ReplicaSet:
+def _as_created(body: Mapping[str, Any]) -> ReplicaSet:
     """Return the set as it will be once it is created, for the rest of the step."""
     spec = body["spec"]
     meta = ObjectMeta(
@@ -402,6 +392,7 @@ class DeploymentReconciler:
     """Feeds `reconcile` from the cache; keys are those of deployments."""
 
     name = "deployment-controller"
+    seeds: tuple[str, ...] = ()
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +29,8 @@ from kubeberth.errors import AlreadyExistsError, ApiError, BerthError, ConflictE
 T = TypeVar("T")
 
 FIRST_BATCH = 1
+# As many as upstream's cache of absent owners.
+ABSENT_UIDS = 500
 
 
 class StoppedError(BerthError):
@@ -55,6 +58,8 @@ class Executor:
     def __init__(self, client: Client, recorder: EventRecorder) -> None:
         self._client = client
         self._recorder = recorder
+        # A UID never comes back, so that one is absent need be asked only once.
+        self._absent: OrderedDict[str, None] = OrderedDict()
 
     async def carry_out(self, actions: Iterable[Action], journal: Journal) -> None:
         """Do all actions in order, up to the first that fails.
@@ -186,22 +191,27 @@ class Executor:
         journal.deleted(target)
 
     async def _delete_content(self, action: DeleteContent) -> None:
-        listed = await self._client.list(action.resource, action.namespace)
-        metas = [item["metadata"] for item in listed.get("items") or ()]
-        await _gather(
-            self._delete_one(action.resource, meta)
-            for meta in metas
-            if "deletionTimestamp" not in meta
-        )
-        if metas:
-            listed = await self._client.list(action.resource, action.namespace)
-            left = len(listed.get("items") or ())
+        """Ask everything to go, then see what is still there: it takes its time, or a finalizer."""
+        remaining = []
+        for resource in action.resources:
+            left = await self._delete_all(resource, action.namespace)
             if left:
-                what = action.resource.group_resource
-                raise StoppedError(
-                    "SomeResourcesRemain",
-                    f"Some resources are remaining: {what} has {left} resource instances",
-                )
+                name = f"{resource.plural}.{resource.group}"
+                remaining.append(f"{name} has {left} resource instances")
+        if remaining:
+            message = f"Some resources are remaining: {', '.join(remaining)}"
+            raise StoppedError("SomeResourcesRemain", message)
+
+    async def _delete_all(self, resource: Resource, namespace: str) -> int:
+        """Delete all objects of a resource, and return how many are left."""
+        metas = await self._metas(resource, namespace)
+        staying = (meta for meta in metas if "deletionTimestamp" not in meta)
+        await _gather(self._delete_one(resource, meta) for meta in staying)
+        return len(await self._metas(resource, namespace)) if metas else 0
+
+    async def _metas(self, resource: Resource, namespace: str) -> list[dict[str, Any]]:
+        listed = await self._client.list(resource, namespace)
+        return [item["metadata"] for item in listed.get("items") or ()]
 
     async def _delete_one(self, resource: Resource, meta: dict[str, Any]) -> None:
         try:
@@ -219,9 +229,15 @@ class Executor:
             raise StoppedError("OwnerGone", f"{target.name} has just been deleted")
 
     async def _confirm_absent(self, target: ObjectRef) -> None:
+        if target.uid and target.uid in self._absent:
+            return
         meta = await self._live(target)
         if meta is not None and (not target.uid or meta.get("uid") == target.uid):
             raise StoppedError("StillThere", f"{target.name} exists, only not in the cache yet")
+        if target.uid:
+            self._absent[target.uid] = None
+            if len(self._absent) > ABSENT_UIDS:
+                self._absent.popitem(last=False)
 
     async def _live(self, target: ObjectRef) -> dict[str, Any] | None:
         """Return the metadata the API server has of an object now, or None."""

@@ -259,6 +259,7 @@ class ReplicaSetReconciler:
     """Feeds `reconcile` from the cache; keys are those of replica sets."""
 
     name = "replicaset-controller"
+    seeds: tuple[str, ...] = ()
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
