@@ -1,7 +1,7 @@
 """Node lifecycle: what a node's conditions, its cordon and its silence mean for placement.
 
 Matches Kubernetes 1.36 (`pkg/controller/nodelifecycle`): NoSchedule taints mirror conditions at
-once; a kubelet that has been silent for 50 s makes its node Unknown and its pods not ready. NoExecute
+once; a kubelet silent for 50 s makes its node Unknown and its pods not ready. NoExecute
 taints are set without the per-zone rate limit, and not at all when every node is down.
 """
 
