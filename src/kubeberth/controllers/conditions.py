@@ -64,8 +64,7 @@ class Conditions:
 
     def to_document(self) -> list[dict[str, Any]]:
         """Return them as JSON."""
-        document: list[dict[str, Any]] = msgspec.to_builtins(self._current)
-        return document
+        return [msgspec.to_builtins(condition) for condition in self._current]
 
     def _put(self, type_: str, status: str, reason: str, message: str, since: str | None) -> None:
         self.remove(type_)

@@ -19,7 +19,7 @@ from kubeberth.controllers.cache import Cache, HasMetadata
 from kubeberth.controllers.executor import Executor, StoppedError
 from kubeberth.controllers.expectations import Expectations
 from kubeberth.controllers.workqueue import WorkQueue
-from kubeberth.errors import BerthError, ConflictError
+from kubeberth.errors import BerthError, ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -152,8 +152,9 @@ class Controller:
         reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
         self._failures[key] = Failure(reason, str(error))
         delay = self._queue.retry(key, self._clock.monotonic())
-        # Conflicts are everyday: somebody else wrote first.
-        level = logging.DEBUG if isinstance(error, ConflictError | StoppedError) else logging.INFO
+        # Everyday: somebody else wrote first, or removed what was to be written.
+        is_usual = isinstance(error, ConflictError | NotFoundError | StoppedError)
+        level = logging.DEBUG if is_usual else logging.INFO
         logger.log(
             level,
             "%s %s: %s",

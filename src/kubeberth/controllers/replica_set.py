@@ -120,9 +120,13 @@ def rank_victims(pods: Iterable[Pod], related: Mapping[str, int], now: float) ->
     related pods on its node; ready for a shorter time; more restarts; younger. Durations are
     compared by their order of magnitude (log2), then by UID.
     """
-    ranked = [(_rank(pod, related, now), pod) for pod in pods]
-    ranked.sort(key=cmp_to_key(lambda left, right: _compare(left[0], right[0])))
-    return [pod for _, pod in ranked]
+    everyone = list(pods)
+    ranks = {pod.metadata.uid: _rank(pod, related, now) for pod in everyone}
+
+    def compare(left: Pod, right: Pod) -> int:
+        return _compare(ranks[left.metadata.uid], ranks[right.metadata.uid])
+
+    return sorted(everyone, key=cmp_to_key(compare))
 
 
 @dataclass(frozen=True, slots=True)
