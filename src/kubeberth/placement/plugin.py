@@ -63,6 +63,11 @@ class Rejection:
     reasons: tuple[str, ...]
     resolvable: bool
 
+    @property
+    def code(self) -> str:
+        """kube-scheduler's name for it."""
+        return "Unschedulable" if self.resolvable else "UnschedulableAndUnresolvable"
+
 
 class PlacementError(Exception):
     """An attempt that ends with an internal error, as upstream's would."""

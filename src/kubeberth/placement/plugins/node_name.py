@@ -27,7 +27,8 @@ class NodeName:
         if not request.node_name:
             return None
         wanted = state.slot_of(request.node_name)
-        return (state.slots[nodes] != (-1 if wanted is None else wanted)).astype(np.int64)
+        codes: Codes = (state.slots[nodes] != (-1 if wanted is None else wanted)).astype(np.int64)
+        return codes
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
         """Return what code 1 means."""

@@ -27,8 +27,7 @@ from kubeberth.placement.vocabulary import CPU, MEMORY, PODS
 _UNRESOLVABLE = 1
 _TOO_MANY_PODS = 2
 _FIRST_RESOURCE = 2
-# Resources that an int64 code has bits for. A pod that asks for more of them is told of the
-# first ones only, but is turned away all the same.
+# An int64 has no more bits: the resources beyond share the last one, and are named together.
 _MAX_BITS = 60
 
 
@@ -72,7 +71,8 @@ class NodeResourcesFit:
             used = state.scoring_requested[row, nodes] + request.scoring_cpu_memory[row]
             total += _percent_left(used, capacity)
             n_counted += capacity != 0
-        return total // np.maximum(n_counted, 1)
+        mean: Scores = total // np.maximum(n_counted, 1)
+        return mean
 
 
 def _percent_left(used: NDArray[np.int64], capacity: NDArray[np.int64]) -> NDArray[np.int64]:
