@@ -12,7 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.api.core import NodeSelectorTerm, Pod, PodAffinity, PodAffinityTerm, Toleration
+from kubeberth.api.core import (
+    NodeSelectorTerm,
+    Pod,
+    PodAffinity,
+    PodAffinityTerm,
+    PodStatus,
+    Toleration,
+)
 from kubeberth.api.requests import (
     Amounts,
     effective_request,
@@ -52,6 +59,8 @@ class NodeRules:
         but nothing can meet it.
     only_names
         The only nodes worth a look; None for all of them.
+    has_preferred
+        Whether preferred terms were given at all, be they all empty.
     error
         Why a preferred term does not parse; the attempt then fails when it comes to scoring.
     """
@@ -60,6 +69,7 @@ class NodeRules:
     required: tuple[NodeTerm, ...] | None = None
     only_names: frozenset[str] | None = None
     preferred: tuple[tuple[int, NodeTerm], ...] = ()
+    has_preferred: bool = False
     error: str = ""
 
 
@@ -164,6 +174,8 @@ def compile_request(
     is_placed: bool,
 ) -> PodRequest:
     """Return the request of a pod, its resources numbered by `resources`."""
+    # What the kubelet reports of one pod says nothing about the next one of the template.
+    pod = msgspec.structs.replace(pod, status=PodStatus())
     scoring = scoring_request(pod)
     return PodRequest(
         key=key,
@@ -233,7 +245,8 @@ def to_node_rules(pod: Pod) -> NodeRules:
     terms = None if required is None else required.node_selector_terms
     preferred = []
     error = ""
-    for entry in affinity.preferred_during_scheduling_ignored_during_execution:
+    given = affinity.preferred_during_scheduling_ignored_during_execution
+    for entry in given:
         try:
             term = compile_term(entry.preference)
         except NodeTermError as fault:
@@ -246,6 +259,7 @@ def to_node_rules(pod: Pod) -> NodeRules:
         None if terms is None else _parsable(terms),
         names_worth_a_look(terms) if terms else None,
         tuple(preferred),
+        bool(given),
         error,
     )
 

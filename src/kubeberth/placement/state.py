@@ -11,7 +11,6 @@ Rule 3: every change of a node's own looks is in `node_log`, every change of wha
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +89,8 @@ class ClusterState:
         ndarray of bool, shape (n_slots,).
     taint_list_ids
         ndarray of int32, shape (n_slots,), index in `taint_lists`.
+    ports_in_use
+        Slots of the nodes on which a host port is taken.
     """
 
     def __init__(self) -> None:
@@ -103,7 +104,7 @@ class ClusterState:
         self.requested: NDArray[np.int64] = np.zeros((len(self.resources), 0), dtype=np.int64)
         self.scoring_requested: NDArray[np.int64] = np.zeros((2, 0), dtype=np.int64)
         self.taint_lists: Interner[TaintList] = Interner(((),))
-        self.ports_in_use: dict[HostPort, Counter[int]] = {}
+        self.ports_in_use: dict[HostPort, set[int]] = {}
         self.node_log = ChangeLog()
         self.usage_log = ChangeLog()
         self._nodes: list[Node | None] = []
@@ -336,12 +337,18 @@ class ClusterState:
         self.usage_log.add(slot, self.n_slots)
 
     def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
-        users = self.ports_in_use.setdefault(port, Counter())
-        users[slot] += sign
-        if not users[slot]:
-            del users[slot]
-            if not users:
-                del self.ports_in_use[port]
+        """Note a host port as taken or free.
+
+        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
+        port, either one frees it.
+        """
+        users = self.ports_in_use.setdefault(port, set())
+        if sign > 0:
+            users.add(slot)
+            return
+        users.discard(slot)
+        if not users:
+            del self.ports_in_use[port]
 
     # Templates
 

@@ -48,7 +48,8 @@ class Verdicts:
     @property
     def feasible(self) -> NDArray[np.intp]:
         """Slots of the nodes that passed."""
-        return self.slots[self.judges == _PASSED]
+        passed: NDArray[np.intp] = self.slots[self.judges == _PASSED]
+        return passed
 
     def groups(
         self, state: ClusterState, request: PodRequest, profile: Profile

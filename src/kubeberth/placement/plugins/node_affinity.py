@@ -61,7 +61,7 @@ class NodeAffinity:
         """Return whether there are preferred terms; one that does not parse ends the attempt."""
         if request.node_rules.error:
             raise PlacementError(request.node_rules.error)
-        return bool(request.node_rules.preferred)
+        return request.node_rules.has_preferred
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Add up the weights of the preferred terms that each node meets."""

@@ -78,4 +78,5 @@ class NodeResourcesFit:
 def _percent_left(used: NDArray[np.int64], capacity: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return 0 where too much is used, or nothing is there to be used."""
     left = np.maximum(capacity - used, 0)
-    return left * MAX_SCORE // np.maximum(capacity, 1)
+    percent: NDArray[np.int64] = left * MAX_SCORE // np.maximum(capacity, 1)
+    return percent
