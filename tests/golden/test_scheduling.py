@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.golden.scheduling_replay import replay_file
 
 FOLDER = Path(__file__).parent / "scheduling"
@@ -20,7 +19,7 @@ COMPARED = {
     "mixed": 1405,
     "node-affinity": 1262,
     "ports": 796,
-    "preemption": 1117,
+    "preemption": 1113,
     "resources": 1409,
     "spread": 968,
     "taints": 896,
