@@ -7,6 +7,7 @@ parse matches no node, and so does an empty one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import NodeSelectorRequirement, NodeSelectorTerm
@@ -36,6 +37,12 @@ class NodeTerm:
 
     labels: tuple[Requirement, ...] = ()
     names: tuple[NameRequirement, ...] = ()
+
+    def matches(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Return whether a node of that name, with these labels, meets all of it."""
+        return all(entry.matches(labels) for entry in self.labels) and all(
+            entry.matches(name) for entry in self.names
+        )
 
 
 def compile_term(term: NodeSelectorTerm) -> NodeTerm | None:

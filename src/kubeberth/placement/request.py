@@ -6,6 +6,7 @@ template. `template_key` is what must be equal; `compile_request` does the work 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -71,6 +72,12 @@ class NodeRules:
     preferred: tuple[tuple[int, NodeTerm], ...] = ()
     has_preferred: bool = False
     error: str = ""
+
+    def allow(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Return whether a node of that name, with these labels, meets what is required."""
+        if not all(entry.matches(labels) for entry in self.selector):
+            return False
+        return self.required is None or any(t.matches(name, labels) for t in self.required)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,6 @@ class ClusterState:
         """Make one change."""
         match delta:
             case PodPut(pod, node_name):
-                self._remove_pod(pod.metadata.key)
                 self._put_pod(pod, node_name)
             case PodRemoved(key):
                 self._remove_pod(key)
@@ -294,12 +293,18 @@ class ClusterState:
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
         request = self._template(pod, is_placed=True)
-        request.n_placed += 1
-        slot = self._slot_of.get(node_name, _NOWHERE)
         taken, scoring_taken = request.taken, request.scoring_taken
         if _has_own_sizes(pod):
             taken, scoring_taken = to_vector(occupied(pod), self.resources), to_scoring_vector(pod)
             self._fit_resources()
+        placed = self._pods.get(pod.metadata.key)
+        if placed is not None:
+            if _takes_the_same(placed, node_name, request, taken, scoring_taken):
+                placed.pod = pod
+                return
+            self._remove_pod(pod.metadata.key)
+        slot = self._slot_of.get(node_name, _NOWHERE)
+        request.n_placed += 1
         placed = PlacedPod(pod, node_name, slot, request, taken, scoring_taken)
         self._pods[pod.metadata.key] = placed
         self._by_node.setdefault(node_name, {})[pod.metadata.key] = placed
@@ -422,6 +427,22 @@ def _holdings(rules: PodRules) -> Iterator[tuple[Holding, PodTerm, int]]:
         yield "affinity", term, 1
     for weight, term in rules.held_preferred:
         yield "preferred", term, weight
+
+
+def _takes_the_same(
+    placed: PlacedPod,
+    node_name: str,
+    request: PodRequest,
+    taken: NDArray[np.int64],
+    scoring_taken: NDArray[np.int64],
+) -> bool:
+    """Return whether a new version of a placed pod, such as "now running", changes no sum."""
+    return (
+        placed.node_name == node_name
+        and placed.request is request
+        and np.array_equal(placed.taken, taken)
+        and np.array_equal(placed.scoring_taken, scoring_taken)
+    )
 
 
 def _has_own_sizes(pod: Pod) -> bool:
