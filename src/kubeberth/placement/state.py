@@ -226,6 +226,9 @@ class ClusterState:
                 self._count(placed, +1)
             return
         old = self.node(slot)
+        if _looks_the_same(old, node):
+            self._nodes[slot] = node
+            return
         moves = any(
             old.metadata.labels.get(key) != node.metadata.labels.get(key) for key in self._columns
         )
@@ -427,6 +430,16 @@ def _holdings(rules: PodRules) -> Iterator[tuple[Holding, PodTerm, int]]:
         yield "affinity", term, 1
     for weight, term in rules.held_preferred:
         yield "preferred", term, weight
+
+
+def _looks_the_same(old: Node, new: Node) -> bool:
+    """Return whether a new version of a node, such as a heartbeat, is the same to every rule."""
+    return (
+        old.metadata.labels == new.metadata.labels
+        and old.spec.unschedulable == new.spec.unschedulable
+        and old.spec.taints == new.spec.taints
+        and old.status.allocatable == new.status.allocatable
+    )
 
 
 def _takes_the_same(

@@ -28,7 +28,7 @@ from kubeberth.placement.request import (
 )
 
 _CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
-_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the wildcard of host ports, nothing is bound here
+_ANY_ADDRESS = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,19 @@ class NamespaceEvent:
 
 
 ClusterEvent = NodeEvent | PlacedPodEvent | OwnEvent | NamespaceEvent
+
+
+def is_news(event: NodeEvent) -> bool:
+    """Return whether a node event is more than a heartbeat."""
+    old, new = event.old, event.new
+    if old is None or new is None:
+        return True
+    return (
+        old.spec.unschedulable != new.spec.unschedulable
+        or old.spec.taints != new.spec.taints
+        or old.metadata.labels != new.metadata.labels
+        or old.status.allocatable != new.status.allocatable
+    )
 
 
 class Waiting:

@@ -1,6 +1,6 @@
 """The scheduling queue: which pod is tried next, and which ones wait for what.
 
-Rule 1: a known pod is in exactly one place: active, backoff, waiting, gated or in flight.
+Rule 1: a known pod is in exactly one place: active, backoff, waiting, gated, in flight or binding.
 Rule 2: active pods come out by priority, then by age.
 Rule 3: a pod that a rule refused waits until an event may help (`hints`), then sits out its
         backoff. When nothing is active, the one whose backoff ends first need not sit it out.
@@ -45,6 +45,7 @@ class Place(Enum):
     WAITING = "waiting"
     GATED = "gated"
     IN_FLIGHT = "in flight"
+    BINDING = "binding"
 
 
 @dataclass(slots=True, eq=False)
@@ -140,6 +141,11 @@ class SchedulingQueue:
         self._in_flight[entry.pod.metadata.key] = entry
         return entry
 
+    def settle(self, entry: QueuedPod) -> None:
+        """Note that a node was chosen: the pod is being bound, and events mean nothing to it."""
+        self._move(entry, Place.BINDING)
+        self._trim_events()
+
     def park(
         self,
         entry: QueuedPod,
@@ -155,9 +161,11 @@ class SchedulingQueue:
             The rules that refused it; none of them means that it was no rule's fault.
         """
         key = entry.pod.metadata.key
-        if self._pods.get(key) is not entry or entry.place is not Place.IN_FLIGHT:
+        if self._pods.get(key) is not entry:
             return
-        missed = self._events[entry.first_event - self._events_start :]
+        missed = []
+        if entry.place is Place.IN_FLIGHT:
+            missed = self._events[entry.first_event - self._events_start :]
         self._leave(entry)
         entry.rejected_by = rejected_by
         entry.timestamp = now
@@ -229,6 +237,8 @@ class SchedulingQueue:
             case Place.IN_FLIGHT:
                 if _concerns_scheduling(event):
                     self._events.append(event)
+            case Place.BINDING:
+                pass
             case place:
                 self._enqueue(entry, place)
 
