@@ -80,6 +80,8 @@ def _put(document: dict[str, Any], name: str, value: Any) -> None:
 def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -> None:
     """Undo what this endpoint may not change, and count the generation."""
     _keep_server_fields(new["metadata"], old["metadata"])
+    if sub == "binding":  # writes spec and status, and does not count as a change of the spec
+        return
     if sub == "status":
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
         _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))

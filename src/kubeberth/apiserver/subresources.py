@@ -187,8 +187,6 @@ def bound(pod: Document, binding: Document, now: str) -> Document:
         "lastProbeTime": None,
         "lastTransitionTime": now,
     }
-    if "generation" in metadata:
-        scheduled["observedGeneration"] = metadata["generation"]
     others = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
     status["conditions"] = [*others, scheduled]
     return pod

@@ -148,6 +148,8 @@ class Verbs:
         if call.info.name and not call.info.is_legacy_watch and not _is_collection(call.info):
             self._registry.entry(call.target)  # a watch of one object is a get, as upstream
         options = list_options(call.info.query, call.resource, watch=True)
+        if not writer.writes_objects:
+            return StreamResponse(_nothing())  # an event is no list: upstream ends the stream
         prefix = prefix_of(call.resource, call.info.scope)
         if call.info.is_legacy_watch and call.info.name:
             prefix = call.target.key
@@ -303,6 +305,11 @@ def check_name(document: Document, target: Target) -> None:
 def _written(writer: Writer, written: Written, warnings: list[str]) -> Response:
     code = 201 if written.created else 200
     return Response(writer.document(written.document), code, headers=warning_headers(warnings))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for line in ():
+        yield line
 
 
 async def _single(line: bytes) -> AsyncIterator[bytes]:
