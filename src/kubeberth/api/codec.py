@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from kubeberth.api import protobuf, schema, yaml
-from kubeberth.api.fields import FieldTypeError, NumberText, Walk
-from kubeberth.api.json_syntax import syntax_error
+from kubeberth.api.fields import FieldTypeError, Walk
+from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
 from kubeberth.api.scheme import Resource
 from kubeberth.errors import BadRequestError, UnsupportedMediaTypeError
 
@@ -34,7 +34,6 @@ _ENVELOPE = (
 _QUOTED_BYTES = 30
 
 encode = msgspec.json.Encoder().encode
-_decoder = msgspec.json.Decoder(float_hook=NumberText)
 
 
 @dataclass(slots=True)
@@ -187,9 +186,9 @@ def _decode_yaml(
 
 def _parse_json(body: bytes, kind: str) -> Any:
     try:
-        return _decoder.decode(body)
-    except msgspec.DecodeError as error:
-        why = f"couldn't get version/kind; json parse error: {syntax_error(body)}"
+        return parse_json(body)
+    except JSONSyntaxError as error:
+        why = f"couldn't get version/kind; json parse error: {error}"
         raise _unrecognized(kind, why, body) from error
 
 

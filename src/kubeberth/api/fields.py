@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from kubeberth.api.json_syntax import NumberText
 from kubeberth.api.quantity import QuantityError, parse_quantity
 from kubeberth.api.schema import (
     ANY,
@@ -40,15 +41,6 @@ _JSON_NAMES = {
     list: "array",
     dict: "object",
 }
-
-
-class NumberText(str):
-    """A JSON number with a fraction or exponent, still as it was written.
-
-    Quantities keep every digit that way, and complaints quote what was sent.
-    """
-
-    __slots__ = ()
 
 
 class FieldTypeError(ValueError):

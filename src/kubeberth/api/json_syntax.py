@@ -1,16 +1,50 @@
-"""What is wrong with a text that is not JSON, in the words of Go's decoder.
+"""JSON texts to values; and what is wrong with what is no JSON, in the words of Go's decoder.
 
-Only asked after the fast parser has refused a body, so it may be plain and slow.
+Only when the fast parser has refused a text the slow scanner looks for the reason.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+import msgspec
 
 _SPACE = " \t\r\n"
 _LITERALS = {"t": "true", "f": "false", "n": "null"}
 
 
+class NumberText(str):
+    """A JSON number with a fraction or exponent, still as it was written.
+
+    Quantities keep every digit that way, and complaints quote what was sent.
+    """
+
+    __slots__ = ()
+
+
+class JSONSyntaxError(ValueError):
+    """A text is no JSON; reads as Go prints it."""
+
+
 class _SyntaxError(Exception):
     """The first thing Go's scanner trips over."""
+
+
+_decode = msgspec.json.Decoder(float_hook=NumberText).decode
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text; numbers with a fraction come as `NumberText`.
+
+    Raises
+    ------
+    JSONSyntaxError
+        The text is no JSON.
+    """
+    try:
+        return _decode(body)
+    except msgspec.DecodeError as error:
+        raise JSONSyntaxError(syntax_error(body)) from error
 
 
 def syntax_error(body: bytes) -> str:
