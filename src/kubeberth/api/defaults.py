@@ -50,6 +50,17 @@ def default_pod(pod: Document) -> None:
             _default_host_ports(container)
     if resources := spec.get("resources"):
         _default_pod_level_requests(resources, spec)
+    _default_pod_addresses(pod.get("status") or {})
+
+
+def _default_pod_addresses(status: Document) -> None:
+    """Keep the two spellings of a pod's first address in step; the old one rules."""
+    addresses = status.get("podIPs") or []
+    address = status.get("podIP", "")
+    if address and (not addresses or addresses[0].get("ip") != address):
+        status["podIPs"] = [{"ip": address}]
+    elif addresses:
+        status["podIP"] = addresses[0].get("ip", "")
 
 
 def default_pod_spec(spec: Document) -> None:
@@ -235,12 +246,12 @@ def default_node(node: Document) -> None:
     """Set the defaults of a node: it can give away all it has."""
     spec = node.setdefault("spec", {})
     spec.pop("configSource", None)  # of a kubelet feature that is gone
-    first = next(iter(spec.get("podCIDRs") or ()), "")
+    ranges = spec.get("podCIDRs") or []
     # Two spellings of the first range; the old one rules.
-    if (cidr := spec.get("podCIDR", "")) and cidr != first:
+    if (cidr := spec.get("podCIDR", "")) and cidr not in ranges[:1]:
         spec["podCIDRs"] = [cidr]
-    elif first:
-        spec["podCIDR"] = first
+    elif ranges:
+        spec["podCIDR"] = ranges[0]
     status = node.setdefault("status", {})
     if "capacity" in status and "allocatable" not in status:
         status["allocatable"] = dict(status["capacity"])

@@ -1,4 +1,4 @@
-"""JSON texts to values; and what is wrong with a text that is no JSON, in the words of Go's decoder.
+"""JSON texts to values; and what is wrong with what is no JSON, in the words of Go's decoder.
 
 Only when the fast parser has refused a text the slow scanner looks for the reason.
 """

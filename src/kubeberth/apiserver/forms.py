@@ -11,7 +11,7 @@ from kubeberth.apiserver.media import Form
 from kubeberth.apiserver.objects import Document, Wire, encode, unpack
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.table import to_table
-from kubeberth.errors import NotAcceptableError
+from kubeberth.errors import BadRequestError, NotAcceptableError
 
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
@@ -43,6 +43,11 @@ class Writer:
         self._form = form
         self._now = now
         self._include_object = include_object or "Metadata"
+        if self.is_table and include_object not in ("", "Metadata", "Object", "None"):
+            raise BadRequestError(
+                "Unable to convert to Table as requested: includeObject: Invalid value: "
+                f"\"{include_object}\": must be 'Metadata', 'Object', 'None', or empty"
+            )
         self._wire = Wire(resource)
         self.key = (resource.api_version, form.as_kind, form.version, self._include_object)
 
@@ -50,6 +55,11 @@ class Writer:
     def is_table(self) -> bool:
         """Whether rows are written instead of objects."""
         return self._form.as_kind == "Table"
+
+    @property
+    def writes_objects(self) -> bool:
+        """Whether the form can hold a single object."""
+        return self._form.as_kind != "PartialObjectMetadataList"
 
     def entry(self, entry: Entry, revision: int = 0) -> bytes:
         """Return one stored object, with the version of its write or the given one."""

@@ -21,7 +21,7 @@ from kubeberth.api.codec import MEDIA_TYPES
 from kubeberth.api.scheme import RESOURCES, Resource
 from kubeberth.apiserver.media import parse_accept
 from kubeberth.apiserver.responses import Headers, Response, encode
-from kubeberth.apiserver.route import PlainNotFoundError, Query
+from kubeberth.apiserver.route import Query
 
 TITLE, VERSION = "Kubernetes", "v1.36.2"
 INFO = {"title": TITLE, "version": VERSION}
@@ -48,7 +48,7 @@ class OpenApi:
             return Response(body, content_type=TEXT, headers=[("ETag", _etag(body))])
         name = path.removeprefix("/openapi/v3/")
         if name not in group_versions():
-            raise PlainNotFoundError
+            return Response(b"", 404, content_type=TEXT)
         return _group_document(name, query.get("hash"), headers.get("if-none-match", ""))
 
 

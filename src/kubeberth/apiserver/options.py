@@ -5,6 +5,7 @@ Matches `apimachinery/pkg/apis/meta/internalversion/validation` of Kubernetes 1.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kubeberth.api.codec import decode_kind
@@ -180,7 +181,10 @@ class DeleteOptions:
 def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOptions:
     """Return the options of a delete: the body's, or without one the query's."""
     if body:
-        decoded = decode_kind(body, content_type, "v1", "DeleteOptions", False, any_version=True)
+        try:
+            decoded = decode_kind(body, content_type, "v1", "DeleteOptions", False, True)
+        except BadRequestError as error:
+            raise BadRequestError(_plain(error.message)) from error
         return delete_options_of(decoded.document)
     document: dict[str, object] = {"dryRun": list(query.all("dryRun"))}
     if (period := query.integer("gracePeriodSeconds")) is not None:
@@ -190,6 +194,22 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
     if "orphanDependents" in query:
         document["orphanDependents"] = query.flag("orphanDependents")
     return delete_options_of(document)
+
+
+_FOREIGN_KIND = re.compile(r'(\w+) in version "([^"]*)" cannot .*: (?:converting|no kind) .*')
+_WRONG_TYPE = re.compile(r'\w+ in version "[^"]*" cannot be handled as a DeleteOptions: (.*)')
+_MALFORMED = re.compile(r"the object provided is unrecognized \(must be of type \w+\): (.*) \(.*\)")
+
+
+def _plain(message: str) -> str:
+    """Return a complaint about a body as DELETE, which reads its body differently, words it."""
+    if foreign := _FOREIGN_KIND.fullmatch(message):
+        return (
+            f'no kind "{foreign[1]}" is registered for version "{foreign[2]}" in scheme '
+            '"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
+        )
+    found = _WRONG_TYPE.fullmatch(message) or _MALFORMED.fullmatch(message)
+    return found[1] if found else message
 
 
 def delete_options_of(document: dict[str, object]) -> DeleteOptions:

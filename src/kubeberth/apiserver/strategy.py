@@ -24,6 +24,9 @@ VERSION_REQUIRED = frozenset(("Lease",))
 # Kinds whose DELETE answers with the object also when it is gone at once.
 RETURNED_WHEN_DELETED = frozenset(("Pod", "Service", "Namespace", "ServiceAccount"))
 
+# Subresources that write spec and status by rules of their own, and change no generation.
+OWN_WRITES = frozenset(("binding", "bindings", "eviction"))
+
 SERVER_FIELDS = (
     "uid",
     "creationTimestamp",
@@ -54,7 +57,7 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
     if resource.has_status and resource.kind != "Node":
         _put(document, "status", _empty_status(resource))
     if resource.kind == "Pod":
-        document["status"] = {"phase": "Pending", "qosClass": qos_class(document["spec"])}
+        document["status"] = _pending_status(document["spec"], now)
     elif resource.kind == "Namespace":
         name = metadata.get("name", "")
         metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
@@ -62,6 +65,24 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
         if "kubernetes" not in spec.get("finalizers", ()):
             spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
         document["status"] = {"phase": "Active"}
+
+
+def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
+    """Return the status of a new pod; one with scheduling gates says what it waits for."""
+    status: dict[str, Any] = {"phase": "Pending"}
+    if spec.get("schedulingGates"):
+        status["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": now,
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+        ]
+    status["qosClass"] = qos_class(spec)
+    return status
 
 
 def _empty_status(resource: Resource) -> Any:
@@ -80,6 +101,8 @@ def _put(document: dict[str, Any], name: str, value: Any) -> None:
 def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -> None:
     """Undo what this endpoint may not change, and count the generation."""
     _keep_server_fields(new["metadata"], old["metadata"])
+    if sub in OWN_WRITES:
+        return
     if sub == "status":
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
         _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
@@ -101,9 +124,14 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
 
 
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
-    _keep(new, old, "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
-    _keep(new, old, "uid", "generation", "selfLink", "generateName", "resourceVersion")
+    _keep(new, old, "generation", "selfLink", "resourceVersion")
     new.pop("managedFields", None)
+    # What is left out is kept; what is changed stays changed, for validation to refuse.
+    for name in ("uid", "creationTimestamp", "deletionGracePeriodSeconds"):
+        if name not in new and name in old:
+            new[name] = old[name]
+    if "deletionTimestamp" in old:
+        new["deletionTimestamp"] = old["deletionTimestamp"]
 
 
 def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:

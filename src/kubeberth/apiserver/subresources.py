@@ -5,18 +5,20 @@ Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kub
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from kubeberth.api.codec import decode_kind
 from kubeberth.api.scheme import PODS
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.objects import Document, encode, unpack
-from kubeberth.apiserver.options import delete_options_of, write_options
+from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.patching import patched
-from kubeberth.apiserver.registry import Caller, Registry, Target
+from kubeberth.apiserver.registry import Caller, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success, warning_headers
-from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name
+from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
 
@@ -69,19 +71,35 @@ class Subresources:
             return bound(pod, binding, now)
 
         caller = Caller(call.user, options.dry_run)
-        await self._registry.update(target, change, caller, sub="binding")
+        await self._registry.update(target, change, caller, sub=sub or "bindings")
         return Response(encode(success(201)), 201)
 
     async def evict(self, call: Call) -> Answer:
         """Delete a pod, if its disruption budgets allow it (there are none yet)."""
         options = write_options(call.info.query, "CreateOptions")
-        eviction, _ = self._verbs.decode(call, options, "eviction")
+        eviction = self._eviction(call, options)
         if eviction["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
         how = delete_options_of(eviction.get("deleteOptions", {}))
         caller = Caller(call.user, options.dry_run or how.dry_run)
-        await self._registry.delete(call.target, how, caller)
+        now = rfc3339(self._clock.now())
+
+        def change(pod: Document) -> Document:
+            check_preconditions(PODS, call.info.name, pod, how)
+            return marked_as_evicted(pod, now)
+
+        await self._registry.update(call.target, change, caller, sub="eviction")
+        # The version it was meant for is checked; marking the pod has made a new one.
+        await self._registry.delete(call.target, replace(how, resource_version=""), caller)
         return Response(encode(success(201)), 201)
+
+    def _eviction(self, call: Call, options: WriteOptions) -> Document:
+        body = (call.body, call.content_type, "policy/v1", "Eviction")
+        old = decode_kind(*body, any_version=True)
+        if old.document["apiVersion"] == "policy/v1beta1":  # still read, as upstream
+            old.document.setdefault("metadata", {})
+            return old.document
+        return self._verbs.decode(call, options, "eviction")[0]
 
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
@@ -119,6 +137,7 @@ class Subresources:
     ) -> Answer:
         def change_parent(parent: Document) -> Document:
             scale = change(scale_of(parent))
+            check_uid(call.target, scale["metadata"].get("uid"), parent)
             return scaled(call.target, parent, scale)
 
         caller = Caller(call.user, dry_run)
@@ -187,10 +206,26 @@ def bound(pod: Document, binding: Document, now: str) -> Document:
         "lastProbeTime": None,
         "lastTransitionTime": now,
     }
-    if "generation" in metadata:
-        scheduled["observedGeneration"] = metadata["generation"]
     others = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
     status["conditions"] = [*others, scheduled]
+    return pod
+
+
+def marked_as_evicted(pod: Document, now: str) -> Document:
+    """Return a pod that says why it is going to be deleted."""
+    status = pod.setdefault("status", {})
+    if "deletionTimestamp" in pod["metadata"] or status.get("phase") in ("Succeeded", "Failed"):
+        return pod
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    others = [c for c in status.get("conditions", ()) if c["type"] != "DisruptionTarget"]
+    status["conditions"] = [*others, condition]
     return pod
 
 
@@ -220,11 +255,7 @@ def scaled(target: Target, parent: Document, scale: Document) -> Document:
     if errors:
         raise invalid_error("Scale.autoscaling", target.name, errors)
     parent["spec"]["replicas"] = replicas
-    for name in ("uid", "resourceVersion"):
-        if scale["metadata"].get(name):
-            parent["metadata"][name] = scale["metadata"][name]
-        elif name == "resourceVersion":
-            parent["metadata"].pop(name, None)
+    parent["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
     return parent
 
 

@@ -40,6 +40,7 @@ from kubeberth.apiserver.strategy import CREATED_BY_PUT, RETURNED_WHEN_DELETED
 from kubeberth.apiserver.watch import WatchHub, error_line, stream
 from kubeberth.clock import Clock
 from kubeberth.errors import (
+    ApiError,
     BadRequestError,
     ExpiredError,
     NotFoundError,
@@ -148,6 +149,8 @@ class Verbs:
         if call.info.name and not call.info.is_legacy_watch and not _is_collection(call.info):
             self._registry.entry(call.target)  # a watch of one object is a get, as upstream
         options = list_options(call.info.query, call.resource, watch=True)
+        if not writer.writes_objects:
+            return StreamResponse(_nothing())  # an event is no list: upstream ends the stream
         prefix = prefix_of(call.resource, call.info.scope)
         if call.info.is_legacy_watch and call.info.name:
             prefix = call.target.key
@@ -198,7 +201,7 @@ class Verbs:
         sub = call.info.subresource
         written = await self._registry.update(
             call.target,
-            lambda old: _copied(document),
+            lambda old: _replaced(call.target, old, document),
             _caller(call, options),
             sub=sub,
             allow_create=call.resource.kind in CREATED_BY_PUT and not sub,
@@ -256,9 +259,25 @@ class Verbs:
         return Response(writer.entries(entries, {"resourceVersion": str(revision)}))
 
 
-def _copied(document: Document) -> Document:
-    """Return a document whose metadata and top level may be changed."""
-    return {**document, "metadata": dict(document["metadata"])}
+def _replaced(target: Target, old: Document, document: Document) -> Document:
+    """Return the document of a PUT, whose metadata and top level may be changed."""
+    metadata = dict(document["metadata"])
+    version, uid = metadata.get("resourceVersion", ""), metadata.get("uid")
+    if version and not (version.isascii() and version.isdigit()):
+        raise ApiError(
+            f'strconv.ParseUint: parsing "{version}": invalid syntax', code=500, reason=""
+        )
+    check_uid(target, uid, old)
+    return {**document, "metadata": metadata}
+
+
+def check_uid(target: Target, uid: str | None, old: Document) -> None:
+    """Refuse a replacement that is meant for another incarnation of the object."""
+    if uid and old and uid != old["metadata"]["uid"]:
+        found = old["metadata"]["uid"]
+        raise refusals.precondition_failed(
+            target.resource, target.namespace, target.name, "UID", uid, found
+        )
 
 
 def _is_collection(info: RequestInfo) -> bool:
@@ -282,8 +301,7 @@ def _caller(call: Call, options: WriteOptions) -> Caller:
 
 def check_name(document: Document, target: Target) -> None:
     """Refuse a body that is about another object than the path."""
-    metadata = document["metadata"]
-    name, namespace = metadata.get("name"), metadata.get("namespace")
+    name = document["metadata"].get("name")
     if not name:
         raise BadRequestError(
             f"the name of the object ({target.name} based on URL) was undeterminable: "
@@ -293,16 +311,16 @@ def check_name(document: Document, target: Target) -> None:
         raise BadRequestError(
             f"the name of the object ({name}) does not match the name on the URL ({target.name})"
         )
-    if namespace and target.namespace and namespace != target.namespace:
-        raise BadRequestError(
-            f"the namespace of the object ({namespace}) does not match the namespace on the URL "
-            f"({target.namespace})"
-        )
 
 
 def _written(writer: Writer, written: Written, warnings: list[str]) -> Response:
     code = 201 if written.created else 200
     return Response(writer.document(written.document), code, headers=warning_headers(warnings))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for line in ():
+        yield line
 
 
 async def _single(line: bytes) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from kubeberth.api import schema
 from kubeberth.api.codec import unsupported_media_type
 from kubeberth.api.json_syntax import JSONSyntaxError, NumberText, parse_json
 from kubeberth.api.scheme import Resource
+from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver.patch.go_text import go_text
 from kubeberth.apiserver.patch.json_patch import MAX_OPERATIONS, JSONPatchError, apply_json_patch
 from kubeberth.apiserver.patch.merge import apply_merge_patch
@@ -104,6 +105,9 @@ def _strategically_merged(
     except StrategicPatchError as error:
         if error.code == BadRequestError.code:
             raise BadRequestError(str(error)) from error
+        if error.code == InvalidError.code:
+            field_error = invalid("patch", go_text(patch), str(error))
+            raise invalid_error("", "", [field_error]) from error
         raise ApiError(str(error), code=error.code, reason="") from error
 
 

@@ -17,13 +17,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubeberth.api.schema import LIST, OBJECT, Definition, Field
+from kubeberth.api.schema import LIST, MAP, OBJECT, Definition, Field
 from kubeberth.apiserver.patch.go_text import go_text
 
 PATCH = "$patch"
 RETAIN_KEYS = "$retainKeys"
 SET_ORDER = "$setElementOrder"
 DELETE_FROM_LIST = "$deleteFromPrimitiveList"
+_DIRECTIVES = (PATCH, RETAIN_KEYS, f"{SET_ORDER}/", f"{DELETE_FROM_LIST}/")
+
+# How Go calls what it expected and what it found; a struct may be made of any map.
+_SHAPES = {LIST: ("slice",), MAP: ("map",), OBJECT: ("struct", "map")}
+_KINDS = {dict: "map", list: "slice", str: "string", bool: "bool", int: "int64", float: "float64"}
 
 Object = dict[str, Any]
 Elements = list[Any]
@@ -35,8 +40,9 @@ class StrategicPatchError(ValueError):
     Parameters
     ----------
     code
-        HTTP status of the answer: 400 for directives in a wrong form, 500 for most of the rest,
-        because upstream does not know these errors for the caller's fault.
+        HTTP status of the answer: 400 for directives in a wrong form, 422 for a result that is no
+        object of the kind, 500 for most of the rest, because upstream does not know these errors
+        for the caller's fault.
     """
 
     def __init__(self, message: str, code: int = 500) -> None:
@@ -76,7 +82,7 @@ def apply_strategic_patch(document: Object, patch: Object, definition: Definitio
         elif value is None:
             merged.pop(key, None)
         elif type(merged.get(key)) is not type(value) or not isinstance(value, dict | list):
-            merged[key] = _added(value)
+            merged[key] = _added(value, _field(definition, key))
         else:
             merged[key] = _merge_value(merged[key], value, _field(definition, key))
     return merged
@@ -103,13 +109,29 @@ def _definition(field: Field | None) -> Definition | None:
     return type_.definition if type_ is not None and type_.code == OBJECT else None
 
 
-def _added(value: Any) -> Any:
-    """Return what is taken over as it is, without the nulls that would have deleted something."""
+def _added(value: Any, field: Field | None = None) -> Any:
+    """Return what is new to the document: the value without directives and nulls."""
+    if field is not None:
+        _check_shape(value, field)
     if isinstance(value, dict):
-        return {key: _added(item) for key, item in value.items() if item is not None}
+        return {
+            key: _added(item)
+            for key, item in value.items()
+            if item is not None and not key.startswith(_DIRECTIVES)
+        }
     if isinstance(value, list):
-        return [_added(item) for item in value]
+        return [_added(item) for item in value if not _is_directive(item)]
     return value
+
+
+def _check_shape(value: Any, field: Field) -> None:
+    """Raise when a list stands where an object belongs, or the other way round."""
+    wanted = _SHAPES.get(field.code)
+    found = _KINDS.get(type(value))
+    if wanted is not None and found is not None and found not in wanted:
+        colon = ":" if wanted[0] == "struct" else ""
+        message = f"cannot restore {wanted[0]} from{colon} {found}"
+        raise StrategicPatchError(message, 422)
 
 
 def _retained(document: Object, patch: Object, keys: Any) -> Object:
@@ -147,7 +169,7 @@ def _merge_ordered_lists(document: Object, patch: Object, definition: Definition
         if old is None and new is None:
             continue
         if old is None:
-            merged = _added([item for item in new or [] if not _is_directive(item)])
+            merged = _added(new or [])
         elif new is None:
             merged = old
         else:
