@@ -44,6 +44,7 @@ async def run(
     settings: NodesSettings | None = None,
     *,
     clock: Clock | None = None,
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Run all nodes until cancelled.
 
@@ -51,39 +52,55 @@ async def run(
     ----------
     clients
         Returns a node's own client, for the user system:node:NAME; it is opened and closed here.
+    on_ready
+        Called once, when every node is registered.
     """
     settings = settings or NodesSettings()
     clock = clock or SystemClock()
     timers = Timers(clock)
     starting = asyncio.Semaphore(STARTING_AT_ONCE)
+    registered = {spec.name: asyncio.Event() for spec in specs}
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(timers.run())
         for spec in specs:
-            tasks.create_task(_keep_running(spec, clients, timers, clock, settings, starting))
+            node = _Node(spec, clients, timers, clock, settings, starting)
+            tasks.create_task(node.keep_running(registered[spec.name].set))
+        for event in registered.values():
+            await event.wait()
+        if on_ready is not None:
+            on_ready()
 
 
-async def _keep_running(
-    spec: NodeSpec,
-    clients: Callable[[str], Client],
-    timers: Timers,
-    clock: Clock,
-    settings: NodesSettings,
-    starting: asyncio.Semaphore,
-) -> None:
-    """Run one node; when it fails it starts anew, as a service of a real machine would."""
-    while True:
-        try:
-            async with clients(spec.name) as client:
-                dice = settings.stages.dice(spec.name)
-                kubelet = Kubelet(
-                    spec, client, timers, clock, dice, with_events=settings.with_events
-                )
-                async with starting:
-                    await kubelet.register()
-                await kubelet.run()
-        except* BerthError as errors:
-            logger.error("node %s: %s", spec.name, errors.exceptions[0])
-        except* Exception:
-            # A bug met by one node must not stop the others.
-            logger.exception("node %s failed", spec.name)
-        await asyncio.sleep(RESTART_S)
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One node and what it shares with the others."""
+
+    spec: NodeSpec
+    clients: Callable[[str], Client]
+    timers: Timers
+    clock: Clock
+    settings: NodesSettings
+    starting: asyncio.Semaphore
+
+    async def keep_running(self, on_registered: Callable[[], None]) -> None:
+        """Run the node; when it fails it starts anew, as a service of a real machine would."""
+        name = self.spec.name
+        while True:
+            try:
+                async with self.clients(name) as client:
+                    kubelet = self._kubelet(client)
+                    async with self.starting:
+                        await kubelet.register()
+                    on_registered()
+                    await kubelet.run()
+            except* BerthError as errors:
+                logger.error("node %s: %s", name, errors.exceptions[0])
+            except* Exception:
+                # A bug met by one node must not stop the others.
+                logger.exception("node %s failed", name)
+            await asyncio.sleep(RESTART_S)
+
+    def _kubelet(self, client: Client) -> Kubelet:
+        dice = self.settings.stages.dice(self.spec.name)
+        with_events = self.settings.with_events
+        return Kubelet(self.spec, client, self.timers, self.clock, dice, with_events=with_events)
