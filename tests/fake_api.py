@@ -151,7 +151,12 @@ class FakeClient:
         return copy.deepcopy(self._find(resource, name, namespace)[1])
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, *, field_selector: str = "", **_: Any
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        field_selector: str = "",
+        **_: Any,
     ) -> Document:
         await self._answer("list", resource, "")
         items = [
@@ -187,8 +192,9 @@ class FakeClient:
         meta = body["metadata"]
         await self._answer("update", resource, meta["name"])
         key, current = self._find(resource, meta["name"], meta.get("namespace"))
-        if meta.get("resourceVersion", current["metadata"]["resourceVersion"]) != (
-            current["metadata"]["resourceVersion"]
+        if (
+            meta.get("resourceVersion", current["metadata"]["resourceVersion"])
+            != (current["metadata"]["resourceVersion"])
         ):
             raise ConflictError("the object has been modified")
         if sub == "finalize":
@@ -285,9 +291,7 @@ class FakeClient:
         if refusal is not None:
             raise refusal
 
-    def _find(
-        self, resource: Resource, name: str, namespace: str | None
-    ) -> tuple[str, Document]:
+    def _find(self, resource: Resource, name: str, namespace: str | None) -> tuple[str, Document]:
         key = f"{namespace}/{name}" if namespace and resource.namespaced else name
         current = self.api.objects[resource].get(key)
         if current is None:
@@ -324,7 +328,7 @@ def _merge_list(target: list[Document], patch: list[Document], by: str) -> list[
     for item in patch:
         index = next((i for i, old in enumerate(result) if old.get(by) == item.get(by)), None)
         if index is None:
-            result.append(copy.deepcopy(item))
+            result.append(merge({}, item))
         else:
             result[index] = merge(result[index], item, strategic=True)
     return result
