@@ -155,6 +155,23 @@ class Supervisor:
             self.synced.set()
 
 
-async def run(client: Client, settings: ControllerSettings, *, clock: Clock | None = None) -> None:
-    """Run all controllers until cancelled."""
-    await Supervisor(client, settings, clock=clock).run()
+async def run(
+    client: Client,
+    settings: ControllerSettings,
+    *,
+    clock: Clock | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Run all controllers until cancelled.
+
+    Parameters
+    ----------
+    ready
+        Called once every controller works on a complete picture.
+    """
+    supervisor = Supervisor(client, settings, clock=clock)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(supervisor.run())
+        await supervisor.synced.wait()
+        if ready is not None:
+            ready()
