@@ -328,7 +328,7 @@ def _merge_list(target: list[Document], patch: list[Document], by: str) -> list[
     for item in patch:
         index = next((i for i, old in enumerate(result) if old.get(by) == item.get(by)), None)
         if index is None:
-            result.append(copy.deepcopy(item))
+            result.append(merge({}, item))
         else:
             result[index] = merge(result[index], item, strategic=True)
     return result

@@ -27,6 +27,6 @@ def command(kubeconfig: Path, root_ca_file: Path | None) -> None:
 
     async def main(ready: Ready) -> None:
         async with client:
-            await run(client, settings, on_ready=ready)
+            await run(client, settings, ready=ready)
 
     run_component(main)

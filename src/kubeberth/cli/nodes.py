@@ -46,6 +46,6 @@ def command(kubeconfig: Path, filename: Path, identities: Path | None) -> None:
         return Client(own, user_agent="kubelet")
 
     async def main(ready: Ready) -> None:
-        await run(specs, client_of, on_ready=ready)
+        await run(specs, client_of, ready=ready)
 
     run_component(main)

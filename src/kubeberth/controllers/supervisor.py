@@ -160,18 +160,18 @@ async def run(
     settings: ControllerSettings,
     *,
     clock: Clock | None = None,
-    on_ready: Callable[[], None] | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
     """Run all controllers until cancelled.
 
     Parameters
     ----------
-    on_ready
-        Called once, when every controller works on a complete picture.
+    ready
+        Called once every controller works on a complete picture.
     """
     supervisor = Supervisor(client, settings, clock=clock)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(supervisor.run())
         await supervisor.synced.wait()
-        if on_ready is not None:
-            on_ready()
+        if ready is not None:
+            ready()

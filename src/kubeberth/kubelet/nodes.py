@@ -44,7 +44,7 @@ async def run(
     settings: NodesSettings | None = None,
     *,
     clock: Clock | None = None,
-    on_ready: Callable[[], None] | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
     """Run all nodes until cancelled.
 
@@ -52,55 +52,59 @@ async def run(
     ----------
     clients
         Returns a node's own client, for the user system:node:NAME; it is opened and closed here.
-    on_ready
-        Called once, when every node is registered.
+    ready
+        Called once every node is registered.
     """
-    settings = settings or NodesSettings()
-    clock = clock or SystemClock()
-    timers = Timers(clock)
-    starting = asyncio.Semaphore(STARTING_AT_ONCE)
-    registered = {spec.name: asyncio.Event() for spec in specs}
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(timers.run())
-        for spec in specs:
-            node = _Node(spec, clients, timers, clock, settings, starting)
-            tasks.create_task(node.keep_running(registered[spec.name].set))
-        for event in registered.values():
-            await event.wait()
-        if on_ready is not None:
-            on_ready()
+    fleet = _Fleet(clients, settings or NodesSettings(), clock or SystemClock())
+    await fleet.run(specs, ready)
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """One node and what it shares with the others."""
+class _Fleet:
+    """What the nodes of one process share."""
 
-    spec: NodeSpec
-    clients: Callable[[str], Client]
-    timers: Timers
-    clock: Clock
-    settings: NodesSettings
-    starting: asyncio.Semaphore
+    def __init__(
+        self, clients: Callable[[str], Client], settings: NodesSettings, clock: Clock
+    ) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._clock = clock
+        self._timers = Timers(clock)
+        self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
 
-    async def keep_running(self, on_registered: Callable[[], None]) -> None:
-        """Run the node; when it fails it starts anew, as a service of a real machine would."""
-        name = self.spec.name
+    async def run(self, specs: Sequence[NodeSpec], ready: Callable[[], None] | None) -> None:
+        registered = [asyncio.Event() for _ in specs]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._timers.run())
+            for spec, event in zip(specs, registered, strict=True):
+                tasks.create_task(self._keep_running(spec, event))
+            for event in registered:
+                await event.wait()
+            if ready is not None:
+                ready()
+
+    async def _keep_running(self, spec: NodeSpec, registered: asyncio.Event) -> None:
+        """Run one node; when it fails it starts anew, as a service of a real machine would."""
         while True:
             try:
-                async with self.clients(name) as client:
-                    kubelet = self._kubelet(client)
-                    async with self.starting:
-                        await kubelet.register()
-                    on_registered()
-                    await kubelet.run()
+                async with self._clients(spec.name) as client:
+                    await self._run_node(spec, client, registered)
             except* BerthError as errors:
-                logger.error("node %s: %s", name, errors.exceptions[0])
+                logger.error("node %s: %s", spec.name, errors.exceptions[0])
             except* Exception:
                 # A bug met by one node must not stop the others.
-                logger.exception("node %s failed", name)
+                logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    def _kubelet(self, client: Client) -> Kubelet:
-        dice = self.settings.stages.dice(self.spec.name)
-        with_events = self.settings.with_events
-        return Kubelet(self.spec, client, self.timers, self.clock, dice, with_events=with_events)
+    async def _run_node(self, spec: NodeSpec, client: Client, registered: asyncio.Event) -> None:
+        kubelet = Kubelet(
+            spec,
+            client,
+            self._timers,
+            self._clock,
+            self._settings.stages.dice(spec.name),
+            with_events=self._settings.with_events,
+        )
+        async with self._starting:
+            await kubelet.register()
+        registered.set()
+        await kubelet.run()

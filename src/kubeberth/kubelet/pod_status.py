@@ -111,12 +111,14 @@ def _condition(
     condition: Document = {
         "type": type_,
         "status": status,
-        "lastProbeTime": None,
         "lastTransitionTime": since or rfc3339(now),
-        # Null takes away what an earlier condition of the type said.
-        "reason": verdict.reason or None,
-        "message": verdict.message or None,
     }
+    for field, text in (("reason", verdict.reason), ("message", verdict.message)):
+        if text:
+            condition[field] = text
+        elif shown is not None and getattr(shown, field):
+            # The patch is merged into what is there: null takes it away.
+            condition[field] = None
     if generation:
         condition["observedGeneration"] = generation
     return condition

@@ -71,8 +71,9 @@ class Worker:
         """Note that the API took a status."""
         self.written = status
         self.version = int(version) if version.isdecimal() else 0
-        for condition in msgspec.convert(status.get("conditions", []), list[Condition]):
-            self.shown[condition.type] = condition
+        for entry in status.get("conditions", []):
+            said = {key: value for key, value in entry.items() if value is not None}
+            self.shown[entry["type"]] = msgspec.convert(said, Condition)
 
     def was_overruled(self) -> bool:
         """Return whether somebody wrote another status over the last one."""
