@@ -1,0 +1,237 @@
+"""The API as coroutines: sends Calls, returns documents, raises what the Status says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from kubeberth.api.scheme import PODS, Resource
+from kubeberth.client import calls
+from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
+from kubeberth.client.kubeconfig import Credentials, load_kubeconfig
+from kubeberth.errors import ApiError, TransportError
+
+Document = dict[str, Any]
+
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)
+# As often as client-go: a server that says Retry-After is asked again, whatever the verb.
+MAX_RETRIES = 10
+MAX_CONNECTIONS = 64
+
+
+class WatchEvent(NamedTuple):
+    """One line of a watch: ADDED, MODIFIED, DELETED or BOOKMARK, and the object's JSON."""
+
+    type: str
+    object: bytes
+
+
+class _WatchLine(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class Client:
+    """A connection pool to one API server, under one identity. Use it as `async with`."""
+
+    def __init__(self, credentials: Credentials, *, user_agent: str = "berth") -> None:
+        self.credentials = credentials
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def from_kubeconfig(
+        cls, path: Path | str, context: str | None = None, *, user_agent: str = "berth"
+    ) -> Client:
+        """Return a client for a kubeconfig's context, the current one by default."""
+        return cls(load_kubeconfig(Path(path), context), user_agent=user_agent)
+
+    async def __aenter__(self) -> Client:
+        headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
+        if self.credentials.token:
+            headers["Authorization"] = f"Bearer {self.credentials.token}"
+        context = self.credentials.ssl_context()
+        connector = aiohttp.TCPConnector(
+            limit=MAX_CONNECTIONS, ssl=True if context is None else context
+        )
+        self._session = aiohttp.ClientSession(
+            self.credentials.server, connector=connector, headers=headers, auto_decompress=True
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
+        """Read one object."""
+        return await self._document(calls.get(resource, name, namespace))
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, **parameters: Any
+    ) -> Document:
+        """Read a collection; the parameters are those of `calls.list_`."""
+        return await self._document(calls.list_(resource, namespace, **parameters))
+
+    async def list_bytes(
+        self, resource: Resource, namespace: str | None = None, **parameters: Any
+    ) -> bytes:
+        """Read a collection as the JSON that was sent."""
+        return await self.send(calls.list_(resource, namespace, **parameters))
+
+    async def create(
+        self,
+        resource: Resource,
+        body: Body,
+        namespace: str | None = None,
+        *,
+        name: str = "",
+        sub: str = "",
+    ) -> Document:
+        """Make an object, or post to the subresource `sub` of the object `name`."""
+        return await self._document(calls.create(resource, body, namespace, name=name, sub=sub))
+
+    async def update(
+        self, resource: Resource, body: Mapping[str, Any], *, sub: str = ""
+    ) -> Document:
+        """Replace an object; its name, namespace and version are those in the body."""
+        return await self._document(calls.update(resource, body, sub=sub))
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        change: PatchBody,
+        namespace: str | None = None,
+        *,
+        kind: PatchKind = "merge",
+        sub: str = "",
+    ) -> Document:
+        """Change parts of an object."""
+        call = calls.patch(resource, name, change, namespace, kind=kind, sub=sub)
+        return await self._document(call)
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None = None, **options: Any
+    ) -> Document:
+        """Delete an object; the options are those of `calls.delete`."""
+        return await self._document(calls.delete(resource, name, namespace, **options))
+
+    async def bind(self, namespace: str, pod: str, node: str, *, uid: str | None = None) -> None:
+        """Assign a pod to a node, if it still is the pod of this uid."""
+        metadata = {"name": pod, "namespace": namespace, **({"uid": uid} if uid else {})}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": metadata,
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
+        await self.send(calls.create(PODS, body, namespace, name=pod, sub="binding"))
+
+    async def watch(
+        self, resource: Resource, namespace: str | None = None, **parameters: Any
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Follow a collection until the server ends the watch.
+
+        Raises
+        ------
+        ApiError
+            What an ERROR event says, above all ExpiredError: list again.
+        TransportError
+            The connection broke.
+        """
+        call = calls.watch(resource, namespace, **parameters)
+        decode = msgspec.json.Decoder(_WatchLine).decode
+        async with self._open(call, WATCH_TIMEOUT) as response:
+            await _raise_for_status(response)
+            pending = b""
+            async for chunk in response.content.iter_any():
+                *lines, pending = (pending + chunk).split(b"\n")
+                for event in map(decode, lines):
+                    if event.type == "ERROR":
+                        raise ApiError.from_status(msgspec.json.decode(event.object), 500)
+                    yield WatchEvent(event.type, bytes(event.object))
+
+    async def _document(self, call: Call) -> Document:
+        document: Document = msgspec.json.decode(await self.send(call))
+        return document
+
+    async def send(self, call: Call) -> bytes:
+        """Return the body of a successful answer.
+
+        Raises
+        ------
+        ApiError
+            The answer is a Status that says no.
+        TransportError
+            There was no answer.
+        """
+        for retries_left in range(MAX_RETRIES, -1, -1):
+            async with self._open(call, REQUEST_TIMEOUT) as response:
+                retry_after_s = _retry_after_s(response)
+                if retry_after_s is None or not retries_left:
+                    await _raise_for_status(response)
+                    return await response.read()
+            await asyncio.sleep(retry_after_s)
+        raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def _open(
+        self, call: Call, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a call; what goes wrong until the answer is read is a TransportError."""
+        if self._session is None:
+            raise RuntimeError("the client is closed: use it as `async with`")
+        headers = {"Content-Type": call.content_type} if call.body is not None else None
+        try:
+            async with self._session.request(
+                call.method,
+                call.path,
+                params=call.query,
+                data=call.body,
+                headers=headers,
+                timeout=timeout,
+            ) as response:
+                yield response
+        except TimeoutError as error:
+            raise TransportError(f"no answer from {self.credentials.server} in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status >= 400:
+        raise ApiError.from_status(_status(await response.read()), response.status)
+
+
+def _status(body: bytes) -> Document:
+    try:
+        status = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {"message": body[:200].decode(errors="replace").strip()}
+    return status if isinstance(status, dict) else {}
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    header = response.headers.get("Retry-After", "")
+    if response.status != 429 and response.status < 500:
+        return None
+    return float(header) if header.isdigit() else None

@@ -1,0 +1,187 @@
+"""A copy of a collection that follows the server, and tells what changes.
+
+Lists, then watches from the list's version; a broken watch goes on where it was, an expired one
+lists again and tells only the differences.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from kubeberth.api.scheme import Resource
+from kubeberth.client.client import Client, WatchEvent
+from kubeberth.errors import ApiError, ExpiredError, TransportError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# The server is usually on the same machine and back within a second; a dead one is not hammered.
+FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 5.0
+# As client-go: watches end by themselves after 5 to 10 minutes, not all at once.
+WATCH_S = (300, 600)
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class _Object(msgspec.Struct):
+    metadata: _Meta
+
+
+class _List(msgspec.Struct):
+    metadata: _Meta
+    items: list[msgspec.Raw]
+
+
+_decode_object = msgspec.json.Decoder(_Object).decode
+_decode_list = msgspec.json.Decoder(_List).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What happened to one object; `old` and `new` as far as there is one.
+
+    Parameters
+    ----------
+    key
+        `namespace/name`, or `name` of an object without namespace.
+    """
+
+    kind: Literal["added", "modified", "deleted"]
+    key: str
+    old: T | None
+    new: T | None
+
+
+class Informer(Generic[T]):
+    """Follows one collection.
+
+    Parameters
+    ----------
+    decode
+        Makes a T of an object's JSON.
+
+    Attributes
+    ----------
+    store
+        The objects by key, never newer or older than what subscribers were told.
+    synced
+        Set once the first list is in the store.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        decode: Callable[[bytes], T],
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        self.store: dict[str, T] = {}
+        self.synced = asyncio.Event()
+        self._client = client
+        self._resource = resource
+        self._decode = decode
+        self._namespace = namespace
+        self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._versions: dict[str, str] = {}
+        self._version = ""
+        self._subscribers: list[Callable[[Change[T]], None]] = []
+
+    def subscribe(self, callback: Callable[[Change[T]], None]) -> None:
+        """Call back for every change, in order; first with what the store already holds."""
+        for key, item in self.store.items():
+            callback(Change("added", key, None, item))
+        self._subscribers.append(callback)
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                    backoff_s = FIRST_BACKOFF_S
+                await self._watch()
+            except ExpiredError:
+                self._version = ""
+            except (TransportError, ApiError) as error:
+                logger.warning("lost %s: %s", self._resource.group_resource, error)
+                await asyncio.sleep(backoff_s * random.uniform(0.5, 1))
+                backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+
+    async def _list(self) -> None:
+        body = await self._client.list_bytes(self._resource, self._namespace, **self._selectors)
+        listed = _decode_list(body)
+        present = {_key(meta): (meta, raw) for raw in listed.items for meta in [_meta(raw)]}
+        for key in self.store.keys() - present.keys():
+            self._remove(key)
+        for key, (meta, raw) in present.items():
+            if self._versions.get(key) != meta.resource_version:
+                self._put(key, meta, bytes(raw))
+        self._version = listed.metadata.resource_version
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        events = self._client.watch(
+            self._resource,
+            self._namespace,
+            resource_version=self._version,
+            timeout_s=random.randint(*WATCH_S),
+            **self._selectors,
+        )
+        async with aclosing(events):
+            async for event in events:
+                self._apply(event)
+
+    def _apply(self, event: WatchEvent) -> None:
+        meta = _meta(event.object)
+        if event.type == "DELETED":
+            self._remove(_key(meta))
+        elif event.type != "BOOKMARK":
+            self._put(_key(meta), meta, event.object)
+        self._version = meta.resource_version
+
+    def _put(self, key: str, meta: _Meta, raw: bytes) -> None:
+        old = self.store.get(key)
+        try:
+            new = self._decode(raw)
+        except msgspec.ValidationError as error:
+            # One object in a shape nobody knows must not hide all the others.
+            logger.error("ignoring %s %s: %s", self._resource.group_resource, key, error)
+            return
+        self.store[key] = new
+        self._versions[key] = meta.resource_version
+        self._tell(Change("added" if old is None else "modified", key, old, new))
+
+    def _remove(self, key: str) -> None:
+        old = self.store.pop(key, None)
+        self._versions.pop(key, None)
+        if old is not None:
+            self._tell(Change("deleted", key, old, None))
+
+    def _tell(self, change: Change[T]) -> None:
+        for callback in self._subscribers:
+            callback(change)
+
+
+def _meta(raw: bytes | msgspec.Raw) -> _Meta:
+    return _decode_object(raw).metadata
+
+
+def _key(meta: _Meta) -> str:
+    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
