@@ -244,5 +244,6 @@ def test_a_node_keeps_its_pod_ranges():
     before = {"spec": {"podCIDR": "10.1.0.0/24", "providerID": "a"}}
     assert update_faults(NODES, before, {"spec": {}}) == [
         'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
-        'spec.providerID: Forbidden: node updates may not change providerID except from "" to valid',
+        "spec.providerID: Forbidden: node updates may not change providerID except from "
+        '"" to valid',
     ]

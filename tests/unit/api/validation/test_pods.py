@@ -177,5 +177,6 @@ def test_a_failed_container_may_restart_on_failure():
 
 def test_a_bound_pod_cannot_be_nominated():
     assert update_faults(pod(nodeName="n1"), "status", nominatedNodeName="n2") == [
-        "status.nominatedNodeName: Forbidden: may not be set on pods that are already bound to a node"
+        "status.nominatedNodeName: Forbidden: may not be set on pods that are already bound to a "
+        "node"
     ]
