@@ -137,7 +137,7 @@ def _manifests(nodes: int, zones: int) -> list[dict[str, Any]]:
 
 
 def _summary(cluster: LocalCluster, datadir: DataDir, took_s: float) -> str:
-    nodes = cluster.settings.nodes
+    nodes = cluster.nodes
     zones = Counter(node["metadata"].get("labels", {}).get(ZONE_LABEL, "") for node in nodes)
     where = f" in zones {', '.join(sorted(filter(None, zones)))}" if any(zones) else ""
     dismissed = f"\n  removed     {', '.join(cluster.dismissed)}" if cluster.dismissed else ""
