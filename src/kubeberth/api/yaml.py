@@ -24,6 +24,8 @@ _BOOLS = {
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+][0-9]+)?$|[-+]?[0-9]+\.$")
+# From here on Go prints a float with an exponent.
+_EXPONENT_FROM = 1e21
 _INFINITIES = {
     ".inf": math.inf,
     ".Inf": math.inf,
@@ -58,8 +60,14 @@ def resolve_scalar(text: str) -> Any:
     if _INTEGER.match(digits):
         return _integer(digits)
     if _FLOAT.match(digits):
-        return float(digits)
+        return _float(digits)
     return _INFINITIES.get(text, text)
+
+
+def _float(digits: str) -> int | float:
+    """Return a number with a fraction; on its way through JSON a whole one becomes an integer."""
+    number = float(digits)
+    return int(number) if number.is_integer() and abs(number) < _EXPONENT_FROM else number
 
 
 def _integer(digits: str) -> int:

@@ -29,7 +29,15 @@ from kubeberth.api.validation.metadata import (
     validate_metadata_update,
 )
 
-__all__ = ["FieldError", "invalid_error", "validate", "validate_kind", "validate_update"]
+__all__ = [
+    "FieldError",
+    "invalid_error",
+    "validate",
+    "validate_kind",
+    "validate_update",
+    "warnings_for",
+]
+from kubeberth.api.validation.warnings import warnings_for
 
 Document = Mapping[str, Any]
 

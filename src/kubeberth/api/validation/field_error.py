@@ -83,7 +83,7 @@ def too_long(field: str, max_bytes: int) -> FieldError:
 
 def each_invalid(field: str, value: Any, details: Iterable[str]) -> list[FieldError]:
     """Return one Invalid error per detail."""
-    return [invalid(field, value, detail) for detail in details]
+    return [invalid(field, value, detail) for detail in details] if details else []
 
 
 def shown(value: Any) -> str:

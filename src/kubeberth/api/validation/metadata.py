@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kubeberth.api import names
@@ -19,6 +20,10 @@ from kubeberth.api.validation.field_error import (
 MAX_ANNOTATIONS_BYTES = 256 * 1024
 STANDARD_FINALIZERS = frozenset(("kubernetes", "orphan", "foregroundDeletion"))
 IMMUTABLE = "field is immutable"
+
+# The same few keys and values come again and again.
+label_key_errors = lru_cache(maxsize=4096)(names.qualified_name_errors)
+label_value_errors = lru_cache(maxsize=4096)(names.label_value_errors)
 
 NameErrors = Callable[[str], list[str]]
 """Returns what keeps a text from being an object's name."""
@@ -55,14 +60,14 @@ def validate_labels(labels: Mapping[str, str] | None, path: str) -> list[FieldEr
     """Return the faults of labels, all reported at the map itself."""
     errors: list[FieldError] = []
     for key, value in (labels or {}).items():
-        errors += each_invalid(path, key, names.qualified_name_errors(key))
-        errors += each_invalid(path, value, names.label_value_errors(value))
+        errors += each_invalid(path, key, label_key_errors(key))
+        errors += each_invalid(path, value, label_value_errors(value))
     return errors
 
 
 def validate_label_key(key: str, path: str) -> list[FieldError]:
     """Return the faults of a label key."""
-    return each_invalid(path, key, names.qualified_name_errors(key))
+    return each_invalid(path, key, label_key_errors(key))
 
 
 def validate_annotations(annotations: Mapping[str, str] | None, path: str) -> list[FieldError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kubeberth.api import names
@@ -80,11 +81,24 @@ def validate_amount(name: str, amount: str, path: str) -> list[FieldError]:
     return errors
 
 
-def validate_resource_name(name: str, path: str) -> list[FieldError]:
-    """Return the faults of any resource's name."""
-    errors = each_invalid(path, name, names.qualified_name_errors(name, "a qualified name"))
+@lru_cache(maxsize=1024)
+def resource_name_errors(name: str) -> list[str]:
+    """Return what keeps a text from being any resource's name."""
+    errors = names.qualified_name_errors(name, "a qualified name")
     if not errors and "/" not in name and not (name in _STANDARD_RESOURCES or is_huge_page(name)):
-        errors.append(invalid(path, name, "must be a standard resource type or fully qualified"))
+        errors.append("must be a standard resource type or fully qualified")
+    return errors
+
+
+@lru_cache(maxsize=1024)
+def _container_name_errors(name: str) -> list[str]:
+    """Return what keeps a text from being the name of a container's resource."""
+    errors = list(resource_name_errors(name))
+    if "/" not in name:
+        if name not in _CONTAINER_RESOURCES and not is_huge_page(name):
+            errors.append("must be a standard resource for containers")
+    elif not is_native(name) and not is_extended(name):
+        errors.append("doesn't follow extended resource name standard")
     return errors
 
 
@@ -197,17 +211,11 @@ def _validate_against_limit(
 
 
 def _validate_container_name(name: str, path: str) -> list[FieldError]:
-    errors = validate_resource_name(name, path)
-    if "/" not in name:
-        if name not in _CONTAINER_RESOURCES and not is_huge_page(name):
-            errors.append(invalid(path, name, "must be a standard resource for containers"))
-    elif not is_native(name) and not is_extended(name):
-        errors.append(invalid(path, name, "doesn't follow extended resource name standard"))
-    return errors
+    return each_invalid(path, name, _container_name_errors(name))
 
 
 def _validate_pod_name(name: str, path: str) -> list[FieldError]:
-    errors = validate_resource_name(name, path)
+    errors = each_invalid(path, name, resource_name_errors(name))
     if name not in _POD_RESOURCES and not is_huge_page(name):
         errors.append(not_supported(path, name, ("cpu", _HUGE_PAGES, "memory")))
     return errors

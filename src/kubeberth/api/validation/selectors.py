@@ -13,7 +13,11 @@ from kubeberth.api.validation.field_error import (
     invalid,
     required,
 )
-from kubeberth.api.validation.metadata import validate_label_key, validate_labels
+from kubeberth.api.validation.metadata import (
+    label_value_errors,
+    validate_label_key,
+    validate_labels,
+)
 
 BAD_OPERATOR = "not a valid selector operator"
 _NEEDS_VALUES = "must be specified when `operator` is 'In' or 'NotIn'"
@@ -54,7 +58,7 @@ def _validate_label_requirement(requirement: Mapping[str, Any], path: str) -> li
         errors.append(invalid(f"{path}.operator", operator, BAD_OPERATOR))
     errors += validate_label_key(requirement.get("key", ""), f"{path}.key")
     for index, value in enumerate(values):
-        errors += each_invalid(f"{path}.values[{index}]", value, names.label_value_errors(value))
+        errors += each_invalid(f"{path}.values[{index}]", value, label_value_errors(value))
     return errors
 
 
@@ -109,7 +113,7 @@ def _validate_node_requirement(
         errors.append(invalid(f"{path}.operator", operator, BAD_OPERATOR))
     errors += validate_label_key(requirement.get("key", ""), f"{path}.key")
     for index, value in enumerate(values if checks_values else []):
-        errors += each_invalid(f"{path}.values[{index}]", value, names.label_value_errors(value))
+        errors += each_invalid(f"{path}.values[{index}]", value, label_value_errors(value))
     return errors
 
 
