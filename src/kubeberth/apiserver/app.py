@@ -34,6 +34,7 @@ from kubeberth.apiserver.responses import (
     StreamResponse,
     encode,
     error_response,
+    warning_headers,
 )
 from kubeberth.apiserver.route import (
     GenericError,
@@ -166,7 +167,12 @@ class App:
             request.headers.get("content-type", ""),
             body,
         )
-        return await verb(call)
+        try:
+            answer = await verb(call)
+        except (ApiError, GenericError) as error:
+            answer = error_response(error)
+        answer.headers += warning_headers(call.warnings)
+        return answer
 
     def _verb(self, info: RequestInfo) -> Verb:
         if info.resource is BINDINGS:

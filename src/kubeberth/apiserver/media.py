@@ -115,7 +115,8 @@ def to_yaml(body: bytes) -> bytes:
             return True
 
     def represent_text(dumper: Dumper, text: str) -> yaml.Node:
-        is_plain = dumper.resolve(yaml.ScalarNode, text, (True, False)) == "tag:yaml.org,2002:str"
+        kind = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        is_plain = kind == "tag:yaml.org,2002:str"
         style = "|" if "\n" in text else None if is_plain and text else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
