@@ -298,7 +298,11 @@ async def send_response(response: Response, request: Request, send: Send) -> Non
     body = response.body
     content_type = response.content_type
     head = _encoded(content_type, response.headers)
-    head.append((b"content-length", str(len(body)).encode()))
+    if response.status == 304:
+        # A cache takes these headers over into what it has: say nothing about a body.
+        head = [(name, value) for name, value in head if name != b"content-type"]
+    else:
+        head.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": head})
     await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
 
