@@ -142,4 +142,7 @@ class Writer:
         table: dict[str, Any] = to_table(self._resource, documents, include, self._now())
         table["apiVersion"] = f"meta.k8s.io/{self._form.version}"
         table["metadata"] = metadata
+        if include == "Metadata":
+            for row in table["rows"]:
+                row["object"]["apiVersion"] = table["apiVersion"]
         return table

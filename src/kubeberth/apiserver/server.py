@@ -62,6 +62,7 @@ class ServerSettings:
     data_dir: Path | None = None
     advertise_address: str = ""
     allow_anonymous: bool = False
+    service_cidr: str = "10.96.0.0/16"
 
 
 async def serve(
@@ -107,6 +108,7 @@ async def _serve(
         clock,
         AppSettings(
             server_address=settings.advertise_address or f"{host}:{port}",
+            service_cidr=settings.service_cidr,
             authenticator=Authenticator(allow_anonymous=settings.allow_anonymous),
         ),
     )
