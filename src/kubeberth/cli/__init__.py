@@ -1,7 +1,68 @@
-"""The `berth` command, one file a subcommand."""
+"""The `berth` command, one file a subcommand; each is imported when it is called."""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+
+import click
+
+from kubeberth import __version__
+from kubeberth.errors import BerthError
+
+# Command to module, in the order in which `berth --help` lists them.
+COMMANDS = {
+    "up": ("up", "Start a cluster on this machine."),
+    "down": ("down", "Stop it."),
+    "status": ("status", "Show what runs, and what it costs."),
+    "kubeconfig": ("kubeconfig", "Print the kubeconfig of a cluster."),
+    "apiserver": ("apiserver", "Run an API server."),
+    "scheduler": ("scheduler", "Run a scheduler."),
+    "controllers": ("controllers", "Run the controllers."),
+    "nodes": ("nodes", "Run simulated nodes."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called, not before."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"kubeberth.cli.{COMMANDS[name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: berth up",
+)
+@click.version_option(__version__, message="berth %(version)s")
+def berth() -> None:
+    """Assign pods to nodes, speaking the Kubernetes API."""
+
 
 def main() -> None:
-    """Run the `berth` command."""
+    """Run `berth`; what goes wrong is one line on standard error and exit code 1."""
+    try:
+        berth(prog_name="berth", standalone_mode=True)
+    except* BerthError as errors:
+        for error in _leaves(errors):
+            click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[BerthError]) -> list[BerthError]:
+    leaves = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

@@ -1,0 +1,1 @@
+"""The examples of the documentation page "Assigning Pods to Nodes", to apply and walk through."""

@@ -1,0 +1,5 @@
+"""`python -m kubeberth` is `berth`."""
+
+from kubeberth.cli import main
+
+main()

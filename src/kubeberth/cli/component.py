@@ -1,0 +1,52 @@
+"""How every long-running process runs: event loop, signals, log lines, readiness, lifeline."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+
+import uvloop
+
+from kubeberth.cluster.process import READY_FD
+
+Ready = Callable[[], None]
+
+# The default thresholds make decoding several times slower once many objects live.
+GC_THRESHOLDS = (50_000, 20, 100)
+
+
+def run_component(main: Callable[[Ready], Coroutine[None, None, None]]) -> None:
+    """Run `main(ready)` until it returns, or a signal or the supervisor's end cancels it."""
+    logging.basicConfig(
+        level=os.environ.get("BERTH_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    gc.set_threshold(*GC_THRESHOLDS)
+    with suppress(asyncio.CancelledError):
+        uvloop.run(_until_told(main))
+
+
+async def _until_told(main: Callable[[Ready], Coroutine[None, None, None]]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    if READY_FD in os.environ:
+        # The supervisor holds the other end of standard input; when it is gone, so are we.
+        loop.add_reader(sys.stdin.fileno(), task.cancel)
+    await main(_say_ready)
+
+
+def _say_ready() -> None:
+    gc.freeze()
+    if descriptor := os.environ.pop(READY_FD, ""):
+        os.write(int(descriptor), b"1")
+        os.close(int(descriptor))

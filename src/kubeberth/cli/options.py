@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kubeberth.api.yaml import YAMLError, parse_documents
+from kubeberth.cluster.datadir import DataDir, default_path
+from kubeberth.errors import UsageError
+from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_dir_option(function: F) -> F:
+    """Add `--data-dir`, the folder that a cluster lives in."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        default=default_path,
+        show_default="~/.local/share/kubeberth/default",
+        help="Folder that the cluster lives in.",
+    )(function)
+
+
+def kubeconfig_option(function: F) -> F:
+    """Add `--kubeconfig`, the server to work on and who to be there."""
+    return click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path),
+        envvar="KUBECONFIG",
+        default=lambda: Path.home() / ".kube/config",
+        show_default="$KUBECONFIG or ~/.kube/config",
+        help="Which API server to work on, and as whom.",
+    )(function)
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's content; `-` is standard input."""
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_node_specs(path: Path) -> list[NodeSpec]:
+    """Return the nodes that a file of manifests describes; errors name the file."""
+    try:
+        return specs_from_manifests(list(parse_documents(read_file(path))))
+    except YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def existing_cluster(path: Path) -> DataDir:
+    """Return the data directory of a cluster that was started there before."""
+    datadir = DataDir(path)
+    if not datadir.exists():
+        raise UsageError(f"there is no cluster in {datadir.path}: start one with `berth up`")
+    return datadir

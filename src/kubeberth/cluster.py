@@ -1,1 +1,0 @@
-"""LocalCluster: every component as a supervised process; the only composition root."""

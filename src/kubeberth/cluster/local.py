@@ -1,0 +1,216 @@
+"""LocalCluster: API server, scheduler, controllers and nodes as processes under one supervisor.
+
+Everything they need is laid into the data directory first; from then on they know each other only
+over the API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kubeberth.clock import Clock
+from kubeberth.cluster import pki
+from kubeberth.cluster.datadir import DataDir, ProcessState, Running, Settings
+from kubeberth.cluster.kubeconfigs import embedded_user, kubeconfig, linked_user
+from kubeberth.cluster.process import Child
+from kubeberth.errors import UsageError
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 6443
+SERVER_NAMES = (
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "10.96.0.1",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What `berth up` was asked for; None leaves it as it was last time.
+
+    Parameters
+    ----------
+    nodes
+        Node manifests.
+    """
+
+    port: int | None = None
+    nodes: list[dict[str, Any]] | None = None
+
+
+class LocalCluster:
+    """One cluster in one data directory.
+
+    Parameters
+    ----------
+    default_nodes
+        Makes the node manifests of a new cluster that nobody wished nodes for.
+    tell
+        Called with one line for people whenever something happens that they should know.
+
+    Raises
+    ------
+    UsageError
+        The data directory or the port cannot be had.
+    """
+
+    def __init__(
+        self,
+        datadir: DataDir,
+        wish: Wish,
+        *,
+        default_nodes: Callable[[], list[dict[str, Any]]],
+        clock: Clock,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._datadir = datadir
+        self._clock = clock
+        self._tell = tell
+        before = datadir.prepare()
+        self._lock = datadir.lock()
+        self.settings = Settings(
+            port=_choose_port(wish.port, before.port),
+            nodes=wish.nodes if wish.nodes is not None else before.nodes or default_nodes(),
+        )
+        self.dismissed = sorted(_names(before.nodes) - _names(self.settings.nodes))
+        self._children: list[Child] = []
+        self._running = Running(os.getpid(), self.server, clock.now())
+        self._save_running()
+        datadir.save(self.settings)
+        self._lay_out()
+        self._children += self._make_children()
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return f"https://{HOST}:{self.settings.port}"
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Run until cancelled; call `ready` once, when every process is."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for child in self._children:
+                    group.create_task(child.run())
+                for child in self._children:
+                    await child.ready.wait()
+                await self._remove_dismissed()
+                ready()
+        finally:
+            self._lock.close()
+
+    def _lay_out(self) -> None:
+        """Write certificates, kubeconfigs and node manifests."""
+        authority = pki.Authority(self._datadir.pki, self._clock.now())
+        authority.server("apiserver", SERVER_NAMES)
+        admin = embedded_user(authority.client("admin", pki.ADMIN))
+        self._write_kubeconfig(self._datadir.kubeconfig, admin)
+        for name, identity in (("scheduler", pki.SCHEDULER), ("controllers", pki.CONTROLLERS)):
+            user = linked_user(authority.client(name, identity))
+            self._write_kubeconfig(self._datadir.run_file(f"{name}.kubeconfig"), user)
+        for node in _names(self.settings.nodes):
+            authority.client(f"nodes/{node}", pki.node_identity(node))
+        self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
+        manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.settings.nodes}
+        self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
+
+    def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
+        text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)
+        pki.write_private(path, text.encode())
+
+    def _make_children(self) -> Iterator[Child]:
+        folder, run_file = self._datadir, self._datadir.run_file
+        commands = {
+            "apiserver": [
+                *("--data-dir", folder.store, "--host", HOST, "--port", self.settings.port),
+                *("--tls-cert-file", folder.pki / "apiserver.pem"),
+                *("--client-ca-file", folder.pki / "ca.crt"),
+            ],
+            "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],
+            "controllers": [
+                *("--kubeconfig", run_file("controllers.kubeconfig")),
+                *("--root-ca-file", folder.pki / "ca.crt"),
+            ],
+            "nodes": [
+                *("--kubeconfig", run_file("nodes.kubeconfig")),
+                *("--identities", folder.pki / "nodes"),
+                *("--filename", run_file("nodes.json")),
+            ],
+        }
+        for name, arguments in commands.items():
+            command = [sys.executable, "-m", "kubeberth", name, *map(str, arguments)]
+            yield Child(
+                name,
+                command,
+                folder.log_file(name),
+                clock=self._clock,
+                tell=self._tell,
+                changed=self._save_running,
+            )
+
+    def _save_running(self) -> None:
+        states = [ProcessState(c.name, c.pid, c.restarts) for c in self._children if c.pid]
+        self._datadir.save_running(msgspec.structs.replace(self._running, processes=states))
+
+    async def _remove_dismissed(self) -> None:
+        """Delete the Node objects of nodes that the cluster had before and has no longer."""
+        if not self.dismissed:
+            return
+        # Imported here because a plain start has no use for it and should not wait for it.
+        from kubeberth.api.scheme import NODES
+        from kubeberth.client.client import Client
+        from kubeberth.errors import NotFoundError
+
+        async with Client.from_kubeconfig(self._datadir.kubeconfig) as client:
+            for name in self.dismissed:
+                try:
+                    await client.delete(NODES, name)
+                except NotFoundError:
+                    continue
+
+
+def _names(nodes: list[dict[str, Any]]) -> set[str]:
+    return {node["metadata"]["name"] for node in nodes}
+
+
+def _choose_port(wished: int | None, last: int) -> int:
+    """Return a free port: the wished one, else last time's, else the usual one, else any."""
+    if wished is not None or last:
+        port = wished if wished is not None else last
+        if port and not _is_free(port):
+            raise UsageError(
+                f"port {port} of {HOST} is in use: stop what listens there, "
+                "or name another port with --port (0 takes a free one)"
+            )
+        return port or _any_port()
+    return DEFAULT_PORT if _is_free(DEFAULT_PORT) else _any_port()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does, or the last run's closing connections would count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

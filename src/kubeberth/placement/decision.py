@@ -1,0 +1,48 @@
+"""Decision: what placing one pod came to, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a pod was not placed.
+
+    Parameters
+    ----------
+    message
+        kube-scheduler's text, word for word.
+    rejected_by
+        Names of the rules that refused a node; an event that may change their mind wakes the pod.
+        Empty for errors and for a cluster without nodes: then the pod is tried again by itself.
+    is_error
+        Whether it is an internal error (`SchedulerError`) rather than `Unschedulable`.
+    """
+
+    message: str
+    rejected_by: frozenset[str] = frozenset()
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a pod goes; or `node` is None, and `failure` says why.
+
+    Parameters
+    ----------
+    n_feasible
+        How many nodes passed the hard rules.
+    score
+        Total of the chosen node; None when it was the only one, which needs no scoring.
+    n_best
+        How many nodes had that total.
+    """
+
+    pod_key: str
+    node: str | None
+    n_nodes: int
+    n_feasible: int = 0
+    score: int | None = None
+    n_best: int = 0
+    failure: Failure | None = None

@@ -1,0 +1,38 @@
+"""Normalisation: raw scores of the feasible nodes become 0..100.
+
+Matches kube-scheduler 1.36 (plugins/helper/normalize_score.go, interpodaffinity/scoring.go).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kubeberth.placement.plugin import MAX_SCORE, Normalization, Scores
+
+
+def normalize(raw: Scores, how: Normalization) -> Scores:
+    """Return normalised scores of the same shape; `raw` holds the feasible nodes only."""
+    match how:
+        case Normalization.NONE:
+            return raw
+        case Normalization.DEFAULT:
+            return _by_maximum(raw)
+        case Normalization.REVERSED:
+            return MAX_SCORE - _by_maximum(raw)
+        case Normalization.MIN_MAX:
+            return _by_range(raw)
+
+
+def _by_maximum(raw: Scores) -> Scores:
+    # Raw scores that use this are counts and positive weights: no negative operands.
+    maximum = int(raw.max(initial=0))
+    return raw if maximum == 0 else raw * MAX_SCORE // maximum
+
+
+def _by_range(raw: Scores) -> Scores:
+    low, high = int(raw.min()), int(raw.max())
+    if low == high:
+        return np.zeros_like(raw)
+    # Floating point, in upstream's order of operations: 29 of 0..100 becomes 28.
+    scaled: Scores = (float(MAX_SCORE) * ((raw - low) / (high - low))).astype(np.int64)
+    return scaled

@@ -1,0 +1,136 @@
+"""Verdicts: for every node whether it passes, and if not, which rule said no and why.
+
+This is the long answer, asked for when no node fits or when somebody wants to know; the engine's
+fast path only needs who passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.placement.plugin import Rejection
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.request import PodRequest
+from kubeberth.placement.state import ClusterState, Nodes
+
+_PASSED, _LEFT_OUT = -1, -2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """What the hard rules say about some existing nodes.
+
+    Parameters
+    ----------
+    slots
+        ndarray of intp, shape (n,): the nodes.
+    judges
+        ndarray of int16, shape (n,): index of the first filter that refused the node, -1 where it
+        passed, -2 where the node was not worth a look.
+    codes
+        ndarray of int64, shape (n,): that filter's code.
+    narrowed_by
+        Names of the rules that named the only nodes worth a look.
+    refused
+        Why the pod was refused before any node was looked at; then nothing else counts.
+    """
+
+    slots: NDArray[np.intp]
+    judges: NDArray[np.int16]
+    codes: NDArray[np.int64]
+    narrowed_by: tuple[str, ...] = ()
+    refused: Rejection | None = None
+
+    @property
+    def feasible(self) -> NDArray[np.intp]:
+        """Slots of the nodes that passed."""
+        passed: NDArray[np.intp] = self.slots[self.judges == _PASSED]
+        return passed
+
+    def groups(
+        self, state: ClusterState, request: PodRequest, profile: Profile
+    ) -> Iterator[tuple[Rejection, NDArray[np.intp]]]:
+        """Yield each distinct rejection with the slots of the nodes that it meets."""
+        left_out = self.slots[self.judges == _LEFT_OUT]
+        if len(left_out):
+            reason = f"node(s) didn't satisfy plugin(s) [{' '.join(self.narrowed_by)}]"
+            yield Rejection("", (reason,), resolvable=False), left_out
+        for index in np.unique(self.judges[self.judges >= 0]):
+            judged = self.judges == index
+            for code in np.unique(self.codes[judged]):
+                rejection = profile.filters[index].rejection(state, request, int(code))
+                yield rejection, self.slots[judged & (self.codes == code)]
+
+
+def narrow(request: PodRequest, profile: Profile) -> tuple[frozenset[str] | None, tuple[str, ...]]:
+    """Return the only nodes worth a look, None for all, and the names of the rules that say so.
+
+    Raises
+    ------
+    RefusedError
+        When a rule refuses the pod as a whole.
+    """
+    names: frozenset[str] | None = None
+    narrowed_by = []
+    for plugin in profile.narrowing:
+        found = plugin.narrow(request)
+        if isinstance(found, Rejection):
+            raise RefusedError(found)
+        if found is not None:
+            names = found if names is None else names & found
+            narrowed_by.append(plugin.name)
+    if names is not None and not names:
+        listed = " ".join(narrowed_by)
+        reason = f"node(s) didn't satisfy plugin(s) [{listed}] simultaneously"
+        raise RefusedError(Rejection(narrowed_by[-1], (reason,), resolvable=False))
+    return names, tuple(sorted(narrowed_by))
+
+
+class RefusedError(Exception):
+    """A pod that is refused before any node is looked at."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(*rejection.reasons)
+        self.rejection = rejection
+
+
+def judge(state: ClusterState, request: PodRequest, profile: Profile) -> Verdicts:
+    """Return the verdicts on all nodes."""
+    slots = np.flatnonzero(state.exists)
+    judges = np.full(len(slots), _PASSED, dtype=np.int16)
+    codes = np.zeros(len(slots), dtype=np.int64)
+    try:
+        names, narrowed_by = narrow(request, profile)
+    except RefusedError as refusal:
+        return Verdicts(slots, judges, codes, (), refusal.rejection)
+    if names is not None:
+        judges[~np.isin(slots, to_slots(state, names))] = _LEFT_OUT
+    for index, plugin in enumerate(profile.filters):
+        found = plugin.filter(state, request, slots)
+        if found is None:
+            continue
+        refused = (judges == _PASSED) & (found != 0)
+        judges[refused] = index
+        codes[refused] = found[refused]
+    return Verdicts(slots, judges, codes, narrowed_by)
+
+
+def to_slots(state: ClusterState, names: frozenset[str]) -> NDArray[np.intp]:
+    """Return the slots of those of the named nodes that exist."""
+    slots = (state.slot_of(name) for name in names)
+    return np.array(sorted(slot for slot in slots if slot is not None), dtype=np.intp)
+
+
+def first_rejection(
+    state: ClusterState, request: PodRequest, profile: Profile, nodes: Nodes
+) -> Rejection | None:
+    """Return why the one node in `nodes` is refused, or None when it passes."""
+    for plugin in profile.filters:
+        found = plugin.filter(state, request, nodes)
+        if found is not None and found[0]:
+            return plugin.rejection(state, request, int(found[0]))
+    return None

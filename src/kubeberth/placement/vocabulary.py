@@ -1,0 +1,115 @@
+"""Strings to dense ids: resources, taint lists, and the values of a label over all nodes.
+
+Ids index arrays. Strings come back only where something is explained to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.api.core import Taint
+from kubeberth.api.selectors import Requirement
+
+T = TypeVar("T", bound=Hashable)
+
+TaintList = tuple[tuple[str, str, str], ...]
+
+# The resources that every cluster has, at fixed rows; extended ones follow as they are met.
+CPU, MEMORY, EPHEMERAL_STORAGE, PODS = range(4)
+NATIVE_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
+
+ABSENT = 0
+"""Id of "the node does not have this label"."""
+
+
+class Interner(Generic[T]):
+    """Gives each distinct value a small number, in order of first sight."""
+
+    def __init__(self, values: Iterable[T] = ()) -> None:
+        self.values: list[T] = []
+        self._ids: dict[T, int] = {}
+        for value in values:
+            self.intern(value)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def intern(self, value: T) -> int:
+        """Return the id of a value, a new one at first sight."""
+        found = self._ids.get(value)
+        if found is None:
+            found = self._ids[value] = len(self.values)
+            self.values.append(value)
+        return found
+
+    def get(self, value: T) -> int | None:
+        """Return the id of a value that has been met, or None."""
+        return self._ids.get(value)
+
+
+class LabelColumn:
+    """The value of one label on every node.
+
+    Attributes
+    ----------
+    ids
+        ndarray of int32, shape (n_slots,): id of the node's value, `ABSENT` where it has none.
+    """
+
+    def __init__(self, key: str, n_slots: int) -> None:
+        self.key = key
+        self.ids: NDArray[np.int32] = np.zeros(n_slots, dtype=np.int32)
+        self._values: Interner[str | None] = Interner((None,))
+        self._tables: dict[Requirement, NDArray[np.bool_]] = {}
+
+    @property
+    def n_values(self) -> int:
+        """How many ids there are, `ABSENT` included."""
+        return len(self._values)
+
+    def put(self, slot: int, value: str | None) -> bool:
+        """Set a node's value, and return whether it is another one than before."""
+        value_id = ABSENT if value is None else self._values.intern(value)
+        if self.ids[slot] == value_id:
+            return False
+        self.ids[slot] = value_id
+        return True
+
+    def grow(self, n_slots: int) -> None:
+        """Make room for more nodes."""
+        self.ids = np.concatenate([self.ids, np.zeros(n_slots - len(self.ids), dtype=np.int32)])
+
+    def table(self, requirement: Requirement) -> NDArray[np.bool_]:
+        """Return which values meet a requirement: ndarray of bool, shape (n_values,)."""
+        table = self._tables.get(requirement)
+        if table is None or len(table) < self.n_values:
+            table = self._tables[requirement] = self._compute(requirement)
+        return table
+
+    def _compute(self, requirement: Requirement) -> NDArray[np.bool_]:
+        """Decide per value; `In` and its kin by id, so that 100,000 host names cost nothing."""
+        operator = requirement.operator
+        if operator in ("Gt", "Lt"):
+            return np.array(
+                [v is not None and requirement.matches({self.key: v}) for v in self._values.values]
+            )
+        table = np.zeros(self.n_values, dtype=bool)
+        if operator == "Exists":
+            table[1:] = True
+        elif operator == "DoesNotExist":
+            table[ABSENT] = True
+        else:
+            known = (self._values.get(value) for value in requirement.values)
+            table[[value_id for value_id in known if value_id is not None]] = True
+            if operator == "NotIn":
+                np.logical_not(table, out=table)
+        return table
+
+
+def to_taint_list(taints: Iterable[Taint]) -> TaintList:
+    """Return what matters of a node's taints for placing, in the node's order."""
+    return tuple((taint.key, taint.value, taint.effect) for taint in taints)

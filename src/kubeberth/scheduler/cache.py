@@ -1,0 +1,76 @@
+"""The scheduler's picture of the cluster: what the watches tell, plus what it has assumed itself.
+
+    assume     a pod was given a node here; the binding call is under way
+    confirm    the watch shows it there (or on another node: the watch is right)
+    forget     the binding failed; the room is free again
+
+Pure: input are watched objects, output are deltas on a ClusterState.
+"""
+
+from __future__ import annotations
+
+from kubeberth.api.core import Namespace, Node, Pod
+from kubeberth.placement.delta import (
+    NamespacePut,
+    NamespaceRemoved,
+    NodePut,
+    NodeRemoved,
+    PodPut,
+    PodRemoved,
+)
+from kubeberth.placement.state import ClusterState
+
+
+def occupies_node(pod: Pod | None) -> bool:
+    """Return whether a pod counts on a node: it has one, and has not ended."""
+    return pod is not None and bool(pod.spec.node_name) and not pod.is_terminal
+
+
+class Cache:
+    """Keeps a ClusterState in step with the watches."""
+
+    def __init__(self) -> None:
+        self.state = ClusterState()
+        self._assumed: dict[str, str] = {}
+
+    def put_node(self, node: Node) -> None:
+        """Take in a new or changed node."""
+        self.state.apply(NodePut(node))
+
+    def remove_node(self, name: str) -> None:
+        """Take out a node that is gone."""
+        self.state.apply(NodeRemoved(name))
+
+    def put_namespace(self, namespace: Namespace) -> None:
+        """Take in a new or changed namespace."""
+        self.state.apply(NamespacePut(namespace.metadata.name, namespace.metadata.labels))
+
+    def remove_namespace(self, name: str) -> None:
+        """Take out a namespace that is gone."""
+        self.state.apply(NamespaceRemoved(name))
+
+    def put_pod(self, pod: Pod) -> None:
+        """Take in a pod that the watch shows on a node; confirms an assumed one."""
+        self._assumed.pop(pod.metadata.key, None)
+        self.state.apply(PodPut(pod, pod.spec.node_name))
+
+    def remove_pod(self, key: str) -> None:
+        """Take out a pod that is gone or has ended, be it assumed or confirmed."""
+        self._assumed.pop(key, None)
+        self.state.apply(PodRemoved(key))
+
+    def assume(self, pod: Pod, node_name: str) -> None:
+        """Count a pod on a node before the API server has heard of it."""
+        self._assumed[pod.metadata.key] = pod.metadata.uid
+        self.state.apply(PodPut(pod, node_name))
+
+    def forget(self, pod: Pod) -> bool:
+        """Take back an assumption, and return whether there was one left to take back."""
+        if self._assumed.get(pod.metadata.key) != pod.metadata.uid:
+            return False
+        self.remove_pod(pod.metadata.key)
+        return True
+
+    def is_assumed(self, key: str) -> bool:
+        """Return whether a pod is counted on a node that no watch has shown yet."""
+        return key in self._assumed

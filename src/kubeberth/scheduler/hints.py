@@ -1,0 +1,280 @@
+"""Hints: which change of the cluster may make a pod fit that a rule has refused.
+
+A pod that was refused waits for a change that may help; waking every pod for every change would
+keep a busy scheduler busy with nothing. Waking one too many costs an attempt, one too few leaves a
+pod waiting for the flush, so when in doubt: wake.
+
+Matches kube-scheduler 1.36 (EventsToRegister and the queueing hints of each plugin), with one
+addition: terms with a namespace selector see the real labels of namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from kubeberth.api.core import Node, Pod, Taint
+from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
+from kubeberth.api.taints import tolerates
+from kubeberth.placement.podterm import NamespaceLabels, PodTerm
+from kubeberth.placement.request import (
+    HostPort,
+    NodeRules,
+    PodRules,
+    to_host_ports,
+    to_node_rules,
+    to_pod_rules,
+)
+
+_CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+_ANY_ADDRESS = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEvent:
+    """A node came (no `old`), changed, or went (no `new`)."""
+
+    old: Node | None
+    new: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPodEvent:
+    """A pod came to a node (no `old`), changed there, or went from it (no `new`)."""
+
+    old: Pod | None
+    new: Pod | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvent:
+    """The waiting pod itself was changed."""
+
+    old: Pod
+    new: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceEvent:
+    """A namespace's labels changed."""
+
+    name: str
+
+
+ClusterEvent = NodeEvent | PlacedPodEvent | OwnEvent | NamespaceEvent
+
+
+def is_news(event: NodeEvent) -> bool:
+    """Return whether a node event is more than a heartbeat."""
+    old, new = event.old, event.new
+    if old is None or new is None:
+        return True
+    return (
+        old.spec.unschedulable != new.spec.unschedulable
+        or old.spec.taints != new.spec.taints
+        or old.metadata.labels != new.metadata.labels
+        or old.status.allocatable != new.status.allocatable
+    )
+
+
+class Waiting:
+    """A waiting pod, with its rules compiled when first asked for."""
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+
+    @cached_property
+    def node_rules(self) -> NodeRules:
+        """NodeSelector and node affinity."""
+        return to_node_rules(self.pod)
+
+    @cached_property
+    def pod_rules(self) -> PodRules:
+        """Inter-pod affinity."""
+        return to_pod_rules(self.pod)
+
+    @cached_property
+    def request(self) -> Amounts:
+        """What it asks for, zeros left out."""
+        return {name: amount for name, amount in effective_request(self.pod).items() if amount}
+
+    @cached_property
+    def host_ports(self) -> frozenset[HostPort]:
+        """Host ports that it wants."""
+        return to_host_ports(self.pod)
+
+
+Hint = Callable[[ClusterEvent, Waiting, NamespaceLabels], bool]
+
+
+def may_help(
+    plugin: str, event: ClusterEvent, waiting: Waiting, namespaces: NamespaceLabels
+) -> bool:
+    """Return whether an event may change the mind of the rule that refused a pod."""
+    hint = _HINTS.get(plugin)
+    if hint is None:
+        return True
+    # Upstream wakes pods of nearly every rule for any taint that changes anywhere.
+    if plugin not in _OWN_TAINT_RULE and _changes_taints(event):
+        return True
+    return hint(event, waiting, namespaces)
+
+
+def _changes_taints(event: ClusterEvent) -> bool:
+    if not isinstance(event, NodeEvent) or event.old is None or event.new is None:
+        return False
+    uncordoned = event.old.spec.unschedulable and not event.new.spec.unschedulable
+    return uncordoned or event.old.spec.taints != event.new.spec.taints
+
+
+def _scheduling_gates(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    return isinstance(event, OwnEvent) and not event.new.spec.scheduling_gates
+
+
+def _node_unschedulable(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case NodeEvent(old, new) if new is not None:
+            return not new.spec.unschedulable and (old is None or old.spec.unschedulable)
+        case OwnEvent(_, new):
+            return any(tolerates(toleration, _CORDON) for toleration in new.spec.tolerations)
+    return False
+
+
+def _node_name(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    return isinstance(event, NodeEvent) and event.old is None
+
+
+def _taint_toleration(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case NodeEvent(old, new) if new is not None:
+            return _is_tolerated(waiting.pod, new) and not (
+                old is not None and _is_tolerated(waiting.pod, old)
+            )
+        case OwnEvent(before, after):
+            return before.spec.tolerations != after.spec.tolerations
+    return False
+
+
+def _is_tolerated(pod: Pod, node: Node) -> bool:
+    return all(
+        any(tolerates(toleration, taint) for toleration in pod.spec.tolerations)
+        for taint in node.spec.taints
+        if taint.effect in ("NoSchedule", "NoExecute")
+    )
+
+
+def _node_affinity(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    if not isinstance(event, NodeEvent) or event.new is None:
+        return False
+    rules, old, new = waiting.node_rules, event.old, event.new
+    if not rules.allow(new.name, new.metadata.labels):
+        return False
+    return old is None or not rules.allow(old.name, old.metadata.labels)
+
+
+def _node_ports(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case NodeEvent(None, _):
+            return True
+        case PlacedPodEvent(old, None) if old is not None:
+            return any(
+                freed[1:] == wanted[1:]
+                and (freed[0] == wanted[0] or _ANY_ADDRESS in (freed[0], wanted[0]))
+                for freed in to_host_ports(old)
+                for wanted in waiting.host_ports
+            )
+    return False
+
+
+def _node_resources_fit(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case NodeEvent(old, new) if new is not None:
+            return _makes_room(old, new, waiting.request)
+        case PlacedPodEvent(old, new) if old is not None:
+            return new is None or _shrank(occupied(old), occupied(new), waiting.request)
+        case OwnEvent(before, after):
+            return _shrank(effective_request(before), effective_request(after), waiting.request)
+    return False
+
+
+def _makes_room(old: Node | None, new: Node, request: Amounts) -> bool:
+    has = to_amounts(new.status.allocatable)
+    if has.get("pods", 0) < 1 or any(has.get(name, 0) < n for name, n in request.items()):
+        return False
+    if old is None:
+        return True
+    had = to_amounts(old.status.allocatable)
+    return any(has.get(name, 0) > had.get(name, 0) for name in ("pods", *request))
+
+
+def _shrank(before: Amounts, after: Amounts, request: Amounts) -> bool:
+    return any(after.get(name, 0) < before.get(name, 0) for name in request)
+
+
+def _inter_pod_affinity(event: ClusterEvent, waiting: Waiting, namespaces: NamespaceLabels) -> bool:
+    match event:
+        case OwnEvent(before, after):
+            return before.metadata.labels != after.metadata.labels
+        case NodeEvent(old, new):
+            return new is not None and _moves_domains(old, new, waiting.pod_rules)
+        case PlacedPodEvent(old, new):
+            return _changes_neighbours(old, new, waiting, namespaces)
+        case NamespaceEvent():
+            return True
+    return False
+
+
+def _moves_domains(old: Node | None, new: Node, rules: PodRules) -> bool:
+    """Return whether a node is new or has another value of a key that matters.
+
+    Terms that other pods hold matter as well and are not known here, so a pod without terms of
+    its own is woken by every change of labels.
+    """
+    if old is None:
+        return True
+    before, after = old.metadata.labels, new.metadata.labels
+    keys = {term.topology_key for term in (*rules.required, *rules.anti)}
+    if not rules.required:
+        keys |= before.keys() | after.keys()
+    return any(before.get(key) != after.get(key) for key in keys)
+
+
+def _changes_neighbours(
+    old: Pod | None, new: Pod | None, waiting: Waiting, namespaces: NamespaceLabels
+) -> bool:
+    rules = waiting.pod_rules
+    was_liked, is_liked = (_meets_all(rules.required, pod, namespaces) for pod in (old, new))
+    if is_liked and not was_liked:
+        return True
+    was_shunned, is_shunned = (_meets_any(rules.anti, pod, namespaces) for pod in (old, new))
+    if was_shunned and not is_shunned:
+        return True
+    if old is None or new is not None:
+        return False
+    return _meets_any(to_pod_rules(old).held_anti, waiting.pod, namespaces)
+
+
+def _meets_all(terms: tuple[PodTerm, ...], pod: Pod | None, namespaces: NamespaceLabels) -> bool:
+    return bool(terms) and pod is not None and all(_means(t, pod, namespaces) for t in terms)
+
+
+def _meets_any(terms: tuple[PodTerm, ...], pod: Pod | None, namespaces: NamespaceLabels) -> bool:
+    return pod is not None and any(_means(term, pod, namespaces) for term in terms)
+
+
+def _means(term: PodTerm, pod: Pod, namespaces: NamespaceLabels) -> bool:
+    return term.includes(pod.metadata.namespace, pod.metadata.labels, namespaces)
+
+
+_HINTS: Mapping[str, Hint] = {
+    "SchedulingGates": _scheduling_gates,
+    "NodeUnschedulable": _node_unschedulable,
+    "NodeName": _node_name,
+    "TaintToleration": _taint_toleration,
+    "NodeAffinity": _node_affinity,
+    "NodePorts": _node_ports,
+    "NodeResourcesFit": _node_resources_fit,
+    "InterPodAffinity": _inter_pod_affinity,
+}
+_OWN_TAINT_RULE = frozenset(("SchedulingGates", "NodeUnschedulable", "TaintToleration"))

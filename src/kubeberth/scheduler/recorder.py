@@ -1,0 +1,247 @@
+"""Recorder: what the scheduler lets users see: events, and the PodScheduled condition.
+
+Texts match kube-scheduler 1.36 (schedule_one.go), repeats are handled as by its event recorder
+(client-go tools/events): the second event of a kind makes a series of the first, the following ones
+are counted here and written when the series rests.
+
+`EventBook` decides what is to be written, `Recorder` writes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kubeberth.api.core import Pod
+from kubeberth.api.scheme import NEW_EVENTS, PODS
+from kubeberth.client.client import Client
+from kubeberth.clock import Clock, rfc3339, rfc3339_micro
+from kubeberth.errors import BerthError
+from kubeberth.placement.decision import Failure
+from kubeberth.scheduler.config import Settings
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+# As client-go: a series that has rested for so long is written and closed.
+SERIES_REST_S = 360.0
+SWEEP_INTERVAL_S = 60.0
+# As upstream: what an event's note may hold.
+MAX_NOTE_BYTES = 1024
+# Writing is slower than deciding when a great many pods fail at once: the oldest news goes first.
+MAX_PENDING = 20_000
+N_WRITERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be created."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class EventSeries:
+    """A series to be noted on an event that was created before."""
+
+    namespace: str
+    name: str
+    series: Document
+
+
+@dataclass(frozen=True, slots=True)
+class PodCondition:
+    """A condition to be set on a pod."""
+
+    pod: Pod
+    condition: Document
+
+
+Write = NewEvent | EventSeries | PodCondition
+
+
+@dataclass(slots=True)
+class _Entry:
+    namespace: str
+    name: str
+    last_seen: float
+    count: int = 1
+
+
+class EventBook:
+    """Remembers recent events, to tell news from repeats."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._entries: dict[tuple[str, ...], _Entry] = {}
+
+    def note(
+        self, pod: Pod, kind: str, reason: str, action: str, note: str, now: float
+    ) -> Write | None:
+        """Return what to write about an event, or None when it is only counted."""
+        meta = pod.metadata
+        key = (kind, reason, action, meta.namespace, meta.name, meta.uid)
+        entry = self._entries.get(key)
+        if entry is None:
+            name = f"{meta.name}.{int(now * 1e9):x}"
+            self._entries[key] = _Entry(meta.namespace, name, now)
+            return NewEvent(self._document(pod, name, kind, reason, action, note, now))
+        entry.count += 1
+        entry.last_seen = now
+        return _series(entry) if entry.count == 2 else None
+
+    def sweep(self, now: float) -> Iterator[Write]:
+        """Yield the ends of series that have rested, and forget them."""
+        rested = [
+            key for key, entry in self._entries.items() if now - entry.last_seen > SERIES_REST_S
+        ]
+        for key in rested:
+            entry = self._entries.pop(key)
+            if entry.count > 2:
+                yield _series(entry)
+
+    def _document(
+        self, pod: Pod, name: str, kind: str, reason: str, action: str, note: str, now: float
+    ) -> Document:
+        meta = pod.metadata
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": meta.namespace},
+            "eventTime": rfc3339_micro(now),
+            "reportingController": self._settings.scheduler_name,
+            "reportingInstance": self._settings.reporting_instance,
+            "action": action,
+            "reason": reason,
+            "regarding": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "namespace": meta.namespace,
+                "name": meta.name,
+                "uid": meta.uid,
+                "resourceVersion": meta.resource_version,
+            },
+            "note": to_note(note),
+            "type": kind,
+        }
+
+
+def _series(entry: _Entry) -> EventSeries:
+    series = {"count": entry.count, "lastObservedTime": rfc3339_micro(entry.last_seen)}
+    return EventSeries(entry.namespace, entry.name, series)
+
+
+def to_note(text: str) -> str:
+    """Return a text as an event's note: cut where it is longer than the API allows."""
+    encoded = text.encode()
+    if len(encoded) <= MAX_NOTE_BYTES:
+        return text
+    return encoded[: MAX_NOTE_BYTES - 4].decode(errors="ignore") + " ..."
+
+
+def to_condition(pod: Pod, failure: Failure, now: float) -> Document | None:
+    """Return the PodScheduled condition of a failed attempt, or None when it is there already."""
+    reason = "SchedulerError" if failure.is_error else "Unschedulable"
+    known = pod.condition("PodScheduled")
+    if known is not None and (known.status, known.reason, known.message) == (
+        "False",
+        reason,
+        failure.message,
+    ):
+        return None
+    flips = known is None or known.status != "False"
+    since = rfc3339(now) if flips or known is None else known.last_transition_time
+    return {
+        "type": "PodScheduled",
+        "status": "False",
+        "observedGeneration": pod.metadata.generation,
+        "lastProbeTime": None,
+        "lastTransitionTime": since,
+        "reason": reason,
+        "message": failure.message,
+    }
+
+
+class Recorder:
+    """Writes events and conditions, without keeping the scheduler waiting."""
+
+    def __init__(self, client: Client, settings: Settings, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._book = EventBook(settings)
+        self._pending: deque[Write] = deque(maxlen=MAX_PENDING)
+        self._news = asyncio.Semaphore(0)
+
+    def scheduled(self, pod: Pod, node_name: str) -> None:
+        """Record that a pod was bound."""
+        note = f"Successfully assigned {pod.metadata.key} to {node_name}"
+        self._note(pod, "Normal", "Scheduled", "Binding", note)
+
+    def failed(self, pod: Pod, failure: Failure) -> None:
+        """Record that an attempt has failed."""
+        self._note(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
+        condition = to_condition(pod, failure, self._clock.now())
+        if condition is not None:
+            self._add(PodCondition(pod, condition))
+
+    def skipped(self, pod: Pod) -> None:
+        """Record that a pod was not tried because it is being deleted."""
+        note = f"skip schedule deleting pod: {pod.metadata.key}"
+        self._note(pod, "Warning", "FailedScheduling", "Scheduling", note)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sweep())
+            for _ in range(N_WRITERS):
+                tasks.create_task(self._write_all())
+
+    def _note(self, pod: Pod, kind: str, reason: str, action: str, note: str) -> None:
+        write = self._book.note(pod, kind, reason, action, note, self._clock.now())
+        if write is not None:
+            self._add(write)
+
+    def _add(self, write: Write) -> None:
+        self._pending.append(write)
+        self._news.release()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            for write in self._book.sweep(self._clock.now()):
+                self._add(write)
+
+    async def _write_all(self) -> None:
+        while True:
+            await self._news.acquire()
+            if not self._pending:
+                continue  # it was pushed out
+            write = self._pending.popleft()
+            try:
+                await self._write(write)
+            except BerthError as error:
+                # Events are news, not state: what is lost is not written again. A lost condition
+                # comes back with the pod's next attempt.
+                logger.info("could not record: %s", error)
+
+    async def _write(self, write: Write) -> None:
+        match write:
+            case NewEvent(document):
+                namespace = document["metadata"]["namespace"]
+                await self._client.create(NEW_EVENTS, document, namespace)
+            case EventSeries(namespace, name, series):
+                await self._client.patch(NEW_EVENTS, name, {"series": series}, namespace)
+            case PodCondition(pod, condition):
+                meta = pod.metadata
+                change = {
+                    "metadata": {"uid": meta.uid},
+                    "status": {"conditions": [condition]},
+                }
+                await self._client.patch(
+                    PODS, meta.name, change, meta.namespace, kind="strategic", sub="status"
+                )

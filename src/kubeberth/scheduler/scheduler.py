@@ -1,0 +1,244 @@
+"""Scheduler: pop, place, assume, bind; and what the watches bring.
+
+Input: watches of nodes, namespaces and pods. Output: bindings, events and conditions. Everything
+decided is decided in `queue`, `cache` and the placement engine; this is the loop around them.
+Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
+sets the loop going at once, nothing is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from kubeberth.api.core import (
+    Namespace,
+    Node,
+    Pod,
+    decode_namespace,
+    decode_node,
+    decode_pod,
+)
+from kubeberth.api.scheme import NAMESPACES, NODES, PODS
+from kubeberth.client.client import Client
+from kubeberth.client.informer import Change, Informer
+from kubeberth.clock import Clock, SystemClock
+from kubeberth.errors import BerthError, NotFoundError
+from kubeberth.placement.decision import Failure
+from kubeberth.placement.engine import Engine
+from kubeberth.placement.podterm import NamespaceLabels
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.select import SeededSelect
+from kubeberth.scheduler.binder import Binder
+from kubeberth.scheduler.cache import Cache, occupies_node
+from kubeberth.scheduler.config import Settings
+from kubeberth.scheduler.hints import (
+    ClusterEvent,
+    NamespaceEvent,
+    NodeEvent,
+    PlacedPodEvent,
+    is_news,
+)
+from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
+from kubeberth.scheduler.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+# Pods that have ended occupy nothing, so as upstream they are not even watched.
+_LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
+# After so long without a pause, watches and bindings get their turn.
+_TURN_S = 0.002
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+async def run(
+    client: Client,
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    on_ready: Callable[[], None] = _nothing,
+) -> None:
+    """Schedule pods until cancelled.
+
+    Parameters
+    ----------
+    on_ready
+        Called once, when the cluster is known and pods are being placed.
+    """
+    clock = clock or SystemClock()
+    async with asyncio.TaskGroup() as tasks:
+        scheduler = Scheduler(client, settings, clock, tasks)
+        await scheduler.run(on_ready)
+
+
+class Scheduler:
+    """One scheduler at work."""
+
+    def __init__(
+        self, client: Client, settings: Settings, clock: Clock, tasks: asyncio.TaskGroup
+    ) -> None:
+        select = SeededSelect(np.random.default_rng(settings.seed))
+        self._settings = settings
+        self._clock = clock
+        self._tasks = tasks
+        self._engine = Engine(Profile(settings.scheduler_name), select)
+        self._cache = Cache()
+        self._queue = SchedulingQueue()
+        self._binder = Binder(client, tasks, self._on_bound)
+        self._recorder = Recorder(client, settings, clock)
+        self._news = asyncio.Event()
+        self._nodes = Informer(client, NODES, decode_node)
+        self._namespaces = Informer(client, NAMESPACES, decode_namespace)
+        self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Follow the cluster and place pods until cancelled."""
+        self._nodes.subscribe(self._on_node)
+        self._namespaces.subscribe(self._on_namespace)
+        self._pods.subscribe(self._on_pod)
+        for informer in (self._nodes, self._namespaces, self._pods):
+            self._tasks.create_task(informer.run())
+        self._tasks.create_task(self._recorder.run())
+        for informer in (self._nodes, self._namespaces, self._pods):
+            await informer.synced.wait()
+        on_ready()
+        while True:
+            await self._place_all()
+            await self._wait()
+
+    # Deciding
+
+    async def _place_all(self) -> None:
+        """Place pods until none is ready, or enough bindings are under way."""
+        pause_at = self._clock.monotonic() + _TURN_S
+        while not self._binder.is_full:
+            now = self._clock.monotonic()
+            entry = self._queue.pop(now)
+            if entry is None:
+                return
+            self._attempt(entry, now)
+            if now > pause_at:
+                await asyncio.sleep(0)
+                pause_at = self._clock.monotonic() + _TURN_S
+
+    async def _wait(self) -> None:
+        """Sleep until something happens, or time alone makes a pod ready."""
+        at = self._queue.next_change_at()
+        timeout_s = None if at is None else max(0.0, at - self._clock.monotonic())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
+        self._news.clear()
+
+    def _attempt(self, entry: QueuedPod, now: float) -> None:
+        """Place one pod, and set going what follows."""
+        pod = entry.pod
+        if pod.is_terminating:
+            self._recorder.skipped(pod)
+            self._queue.remove(pod.metadata.key)
+            return
+        decision = self._engine.place(self._cache.state, pod)
+        if decision.node is not None:
+            logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
+            self._cache.assume(pod, decision.node)
+            self._queue.settle(entry)
+            self._binder.start(entry, decision.node)
+        elif decision.failure is not None:
+            logger.debug("unschedulable", extra={"pod": pod.metadata.key})
+            self._park(entry, decision.failure, now)
+
+    def _park(self, entry: QueuedPod, failure: Failure, now: float) -> None:
+        self._queue.park(entry, failure.rejected_by, now, self._namespace_labels)
+        self._recorder.failed(entry.pod, failure)
+
+    def _on_bound(self, entry: QueuedPod, node_name: str, error: BerthError | None) -> None:
+        """Take note of how a binding ended."""
+        pod = entry.pod
+        self._news.set()
+        if error is None:
+            self._recorder.scheduled(pod, node_name)
+            return
+        logger.info("could not bind: %s", error, extra={"pod": pod.metadata.key})
+        if self._cache.forget(pod):
+            self._wake(PlacedPodEvent(pod, None))
+        if isinstance(error, NotFoundError):
+            self._queue.remove(pod.metadata.key)  # gone; its deletion is on its way
+            return
+        failure = Failure(
+            f'binding rejected: running Bind plugin "DefaultBinder": {error}', is_error=True
+        )
+        if self._queue.get(pod.metadata.key) is entry:
+            self._park(entry, failure, self._clock.monotonic())
+
+    # What the watches bring
+
+    def _on_node(self, change: Change[Node]) -> None:
+        event = NodeEvent(change.old, change.new)
+        if change.new is None:
+            self._cache.remove_node(change.key)
+        else:
+            self._cache.put_node(change.new)
+        if is_news(event):
+            self._wake(event)
+
+    def _on_namespace(self, change: Change[Namespace]) -> None:
+        if change.new is None:
+            self._cache.remove_namespace(change.key)
+        else:
+            self._cache.put_namespace(change.new)
+        labels = [item.metadata.labels if item else None for item in (change.old, change.new)]
+        if labels[0] != labels[1]:
+            self._wake(NamespaceEvent(change.key))
+
+    def _on_pod(self, change: Change[Pod]) -> None:
+        old, new = change.old, change.new
+        occupied = old if occupies_node(old) else None
+        if new is not None and occupies_node(new):
+            self._queue.remove(change.key)
+            self._cache.put_pod(new)
+            if _differs(occupied, new):
+                self._wake(PlacedPodEvent(occupied, new))
+            return
+        if occupied is not None or self._is_gone(old, new):
+            self._cache.remove_pod(change.key)
+            self._wake(PlacedPodEvent(occupied or old, None))
+        if (
+            new is None
+            or new.is_terminal
+            or new.spec.scheduler_name != self._settings.scheduler_name
+        ):
+            self._queue.remove(change.key)
+            return
+        self._queue.put(new, self._clock.monotonic(), self._namespace_labels)
+        self._news.set()
+
+    def _is_gone(self, old: Pod | None, new: Pod | None) -> bool:
+        """Return whether a pod went away, or was replaced, while it was assumed."""
+        if old is None or not self._cache.is_assumed(old.metadata.key):
+            return False
+        return new is None or new.is_terminal or new.metadata.uid != old.metadata.uid
+
+    def _wake(self, event: ClusterEvent) -> None:
+        self._queue.wake(event, self._clock.monotonic(), self._namespace_labels)
+        self._news.set()
+
+    @property
+    def _namespace_labels(self) -> NamespaceLabels:
+        return self._cache.state.namespaces
+
+
+def _differs(old: Pod | None, new: Pod) -> bool:
+    """Return whether a pod on a node changed in what others may be waiting for."""
+    return (
+        old is None
+        or old.metadata.labels != new.metadata.labels
+        or old.spec != new.spec
+        or old.status.container_statuses != new.status.container_statuses
+    )

@@ -1,0 +1,294 @@
+"""Replays recorded decisions of kube-scheduler against the engine and says where they differ.
+
+`tests/golden/scheduling/README.md` describes the files. The records hold objects as a client sends
+them, so the few steps of defaulting and admission that placing depends on are done here.
+"""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kubeberth.api.core import Namespace, Node, Pod
+from kubeberth.api.requests import effective_request
+from kubeberth.placement.delta import NamespacePut, NodePut, PodPut
+from kubeberth.placement.engine import Engine
+from kubeberth.placement.explain import Explanation, explain
+from kubeberth.placement.plugins import FILTERS, SCORES
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.select import select_first_by_name
+from kubeberth.placement.state import ClusterState
+
+Document = dict[str, Any]
+
+RULES = {plugin.name for plugin in FILTERS} | {plugin.name for plugin, _ in SCORES}
+# Gives 0 to everybody: no record has resource claims.
+_ALWAYS_ZERO = "DynamicResources"
+_SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+
+
+@dataclass
+class Tally:
+    """What came of replaying some records.
+
+    `skipped` counts decisions by the rule or feature that is not there yet.
+    """
+
+    n_scenarios: int = 0
+    n_whole_scenarios: int = 0
+    n_decisions: int = 0
+    n_compared: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+
+def read(path: Path) -> Iterator[Document]:
+    """Yield the records of a file."""
+    with gzip.open(path, "rt") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def replay_file(path: Path, limit: int | None = None) -> Tally:
+    """Replay all records of a file, or the first `limit`."""
+    tally = Tally()
+    for index, record in enumerate(read(path)):
+        if limit is not None and index >= limit:
+            break
+        replay(record, tally)
+    return tally
+
+
+def replay(record: Document, tally: Tally) -> None:
+    """Compare each decision of a record that needs no rule beyond those that exist.
+
+    Every pod is then put where the record says, so that decisions are compared one by one.
+    """
+    scenario, expected = record["scenario"], record["expected"]
+    tally.n_scenarios += 1
+    if "results" not in expected:
+        _skip(tally, "refused by the API server")
+        return
+    reason = _whole_scenario_needs(scenario)
+    state = None if reason else build_state(scenario)
+    profile = Profile()
+    engine = Engine(profile, select_first_by_name)
+    compared_all = True
+    for document, result in zip(scenario["pending"], expected["results"], strict=True):
+        tally.n_decisions += 1
+        needs = reason or decision_needs(result)
+        if needs or state is None:
+            _skip(tally, needs or "")
+            compared_all = False
+        pod = to_pod(document, scenario)
+        if state is not None and not needs:
+            tally.n_compared += 1
+            found = _differences(result, state, engine, profile, pod)
+            tally.differences += [f"{scenario['id']} {result['pod']}: {text}" for text in found]
+        if state is not None and "chosen" in result:
+            state.apply(PodPut(pod, result["chosen"]))
+    tally.n_whole_scenarios += compared_all
+
+
+def _skip(tally: Tally, reason: str) -> None:
+    tally.skipped[reason] = tally.skipped.get(reason, 0) + 1
+
+
+def _whole_scenario_needs(scenario: Document) -> str:
+    if scenario.get("config"):
+        return "KubeSchedulerConfiguration"
+    if scenario.get("record") == "trace":
+        return "PodTopologySpread"  # the trace's pods have a service, hence default constraints
+    if any(pod.get("status", {}).get("nominatedNodeName") for pod in scenario["pending"]):
+        return "nominated pods"
+    return ""
+
+
+def decision_needs(result: Document) -> str:
+    """Return a rule that took part in a decision and does not exist yet; empty for none."""
+    plugins = {entry["plugin"] for entry in result.get("rejected", {}).values()}
+    if "preFilter" in result:
+        plugins.add(result["preFilter"]["plugin"])
+    plugins |= {name for name, scores in result.get("scores", {}).items() if any(scores.values())}
+    if "topology spread constraints" in result.get("message", ""):
+        plugins.add("PodTopologySpread")  # said in the part about preemption
+    missing = sorted(plugins - RULES - {"", _ALWAYS_ZERO})
+    return missing[0] if missing else ""
+
+
+def _differences(
+    result: Document, state: ClusterState, engine: Engine, profile: Profile, pod: Pod
+) -> list[str]:
+    if "preEnqueue" in result:
+        return []
+    story = explain(state, pod, profile)
+    decision = engine.place(state, pod)
+    found = [
+        f"{what}: recorded {want!r}, ours {ours!r}"
+        for what, want, ours in _pairs(result, story)
+        if want != ours
+    ]
+    if decision.node != result.get("chosen"):
+        found.append(f"chosen: recorded {result.get('chosen')!r}, ours {decision.node!r}")
+    failure = decision.failure
+    if (failure is not None and failure.is_error) != ("error" in result):
+        found.append(f"error: recorded {result.get('error')!r}, ours {failure!r}")
+    if "message" in result and (failure is None or failure.message != result["message"]):
+        found.append(f"message: recorded {result['message']!r}, ours {failure!r}")
+    if decision.failure != story.failure:
+        found.append(f"engine and explanation differ: {decision.failure!r} {story.failure!r}")
+    return found
+
+
+def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any]]:
+    yield "feasible", sorted(result.get("feasible") or []), sorted(story.feasible)
+    refused = story.refused
+    yield (
+        "preFilter",
+        _verdict(result.get("preFilter")),
+        None if refused is None else (refused.plugin, refused.code, set(refused.reasons)),
+    )
+    yield (
+        "rejected",
+        {name: _verdict(entry) for name, entry in (result.get("rejected") or {}).items()},
+        {n: (r.plugin, r.code, set(r.reasons)) for n, r in story.rejected.items()},
+    )
+    if "error" not in result:
+        recorded = result.get("scores", {})
+        yield "scores", {n: s for n, s in recorded.items() if n in RULES}, dict(story.scores)
+        yield "total", result.get("total", {}), dict(story.totals)
+        yield "best", result.get("best", []), list(story.best)
+
+
+def _verdict(entry: Document | None) -> tuple[str, str, set[str]] | None:
+    return entry and (entry["plugin"], entry["code"], set(entry["reasons"]))
+
+
+def build_state(scenario: Document) -> ClusterState:
+    """Return the cluster of a scenario."""
+    state = ClusterState()
+    for document in scenario.get("namespaces", []):
+        name = document["metadata"]["name"]
+        labels = {**document["metadata"].get("labels", {}), "kubernetes.io/metadata.name": name}
+        state.apply(NamespacePut(name, msgspec.convert(labels, dict[str, str])))
+    for document in scenario["nodes"]:
+        state.apply(NodePut(to_node(document)))
+    for document in scenario["pods"]:
+        pod = to_pod(document, scenario)
+        if not pod.is_terminal:
+            state.apply(PodPut(pod, pod.spec.node_name))
+    return state
+
+
+def to_node(document: Document) -> Node:
+    """Return a node as the API server stores it."""
+    node = copy.deepcopy(document)
+    status = node.setdefault("status", {})
+    status.setdefault("allocatable", status.get("capacity", {}))
+    return msgspec.convert(node, Node)
+
+
+def to_namespace(document: Document) -> Namespace:
+    """Return a namespace as the API server stores it."""
+    return msgspec.convert(document, Namespace)
+
+
+def to_pod(document: Document, scenario: Document) -> Pod:
+    """Return a pod as the API server stores it."""
+    pod = copy.deepcopy(document)
+    pod["metadata"].setdefault("namespace", "default")
+    spec = pod["spec"]
+    for container in (*spec["containers"], *spec.get("initContainers", [])):
+        _default_container(container, host_network=spec.get("hostNetwork", False))
+    _default_pod_level(pod)
+    _admit_priority(spec, scenario)
+    _admit_tolerations(spec)
+    _merge_label_keys(pod)
+    return msgspec.convert(pod, Pod)
+
+
+def _default_container(container: Document, *, host_network: bool) -> None:
+    resources = container.setdefault("resources", {})
+    limits, requests = resources.get("limits", {}), resources.get("requests", {})
+    resources["requests"] = {**limits, **requests}
+    for port in container.get("ports", []):
+        if host_network and not port.get("hostPort"):
+            port["hostPort"] = port["containerPort"]
+
+
+def _default_pod_level(pod: Document) -> None:
+    spec = pod["spec"]
+    limits = (spec.get("resources") or {}).get("limits")
+    if not limits:
+        return
+    bare = {**pod, "spec": {**spec, "resources": None, "overhead": {}}}
+    of_containers = effective_request(msgspec.convert(bare, Pod))
+    texts = {name: f"{n}m" if name == "cpu" else str(n) for name, n in of_containers.items()}
+    requests = spec["resources"].setdefault("requests", {})
+    for name in limits:
+        requests.setdefault(name, texts.get(name, limits[name]))
+    for name in ("cpu", "memory"):
+        if name in texts:
+            requests.setdefault(name, texts[name])
+
+
+def _admit_priority(spec: Document, scenario: Document) -> None:
+    classes = {entry["metadata"]["name"]: entry for entry in scenario.get("priorityClasses", [])}
+    name = spec.get("priorityClassName")
+    if name in _SYSTEM_PRIORITIES:
+        spec["priority"] = _SYSTEM_PRIORITIES[name]
+    elif name in classes:
+        spec["priority"] = classes[name]["value"]
+        if "preemptionPolicy" in classes[name]:
+            spec.setdefault("preemptionPolicy", classes[name]["preemptionPolicy"])
+    elif not name and "priority" not in spec:
+        defaults = [entry for entry in classes.values() if entry.get("globalDefault")]
+        if defaults:
+            chosen = min(defaults, key=lambda entry: entry["value"])
+            spec["priority"] = chosen["value"]
+            if "preemptionPolicy" in chosen:
+                spec.setdefault("preemptionPolicy", chosen["preemptionPolicy"])
+
+
+def _admit_tolerations(spec: Document) -> None:
+    tolerations = spec.setdefault("tolerations", [])
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(
+            toleration.get("key", key) == key and toleration.get("effect", "") in ("", "NoExecute")
+            for toleration in tolerations
+        ):
+            tolerations.append(
+                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            )
+
+
+def _merge_label_keys(pod: Document) -> None:
+    labels = pod["metadata"].get("labels", {})
+    affinity = pod["spec"].get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(kind) or {}
+        terms = [
+            *rules.get("requiredDuringSchedulingIgnoredDuringExecution", []),
+            *(
+                entry["podAffinityTerm"]
+                for entry in rules.get("preferredDuringSchedulingIgnoredDuringExecution", [])
+            ),
+        ]
+        for term in terms:
+            if term.get("labelSelector") is not None:
+                _merge_into(term, labels)
+
+
+def _merge_into(term: Document, labels: Document) -> None:
+    expressions = term["labelSelector"].setdefault("matchExpressions", [])
+    for field_name, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
+        for key in term.get(field_name, []):
+            if key in labels:
+                expressions.append({"key": key, "operator": operator, "values": [labels[key]]})

@@ -1,0 +1,169 @@
+"""A small API server in memory, with the methods of the client that the scheduler uses."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import msgspec
+
+from kubeberth.api.scheme import NODES, PODS, Resource
+from kubeberth.client.client import WatchEvent
+from kubeberth.errors import ApiError, BerthError, ConflictError, NotFoundError
+
+Document = dict[str, Any]
+
+
+class FakeApi:
+    """Objects by resource, and everybody who watches them.
+
+    Attributes
+    ----------
+    bindings
+        `(pod, node)` in the order in which they were accepted.
+    written
+        Events that were created.
+    refuse_bind
+        Called before each binding; returns the error to raise, or None.
+    """
+
+    def __init__(self) -> None:
+        self.bindings: list[tuple[str, str]] = []
+        self.written: list[Document] = []
+        self.series: list[tuple[str, Document]] = []
+        self.refuse_bind: Callable[[str], BerthError | None] = lambda _: None
+        self._objects: dict[str, dict[str, Document]] = {}
+        self._watchers: dict[str, list[asyncio.Queue[WatchEvent]]] = {}
+        self._version = 0
+        self._changed = asyncio.Event()
+
+    # What tests do
+
+    def put(self, resource: Resource, document: Document) -> None:
+        """Create or replace an object."""
+        self._store(resource, copy.deepcopy(document))
+
+    def remove(self, resource: Resource, key: str) -> None:
+        """Delete an object."""
+        document = self._objects[resource.plural].pop(key)
+        self._version += 1
+        document["metadata"]["resourceVersion"] = str(self._version)
+        self._tell(resource, "DELETED", document)
+
+    def pod(self, key: str) -> Document:
+        """Return a pod as it is now."""
+        return self._objects["pods"][key]
+
+    async def until(self, condition: Callable[[], object], within_s: float = 5.0) -> None:
+        """Wait until something holds; looks again after every change."""
+        async with asyncio.timeout(within_s):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    # What the client offers
+
+    async def list_bytes(
+        self, resource: Resource, namespace: str | None = None, **parameters: Any
+    ) -> bytes:
+        """Return a List."""
+        items = list(self._objects.get(resource.plural, {}).values())
+        metadata = {"resourceVersion": str(self._version)}
+        return msgspec.json.encode({"metadata": metadata, "items": items})
+
+    async def watch(
+        self, resource: Resource, namespace: str | None = None, **parameters: Any
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Yield what happens from now on."""
+        events: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        self._watchers.setdefault(resource.plural, []).append(events)
+        while True:
+            yield await events.get()
+
+    async def bind(self, namespace: str, pod: str, node: str, *, uid: str | None = None) -> None:
+        """Assign a pod to a node."""
+        await asyncio.sleep(0)
+        key = f"{namespace}/{pod}"
+        error = self.refuse_bind(key)
+        if error is not None:
+            raise error
+        document = self._objects["pods"].get(key)
+        if document is None:
+            raise NotFoundError(f'pods "{pod}" not found')
+        if document["spec"].get("nodeName"):
+            raise ConflictError(f'pod {pod} is already assigned to node "{node}"')
+        document["spec"]["nodeName"] = node
+        self.bindings.append((key, node))
+        self._store(PODS, document)
+
+    async def create(
+        self, resource: Resource, body: Document, namespace: str | None = None, **_: Any
+    ) -> Document:
+        """Take an event."""
+        if namespace != body["metadata"]["namespace"]:
+            raise ApiError("the namespace of the object does not match the request")
+        self.written.append(body)
+        self._changed.set()
+        return body
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        change: Document,
+        namespace: str | None = None,
+        *,
+        kind: str = "merge",
+        sub: str = "",
+    ) -> Document:
+        """Set a pod's conditions, or an event's series."""
+        if resource.plural == "events":
+            self.series.append((name, change["series"]))
+            self._changed.set()
+            return {}
+        pod = self._objects["pods"].get(f"{namespace}/{name}")
+        if pod is None:
+            raise NotFoundError(f'pods "{name}" not found')
+        pod.setdefault("status", {})["conditions"] = change["status"]["conditions"]
+        self._store(PODS, pod)
+        return pod
+
+    def _store(self, resource: Resource, document: Document) -> None:
+        meta = document["metadata"]
+        key = f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else meta["name"]
+        known = self._objects.setdefault(resource.plural, {})
+        kind = "MODIFIED" if key in known else "ADDED"
+        self._version += 1
+        meta["resourceVersion"] = str(self._version)
+        meta.setdefault("uid", f"uid-{self._version}")
+        known[key] = document
+        self._tell(resource, kind, document)
+
+    def _tell(self, resource: Resource, kind: str, document: Document) -> None:
+        raw = msgspec.json.encode(document)
+        for events in self._watchers.get(resource.plural, ()):
+            events.put_nowait(WatchEvent(kind, raw))
+        self._changed.set()
+
+
+def pod(name: str, *, cpu: str = "100m", **spec: Any) -> Document:
+    """Return a pod of the default scheduler."""
+    containers = [{"name": "main", "resources": {"requests": {"cpu": cpu}}}]
+    return {
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": name}},
+        "spec": {"containers": containers, **spec},
+        "status": {"phase": "Pending"},
+    }
+
+
+def node(name: str, *, cpu: str = "1", labels: dict[str, str] | None = None) -> Document:
+    """Return a node with room for ten pods."""
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
+        "status": {"allocatable": {"cpu": cpu, "memory": "1Gi", "pods": "10"}},
+    }
+
+
+__all__ = ["NODES", "PODS", "FakeApi", "node", "pod"]
