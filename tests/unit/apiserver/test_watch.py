@@ -2,7 +2,12 @@
 
 import asyncio
 
+from kubeberth.api.scheme import CONFIG_MAPS
 from kubeberth.apiserver import watch
+from kubeberth.apiserver.forms import Writer
+from kubeberth.apiserver.media import Form
+from kubeberth.apiserver.options import list_options
+from kubeberth.apiserver.route import Query
 
 PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -127,19 +132,10 @@ def test_a_slow_watcher_is_dropped_and_nobody_else(run, monkeypatch):
     async def scenario(api):
         path = f"{MAPS}?watch=true&resourceVersion={api.store.revision}"
         async with api.watch(path) as quick:
-            options = watch.ListOptions  # the slow one is a watcher that nobody reads
-            from kubeberth.api.scheme import CONFIG_MAPS
-            from kubeberth.apiserver.forms import Writer
-            from kubeberth.apiserver.media import Form
-            from kubeberth.apiserver.options import list_options
-            from kubeberth.apiserver.route import Query
-
-            assert options is not None
-            wanted = list_options(
-                Query(f"resourceVersion={api.store.revision}"), CONFIG_MAPS, watch=True
-            )
+            query = Query(f"resourceVersion={api.store.revision}")
+            wanted = list_options(query, CONFIG_MAPS, watch=True)
             writer = Writer(CONFIG_MAPS, Form(), lambda: 0.0)
-            slow = api.app.hub.open("configmaps/", wanted, writer)
+            slow = api.app.hub.open("configmaps/", wanted, writer)  # nobody reads it
             for i in range(5):
                 await api.config_map(f"c{i}")
                 assert name(await quick()) == ("ADDED", f"c{i}")
