@@ -9,13 +9,12 @@ is an error, a warning or nothing (`fieldValidation`).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from kubeberth.api import protobuf, schema, yaml
+from kubeberth.api import protobuf, schema
 from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
 from kubeberth.api.scheme import Resource
@@ -166,6 +165,8 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
+    import json  # late: msgspec, which parses everything else, cannot show keys twice
+
     found: list[str] = []
     _find_duplicates(json.loads(body, object_pairs_hook=_Pairs), "", found)
     return found
@@ -174,6 +175,8 @@ def duplicate_fields(body: bytes) -> list[str]:
 def _decode_yaml(
     body: bytes, api_version: str, kind: str, strict_check: bool, any_version: bool
 ) -> Decoded:
+    from kubeberth.api import yaml  # late: few bodies are YAML, and its parser loads slowly
+
     repeated: list[str] = []
     try:
         value = yaml.parse(body, repeated=repeated if strict_check else None)

@@ -7,6 +7,7 @@ Driven by `schema.py`; knows no kind.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -83,20 +84,26 @@ class Walk:
                 path.append(name)
                 self.unknown.append(self._dotted(path))
                 path.pop()
-            elif item is None:
                 continue
-            elif field.code == STRING and type(item) is str:
-                if item or not field.omit_zero:
-                    result[name] = item
+            if item is None:
+                continue
+            kind = type(item)
+            # Texts and objects are most of what comes; the rest goes the general way.
+            if kind is str and field.code == STRING:
+                canonical = item
+            elif kind is dict and field.code == OBJECT:
+                path.append(name)
+                canonical = self.object(item, field.type.definition)
+                path.pop()
             else:
                 path.append(name)
                 canonical = self._value(item, field.type, definition)
                 path.pop()
-                if canonical or not field.omit_zero:
-                    result[name] = canonical
-        for field in definition.always:
-            if field.name not in result:
-                result[field.name] = field.zero()  # type: ignore[misc]
+            if canonical or not field.omit_zero:
+                result[name] = canonical
+        for name, zero in definition.always:
+            if name not in result:
+                result[name] = zero()
         return result
 
     def _value(self, value: Any, type_: Type, owner: Definition) -> Any:
@@ -136,32 +143,30 @@ class Walk:
         return self._mismatch(value, owner, type_.go_type)
 
     def _list(self, values: list[Any], element: Type, owner: Definition) -> list[Any]:
-        if element.code == STRING and all(type(value) is str for value in values):
+        if element.code == STRING and _are_texts(values):
             return values
         path = self._path
         result = []
+        path.append(0)
         for index, value in enumerate(values):
-            path.append(index)
-            if value is None:
-                result.append(_zero(element))
-            else:
-                result.append(self._value(value, element, owner))
-            path.pop()
+            path[-1] = index
+            result.append(_zero(element) if value is None else self._value(value, element, owner))
+        path.pop()
         return result
 
     def _map(self, values: dict[str, Any], element: Type, owner: Definition) -> dict[str, Any]:
         self.n_keys += len(values)
-        if element.code == STRING and all(type(value) is str for value in values.values()):
+        if element.code == STRING and _are_texts(values.values()):
             return values
-        result = {}
-        # Resource lists never hold anything finer than a thousandth.
         if element.code == QUANTITY:
+            # Resource lists never hold anything finer than a thousandth.
             return {
                 key: _milli_quantity(self._quantity(value, owner)) for key, value in values.items()
             }
-        for key, value in values.items():
-            result[key] = _zero(element) if value is None else self._value(value, element, owner)
-        return result
+        return {
+            key: _zero(element) if value is None else self._value(value, element, owner)
+            for key, value in values.items()
+        }
 
     def _anything(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -210,6 +215,14 @@ class Walk:
         for part in path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
         return text
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    """Tell whether all values are plain texts; a number as written is none."""
+    return set(map(type, values)) <= _TEXT
+
+
+_TEXT = {str}
 
 
 def _zero(type_: Type) -> Any:

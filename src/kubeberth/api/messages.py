@@ -7,10 +7,10 @@ field is a pointer, which decides if Go prints its zero value.
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 # Fields whose message is written nested on the wire but inlined in JSON.
 INLINED = frozenset(
@@ -61,7 +61,10 @@ class MessageField:
 @cache
 def _bodies() -> dict[str, str]:
     """Return the text between the braces of every message, by `package.Message`."""
-    text = files("kubeberth.api").joinpath("data/protobuf.txt").read_text(encoding="ascii")
+    data = pkgutil.get_data("kubeberth.api", "data/protobuf.txt")
+    if data is None:
+        raise FileNotFoundError("kubeberth/api/data/protobuf.txt")
+    text = data.decode("ascii")
     bodies: dict[str, str] = {}
     package = ""
     for line in text.splitlines():

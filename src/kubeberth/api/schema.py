@@ -7,11 +7,11 @@ when first asked for: a process that only ever sees pods never looks at the othe
 
 from __future__ import annotations
 
+import pkgutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
@@ -79,7 +79,7 @@ _OMITTED_TIMES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Type:
     """The type of a field, or of the elements of a list or map.
 
@@ -94,11 +94,14 @@ class Type:
     code: int
     target: str = ""
     element: Type | None = None
+    _definition: Definition | None = None
 
     @property
     def definition(self) -> Definition:
-        """The definition of an OBJECT."""
-        return definition(self.target)
+        """The definition of an OBJECT; found when first asked for, as definitions may be cyclic."""
+        if self._definition is None:
+            self._definition = definition(self.target)
+        return self._definition
 
     @property
     def go_type(self) -> str:
@@ -171,7 +174,13 @@ class Field:
 
 
 class Definition:
-    """The fields of one Kubernetes type."""
+    """The fields of one Kubernetes type.
+
+    Attributes
+    ----------
+    always
+        Fields that are always printed, each with the maker of its zero value.
+    """
 
     __slots__ = ("always", "fields", "go_name", "go_type", "is_atomic", "name")
 
@@ -185,42 +194,59 @@ class Definition:
             field: Field(name, field, properties, field in required)
             for field, properties in schema["properties"].items()
         }
-        self.always = tuple(field for field in self.fields.values() if field.zero)
+        self.always = tuple(
+            (field.name, field.zero) for field in self.fields.values() if field.zero
+        )
 
     def empty(self) -> dict[str, Any]:
         """Return what Go prints for a zero value of this type."""
-        return {field.name: field.zero() for field in self.always if field.zero}
+        return {field: zero() for field, zero in self.always}
+
+
+class _File(msgspec.Struct):
+    """The data file; definitions stay undecoded until somebody asks for them."""
+
+    kinds: list[tuple[str, str, str]]
+    definitions: dict[str, msgspec.Raw]
 
 
 class _Table:
     """The loaded data file."""
 
     @cached_property
-    def schemas(self) -> dict[str, Any]:
-        """Every definition by its full name."""
-        packed = files("kubeberth.api").joinpath("data/schema.json.gz").read_bytes()
-        loaded: dict[str, Any] = msgspec.json.decode(zlib.decompress(packed, 31))
-        return loaded
+    def _file(self) -> _File:
+        packed = pkgutil.get_data("kubeberth.api", "data/schema.json.gz")
+        if packed is None:
+            raise FileNotFoundError("kubeberth/api/data/schema.json.gz")
+        return msgspec.json.decode(zlib.decompress(packed, 31), type=_File)
 
     @cached_property
     def kinds(self) -> dict[tuple[str, str], str]:
         """Name of the definition by apiVersion and kind."""
-        kinds: dict[tuple[str, str], str] = {}
-        for name, schema in self.schemas.items():
-            # DeleteOptions and WatchEvent belong to every group; their own group is meta's.
-            for gvk in schema.get("x-kubernetes-group-version-kind", ()):
-                group, version = gvk["group"], gvk["version"]
-                kinds[(f"{group}/{version}" if group else version, gvk["kind"])] = name
-        return kinds
+        return {(api_version, kind): name for api_version, kind, name in self._file.kinds}
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """Return a definition as it was published."""
+        decoded: dict[str, Any] = msgspec.json.decode(self._file.definitions[name])
+        return decoded
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all definitions."""
+        return iter(self._file.definitions)
 
 
 _table = _Table()
 
 
+def published_schemas() -> dict[str, dict[str, Any]]:
+    """Return every definition as it was published, by its full name."""
+    return {name: _table.schema(name) for name in _table.names()}
+
+
 @cache
 def definition(name: str) -> Definition:
     """Return a definition by its full name, such as `io.k8s.api.core.v1.PodSpec`."""
-    return Definition(name, _table.schemas[name])
+    return Definition(name, _table.schema(name))
 
 
 @cache
@@ -245,7 +271,7 @@ def _type_of(schema: dict[str, Any]) -> Type:
     if isinstance(name := schema.get("$ref"), str):
         if name in _SPECIAL:
             return Type(_SPECIAL[name])
-        target = _table.schemas[name]
+        target = _table.schema(name)
         return Type(OBJECT, name) if "properties" in target else _type_of(target)
     kind = schema.get("type", "")
     if kind == "array":

@@ -55,9 +55,12 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
     """Return a `LabelSelector` in the syntax of the command line."""
     if not selector:
         return NONE
-    parts = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
-    for requirement in selector.get("matchExpressions") or ():
-        parts.append((requirement.get("key", ""), _requirement_text(requirement)))
+    labels = selector.get("matchLabels") or {}
+    parts = [(key, f"{key}={value}") for key, value in labels.items()]
+    parts += [
+        (requirement.get("key", ""), _requirement_text(requirement))
+        for requirement in selector.get("matchExpressions") or ()
+    ]
     return ",".join(text for _, text in sorted(parts)) or NONE
 
 

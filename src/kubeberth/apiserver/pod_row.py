@@ -52,14 +52,14 @@ def pod_cells(pod: Document, now: float) -> list[Any]:
     restarts = str(summary.restarts)
     if summary.restarts and summary.last_restart:
         restarts += f" ({age_text(now - seconds_of(summary.last_restart))} ago)"
-    address = next(iter(status.get("podIPs") or ()), {}).get("ip") or status.get("podIP")
+    addresses = status.get("podIPs") or [{}]
     return [
         meta.get("name", ""),
         f"{summary.ready}/{total}",
         summary.reason,
         restarts,
         age_of(pod, now),
-        address or NONE,
+        addresses[0].get("ip") or status.get("podIP") or NONE,
         spec.get("nodeName") or NONE,
         status.get("nominatedNodeName") or NONE,
         _gates(spec, status),
