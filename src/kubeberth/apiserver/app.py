@@ -81,7 +81,7 @@ class AppSettings:
     server_address: str = "127.0.0.1:6443"
     service_cidr: str = "10.96.0.0/16"
     authenticator: Authenticator = field(default_factory=Authenticator)
-    chance: random.Random = field(default_factory=random.SystemRandom)
+    chance: random.Random = field(default_factory=random.Random)
 
 
 class App:

@@ -92,7 +92,8 @@ def negotiate(accept: str, forms: frozenset[tuple[str, str, str]] = PLAIN_ONLY) 
     )
 
 
-def parse_accept(accept: str) -> list[Clause]:
+@lru_cache(maxsize=256)
+def parse_accept(accept: str) -> tuple[Clause, ...]:
     """Return the alternatives, best first."""
     clauses = []
     for text in (accept or "*/*").split(","):
@@ -103,7 +104,7 @@ def parse_accept(accept: str) -> list[Clause]:
         except ValueError:
             quality = 0.0
         clauses.append(Clause(media_type.lower(), quality, parameters))
-    return sorted(clauses, key=lambda clause: -clause.quality)
+    return tuple(sorted(clauses, key=lambda clause: -clause.quality))
 
 
 def to_yaml(body: bytes) -> bytes:
