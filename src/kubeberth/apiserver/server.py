@@ -153,6 +153,8 @@ def make_server(app: App, context: ssl.SSLContext) -> uvicorn.Server:
         backlog=2048,
     )
     config.load()
+    # Clients that try to upgrade, as `kubectl exec` does, get their answer and no line in the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config.ssl = context
     return _Server(config)
 

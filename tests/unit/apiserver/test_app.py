@@ -134,6 +134,8 @@ def test_openapi_lets_kubectl_leave_validation_to_the_server(run):
         schemas = answer.json["components"]["schemas"]
         containers = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]
         assert containers["x-kubernetes-patch-merge-key"] == "name"
+        gvk = {"group": "apps", "version": "v1", "kind": "Deployment"}
+        assert schemas["io.k8s.api.apps.v1.Deployment"]["x-kubernetes-group-version-kind"] == [gvk]
         for reference in _references(schemas):
             assert reference.removeprefix("#/components/schemas/") in schemas
         stale = await api.get("/openapi/v3/apis/apps/v1?hash=OLD")
