@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -34,6 +35,7 @@ from kubeberth.apiserver.responses import (
     StreamResponse,
     encode,
     error_response,
+    warning_headers,
 )
 from kubeberth.apiserver.route import (
     GenericError,
@@ -72,14 +74,14 @@ class AppSettings:
     ----------
     server_address
         `HOST:PORT` under which clients reach the server.
-    cluster_ip
-        Address of the service `default/kubernetes`.
+    service_cidr
+        Where the addresses of services come from; the first is that of `default/kubernetes`.
     """
 
     server_address: str = "127.0.0.1:6443"
-    cluster_ip: str = "10.96.0.1"
+    service_cidr: str = "10.96.0.0/16"
     authenticator: Authenticator = field(default_factory=Authenticator)
-    chance: random.Random = field(default_factory=random.SystemRandom)
+    chance: random.Random = field(default_factory=random.Random)
 
 
 class App:
@@ -93,7 +95,7 @@ class App:
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        self.registry.chain = Chain(plugins(self.registry, settings.chance))
+        self.registry.chain = Chain(plugins(self.registry, settings.chance, settings.service_cidr))
         self._verbs = verbs = Verbs(self.registry, self.hub, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -111,7 +113,8 @@ class App:
     async def start(self) -> None:
         """Make what every cluster starts with."""
         port = int(self._settings.server_address.rpartition(":")[2])
-        await make_bootstrap_objects(self.registry, self._settings.cluster_ip, port)
+        address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
+        await make_bootstrap_objects(self.registry, address, port)
         self._is_ready = True
 
     def close(self) -> None:
@@ -166,7 +169,12 @@ class App:
             request.headers.get("content-type", ""),
             body,
         )
-        return await verb(call)
+        try:
+            answer = await verb(call)
+        except (ApiError, GenericError) as error:
+            answer = error_response(error)
+        answer.headers += warning_headers(call.warnings)
+        return answer
 
     def _verb(self, info: RequestInfo) -> Verb:
         if info.resource is BINDINGS:
@@ -292,7 +300,11 @@ async def send_response(response: Response, request: Request, send: Send) -> Non
     body = response.body
     content_type = response.content_type
     head = _encoded(content_type, response.headers)
-    head.append((b"content-length", str(len(body)).encode()))
+    if response.status == 304:
+        # A cache takes these headers over into what it has: say nothing about a body.
+        head = [(name, value) for name, value in head if name != b"content-type"]
+    else:
+        head.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": head})
     await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
 

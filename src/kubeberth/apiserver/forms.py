@@ -139,7 +139,10 @@ class Writer:
 
     def _table(self, documents: list[Document], metadata: dict[str, Any]) -> dict[str, Any]:
         include = self._include_object
-        table = to_table(self._resource, documents, include, self._now())
+        table: dict[str, Any] = to_table(self._resource, documents, include, self._now())
         table["apiVersion"] = f"meta.k8s.io/{self._form.version}"
         table["metadata"] = metadata
+        if include == "Metadata":
+            for row in table["rows"]:
+                row["object"]["apiVersion"] = table["apiVersion"]
         return table

@@ -92,7 +92,8 @@ def negotiate(accept: str, forms: frozenset[tuple[str, str, str]] = PLAIN_ONLY) 
     )
 
 
-def parse_accept(accept: str) -> list[Clause]:
+@lru_cache(maxsize=256)
+def parse_accept(accept: str) -> tuple[Clause, ...]:
     """Return the alternatives, best first."""
     clauses = []
     for text in (accept or "*/*").split(","):
@@ -103,7 +104,7 @@ def parse_accept(accept: str) -> list[Clause]:
         except ValueError:
             quality = 0.0
         clauses.append(Clause(media_type.lower(), quality, parameters))
-    return sorted(clauses, key=lambda clause: -clause.quality)
+    return tuple(sorted(clauses, key=lambda clause: -clause.quality))
 
 
 def to_yaml(body: bytes) -> bytes:
@@ -115,7 +116,8 @@ def to_yaml(body: bytes) -> bytes:
             return True
 
     def represent_text(dumper: Dumper, text: str) -> yaml.Node:
-        is_plain = dumper.resolve(yaml.ScalarNode, text, (True, False)) == "tag:yaml.org,2002:str"
+        kind = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        is_plain = kind == "tag:yaml.org,2002:str"
         style = "|" if "\n" in text else None if is_plain and text else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

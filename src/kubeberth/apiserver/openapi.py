@@ -9,14 +9,11 @@ Field numbers: gnostic's `OpenAPIv2.proto`.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
-import msgspec
-
+from kubeberth.api import schema
 from kubeberth.api.codec import MEDIA_TYPES
 from kubeberth.api.scheme import RESOURCES, Resource
 from kubeberth.apiserver.media import parse_accept
@@ -94,38 +91,36 @@ def _group_document(name: str, wanted: str, if_none_match: str) -> Response:
     return Response(body, headers=headers)
 
 
-@lru_cache(maxsize=64)
 def document(name: str) -> bytes:
     """Return the OpenAPI 3 document of a group version."""
-    resources = group_versions()[name]
-    schemas = _schemas()
-    used = dict(_closure(schemas, [_definition_name(schemas, r) for r in resources]))
+    return documents()[name]
+
+
+@lru_cache(maxsize=1)
+def documents() -> dict[str, bytes]:
+    """Return all documents: the index needs their hashes anyhow."""
+    schemas = schema.published_schemas()
+    return {name: _document(schemas, found) for name, found in group_versions().items()}
+
+
+def _document(schemas: dict[str, Any], resources: tuple[Resource, ...]) -> bytes:
+    names = [_definition_name(resource) for resource in resources]
+    used = dict(_closure(schemas, list(names)))
+    for name, resource in zip(names, resources, strict=True):
+        used[name] = {**used[name], "x-kubernetes-group-version-kind": [_gvk(resource)]}
     paths: dict[str, Any] = {}
-    for resource in resources:
-        paths |= _paths(resource, _definition_name(schemas, resource))
+    for name, resource in zip(names, resources, strict=True):
+        paths |= _paths(resource, name)
     return encode(
-        {
-            "openapi": "3.0.0",
-            "info": INFO,
-            "paths": paths,
-            "components": {"schemas": used},
-        }
+        {"openapi": "3.0.0", "info": INFO, "paths": paths, "components": {"schemas": used}}
     )
 
 
-def _schemas() -> dict[str, Any]:
-    packed = files("kubeberth.api").joinpath("data/schema.json.gz").read_bytes()
-    schemas: dict[str, Any] = msgspec.json.decode(zlib.decompress(packed, 31))
-    return schemas
-
-
-def _definition_name(schemas: dict[str, Any], resource: Resource) -> str:
-    gvk = _gvk(resource)
-    return next(
-        name
-        for name, schema in schemas.items()
-        if gvk in schema.get("x-kubernetes-group-version-kind", ())
-    )
+def _definition_name(resource: Resource) -> str:
+    definition = schema.definition_of(resource.api_version, resource.kind)
+    if definition is None:
+        raise LookupError(f"no definition of {resource.api_version} {resource.kind}")
+    return definition.name
 
 
 def _gvk(resource: Resource) -> dict[str, str]:
@@ -142,16 +137,16 @@ def _closure(schemas: dict[str, Any], names: list[str]) -> Iterator[tuple[str, A
             yield name, _with_references(schemas[name], names)
 
 
-def _with_references(schema: Any, found: list[str]) -> Any:
+def _with_references(published: Any, found: list[str]) -> Any:
     """Return a schema whose references are paths in the document; append what it refers to."""
-    if isinstance(schema, dict):
-        if isinstance(name := schema.get("$ref"), str):
+    if isinstance(published, dict):
+        if isinstance(name := published.get("$ref"), str):
             found.append(name)
-            return {**schema, "$ref": f"#/components/schemas/{name}"}
-        return {key: _with_references(value, found) for key, value in schema.items()}
-    if isinstance(schema, list):
-        return [_with_references(item, found) for item in schema]
-    return schema
+            return {**published, "$ref": f"#/components/schemas/{name}"}
+        return {key: _with_references(value, found) for key, value in published.items()}
+    if isinstance(published, list):
+        return [_with_references(item, found) for item in published]
+    return published
 
 
 def _paths(resource: Resource, definition: str) -> dict[str, Any]:
@@ -159,7 +154,7 @@ def _paths(resource: Resource, definition: str) -> dict[str, Any]:
     answer = {"200": {"description": "OK", "content": {"application/json": reference}}}
     scope = "{namespace}" if resource.namespaced else None
 
-    def operation(action: str, body: tuple[str, ...] = (), schema: Any = reference) -> Any:
+    def operation(action: str, body: tuple[str, ...] = (), content: Any = reference) -> Any:
         parameters = [_query_parameter(name) for name in QUERY_PARAMETERS] if body else []
         return {
             "operationId": f"{action}{resource.group.title().replace('.', '')}{resource.kind}",
@@ -167,7 +162,7 @@ def _paths(resource: Resource, definition: str) -> dict[str, Any]:
             "x-kubernetes-group-version-kind": _gvk(resource),
             "parameters": parameters,
             "responses": answer,
-            **({"requestBody": {"content": dict.fromkeys(body, schema)}} if body else {}),
+            **({"requestBody": {"content": dict.fromkeys(body, content)}} if body else {}),
         }
 
     collection: dict[str, Any] = {}
@@ -239,8 +234,8 @@ def version_2() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def version_2_protobuf() -> bytes:
     """Return the OpenAPI 2 document in gnostic's protobuf form."""
-    schema = _text(2, "query") + _text(4, "fieldValidation") + _text(6, "string")
-    field_validation = _message(1, _message(2, _message(3, schema)))
+    in_query = _text(2, "query") + _text(4, "fieldValidation") + _text(6, "string")
+    field_validation = _message(1, _message(2, _message(3, in_query)))
     paths = b""
     for path, resource in patch_paths().items():
         gvk = _text(1, "x-kubernetes-group-version-kind")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 
@@ -11,10 +10,31 @@ from kubeberth.api import codec
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation.field_error import FieldError, invalid_error, shown
 from kubeberth.apiserver.objects import Document
-from kubeberth.apiserver.patch import apply_patch
-from kubeberth.errors import BadRequestError, InvalidError
+from kubeberth.apiserver.patch import (
+    ACCEPTED,
+    APPLY_PATCH,
+    STRATEGIC_PATCH,
+    apply_patch,
+    go_text,
+)
+from kubeberth.apiserver.route import GenericError
+from kubeberth.errors import BadRequestError, InvalidError, UnsupportedMediaTypeError
 
-STRATEGIC = "application/strategic-merge-patch+json"
+
+def media_type_of(content_type: str) -> str:
+    """Return the kind of a patch.
+
+    Raises
+    ------
+    GenericError, UnsupportedMediaTypeError
+        It is none, or one that is not applied yet.
+    """
+    media_type = content_type.partition(";")[0].strip()
+    if media_type == APPLY_PATCH:
+        raise codec.unsupported_media_type(ACCEPTED)
+    if media_type not in ACCEPTED:
+        raise GenericError(UnsupportedMediaTypeError("415: Unsupported Media Type"))
+    return media_type
 
 
 def patched(
@@ -33,18 +53,19 @@ def patched(
     InvalidError
         The result is no object of the kind, or breaks strict field validation.
     """
-    media_type = content_type.partition(";")[0].strip()
-    document = apply_patch(media_type, resource, old, patch)
+    media_type = media_type_of(content_type)
+    try:
+        document = apply_patch(media_type, resource, old, patch)
+    except InvalidError as error:
+        # An operation that cannot be applied is told without saying which.
+        raise error if error.details else GenericError(error) from error
     try:
         decoded = codec.decode_document(document, resource, sub)
     except BadRequestError as error:
         why = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2]
         raise _invalid_patch(media_type, document, patch, why or error.message) from error
-    duplicates = [] if media_type == "application/yaml" else codec.duplicate_fields(patch)
-    warnings = [
-        *decoded.warnings,
-        *(f'duplicate field "{path}"' for path in duplicates),
-    ]
+    duplicates = (f'duplicate field "{path}"' for path in codec.duplicate_fields(patch))
+    warnings = [*decoded.warnings, *duplicates]
     if is_strict and warnings:
         why = "strict decoding error: " + ", ".join(warnings)
         raise _invalid_patch(media_type, document, patch, why)
@@ -53,22 +74,9 @@ def patched(
 
 def _invalid_patch(media_type: str, document: Document, patch: bytes, why: str) -> InvalidError:
     """Return the refusal; it shows the result as JSON, or a strategic patch as Go prints maps."""
-    if media_type == STRATEGIC:
+    if media_type == STRATEGIC_PATCH:
         value = f'"{go_text(msgspec.json.decode(patch))}"'
     else:
         value = shown(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
     error = FieldError("FieldValueInvalid", "patch", f"Invalid value: {value}: {why}")
     return invalid_error("", "", [error])
-
-
-def go_text(value: Any) -> str:
-    """Return a JSON value as Go's `%v` prints it."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(go_text, value))}]"
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
-import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +28,8 @@ logger = logging.getLogger(__name__)
 COMPACT_EVERY_S = 300.0
 # Go clients keep idle connections for 90 seconds and stumble over those that went earlier.
 KEEP_ALIVE_S = 100
-# Watches end at once when the server stops; what is left then is a slow write.
-SHUTDOWN_S = 0.8
-# Tens of thousands of live objects make the default thresholds collect all the time.
-GC_THRESHOLDS = (50_000, 50, 100)
+# Watches end at once when the server stops; what is left then is a slow client.
+SHUTDOWN_S = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,13 @@ class ServerSettings:
     data_dir: Path | None = None
     advertise_address: str = ""
     allow_anonymous: bool = False
+    service_cidr: str = "10.96.0.0/16"
 
 
 async def serve(
     settings: ServerSettings, *, clock: Clock, ready: Callable[[], None] | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or cancellation.
+    """Serve until cancelled, then end the watches and finish what is under way.
 
     Parameters
     ----------
@@ -107,21 +104,20 @@ async def _serve(
         clock,
         AppSettings(
             server_address=settings.advertise_address or f"{host}:{port}",
+            service_cidr=settings.service_cidr,
             authenticator=Authenticator(allow_anonymous=settings.allow_anonymous),
         ),
     )
     await app.start()
     server = make_server(app, context)
-    tune_garbage_collection()
     compactor = asyncio.ensure_future(compact_regularly(store))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     starting = asyncio.ensure_future(_started(server))
     try:
-        with _stopping_on_signals(app, server):
-            await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
-            if ready is not None and server.started:
-                ready()
-            await asyncio.shield(serving)
+        await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
+        if ready is not None and server.started:
+            ready()
+        await asyncio.shield(serving)
     finally:
         app.close()
         server.should_exit = True
@@ -131,11 +127,11 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its own signal handling."""
+    """The server of uvicorn, without its own handling of signals."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        """Leave signals to `serve`."""
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs this process."""
         yield
 
 
@@ -153,33 +149,14 @@ def make_server(app: App, context: ssl.SSLContext) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=SHUTDOWN_S,
         backlog=2048,
     )
     config.load()
+    # Clients that try to upgrade, as `kubectl exec` does, get their answer and no line in the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config.ssl = context
     return _Server(config)
-
-
-@contextlib.contextmanager
-def _stopping_on_signals(app: App, server: uvicorn.Server):  # type: ignore[no-untyped-def]
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        app.close()
-        server.should_exit = True
-
-    caught = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only the main thread of a process can catch signals; elsewhere cancellation ends us.
-        with contextlib.suppress(ValueError, RuntimeError):
-            loop.add_signal_handler(number, stop)
-            caught.append(number)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
 
 
 async def _started(server: uvicorn.Server) -> None:
@@ -197,13 +174,6 @@ async def compact_regularly(store: Store) -> None:
         except StorageError:
             logger.exception("cannot compact")
         before = store.revision
-
-
-def tune_garbage_collection() -> None:
-    """Leave what is loaded alone, and look for cycles seldom."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -110,7 +110,7 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
             _keep(new["metadata"], old["metadata"], "labels")
         if resource.kind == "Pod":
             _keep(new["metadata"], old["metadata"], "ownerReferences")
-            _keep_qos(new, old)
+            _keep_pod_status(new, old)
     elif sub == "finalize" or resource.has_status:
         _keep(new, old, "status")
     if resource.kind == "Namespace" and sub != "finalize":
@@ -124,10 +124,10 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
 
 
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
-    _keep(new, old, "generation", "selfLink", "resourceVersion")
+    _keep(new, old, "creationTimestamp", "generation", "selfLink", "resourceVersion")
     new.pop("managedFields", None)
     # What is left out is kept; what is changed stays changed, for validation to refuse.
-    for name in ("uid", "creationTimestamp", "deletionGracePeriodSeconds"):
+    for name in ("uid", "deletionGracePeriodSeconds"):
         if name not in new and name in old:
             new[name] = old[name]
     if "deletionTimestamp" in old:
@@ -139,11 +139,12 @@ def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
         _put(new, name, old.get(name))
 
 
-def _keep_qos(new: Document, old: Document) -> None:
-    qos = old.get("status", {}).get("qosClass")
-    status = new.setdefault("status", {})
-    if qos is not None and not status.get("qosClass"):
-        status["qosClass"] = qos
+def _keep_pod_status(new: Document, old: Document) -> None:
+    """Keep of a pod's status what an update leaves out but may not take away."""
+    status, before = new.setdefault("status", {}), old.get("status", {})
+    for name in ("qosClass", "observedGeneration"):
+        if not status.get(name) and name in before:
+            status[name] = before[name]
 
 
 def _is_changed(resource: Resource, new: Document, old: Document) -> bool:

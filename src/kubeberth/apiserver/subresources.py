@@ -15,9 +15,9 @@ from kubeberth.api.validation.field_error import FieldError, invalid, invalid_er
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
-from kubeberth.apiserver.patching import patched
-from kubeberth.apiserver.registry import Caller, Registry, Target, check_preconditions
-from kubeberth.apiserver.responses import Response, success, warning_headers
+from kubeberth.apiserver.patching import media_type_of, patched
+from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
+from kubeberth.apiserver.responses import Response, success
 from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
@@ -51,7 +51,7 @@ class Subresources:
         """Assign a pod to a node; also `POST bindings`, where the body names the pod."""
         options = write_options(call.info.query, "CreateOptions")
         sub = "binding" if call.resource is PODS else ""
-        binding, _ = self._verbs.decode(call, options, sub)
+        binding = self._verbs.decode(call, options, sub)
         metadata = binding["metadata"]
         namespace = call.info.namespace
         if metadata.setdefault("namespace", namespace) != namespace:
@@ -99,7 +99,7 @@ class Subresources:
         if old.document["apiVersion"] == "policy/v1beta1":  # still read, as upstream
             old.document.setdefault("metadata", {})
             return old.document
-        return self._verbs.decode(call, options, "eviction")[0]
+        return self._verbs.decode(call, options, "eviction")
 
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
@@ -109,14 +109,14 @@ class Subresources:
     async def update_scale(self, call: Call) -> Answer:
         """Set how many replicas a workload wants."""
         options = write_options(call.info.query, "UpdateOptions")
-        scale, warnings = self._verbs.decode(call, options, "scale")
+        scale = self._verbs.decode(call, options, "scale")
         check_name(scale, call.target)
-        return await self._write_scale(call, lambda _: scale, options.dry_run, warnings)
+        return await self._write_scale(call, lambda _: scale, options.dry_run)
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
+        media_type_of(call.content_type)
         options = write_options(call.info.query, "PatchOptions")
-        warnings: list[str] = []
 
         def change(scale: Document) -> Document:
             new, found = patched(
@@ -127,14 +127,13 @@ class Subresources:
                 sub="scale",
                 is_strict=options.is_strict,
             )
-            warnings[:] = found
+            if options.field_validation == "Warn":
+                call.warnings[:] = found
             return new
 
-        return await self._write_scale(call, change, options.dry_run, warnings)
+        return await self._write_scale(call, change, options.dry_run)
 
-    async def _write_scale(
-        self, call: Call, change: Any, dry_run: bool, warnings: list[str]
-    ) -> Answer:
+    async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
         def change_parent(parent: Document) -> Document:
             scale = change(scale_of(parent))
             check_uid(call.target, scale["metadata"].get("uid"), parent)
@@ -142,7 +141,7 @@ class Subresources:
 
         caller = Caller(call.user, dry_run)
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
-        return Response(encode(scale_of(written.document)), headers=warning_headers(warnings))
+        return Response(encode(scale_of(written.document)))
 
     async def log(self, call: Call) -> Answer:
         """Show what a simulated container has printed: one line, that it is simulated."""

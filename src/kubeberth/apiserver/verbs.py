@@ -7,7 +7,7 @@ and in admission.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kubeberth.api import codec, defaults
 from kubeberth.api.scheme import Resource
@@ -31,9 +31,9 @@ from kubeberth.apiserver.options import (
     version_error,
     write_options,
 )
-from kubeberth.apiserver.patching import patched
+from kubeberth.apiserver.patching import media_type_of, patched
 from kubeberth.apiserver.registry import Caller, Registry, Target, Written
-from kubeberth.apiserver.responses import Response, StreamResponse, success, warning_headers
+from kubeberth.apiserver.responses import Response, StreamResponse, success
 from kubeberth.apiserver.route import RequestInfo
 from kubeberth.apiserver.storage.store import Entry, RevisionCompactedError
 from kubeberth.apiserver.strategy import CREATED_BY_PUT, RETURNED_WHEN_DELETED
@@ -53,7 +53,13 @@ FRESHNESS_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An authorized request for a resource that is served."""
+    """An authorized request for a resource that is served.
+
+    Parameters
+    ----------
+    warnings
+        What the client is told besides the answer, be it good or bad.
+    """
 
     info: RequestInfo
     resource: Resource
@@ -61,6 +67,7 @@ class Call:
     accept: str = ""
     content_type: str = ""
     body: bytes = b""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def target(self) -> Target:
@@ -164,15 +171,13 @@ class Verbs:
         """Write a new object."""
         writer = self.writer(call)
         options = write_options(call.info.query, "CreateOptions")
-        document, warnings = self.decode(call, options)
+        document = self.decode(call, options)
         target = Target(call.resource, call.info.scope)
         created = await self._registry.create(target, document, _caller(call, options))
-        return Response(writer.document(created), 201, headers=warning_headers(warnings))
+        return Response(writer.document(created), 201)
 
-    def decode(
-        self, call: Call, options: WriteOptions, sub: str = ""
-    ) -> tuple[Document, list[str]]:
-        """Return the body's object, defaulted, and what to warn of.
+    def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
+        """Return the body's object, defaulted; note what to warn of.
 
         Raises
         ------
@@ -190,13 +195,15 @@ class Verbs:
         if decoded.document["kind"] == call.resource.kind:
             defaults.apply_defaults(call.resource, decoded.document)
         decoded.document.setdefault("metadata", {})
-        return decoded.document, [] if ignores else decoded.warnings
+        if not ignores:
+            call.warnings[:] = decoded.warnings
+        return decoded.document
 
     async def update(self, call: Call) -> Answer:
         """Replace an object, or through `/status` its status."""
         writer = self.writer(call)
         options = write_options(call.info.query, "UpdateOptions")
-        document, warnings = self.decode(call, options)
+        document = self.decode(call, options)
         check_name(document, call.target)
         sub = call.info.subresource
         written = await self._registry.update(
@@ -206,20 +213,20 @@ class Verbs:
             sub=sub,
             allow_create=call.resource.kind in CREATED_BY_PUT and not sub,
         )
-        return _written(writer, written, warnings)
+        return _written(writer, written)
 
     async def patch(self, call: Call) -> Answer:
         """Change an object, or through `/status` its status."""
         writer = self.writer(call)
+        media_type_of(call.content_type)
         options = write_options(call.info.query, "PatchOptions")
-        warnings: list[str] = []
 
         def change(old: Document) -> Document:
             document, found = patched(
                 call.resource, old, call.body, call.content_type, is_strict=options.is_strict
             )
             if options.field_validation == "Warn":
-                warnings[:] = found
+                call.warnings[:] = found
             defaults.apply_defaults(call.resource, document)
             check_name(document, call.target)
             return document
@@ -227,7 +234,7 @@ class Verbs:
         written = await self._registry.update(
             call.target, change, _caller(call, options), sub=call.info.subresource
         )
-        return _written(writer, written, warnings)
+        return _written(writer, written)
 
     async def delete(self, call: Call) -> Answer:
         """Delete an object, or begin to."""
@@ -313,13 +320,13 @@ def check_name(document: Document, target: Target) -> None:
         )
 
 
-def _written(writer: Writer, written: Written, warnings: list[str]) -> Response:
-    code = 201 if written.created else 200
-    return Response(writer.document(written.document), code, headers=warning_headers(warnings))
+def _written(writer: Writer, written: Written) -> Response:
+    return Response(writer.document(written.document), 201 if written.created else 200)
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for line in ():
+    empty: tuple[bytes, ...] = ()
+    for line in empty:
         yield line
 
 

@@ -10,10 +10,11 @@ from kubeberth.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubeberth.apiserver.admission.priority import Priority
 from kubeberth.apiserver.admission.service_account import ServiceAccount
+from kubeberth.apiserver.admission.service_addresses import ServiceAddresses
 from kubeberth.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
 
 
-def plugins(reader: Reader, chance: random.Random) -> tuple[Plugin, ...]:
+def plugins(reader: Reader, chance: random.Random, service_cidr: str) -> tuple[Plugin, ...]:
     """Return the plugins that are on, in upstream's order."""
     return (
         NamespaceLifecycle(reader),
@@ -22,4 +23,5 @@ def plugins(reader: Reader, chance: random.Random) -> tuple[Plugin, ...]:
         Priority(reader),
         DefaultTolerationSeconds(),
         PodTopologyLabels(reader),
+        ServiceAddresses(reader, chance, service_cidr),
     )
