@@ -141,10 +141,14 @@ def main() -> None:
         for name, affinity in WORKLOADS.items():
             line = report(lambda a=affinity, n=n_nodes: run(a, n, options.pods))
             print(f"{n_nodes:6} nodes  {name:26} decisions/s {line}", flush=True)
-        print(f"{n_nodes:6} nodes  {'first sight':26} ms          "
-              + report(lambda n=n_nodes: first_sight_ms(n)))
-        print(f"{n_nodes:6} nodes  {'fits nowhere':26} ms          "
-              + report(lambda n=n_nodes: unschedulable_ms(n)))
+        print(
+            f"{n_nodes:6} nodes  {'first sight':26} ms          "
+            + report(lambda n=n_nodes: first_sight_ms(n))
+        )
+        print(
+            f"{n_nodes:6} nodes  {'fits nowhere':26} ms          "
+            + report(lambda n=n_nodes: unschedulable_ms(n))
+        )
 
 
 if __name__ == "__main__":
