@@ -7,13 +7,17 @@ each of these nodes. What a rule reads decides when its answer may be kept:
     Reads.NODE      the node's own looks (labels, taints, name): kept until the node changes
     Reads.USAGE     what the pods on the node take: kept until a pod comes or goes there
     Reads.CLUSTER   anything else, such as counters over domains: asked anew for every decision
+
+Most decisions change one node, and arrays of one element cost ten times what plain numbers do; so
+rules that read usage answer for a single node as well. Both answers must be equal
+(tests/property/test_one_node.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +99,14 @@ class FilterPlugin(Protocol):
         """Return what a code other than 0 means."""
 
 
+@runtime_checkable
+class UsageFilter(FilterPlugin, Protocol):
+    """A hard rule that reads usage."""
+
+    def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+        """Return the code of one node."""
+
+
 class ScorePlugin(Protocol):
     """A soft rule."""
 
@@ -113,3 +125,11 @@ class ScorePlugin(Protocol):
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Return a raw score per node."""
+
+
+@runtime_checkable
+class UsageScore(ScorePlugin, Protocol):
+    """A soft rule that reads usage."""
+
+    def score_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+        """Return the raw score of one node."""

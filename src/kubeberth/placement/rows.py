@@ -20,12 +20,16 @@ from kubeberth.placement.plugin import (
     Reads,
     ScorePlugin,
     Scores,
+    UsageFilter,
+    UsageScore,
 )
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 
 _NEVER = -1
+# Up to so many changed nodes are asked about one by one; measured, arrays win from some 20 on.
+_MAX_ONE_BY_ONE = 16
 _ZERO: Scores = np.zeros(1, dtype=np.int64)
 
 RawScores = Iterator[tuple[Scores, ScorePlugin, int]]
@@ -100,6 +104,9 @@ class _Kept:
         self._rows: dict[str, Scores] = {}
         self._is_zero: dict[str, bool] = {}
         self._error: PlacementError | None = None
+        self._single = False
+        self._single_filters: list[UsageFilter] = []
+        self._single_scores: list[tuple[UsageScore, int]] = []
         self.passes: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.plain: Scores = np.zeros(0, dtype=np.int64)
 
@@ -114,8 +121,11 @@ class _Kept:
             self._start(state)
         nodes = log.since(self._seen, state.n_slots)
         self._seen = log.end
-        if isinstance(nodes, slice) or len(nodes):
+        if isinstance(nodes, slice) or len(nodes) > (_MAX_ONE_BY_ONE if self._single else 0):
             self._ask(state, nodes)
+        else:
+            for slot in nodes.tolist():
+                self._ask_one(state, slot)
 
     def raw_scores(self, candidates: NDArray[np.intp]) -> RawScores:
         """Yield the kept raw scores of the candidates."""
@@ -128,6 +138,12 @@ class _Kept:
     def _start(self, state: ClusterState) -> None:
         n_slots, self._seen = state.n_slots, _NEVER
         self._drop_silent(state)
+        self._single_filters = [p for p in self._filters if isinstance(p, UsageFilter)]
+        self._single_scores = [(p, w) for p, w in self._plain if isinstance(p, UsageScore)]
+        self._single = not self._raw and (
+            len(self._single_filters) == len(self._filters)
+            and len(self._single_scores) == len(self._plain)
+        )
         self.passes = np.zeros(n_slots, dtype=bool)
         self.plain = np.zeros(n_slots, dtype=np.int64)
         self._rows = {plugin.name: np.zeros(n_slots, dtype=np.int64) for plugin, _ in self._raw}
@@ -143,6 +159,14 @@ class _Kept:
             self._raw = [e for e in self._raw if e[0].scores(state, self._request)]
         except PlacementError as error:
             self._error, self._plain, self._raw = error, [], []
+
+    def _ask_one(self, state: ClusterState, slot: int) -> None:
+        self.passes[slot] = not any(
+            plugin.filter_one(state, self._request, slot) for plugin in self._single_filters
+        )
+        self.plain[slot] = sum(
+            plugin.score_one(state, self._request, slot) * w for plugin, w in self._single_scores
+        )
 
     def _ask(self, state: ClusterState, nodes: Nodes) -> None:
         passes = np.ones(len(state.slots[nodes]), dtype=bool)

@@ -17,6 +17,8 @@ from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import CPU, MEMORY
 
+_UNCHANGED = 75
+
 
 class NodeResourcesBalancedAllocation:
     """Soft rule over CPU and memory."""
@@ -36,6 +38,26 @@ class NodeResourcesBalancedAllocation:
         without = _balance(state, nodes, 0, 0)
         # The operand is between 0 and 150, so rounding down and truncating are the same.
         return 50 + (50 + with_pod - without) // 2
+
+    def score_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+        """Return the score of one node."""
+        capacity_cpu = state.allocatable.item(CPU, slot)
+        capacity_memory = state.allocatable.item(MEMORY, slot)
+        if capacity_cpu == 0 or capacity_memory == 0:
+            return _UNCHANGED
+        asked = dict(request.amounts)
+        cpu, memory = state.requested.item(CPU, slot), state.requested.item(MEMORY, slot)
+        without = _balance_of_one(cpu / capacity_cpu, memory / capacity_memory)
+        with_pod = _balance_of_one(
+            (cpu + asked.get(CPU, 0)) / capacity_cpu,
+            (memory + asked.get(MEMORY, 0)) / capacity_memory,
+        )
+        return 50 + (50 + with_pod - without) // 2
+
+
+def _balance_of_one(share_cpu: float, share_memory: float) -> int:
+    deviation = abs((min(share_cpu, 1.0) - min(share_memory, 1.0)) / 2)
+    return int((1 - deviation) * MAX_SCORE)
 
 
 def _balance(state: ClusterState, nodes: Nodes, cpu: int, memory: int) -> NDArray[np.int64]:

@@ -26,22 +26,31 @@ class NodePorts:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes where a wanted port is taken."""
-        taken = [
-            slot
-            for port, users in state.ports_in_use.items()
-            if any(_conflict(port, wanted) for wanted in request.host_ports)
-            for slot in users
-        ]
+        taken = [slot for users in _users_in_conflict(state, request) for slot in users]
         if not taken:
             return None
         codes = np.zeros(state.n_slots, dtype=np.int64)
         codes[taken] = 1
         return codes[nodes]
 
+    def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+        """Return 1 for a node where a wanted port is taken, else 0."""
+        return int(any(slot in users for users in _users_in_conflict(state, request)))
+
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
         """Return what code 1 means."""
         reason = "node(s) didn't have free ports for the requested pod ports"
         return Rejection(self.name, (reason,), resolvable=True)
+
+
+def _users_in_conflict(state: ClusterState, request: PodRequest) -> list[set[int]]:
+    if not request.host_ports:
+        return []
+    return [
+        users
+        for port, users in state.ports_in_use.items()
+        if any(_conflict(port, wanted) for wanted in request.host_ports)
+    ]
 
 
 def _conflict(used: HostPort, wanted: HostPort) -> bool:

@@ -50,6 +50,19 @@ class NodeResourcesFit:
             codes |= (amount > capacity) * np.int64(_UNRESOLVABLE)
         return codes
 
+    def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+        """Return the code of one node."""
+        allocatable, requested = state.allocatable, state.requested
+        full = requested.item(PODS, slot) >= allocatable.item(PODS, slot)
+        code = _TOO_MANY_PODS if full else 0
+        for index, (resource, amount) in enumerate(request.amounts):
+            capacity = allocatable.item(resource, slot)
+            if amount > capacity - requested.item(resource, slot):
+                code |= 1 << min(_FIRST_RESOURCE + index, _MAX_BITS)
+            if amount > capacity:
+                code |= _UNRESOLVABLE
+        return code
+
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
         """Return the resources whose bits are set."""
         reasons = ["Too many pods"] if code & _TOO_MANY_PODS else []
@@ -73,6 +86,18 @@ class NodeResourcesFit:
             n_counted += capacity != 0
         mean: Scores = total // np.maximum(n_counted, 1)
         return mean
+
+    def score_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+        """Return the score of one node."""
+        total = n_counted = 0
+        for row, resource in enumerate((CPU, MEMORY)):
+            capacity = state.allocatable.item(resource, slot)
+            if capacity == 0:
+                continue
+            n_counted += 1
+            used = state.scoring_requested.item(row, slot) + request.scoring_cpu_memory[row]
+            total += max(capacity - used, 0) * MAX_SCORE // capacity
+        return total // n_counted if n_counted else 0
 
 
 def _percent_left(used: NDArray[np.int64], capacity: NDArray[np.int64]) -> NDArray[np.int64]:

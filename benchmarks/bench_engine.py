@@ -1,0 +1,155 @@
+"""Decisions per second of the engine, pods of one template placed one after the other.
+
+    python benchmarks/bench_engine.py [--nodes 1000 5000] [--pods 2000]
+
+Prints median and spread of five runs; each run starts with an empty cluster and takes in the template
+beforehand. Every decision is followed by the assumption of its pod, as in the scheduler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kubeberth.api.core import Node, Pod
+from kubeberth.placement.delta import NodePut, PodPut
+from kubeberth.placement.engine import Engine
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.select import SeededSelect
+from kubeberth.placement.state import ClusterState
+
+N_ZONES = 10
+
+
+def make_node(index: int) -> Node:
+    name = f"node-{index:05d}"
+    return msgspec.convert(
+        {
+            "metadata": {
+                "name": name,
+                "labels": {
+                    "kubernetes.io/hostname": name,
+                    "topology.kubernetes.io/zone": f"zone-{index % N_ZONES}",
+                },
+            },
+            "status": {"allocatable": {"cpu": "32", "memory": "128Gi", "pods": "110"}},
+        },
+        Node,
+    )
+
+
+def make_pod(name: str, affinity: dict[str, Any], labels: dict[str, str]) -> Pod:
+    requests = {"cpu": "100m", "memory": "500Mi"}
+    return msgspec.convert(
+        {
+            "metadata": {"name": name, "namespace": "default", "labels": labels},
+            "spec": {
+                "containers": [{"name": "main", "resources": {"requests": requests}}],
+                "affinity": affinity,
+            },
+        },
+        Pod,
+    )
+
+
+def term(key: str) -> dict[str, Any]:
+    return {"topologyKey": key, "labelSelector": {"matchLabels": {"color": "blue"}}}
+
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "basic": {},
+    "host anti-affinity": {"podAntiAffinity": {REQUIRED: [term(HOST)]}},
+    "zone affinity": {"podAffinity": {REQUIRED: [term(ZONE)]}},
+    "preferred zone affinity": {
+        "podAffinity": {PREFERRED: [{"weight": 1, "podAffinityTerm": term(ZONE)}]}
+    },
+    "preferred node affinity": {
+        "nodeAffinity": {
+            PREFERRED: [
+                {
+                    "weight": 1,
+                    "preference": {
+                        "matchExpressions": [{"key": ZONE, "operator": "In", "values": ["zone-1"]}]
+                    },
+                }
+            ]
+        }
+    },
+}
+
+
+def run(affinity: dict[str, Any], n_nodes: int, n_pods: int) -> float:
+    """Return decisions per second of one run."""
+    state = ClusterState()
+    state.apply_all(NodePut(make_node(index)) for index in range(n_nodes))
+    engine = Engine(Profile(), SeededSelect(np.random.default_rng(0)))
+    pods = [make_pod(f"pod-{index}", affinity, {"color": "blue"}) for index in range(n_pods)]
+    engine.place(state, pods[0])
+    started = time.perf_counter()
+    for pod in pods:
+        decision = engine.place(state, pod)
+        assert decision.node is not None
+        state.apply(PodPut(pod, decision.node))
+    return n_pods / (time.perf_counter() - started)
+
+
+def first_sight_ms(n_nodes: int) -> float:
+    """Return how long the first decision of a new template takes."""
+    state = ClusterState()
+    state.apply_all(NodePut(make_node(index)) for index in range(n_nodes))
+    engine = Engine(Profile(), SeededSelect(np.random.default_rng(0)))
+    engine.place(state, make_pod("warm", {}, {}))
+    pod = make_pod("first", WORKLOADS["zone affinity"], {"color": "blue"})
+    started = time.perf_counter()
+    engine.place(state, pod)
+    return (time.perf_counter() - started) * 1000
+
+
+def unschedulable_ms(n_nodes: int) -> float:
+    """Return how long it takes to say why a pod fits nowhere."""
+    state = ClusterState()
+    state.apply_all(NodePut(make_node(index)) for index in range(n_nodes))
+    engine = Engine(Profile(), SeededSelect(np.random.default_rng(0)))
+    pod = make_pod("none", {"podAffinity": {REQUIRED: [term("no-such-key")]}}, {"color": "blue"})
+    engine.place(state, pod)
+    started = time.perf_counter()
+    engine.place(state, pod)
+    return (time.perf_counter() - started) * 1000
+
+
+def report(measure: Callable[[], float], repeats: int = 5) -> str:
+    values = [measure() for _ in range(repeats)]
+    return f"{statistics.median(values):10,.2f}  ({min(values):,.2f} to {max(values):,.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000])
+    parser.add_argument("--pods", type=int, default=900)
+    options = parser.parse_args()
+    for n_nodes in options.nodes:
+        for name, affinity in WORKLOADS.items():
+            line = report(lambda a=affinity, n=n_nodes: run(a, n, options.pods))
+            print(f"{n_nodes:6} nodes  {name:26} decisions/s {line}", flush=True)
+        print(
+            f"{n_nodes:6} nodes  {'first sight':26} ms          "
+            + report(lambda n=n_nodes: first_sight_ms(n))
+        )
+        print(
+            f"{n_nodes:6} nodes  {'fits nowhere':26} ms          "
+            + report(lambda n=n_nodes: unschedulable_ms(n))
+        )
+
+
+if __name__ == "__main__":
+    main()
