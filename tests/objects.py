@@ -15,7 +15,9 @@ from kubeberth.kubelet.pod import KubeletPod
 NOW = 1_800_000_000.0
 
 
-def condition(type_: str, status: str = "True", since: float = NOW, **fields: Any) -> dict[str, Any]:
+def condition(
+    type_: str, status: str = "True", since: float = NOW, **fields: Any
+) -> dict[str, Any]:
     return {"type": type_, "status": status, "lastTransitionTime": rfc3339(since), **fields}
 
 

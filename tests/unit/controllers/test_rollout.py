@@ -55,21 +55,21 @@ def test_outside_of_a_rolling_update_the_new_set_gets_all_at_once():
 def test_old_sets_shrink_only_as_far_as_enough_stays_available():
     new = Size("new", 3, available=0, age=(2, "new"))
     old = [Size("old", 10, available=10, age=(1, "old"))]
-    targets = old_set_targets(Bounds(10, 3, 2), old, new, total=13, available=10)
+    targets = old_set_targets(Bounds(10, 3, 2), old, new)
     assert targets == {"old": 8}
 
 
 def test_unhealthy_replicas_of_the_oldest_sets_go_first():
     new = Size("new", 3, available=3, age=(3, "new"))
     old = [Size("b", 5, available=5, age=(2, "b")), Size("a", 5, available=2, age=(1, "a"))]
-    targets = old_set_targets(Bounds(10, 3, 2), old, new, total=13, available=10)
+    targets = old_set_targets(Bounds(10, 3, 2), old, new)
     assert targets == {"a": 0, "b": 5}
 
 
 def test_nothing_is_taken_while_the_new_pods_are_not_available():
     new = Size("new", 5, available=0, age=(2, "new"))
     old = [Size("old", 8, available=8, age=(1, "old"))]
-    assert old_set_targets(Bounds(10, 3, 2), old, new, total=13, available=8) == {"old": 8}
+    assert old_set_targets(Bounds(10, 3, 2), old, new) == {"old": 8}
 
 
 def test_scaling_amid_a_rollout_gives_each_set_its_share():
