@@ -9,8 +9,7 @@ import click
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.client.client import Client
-from kubeberth.clock import SystemClock
-from kubeberth.scheduler.config import SchedulerSettings
+from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.scheduler import run
 
 
@@ -22,13 +21,14 @@ from kubeberth.scheduler.scheduler import run
     show_default=True,
     help="Place the pods whose spec.schedulerName is this.",
 )
-def command(kubeconfig: Path, scheduler_name: str) -> None:
+@click.option("--seed", default=0, show_default=True, help="Decides among equally good nodes.")
+def command(kubeconfig: Path, scheduler_name: str, seed: int) -> None:
     """Run a scheduler: watch, decide, bind."""
     client = Client.from_kubeconfig(kubeconfig, user_agent="kube-scheduler")
-    settings = SchedulerSettings(scheduler_name=scheduler_name)
+    settings = Settings(scheduler_name=scheduler_name, seed=seed)
 
     async def main(ready: Ready) -> None:
         async with client:
-            await run(client, settings, clock=SystemClock(), ready=ready)
+            await run(client, settings, on_ready=ready)
 
     run_component(main)

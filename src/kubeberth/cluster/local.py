@@ -123,8 +123,8 @@ class LocalCluster:
         for node in _names(self.settings.nodes):
             authority.client(f"nodes/{node}", pki.node_identity(node))
         self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
-        manifests = msgspec.json.encode(self.settings.nodes)
-        self._datadir.run_file("nodes.json").write_bytes(manifests)
+        manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.settings.nodes}
+        self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
 
     def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
         text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
+from tests.unit.scheduler.fake_api import FakeApi, node, pod
+
 from kubeberth.api.scheme import NODES, PODS
 from kubeberth.client.client import Client
 from kubeberth.errors import BerthError, ConflictError, TransportError
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.scheduler import run
-from tests.unit.scheduler.fake_api import FakeApi, node, pod
 
 
 def with_scheduler(story: Callable[[FakeApi], Awaitable[None]], *documents: Any) -> FakeApi:
