@@ -296,6 +296,15 @@ class FakeClient:
         if refusal is not None:
             raise refusal
 
+    def _check_namespace(self, namespace: str) -> None:
+        """Refuse what goes into a namespace that is going or gone, as admission does."""
+        found = self.api.objects[NAMESPACES].get(namespace)
+        if found is not None and "deletionTimestamp" in found["metadata"]:
+            cause = {"reason": "NamespaceTerminating"}
+            raise ForbiddenError("it is being terminated", details={"causes": [cause]})
+        if found is None and namespace in self.api.former_namespaces:
+            raise NotFoundError(f'namespaces "{namespace}" not found')
+
     def _find(self, resource: Resource, name: str, namespace: str | None) -> tuple[str, Document]:
         key = f"{namespace}/{name}" if namespace and resource.namespaced else name
         current = self.api.objects[resource].get(key)
