@@ -24,6 +24,7 @@ from kubeberth.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     TransportError,
 )
@@ -42,6 +43,7 @@ class FakeApi:
         self.objects: dict[Resource, dict[str, Document]] = defaultdict(dict)
         self.log: list[tuple[str, str, str]] = []
         self.is_down = False
+        self.former_namespaces: set[str] = set()
         self.refusals: dict[tuple[str, Resource], ApiError] = {}
         self._events: dict[Resource, list[tuple[int, str, bytes]]] = defaultdict(list)
         self._news = asyncio.Event()
@@ -95,6 +97,8 @@ class FakeApi:
     def remove(self, resource: Resource, key: str) -> Document:
         """Delete an object at once."""
         body = self.objects[resource].pop(key)
+        if resource == NAMESPACES:
+            self.former_namespaces.add(key)
         self._revision = next(self._revisions)
         body = copy.deepcopy(body)
         body["metadata"]["resourceVersion"] = str(self._revision)
@@ -183,6 +187,7 @@ class FakeClient:
         name = body["metadata"].get("name") or body["metadata"].get("generateName", "")
         await self._answer("create", resource, name)
         if namespace:
+            self._check_namespace(namespace)
             body = merge(dict(body), {"metadata": {"namespace": namespace}})
         return copy.deepcopy(self.api.put(resource, body))
 
@@ -290,6 +295,15 @@ class FakeClient:
         refusal = self.api.refusals.get((verb, resource))
         if refusal is not None:
             raise refusal
+
+    def _check_namespace(self, namespace: str) -> None:
+        """Refuse what goes into a namespace that is going or gone, as admission does."""
+        found = self.api.objects[NAMESPACES].get(namespace)
+        if found is not None and "deletionTimestamp" in found["metadata"]:
+            cause = {"reason": "NamespaceTerminating"}
+            raise ForbiddenError("it is being terminated", details={"causes": [cause]})
+        if found is None and namespace in self.api.former_namespaces:
+            raise NotFoundError(f'namespaces "{namespace}" not found')
 
     def _find(self, resource: Resource, name: str, namespace: str | None) -> tuple[str, Document]:
         key = f"{namespace}/{name}" if namespace and resource.namespaced else name

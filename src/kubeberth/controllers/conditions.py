@@ -64,7 +64,11 @@ class Conditions:
 
     def to_document(self) -> list[dict[str, Any]]:
         """Return them as JSON."""
-        return [msgspec.to_builtins(condition) for condition in self._current]
+        # Unknown is the struct's default, and defaults are left out.
+        return [
+            {**msgspec.to_builtins(condition), "status": condition.status}
+            for condition in self._current
+        ]
 
     def _put(self, type_: str, status: str, reason: str, message: str, since: str | None) -> None:
         self.remove(type_)

@@ -164,8 +164,6 @@ class _Step:
             self._bounds,
             [revisions.to_size(item) for item in self._old],
             revisions.to_size(self._new),
-            sum(item.spec.replicas for item in self._sets()),
-            sum(item.status.available_replicas for item in self._sets()),
         )
         resized = [self._resize(item, targets[item.metadata.name]) for item in self._old]
         return any(resized)

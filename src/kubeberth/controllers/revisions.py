@@ -57,11 +57,15 @@ def revision_of(item: ReplicaSet) -> int:
 
 
 def to_size(item: ReplicaSet) -> Size:
-    """Return a set as the arithmetic of rollouts sees it."""
+    """Return a set as the arithmetic of rollouts sees it.
+
+    A set that was just made smaller still reports the pods it is about to lose. Upstream counts
+    them, and so may shrink other sets too early; here a set has no more than it is meant to have.
+    """
     return Size(
         item.metadata.name,
         item.spec.replicas,
-        item.status.available_replicas,
+        min(item.status.available_replicas, item.spec.replicas),
         age(item.metadata),
         number(item.metadata.annotations, MAX_REPLICAS),
     )

@@ -82,17 +82,11 @@ def new_set_target(bounds: Bounds, current: int, total: int, *, rolling: bool) -
     return current + max(0, min(room, bounds.replicas - current))
 
 
-def old_set_targets(
-    bounds: Bounds, old: Sequence[Size], new: Size, total: int, available: int
-) -> dict[str, int]:
-    """Return how small the old ReplicaSets should become: first the unhealthy replicas go.
-
-    Parameters
-    ----------
-    total, available
-        Over all sets, the new one included.
-    """
+def old_set_targets(bounds: Bounds, old: Sequence[Size], new: Size) -> dict[str, int]:
+    """Return how small the old ReplicaSets should become: first the unhealthy replicas go."""
     targets = {size.name: size.replicas for size in old}
+    total = sum(size.replicas for size in (*old, new))
+    available = sum(size.available for size in (*old, new))
     budget = total - bounds.least_available - (new.replicas - new.available)
     if budget <= 0:
         return targets

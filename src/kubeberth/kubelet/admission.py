@@ -78,12 +78,13 @@ def admit(
 
     Parameters
     ----------
+    node
+        The Node from the kubelet's cache, `with_own_os`, or as the API has it now.
     others
         Every other pod on the node that has not ended.
     """
     if node is None:
         return (NO_NODE,)
-    node = with_own_os(node)
     unfit = _unfit_for_system(pod, features)
     if unfit is not None:
         return (unfit,)
@@ -91,7 +92,7 @@ def admit(
 
 
 def with_own_os(node: Node) -> Node:
-    """Return the node as its kubelet sees it: if it has any labels, with the right system."""
+    """Return the Node as its kubelet keeps it: if it has any labels, with the right system."""
     labels = node.metadata.labels
     if not labels or labels.get(OS) == NODE_OS:
         return node

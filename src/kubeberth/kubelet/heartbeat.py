@@ -53,7 +53,7 @@ class Heartbeat:
         self._clock = clock
         self._dice = dice
         self._lease: dict[str, Any] | None = None
-        self._renewed_at = 0.0
+        self._renewed_at: float | None = None
         self._status_at = 0.0
         self.node: Node | None = None
 
@@ -117,7 +117,7 @@ class Heartbeat:
         back, so whoever was away for that long posts one.
         """
         now = self._clock.monotonic()
-        was_away = self._renewed_at and now - self._renewed_at > LEASE_DURATION_S
+        was_away = self._renewed_at is not None and now - self._renewed_at > LEASE_DURATION_S
         try:
             await self._renew()
             if was_away or now >= self._status_at:

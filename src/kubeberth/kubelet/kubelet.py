@@ -16,7 +16,7 @@ from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock
 from kubeberth.errors import BerthError, ConflictError, NotFoundError
 from kubeberth.kubelet.addresses import AddressPool
-from kubeberth.kubelet.admission import NODE_AFFINITY, Refusal, admit
+from kubeberth.kubelet.admission import NODE_AFFINITY, Refusal, admit, with_own_os
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
@@ -160,7 +160,8 @@ class Kubelet:
         if pod.is_terminating:
             self._resume(worker)
             return
-        refusals = admit(pod, self._heartbeat.node, others)
+        node = self._heartbeat.node
+        refusals = admit(pod, with_own_os(node) if node is not None else None, others)
         if refusals == (NODE_AFFINITY,) and self._tasks is not None:
             self._tasks.create_task(self._admit_live(worker, others))
         else:
