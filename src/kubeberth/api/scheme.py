@@ -175,6 +175,18 @@ PRIORITY_CLASSES = Resource(
     short_names=("pc",),
 )
 
+# Clients look here before they call a kind unknown; there are no custom resources yet.
+CUSTOM_RESOURCE_DEFINITIONS = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
+    verbs=("get", "list", "watch"),
+)
+
 # Groups in upstream's order of priority, which discovery keeps.
 RESOURCES: tuple[Resource, ...] = (
     BINDINGS,
@@ -189,6 +201,7 @@ RESOURCES: tuple[Resource, ...] = (
     DEPLOYMENTS,
     REPLICA_SETS,
     NEW_EVENTS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     PRIORITY_CLASSES,
     LEASES,
 )
