@@ -23,6 +23,7 @@ from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.bootstrap import BootstrapPolicy
+from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.discovery import VERSION, Discovery
@@ -154,6 +155,7 @@ class App:
             user = self._authenticator.authenticate(
                 scope.get("state", {}).get("user"), request.headers.get("authorization", "")
             )
+            user = acting_user(user, request.header_list, info, self._authorizer)
             self._authorizer.authorize(user, info)
         if not info.is_resource:
             return self._non_resource(info, request)
@@ -219,15 +221,16 @@ class App:
 class Request:
     """Path and headers of an HTTP request."""
 
-    __slots__ = ("headers", "method", "path", "query")
+    __slots__ = ("header_list", "headers", "method", "path", "query")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: str = scope["query_string"].decode("latin-1")
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        self.header_list = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
+        self.headers: Mapping[str, str] = dict(self.header_list)
 
 
 def in_asked_form(response: Response, request: Request) -> Response:
