@@ -30,7 +30,7 @@ def golden():
     ("theme", "n_agree", "n_differ"),
     [
         pytest.param("discovery", 34, 1, id="discovery"),
-        pytest.param("lists", 344, 1, id="lists and watches"),
+        pytest.param("lists", 344, 1, id="lists and watches", marks=pytest.mark.slow),
         pytest.param("updates", 319, 2, id="updates"),
         pytest.param("admission", 126, 1, id="admission"),
     ],

@@ -5,17 +5,11 @@ authenticate -> authorize -> route -> read the body -> verb -> answer
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import re
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qs
-
-import msgspec
 
 from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import refusals
@@ -23,14 +17,24 @@ from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.bootstrap import BootstrapPolicy
+from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.discovery import VERSION, Discovery
-from kubeberth.apiserver.media import JSON, SERVED, YAML, negotiate, parse_accept, to_yaml
+from kubeberth.apiserver.exchange import (
+    Receive,
+    Request,
+    Scope,
+    Send,
+    in_asked_form,
+    read_body,
+    send_response,
+    send_stream,
+)
+from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
 from kubeberth.apiserver.responses import (
-    Headers,
     Response,
     StreamResponse,
     encode,
@@ -50,20 +54,15 @@ from kubeberth.apiserver.subresources import Subresources
 from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock
-from kubeberth.errors import ApiError, BadRequestError, RequestEntityTooLargeError
+from kubeberth.errors import ApiError, BadRequestError
 
 logger = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-MAX_BODY_BYTES = 3 * 1024 * 1024
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = frozenset((*HEALTH_PATHS, "/version", "/version/"))
 TEXT = "text/plain; charset=utf-8"
-USUAL_HEADERS = [(b"cache-control", b"no-cache, private")]
-_UNITS = "|".join(("ns", "us", "µs", "ms", "s", "m", "h"))
+# A duration as Go's `time.ParseDuration` reads it.
+_DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)")
 
 
 @dataclass(slots=True)
@@ -126,12 +125,12 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"{scope['type']} is not served")
-        headers = Request(scope)
-        answer = await self._answer(scope, headers, receive)
+        request = Request(scope)
+        answer = await self._answer(scope, request, receive)
         if isinstance(answer, StreamResponse):
             await send_stream(answer, receive, send)
         else:
-            await send_response(in_asked_form(answer, headers), headers, send)
+            await send_response(in_asked_form(answer, request), request, send)
 
     async def _answer(self, scope: Scope, request: Request, receive: Receive) -> Answer:
         try:
@@ -154,6 +153,7 @@ class App:
             user = self._authenticator.authenticate(
                 scope.get("state", {}).get("user"), request.headers.get("authorization", "")
             )
+            user = acting_user(user, request.header_list, info, self._authorizer)
             self._authorizer.authorize(user, info)
         if not info.is_resource:
             return self._non_resource(info, request)
@@ -216,120 +216,8 @@ class App:
         return Response(body, 200 if is_well else 500, content_type=TEXT)
 
 
-class Request:
-    """Path and headers of an HTTP request."""
-
-    __slots__ = ("headers", "method", "path", "query")
-
-    def __init__(self, scope: Scope) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.query: str = scope["query_string"].decode("latin-1")
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-
-
-def in_asked_form(response: Response, request: Request) -> Response:
-    """Return a JSON answer as YAML, or indented, if the client wants it so."""
-    if response.content_type != JSON or not response.body:
-        return response
-    indent = wants_indentation(request)
-    clauses = parse_accept(request.headers.get("accept", ""))
-    first = next((c.media_type for c in clauses if c.media_type in SERVED), JSON)
-    if SERVED[first] == YAML:
-        response.body, response.content_type = to_yaml(response.body), YAML
-    elif indent:
-        response.body = msgspec.json.format(response.body, indent=2) + b"\n"
-    return response
-
-
-def wants_indentation(request: Request) -> bool:
-    """Return whether a person reads the answer."""
-    if "pretty=" in request.query:
-        return parse_qs(request.query).get("pretty", [""])[0].lower() not in ("false", "0", "")
-    return request.headers.get("user-agent", "").startswith(("curl", "Wget", "Mozilla/5.0"))
-
-
 def _check_timeout(text: str) -> None:
-    if not text:
-        return
-    import re
-
-    if not re.fullmatch(rf"[+-]?(0|(\d+(\.\d*)?|\.\d+)({_UNITS}))+", text):
+    if text and not _DURATION.fullmatch(text):
         raise BadRequestError(
             f'invalid timeout specified in the request URL - time: invalid duration "{text}"'
         )
-
-
-async def read_body(receive: Receive) -> bytes:
-    """Return the whole body.
-
-    Raises
-    ------
-    RequestEntityTooLargeError
-        It is over the limit.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequestError("the client went away before its body was complete")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise RequestEntityTooLargeError(f"Request entity too large: limit is {MAX_BODY_BYTES}")
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _encoded(content_type: str, headers: Headers) -> list[tuple[bytes, bytes]]:
-    own = {name.lower() for name, _ in headers}
-    usual = [] if "cache-control" in own else USUAL_HEADERS
-    return [
-        *usual,
-        (b"content-type", content_type.encode()),
-        *((name.lower().encode(), value.encode()) for name, value in headers),
-    ]
-
-
-async def send_response(response: Response, request: Request, send: Send) -> None:
-    """Send a complete answer."""
-    body = response.body
-    content_type = response.content_type
-    head = _encoded(content_type, response.headers)
-    if response.status == 304:
-        # A cache takes these headers over into what it has: say nothing about a body.
-        head = [(name, value) for name, value in head if name != b"content-type"]
-    else:
-        head.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": head})
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
-
-
-async def send_stream(response: StreamResponse, receive: Receive, send: Send) -> None:
-    """Send an answer that grows, until it ends or the client goes away."""
-    head = _encoded(response.content_type, response.headers)
-    await send({"type": "http.response.start", "status": 200, "headers": head})
-    # An empty chunk makes the head go out at once: clients wait for it before the first event.
-    await send({"type": "http.response.body", "body": b"", "more_body": True})
-    sending = asyncio.ensure_future(_send_chunks(response, send))
-    leaving = asyncio.ensure_future(_disconnected(receive))
-    await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-    for task in (sending, leaving):
-        task.cancel()
-    await asyncio.gather(sending, leaving, return_exceptions=True)
-
-
-async def _send_chunks(response: StreamResponse, send: Send) -> None:
-    async with contextlib.aclosing(response.chunks) as chunks:  # type: ignore[type-var]
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

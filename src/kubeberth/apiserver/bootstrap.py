@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from kubeberth.api import defaults
@@ -29,14 +30,18 @@ SYSTEM_PRIORITIES = (
 
 async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int) -> None:
     """Create what is missing."""
-    for name in NAMES:
-        await _ensure(registry, NAMESPACES, {"metadata": {"name": name}})
-    for name, value, description in SYSTEM_PRIORITIES:
-        await _ensure(
-            registry,
+    namespaces = [(NAMESPACES, {"metadata": {"name": name}}) for name in NAMES]
+    classes = [
+        (
             PRIORITY_CLASSES,
             {"metadata": {"name": name}, "value": value, "description": description},
         )
+        for name, value, description in SYSTEM_PRIORITIES
+    ]
+    # At once, so that they share a commit.
+    await asyncio.gather(
+        *(_ensure(registry, resource, document) for resource, document in namespaces + classes)
+    )
     await _ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
 
 

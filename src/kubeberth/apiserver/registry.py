@@ -20,6 +20,7 @@ from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver import refusals, strategy
 from kubeberth.apiserver.admission.chain import Attributes, Chain
 from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.deletion import plan_deletion
 from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.storage.store import (
@@ -242,7 +243,7 @@ class Registry:
         attributes.name = target.name
         await self.chain.admit(attributes)
         check_preconditions(resource, target.name, document, options)
-        plan = strategy.plan_deletion(
+        plan = plan_deletion(
             resource,
             document,
             grace_period_s=options.grace_period_s,

@@ -1,13 +1,12 @@
-"""What the server itself writes into objects at create, update and delete; pure.
+"""What the server itself writes into objects at create and update; pure.
 
-Matches `PrepareForCreate`, `PrepareForUpdate` and `BeforeDelete` of the strategies in
-`pkg/registry` of Kubernetes 1.36. `now` is RFC 3339 text.
+Matches `PrepareForCreate` and `PrepareForUpdate` of the strategies in `pkg/registry` of Kubernetes
+1.36. `now` is RFC 3339 text.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api import schema
@@ -55,7 +54,7 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
     if resource.kind in COUNTED:
         metadata["generation"] = 1
     if resource.has_status and resource.kind != "Node":
-        _put(document, "status", _empty_status(resource))
+        put(document, "status", _empty_status(resource))
     if resource.kind == "Pod":
         document["status"] = _pending_status(document["spec"], now)
     elif resource.kind == "Namespace":
@@ -90,7 +89,7 @@ def _empty_status(resource: Resource) -> Any:
     return definition.empty().get("status") if definition is not None else None
 
 
-def _put(document: dict[str, Any], name: str, value: Any) -> None:
+def put(document: dict[str, Any], name: str, value: Any) -> None:
     """Set a field, or take it out when there is nothing to say."""
     if value is None:
         document.pop(name, None)
@@ -136,7 +135,7 @@ def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
 
 def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
     for name in names:
-        _put(new, name, old.get(name))
+        put(new, name, old.get(name))
 
 
 def _keep_pod_status(new: Document, old: Document) -> None:
@@ -165,115 +164,6 @@ def is_finished(resource: Resource, new: Document, old: Document) -> bool:
     if resource.kind == "Namespace":
         return not new.get("spec", {}).get("finalizers")
     return not old["metadata"].get("deletionGracePeriodSeconds")
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """What a DELETE does: write this state first (None: nothing to write), then perhaps remove."""
-
-    document: Document | None
-    removes: bool
-
-
-def plan_deletion(
-    resource: Resource,
-    document: Document,
-    *,
-    grace_period_s: int | None,
-    propagation: str,
-    now: float,
-    stamp: Any,
-) -> Deletion:
-    """Decide what a DELETE does to an object.
-
-    Parameters
-    ----------
-    document
-        The object; may be changed.
-    stamp
-        Turns seconds since 1970 into RFC 3339 text.
-    """
-    if resource.kind == "Namespace":
-        return _plan_namespace(document, stamp(now))
-    metadata = document["metadata"]
-    is_graceful = False
-    if resource.kind == "Pod":
-        period = _pod_period(document, grace_period_s)
-        if period is None:
-            return Deletion(None, removes=False)
-        is_graceful = _mark_pod(metadata, period, now, stamp)
-    before = list(metadata.get("finalizers", ()))
-    finalizers = _with_propagation(resource, before, propagation)
-    _put(metadata, "finalizers", finalizers or None)
-    if finalizers and not is_graceful:
-        mark_deleted(metadata, stamp(now))
-    waits = bool(finalizers) or (is_graceful and metadata["deletionGracePeriodSeconds"] > 0)
-    is_written = is_graceful or bool(finalizers) or finalizers != before
-    return Deletion(document if is_written else None, removes=not waits)
-
-
-def _pod_period(pod: Document, asked: int | None) -> int | None:
-    """Return the grace period of a DELETE, or None when it changes nothing."""
-    metadata = pod["metadata"]
-    if asked is not None and asked < 0:
-        asked = 1
-    running = metadata.get("deletionGracePeriodSeconds")
-    if "deletionTimestamp" in metadata:
-        if not running:
-            return 0
-        return asked if asked is not None and asked < running else None
-    period = asked if asked is not None else pod["spec"].get("terminationGracePeriodSeconds", 0)
-    is_done = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return 0 if is_done or not pod["spec"].get("nodeName") else period
-
-
-def _mark_pod(metadata: dict[str, Any], period: int, now: float, stamp: Any) -> bool:
-    """Mark a pod as being deleted after a period; return whether that changed it."""
-    if "deletionTimestamp" in metadata and not metadata.get("deletionGracePeriodSeconds"):
-        return False
-    if "deletionTimestamp" not in metadata:
-        _count(metadata)
-    metadata["deletionTimestamp"] = stamp(now + period)
-    metadata["deletionGracePeriodSeconds"] = period
-    return True
-
-
-def mark_deleted(metadata: dict[str, Any], now: str) -> None:
-    """Mark an object as deleted, to stay until its finalizers are gone."""
-    if "deletionTimestamp" not in metadata:
-        _count(metadata)
-        metadata["deletionTimestamp"] = now
-    metadata["deletionGracePeriodSeconds"] = 0
-
-
-def _count(metadata: dict[str, Any]) -> None:
-    if metadata.get("generation", 0) > 0:
-        metadata["generation"] += 1
-
-
-def _with_propagation(resource: Resource, finalizers: list[str], propagation: str) -> list[str]:
-    """Return the finalizers with those that make the garbage collector orphan or go first."""
-    if resource.kind == "Event":  # has no dependents
-        return finalizers
-    wanted = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"], "Background": []}
-    if propagation not in wanted:
-        return finalizers
-    others = [name for name in finalizers if name not in ("orphan", "foregroundDeletion")]
-    target = wanted[propagation]
-    kept = [name for name in finalizers if name in target]
-    return finalizers if kept == target and len(others) + len(kept) == len(finalizers) else (
-        others + target
-    )  # fmt: skip
-
-
-def _plan_namespace(document: Document, now: str) -> Deletion:
-    metadata = document["metadata"]
-    is_empty = not document.get("spec", {}).get("finalizers")
-    if "deletionTimestamp" in metadata:
-        return Deletion(None, removes=is_empty and not metadata.get("finalizers"))
-    metadata["deletionTimestamp"] = now
-    document["status"] = {**document.get("status", {}), "phase": "Terminating"}
-    return Deletion(document, removes=False)
 
 
 def qos_class(spec: dict[str, Any]) -> str:

@@ -152,9 +152,9 @@ class Verbs:
 
     async def watch(self, call: Call) -> Answer:
         """Tell what happens to many objects."""
-        writer = self.writer(call)
         if call.info.name and not call.info.is_legacy_watch and not _is_collection(call.info):
-            self._registry.entry(call.target)  # a watch of one object is a get, as upstream
+            return await self.get(call)  # one object is read, whatever the query says
+        writer = self.writer(call)
         options = list_options(call.info.query, call.resource, watch=True)
         if not writer.writes_objects:
             return StreamResponse(_nothing())  # an event is no list: upstream ends the stream

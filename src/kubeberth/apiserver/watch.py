@@ -206,11 +206,15 @@ class WatchHub:
             raise refusals.too_old_version(error.revision, error.oldest) from error
         for event in events:
             watcher.offer(event)
+            event.memo.clear()
         watcher.revision = max(start, self._store.revision)
 
     def close_watcher(self, watcher: Watcher) -> None:
         """Forget a watcher."""
-        self._set_of(watcher).discard(watcher)
+        watchers = self._set_of(watcher)
+        watchers.discard(watcher)
+        if not watchers and watcher.index_value is not None:
+            del self._indexed[bucket_of(watcher.prefix), watcher.index_value]
 
     def close(self) -> None:
         """End all watches, also those to come: the server stops."""
@@ -247,6 +251,8 @@ class WatchHub:
         for value in self._index_values(bucket, event):
             for watcher in self._indexed.get((bucket, value), ()):
                 watcher.offer(event)
+        # Encoded for those who watch now; who resumes later has it encoded anew.
+        event.memo.clear()
         for revision, future in self._waiting:
             if revision <= event.revision and not future.done():
                 future.set_result(None)

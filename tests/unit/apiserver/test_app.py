@@ -77,6 +77,19 @@ def test_a_kubelet_reports_its_node_but_creates_no_deployments(run):
     run(scenario)
 
 
+def test_masters_may_act_as_somebody_else_and_others_may_not(run):
+    async def scenario(api):
+        answer = await api.get(PODS, impersonate_user="alice")
+        assert answer.message.startswith('pods is forbidden: User "alice" cannot list')
+        headers = {"impersonate_user": "dave", "impersonate_group": "system:masters"}
+        assert (await api.get(PODS, **headers)).code == 200
+        answer = await api.get(PODS, user=ALICE, **headers)
+        assert (answer.code, "cannot impersonate" in answer.message) == (403, True)
+        assert (await api.get(PODS, impersonate_group="dev")).code == 400
+
+    run(scenario)
+
+
 def test_what_is_not_served_is_404_and_what_is_not_allowed_405(run):
     async def scenario(api):
         assert (await api.get("/apis/nope/v1/things")).body == b"404 page not found\n"

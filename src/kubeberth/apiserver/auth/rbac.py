@@ -88,9 +88,14 @@ class Authorizer:
         ForbiddenError, GenericError
             No rule allows it.
         """
-        if MASTERS in user.groups or any(rule.allows(info) for rule in self._rules(user, info)):
-            return
-        raise forbidden(user, info)
+        if not self.allows(user, info):
+            raise forbidden(user, info)
+
+    def allows(self, user: User, info: RequestInfo) -> bool:
+        """Return whether some rule allows the request."""
+        if MASTERS in user.groups:
+            return True
+        return any(rule.allows(info) for rule in self._rules(user, info))
 
     def _rules(self, user: User, info: RequestInfo) -> Iterator[PolicyRule]:
         for binding in self._policy.bindings():

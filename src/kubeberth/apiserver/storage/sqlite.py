@@ -76,7 +76,7 @@ class SqliteStore:
         self._in_flight: dict[str, asyncio.Future[StoreEvent]] = {}
         # (revision of the write that made it garbage, revision of the row), oldest first.
         self._garbage: deque[tuple[int, int]] = deque()
-        self._failure: str | None = None
+        self._failure: str | None = None  # set by the writer thread, once
         self._lock = lock_directory(directory)
         try:
             self._connection = open_log(directory / "state.db")
@@ -178,8 +178,8 @@ class SqliteStore:
                     if isinstance(job, Compaction):
                         self._delete_garbage(job)
         except sqlite3.Error as error:
-            return f"cannot write to the data directory: {error}"
-        return None
+            self._failure = f"cannot write to the data directory: {error}"
+        return self._failure
 
     def _delete_garbage(self, job: Compaction) -> None:
         self._connection.executemany(
@@ -192,7 +192,6 @@ class SqliteStore:
     # Back in the event loop.
 
     def _committed(self, jobs: list[Write | Compaction], failure: str | None) -> None:
-        self._failure = self._failure or failure
         for job in jobs:
             if isinstance(job, Write) and self._in_flight.get(job.key) is job.done:
                 del self._in_flight[job.key]

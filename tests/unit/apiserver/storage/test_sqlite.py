@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from kubeberth.apiserver.storage.sqlite import SqliteStore
-from kubeberth.apiserver.storage.store import RevisionCompactedError
+from kubeberth.apiserver.storage.store import RevisionCompactedError, StorageError
 from kubeberth.errors import UsageError
 
 WRITER = """
@@ -144,6 +144,29 @@ def test_a_directory_has_one_user_at_a_time(tmp_path):
         await SqliteStore(tmp_path).close()
 
     asyncio.run(scenario())
+
+
+def test_after_a_failed_commit_nothing_is_acknowledged_and_nothing_is_lost(tmp_path):
+    async def scenario():
+        store = SqliteStore(tmp_path)
+        entry = await store.create("pods/a", b"1")
+        store._connection.execute("PRAGMA max_page_count = 1")  # the disk is full
+        with pytest.raises(StorageError, match="full"):
+            await store.create("pods/b", b"x" * 100_000)
+        with pytest.raises(StorageError, match="full"):
+            await store.update("pods/a", b"2", entry.revision)
+        assert store.get("pods/b") is None
+        assert store.get("pods/a").value == b"1"
+        await store.close()
+
+    async def later():
+        store = SqliteStore(tmp_path)
+        assert [(e.key, e.value) for e in store.entries("pods/")] == [("pods/a", b"1")]
+        assert (await store.create("pods/b", b"2")).revision == 2
+        await store.close()
+
+    asyncio.run(scenario())
+    asyncio.run(later())
 
 
 def test_no_file_is_left_open(tmp_path):

@@ -1,0 +1,85 @@
+"""RBAC rules, as the documentation says they are evaluated."""
+
+import pytest
+
+from kubeberth.apiserver.auth.authn import User, user_of_certificate
+from kubeberth.apiserver.auth.bootstrap import rule, urls
+from kubeberth.apiserver.auth.rbac import Authorizer, RoleBinding
+from kubeberth.apiserver.route import GenericError, parse_request
+from kubeberth.errors import ForbiddenError
+
+
+class Bindings:
+    def __init__(self, *bindings) -> None:
+        self._bindings = bindings
+
+    def bindings(self):
+        return self._bindings
+
+
+def may(rules, method, path, *, groups=(), namespace=None) -> bool:
+    binding = RoleBinding("r", tuple(rules), frozenset(("jane",)), namespace=namespace)
+    user = User("jane", frozenset(groups))
+    path, _, query = path.partition("?")
+    try:
+        Authorizer(Bindings(binding)).authorize(user, parse_request(method, path, query))
+    except (ForbiddenError, GenericError):
+        return False
+    return True
+
+
+POD = "/api/v1/namespaces/a/pods/p"
+
+
+@pytest.mark.parametrize(
+    ("rules", "method", "path", "expected"),
+    [
+        pytest.param([rule("get", "pods")], "GET", POD, True, id="verb, group and resource"),
+        pytest.param([rule("get", "pods")], "DELETE", POD, False, id="another verb"),
+        pytest.param([rule("get", "pods", groups="apps")], "GET", POD, False, id="another group"),
+        pytest.param([rule("get", "pods")], "GET", f"{POD}/log", False, id="not its subresource"),
+        pytest.param([rule("get", "pods/log")], "GET", f"{POD}/log", True, id="the subresource"),
+        pytest.param([rule("get", "*/log")], "GET", f"{POD}/log", True, id="of any resource"),
+        pytest.param([rule("*", "*", groups="*")], "GET", f"{POD}/log", True, id="everything"),
+        pytest.param([rule("get", "pods", names="p")], "GET", POD, True, id="by name"),
+        pytest.param([rule("get", "pods", names="q")], "GET", POD, False, id="by another name"),
+        pytest.param(
+            [rule("list", "pods", names="p")], "GET", "/api/v1/pods", False, id="a list has no name"
+        ),
+        pytest.param(
+            [rule("list", "pods", names="p")],
+            "GET",
+            "/api/v1/pods?fieldSelector=metadata.name%3Dp",
+            True,
+            id="but for the field selector",
+        ),
+        pytest.param([urls("/healthz/*")], "GET", "/healthz/ping", True, id="paths below"),
+        pytest.param([urls("/healthz")], "GET", "/version", False, id="another path"),
+    ],
+)
+def test_a_rule_covers_what_it_names(rules, method, path, expected):
+    assert may(rules, method, path) is expected
+
+
+def test_a_binding_in_a_namespace_counts_there_alone():
+    rules = [rule("get list", "pods")]
+    assert may(rules, "GET", POD, namespace="a")
+    assert not may(rules, "GET", "/api/v1/namespaces/b/pods/p", namespace="a")
+    assert not may(rules, "GET", "/api/v1/pods", namespace="a")
+
+
+def test_masters_may_do_everything():
+    assert may([], "DELETE", POD, groups=("system:masters",))
+    assert may([], "GET", "/nowhere", groups=("system:masters",))
+
+
+def test_a_certificate_names_its_user_and_groups():
+    subject = (
+        (("commonName", "jane"),),
+        (("organizationName", "dev"),),
+        (("organizationName", "ops"),),
+    )
+    user = user_of_certificate({"subject": subject})
+    assert (user.name, user.groups) == ("jane", {"dev", "ops", "system:authenticated"})
+    assert user_of_certificate({"subject": ((("organizationName", "dev"),),)}) is None
+    assert user_of_certificate(None) is None

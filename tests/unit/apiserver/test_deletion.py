@@ -1,0 +1,63 @@
+"""What a DELETE does, decided without a store."""
+
+import pytest
+
+from kubeberth.api.scheme import CONFIG_MAPS, PODS
+from kubeberth.apiserver.deletion import plan_deletion
+
+
+def pod(**metadata):
+    return {
+        "metadata": {"name": "p", "generation": 1, **metadata},
+        "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 30},
+        "status": {"phase": "Running"},
+    }
+
+
+def deleted(document, resource=PODS, grace_period_s=None, propagation=""):
+    return plan_deletion(
+        resource,
+        document,
+        grace_period_s=grace_period_s,
+        propagation=propagation,
+        now=1000.0,
+        stamp=str,
+    )
+
+
+def test_a_running_pod_is_marked_and_kept_for_its_grace_period():
+    plan = deleted(pod())
+    assert not plan.removes
+    assert plan.document["metadata"] == {
+        "name": "p",
+        "generation": 2,
+        "deletionTimestamp": "1030.0",
+        "deletionGracePeriodSeconds": 30,
+    }
+
+
+def test_a_second_delete_can_only_shorten_the_grace_period():
+    running = pod(deletionTimestamp="1030.0", deletionGracePeriodSeconds=30)
+    assert deleted(running, grace_period_s=60).document is None
+    plan = deleted(running, grace_period_s=5)
+    assert plan.document["metadata"]["deletionGracePeriodSeconds"] == 5
+    assert plan.document["metadata"]["generation"] == 1
+    assert deleted(running, grace_period_s=0).removes
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_finished_pod_needs_no_grace(phase):
+    finished = pod() | {"status": {"phase": phase}}
+    assert deleted(finished).removes
+
+
+def test_what_has_no_finalizers_is_removed_without_a_mark():
+    plan = deleted({"metadata": {"name": "c"}}, CONFIG_MAPS)
+    assert (plan.document, plan.removes) == (None, True)
+
+
+def test_background_takes_the_finalizers_of_other_policies_away():
+    waiting = {"metadata": {"finalizers": ["orphan"], "deletionTimestamp": "t"}}
+    plan = deleted(waiting, CONFIG_MAPS, propagation="Background")
+    assert plan.removes
+    assert "finalizers" not in plan.document["metadata"]
