@@ -88,6 +88,7 @@ class Session:
         self._home.mkdir()
         document = yaml.safe_load(kubeconfig.read_text())
         document["contexts"][0]["context"]["namespace"] = self._namespace
+        document["contexts"][0]["name"] = document["current-context"] = "k"
         self._config.write_text(yaml.safe_dump(document))
         bin_folder = self._folder / "bin"
         bin_folder.mkdir()
@@ -270,9 +271,10 @@ def node_document(short: Document) -> Document:
         "lastHeartbeatTime": LONG_AGO,
         "lastTransitionTime": LONG_AGO,
     }
-    addresses = [{"type": "Hostname", "address": name}]
-    if "ip" in short:
-        addresses.insert(0, {"type": "InternalIP", "address": short["ip"]})
+    addresses = [
+        {"type": "InternalIP", "address": short.get("ip", "192.168.0.1")},
+        {"type": "Hostname", "address": name},
+    ]
     labels = {"kubernetes.io/hostname": name, **short.get("labels", {})}
     return {
         "apiVersion": "v1",
@@ -349,7 +351,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b10\.(?:0|96)\.\d+\.\d+", "<ip>"),
     (r"https://(?:127\.0\.0\.1|localhost):\d+", "<server>"),
     (r"127\.0\.0\.1:\d+", "<server>"),
-    (r"\S*kubectl-edit-\S+", "<file>"),
+    (r"[^\s\"]*kubectl-edit-[^\s\"]+", "<file>"),
     (rf"-[{_SAFE}]{{8,10}}(?=-[{_SAFE}]{{5}}\b)", "-<hash>"),
     (rf"-[{_SAFE}]{{8,10}}\b", "-<hash>"),
     (rf"-[{_SAFE}]{{5}}\b", "-<rand>"),
@@ -357,7 +359,11 @@ _RULES: tuple[tuple[str, str], ...] = (
     (rf"\(x\d+ over {_AGE}\)", "(x<n> over <age>)"),
     (rf"\({_AGE} ago\)", "(<age> ago)"),
 )
-_COLUMN_AGE = re.compile(r"(?<=\s)(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+s(?=\s|$)|(?<=\s)\d+[dh](?=\s|$)")
+# Minutes alone also read as a quantity, so they count only where an age is known to stand.
+_COLUMN_AGE = re.compile(
+    r"(?:(?<=^)|(?<=\s\s))(?:(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+s|(?:\d+d)?\d+h(?:\d+m)?|\d+d)"
+    r"(?=\s\s|\s\(|\s*$)"
+)
 
 
 def normalise(text: str) -> str:

@@ -24,8 +24,8 @@ _QUALIFIED = (
 )
 
 
-def _too_long(limit: int) -> str:
-    return f"must be no more than {limit} bytes"
+def _too_long(limit: int, unit: str = "bytes") -> str:
+    return f"must be no more than {limit} {unit}"
 
 
 def qualified_name_errors(text: str, what: str = "a valid label key") -> list[str]:
@@ -40,7 +40,7 @@ def qualified_name_errors(text: str, what: str = "a valid label key") -> list[st
     if slash and not prefix:
         errors.append("prefix part must be non-empty")
     elif slash:
-        errors += [f"prefix part {error}" for error in dns1123_subdomain_errors(prefix)]
+        errors += [f"prefix part {error}" for error in dns1123_subdomain_errors(prefix, "bytes")]
     if not name:
         errors.append("name part must be non-empty")
     elif len(name.encode()) > 63:
@@ -64,8 +64,10 @@ def label_value_errors(text: str) -> list[str]:
 
 def dns1123_label_errors(text: str) -> list[str]:
     """Return what keeps a text from being an RFC 1123 label, such as a namespace's name."""
-    errors = [_too_long(63)] if len(text.encode()) > 63 else []
-    if not _LABEL_RE.fullmatch(text):
+    errors = [_too_long(63, "characters")] if len(text.encode()) > 63 else []
+    if not _LABEL_RE.fullmatch(text) and _SUBDOMAIN_RE.fullmatch(text):
+        errors.append("must not contain dots")
+    elif not _LABEL_RE.fullmatch(text):
         errors.append(
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
             "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
@@ -74,9 +76,9 @@ def dns1123_label_errors(text: str) -> list[str]:
     return errors
 
 
-def dns1123_subdomain_errors(text: str) -> list[str]:
+def dns1123_subdomain_errors(text: str, unit: str = "characters") -> list[str]:
     """Return what keeps a text from being an RFC 1123 subdomain, such as most objects' names."""
-    errors = [_too_long(253)] if len(text.encode()) > 253 else []
+    errors = [_too_long(253, unit)] if len(text.encode()) > 253 else []
     if not _SUBDOMAIN_RE.fullmatch(text):
         errors.append(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
@@ -88,7 +90,7 @@ def dns1123_subdomain_errors(text: str) -> list[str]:
 
 def dns1035_label_errors(text: str) -> list[str]:
     """Return what keeps a text from being an RFC 1035 label, such as a service's name."""
-    errors = [_too_long(63)] if len(text.encode()) > 63 else []
+    errors = [_too_long(63, "characters")] if len(text.encode()) > 63 else []
     if not _DNS1035_RE.fullmatch(text):
         errors.append(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from kubeberth.api.yaml import YAMLError, parse_documents
 from kubeberth.cluster.datadir import DataDir, default_path
 from kubeberth.errors import UsageError
+from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +38,24 @@ def kubeconfig_option(function: F) -> F:
         show_default="$KUBECONFIG or ~/.kube/config",
         help="Which API server to work on, and as whom.",
     )(function)
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's content; `-` is standard input."""
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_node_specs(path: Path) -> list[NodeSpec]:
+    """Return the nodes that a file of manifests describes; errors name the file."""
+    try:
+        return specs_from_manifests(list(parse_documents(read_file(path))))
+    except YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def existing_cluster(path: Path) -> DataDir:

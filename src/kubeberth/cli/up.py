@@ -15,13 +15,12 @@ from typing import Any
 
 import click
 
-from kubeberth.api.yaml import YAMLError, parse_documents
-from kubeberth.cli.options import data_dir_option
+from kubeberth.cli.options import data_dir_option, read_node_specs
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.cluster.local import LocalCluster, Wish
 from kubeberth.errors import UsageError
-from kubeberth.kubelet.specs import node_specs, specs_from_manifests
+from kubeberth.kubelet.specs import node_specs
 
 NODES, ZONES = 3, 3
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -130,26 +129,15 @@ def _wished_nodes(
         return _manifests(NODES if nodes is None else nodes, ZONES if zones is None else zones)
     if nodes is not None or zones is not None:
         raise UsageError("--filename already says which nodes: leave out --nodes and --zones")
-    return [spec.manifest() for spec in specs_from_manifests(_read_documents(filename))]
+    return [spec.manifest() for spec in read_node_specs(filename)]
 
 
 def _manifests(nodes: int, zones: int) -> list[dict[str, Any]]:
     return [spec.manifest() for spec in node_specs(nodes, zones)]
 
 
-def _read_documents(filename: Path) -> list[dict[str, Any]]:
-    try:
-        text = sys.stdin.buffer.read() if str(filename) == "-" else filename.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {filename}: {error.strerror}") from None
-    try:
-        return list(parse_documents(text))
-    except YAMLError as error:
-        raise UsageError(f"{filename}: {error}") from None
-
-
 def _summary(cluster: LocalCluster, datadir: DataDir, took_s: float) -> str:
-    nodes = cluster.settings.nodes
+    nodes = cluster.nodes
     zones = Counter(node["metadata"].get("labels", {}).get(ZONE_LABEL, "") for node in nodes)
     where = f" in zones {', '.join(sorted(filter(None, zones)))}" if any(zones) else ""
     dismissed = f"\n  removed     {', '.join(cluster.dismissed)}" if cluster.dismissed else ""

@@ -31,12 +31,12 @@ class Settings(msgspec.Struct, omit_defaults=True):
     Parameters
     ----------
     nodes
-        Node manifests, one for each simulated node.
+        Node manifests, one for each simulated node; None before the first start.
     """
 
     format: int = FORMAT
     port: int = 0
-    nodes: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] | None = None
 
 
 class ProcessState(msgspec.Struct):

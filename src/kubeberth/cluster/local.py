@@ -81,11 +81,10 @@ class LocalCluster:
         self._tell = tell
         before = datadir.prepare()
         self._lock = datadir.lock()
-        self.settings = Settings(
-            port=_choose_port(wish.port, before.port),
-            nodes=wish.nodes if wish.nodes is not None else before.nodes or default_nodes(),
-        )
-        self.dismissed = sorted(_names(before.nodes) - _names(self.settings.nodes))
+        told = wish.nodes if wish.nodes is not None else before.nodes
+        self.nodes = told if told is not None else default_nodes()
+        self.settings = Settings(port=_choose_port(wish.port, before.port), nodes=self.nodes)
+        self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
         self._children: list[Child] = []
         self._running = Running(os.getpid(), self.server, clock.now())
         self._save_running()
@@ -120,11 +119,11 @@ class LocalCluster:
         for name, identity in (("scheduler", pki.SCHEDULER), ("controllers", pki.CONTROLLERS)):
             user = linked_user(authority.client(name, identity))
             self._write_kubeconfig(self._datadir.run_file(f"{name}.kubeconfig"), user)
-        for node in _names(self.settings.nodes):
+        for node in _names(self.nodes):
             authority.client(f"nodes/{node}", pki.node_identity(node))
         self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
-        manifests = msgspec.json.encode(self.settings.nodes)
-        self._datadir.run_file("nodes.json").write_bytes(manifests)
+        manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.nodes}
+        self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
 
     def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
         text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)
@@ -132,7 +131,7 @@ class LocalCluster:
 
     def _make_children(self) -> Iterator[Child]:
         folder, run_file = self._datadir, self._datadir.run_file
-        commands = {
+        commands: dict[str, list[object]] = {
             "apiserver": [
                 *("--data-dir", folder.store, "--host", HOST, "--port", self.settings.port),
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
@@ -143,12 +142,13 @@ class LocalCluster:
                 *("--kubeconfig", run_file("controllers.kubeconfig")),
                 *("--root-ca-file", folder.pki / "ca.crt"),
             ],
-            "nodes": [
+        }
+        if self.nodes:
+            commands["nodes"] = [
                 *("--kubeconfig", run_file("nodes.kubeconfig")),
                 *("--identities", folder.pki / "nodes"),
                 *("--filename", run_file("nodes.json")),
-            ],
-        }
+            ]
         for name, arguments in commands.items():
             command = [sys.executable, "-m", "kubeberth", name, *map(str, arguments)]
             yield Child(

@@ -1,1 +1,27 @@
 """Admission: what is filled in or refused after decoding and before storing."""
+
+from __future__ import annotations
+
+import random
+
+from kubeberth.apiserver.admission.chain import Plugin, Reader
+from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kubeberth.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
+from kubeberth.apiserver.admission.priority import Priority
+from kubeberth.apiserver.admission.service_account import ServiceAccount
+from kubeberth.apiserver.admission.service_addresses import ServiceAddresses
+from kubeberth.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+
+
+def plugins(reader: Reader, chance: random.Random, service_cidr: str) -> tuple[Plugin, ...]:
+    """Return the plugins that are on, in upstream's order."""
+    return (
+        NamespaceLifecycle(reader),
+        ServiceAccount(reader, chance),
+        TaintNodesByCondition(),
+        Priority(reader),
+        DefaultTolerationSeconds(),
+        PodTopologyLabels(reader),
+        ServiceAddresses(reader, chance, service_cidr),
+    )

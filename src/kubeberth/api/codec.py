@@ -1,0 +1,317 @@
+"""Request bodies in, response bodies out: JSON, YAML and protobuf to canonical documents.
+
+    body --parse--> JSON value --which kind?--> fields.Walk --> Decoded
+
+A `Decoded` holds a plain dict in the form that is stored, and what a strict reader would object
+to: fields the kind does not have, and fields that came twice. Whoever decodes decides whether that
+is an error, a warning or nothing (`fieldValidation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kubeberth.api import protobuf, schema
+from kubeberth.api.fields import FieldTypeError, Walk
+from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
+from kubeberth.api.scheme import Resource
+from kubeberth.errors import BadRequestError, UnsupportedMediaTypeError
+
+JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+
+_ENVELOPE = (
+    r'struct { APIVersion string "json:\"apiVersion,omitempty\""; '
+    r'Kind string "json:\"kind,omitempty\"" }'
+)
+# How much of a body an error quotes.
+_QUOTED_BYTES = 30
+
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A body in canonical form.
+
+    Parameters
+    ----------
+    unknown_fields, duplicate_fields
+        Dotted paths, in document order: `spec.containers[0].imagee`.
+    repeated_keys
+        What YAML's parser says of repeated keys: `line 11: key "image" already set in map`.
+    """
+
+    document: dict[str, Any]
+    unknown_fields: list[str]
+    duplicate_fields: list[str]
+    repeated_keys: list[str]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the fields, one text each, as `Warning` headers say it."""
+        return [
+            *self.repeated_keys,
+            *(f'unknown field "{path}"' for path in self.unknown_fields),
+            *(f'duplicate field "{path}"' for path in self.duplicate_fields),
+        ]
+
+    @property
+    def strict_error(self) -> str:
+        """What is wrong with the fields, as one text; empty when nothing is."""
+        if not self.warnings:
+            return ""
+        keys = ["yaml: unmarshal errors:" + "".join(f"\n  {line}" for line in self.repeated_keys)]
+        fields = self.warnings[len(self.repeated_keys) :]
+        return "strict decoding error: " + ", ".join((keys if self.repeated_keys else []) + fields)
+
+
+def decode(
+    body: bytes,
+    content_type: str,
+    resource: Resource,
+    subresource: str = "",
+    strict_check: bool = True,
+) -> Decoded:
+    """Return the object that a request body holds.
+
+    Parameters
+    ----------
+    content_type
+        The request's header; empty means JSON, as many clients leave it out.
+    subresource
+        The part of the object that is addressed, when its body has a kind of its own.
+    strict_check
+        Also look for duplicate keys. Unknown fields are found anyway.
+
+    Raises
+    ------
+    BadRequestError
+        The body is malformed, of another kind, or some value has the wrong type.
+    UnsupportedMediaTypeError
+        The content type is none of `MEDIA_TYPES`.
+    """
+    return decode_kind(body, content_type, *kind_of(resource, subresource), strict_check)
+
+
+def kind_of(resource: Resource, subresource: str = "") -> tuple[str, str]:
+    """Return apiVersion and kind of the bodies of a resource, or of a part of it."""
+    sub = resource.subresource(subresource) if subresource else None
+    if sub is None or not sub.kind:
+        return resource.api_version, resource.kind
+    if not sub.version:
+        return resource.api_version, sub.kind
+    return f"{sub.group}/{sub.version}" if sub.group else sub.version, sub.kind
+
+
+def decode_kind(
+    body: bytes,
+    content_type: str,
+    api_version: str,
+    kind: str,
+    strict_check: bool = True,
+    any_version: bool = False,
+) -> Decoded:
+    """Return the object of a given kind that a body holds; see `decode`.
+
+    Parameters
+    ----------
+    any_version
+        The kind belongs to every group and version, as `DeleteOptions` does.
+    """
+    media_type = content_type.partition(";")[0].strip().lower() or JSON
+    if media_type == JSON:
+        value = _parse_json(body, kind)
+    elif media_type == YAML:
+        return _decode_yaml(body, api_version, kind, strict_check, any_version)
+    elif media_type == PROTOBUF:
+        value = _parse_protobuf(body, kind)
+    else:
+        raise unsupported_media_type(MEDIA_TYPES)
+
+    walk = Walk()
+    document = _walk(walk, value, body, api_version, kind, any_version)
+    duplicates: list[str] = []
+    if strict_check and media_type == JSON and (walk.unknown or _n_keys(body) != walk.n_keys):
+        duplicates = duplicate_fields(body)
+    return Decoded(document, walk.unknown, duplicates, [])
+
+
+def decode_document(document: dict[str, Any], resource: Resource, subresource: str = "") -> Decoded:
+    """Return a document in canonical form, such as a patch has left it."""
+    walk = Walk()
+    canonical = _walk(walk, document, b"", *kind_of(resource, subresource), False)
+    return Decoded(canonical, walk.unknown, [], [])
+
+
+def decode_yaml(body: bytes | str, resource: Resource, strict_check: bool = True) -> Decoded:
+    """Return the object that a YAML text holds; see `decode`."""
+    raw = body.encode() if isinstance(body, str) else body
+    return _decode_yaml(raw, resource.api_version, resource.kind, strict_check, False)
+
+
+def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeError:
+    """Return the error for a body in a format that is not read here."""
+    return UnsupportedMediaTypeError(
+        "the body of the request was in an unknown format - accepted media types include: "
+        + ", ".join(accepted)
+    )
+
+
+def duplicate_fields(body: bytes) -> list[str]:
+    """Return the dotted paths of the keys that a JSON text has twice in one object."""
+    import json  # late: msgspec, which parses everything else, cannot show keys twice
+
+    found: list[str] = []
+    _find_duplicates(json.loads(body, object_pairs_hook=_Pairs), "", found)
+    return found
+
+
+def _decode_yaml(
+    body: bytes, api_version: str, kind: str, strict_check: bool, any_version: bool
+) -> Decoded:
+    from kubeberth.api import yaml  # late: few bodies are YAML, and its parser loads slowly
+
+    repeated: list[str] = []
+    try:
+        value = yaml.parse(body, repeated=repeated if strict_check else None)
+    except yaml.YAMLError as error:
+        raise _unrecognized(kind, str(error), body) from error
+    walk = Walk()
+    document = _walk(walk, value, body, api_version, kind, any_version)
+    return Decoded(document, walk.unknown, [], repeated)
+
+
+def _parse_json(body: bytes, kind: str) -> Any:
+    try:
+        return parse_json(body)
+    except JSONSyntaxError as error:
+        why = f"couldn't get version/kind; json parse error: {error}"
+        raise _unrecognized(kind, why, body) from error
+
+
+def _parse_protobuf(body: bytes, kind: str) -> Any:
+    try:
+        return protobuf.decode(body)
+    except protobuf.ProtobufError as error:
+        raise _unrecognized(kind, str(error), body) from error
+
+
+def _walk(
+    walk: Walk, value: Any, body: bytes, api_version: str, kind: str, any_version: bool
+) -> dict[str, Any]:
+    """Return the canonical document of a parsed body, of the expected kind and no other."""
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        name = _JSON_NAMES.get(type(value), "number")
+        why = f"json: cannot unmarshal {name} into Go value of type {_ENVELOPE}"
+        why = f"couldn't get version/kind; json parse error: {why}"
+        raise _unrecognized(kind, why, body)
+    found = (value.get("apiVersion") or api_version, value.get("kind") or kind)
+    _check_kind(found, (api_version, kind), any_version, body)
+    definition = schema.definition_of(api_version, kind)
+    if definition is None:
+        raise LookupError(f"no definition of {api_version} {kind}")
+    try:
+        document = walk.object(value, definition)
+    except FieldTypeError as error:
+        raise _cannot_be_handled(found, kind, str(error)) from error
+    document["apiVersion"], document["kind"] = found
+    return document
+
+
+def _check_kind(
+    found: tuple[str, str], expected: tuple[str, str], any_version: bool, body: bytes
+) -> None:
+    """Raise BadRequestError unless the body says it is of the expected kind."""
+    if found == expected or (any_version and found[1] == expected[1]):
+        return
+    api_version, kind = found
+    for name, part in (("apiVersion", api_version), ("kind", kind)):
+        if not isinstance(part, str):
+            found_type = _JSON_NAMES.get(type(part), "number")
+            why = (
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {found_type} "
+                f"into Go struct field .{name} of type string"
+            )
+            raise _unrecognized(expected[1], why, body)
+    if not schema.has_kind(api_version, kind):
+        raise _cannot_be_handled(
+            found,
+            expected[1],
+            f'no kind "{kind}" is registered for version "{api_version}" '
+            'in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        )
+    raise _cannot_be_handled(
+        found,
+        expected[1],
+        f"converting ({_version(api_version)}.{kind}) to "
+        f"({_package(expected[0])}.{expected[1]}): unknown conversion",
+    )
+
+
+def _cannot_be_handled(found: tuple[str, str], kind: str, why: str) -> BadRequestError:
+    return BadRequestError(
+        f'{found[1]} in version "{_version(found[0])}" cannot be handled as a {kind}: {why}'
+    )
+
+
+def _unrecognized(kind: str, why: str, body: bytes) -> BadRequestError:
+    return BadRequestError(
+        f"the object provided is unrecognized (must be of type {kind}): {why} ({_quoted(body)})"
+    )
+
+
+def _quoted(body: bytes) -> str:
+    """Return the beginning of a body as an error shows it: JSON as it is, the rest in hex."""
+    if not body:
+        return "<empty>"
+    head = body[:_QUOTED_BYTES]
+    text = head.decode("utf-8", "replace") if body[:1] == b"{" else head.hex()
+    return f"{text} ..." if len(body) > _QUOTED_BYTES else text
+
+
+def _version(api_version: str) -> str:
+    return api_version.rpartition("/")[2]
+
+
+def _package(api_version: str) -> str:
+    """Return the Go package of the internal types of a group."""
+    group = api_version.rpartition("/")[0]
+    return group.partition(".")[0] or "core"
+
+
+_JSON_NAMES = {str: "string", bool: "bool", list: "array", dict: "object", type(None): "null"}
+
+
+def _n_keys(body: bytes) -> int:
+    """Return the number of keys in a JSON text, to be compared with those that were kept.
+
+    Within strings a quote is escaped, so a bare `":` ends a key. Unusual white space or a key that
+    ends in a backslash gives a wrong number, and then the slow search decides.
+    """
+    return body.count(b'":') + body.count(b'" :') - body.count(b'\\":') - body.count(b'\\" :')
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with all its keys."""
+
+
+def _find_duplicates(value: Any, path: str, found: list[str]) -> None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, item in value:
+            here = f"{path}.{key}" if path else key
+            if key in seen:
+                found.append(here)
+            seen.add(key)
+            _find_duplicates(item, here, found)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _find_duplicates(item, f"{path}[{index}]", found)

@@ -1,0 +1,155 @@
+"""Validation: what keeps a document from being stored, as a list of field errors.
+
+One file per area; this one knows which rules go with which resource. All faults are found, not
+just the first, in upstream's order. Documents come in canonical form (`codec.decode`) and with
+their defaults set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubeberth.api.scheme import Resource
+from kubeberth.api.validation import (
+    cluster,
+    config,
+    events,
+    nodes,
+    pods,
+    services,
+    workloads,
+)
+from kubeberth.api.validation.field_error import FieldError, invalid_error
+from kubeberth.api.validation.metadata import (
+    validate_annotations,
+    validate_labels,
+    validate_metadata,
+    validate_metadata_update,
+)
+
+__all__ = [
+    "FieldError",
+    "invalid_error",
+    "validate",
+    "validate_kind",
+    "validate_update",
+    "warnings_for",
+]
+from kubeberth.api.validation.warnings import warnings_for
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a resource's objects must be like.
+
+    Parameters
+    ----------
+    validate
+        For new objects.
+    validate_update, validate_status_update
+        For changes, given the new object and the old; None when only the metadata are looked at.
+    """
+
+    validate: Callable[[Document], list[FieldError]]
+    validate_update: Callable[[Document, Document], list[FieldError]] | None = None
+    validate_status_update: Callable[[Document, Document], list[FieldError]] | None = None
+
+
+def _with_metadata(
+    rules: Callable[[Document], list[FieldError]],
+) -> Callable[[Document], list[FieldError]]:
+    """Return rules that look at the metadata first."""
+    return lambda document: validate_metadata(document.get("metadata") or {}) + rules(document)
+
+
+def _workload_status(plural: str) -> Callable[[Document, Document], list[FieldError]]:
+    return lambda new, old: workloads.validate_workload_status(new, old, plural)
+
+
+def _lease_update(new: Document, old: Document) -> list[FieldError]:
+    errors = validate_metadata_update(new["metadata"], old["metadata"])
+    return errors + cluster.validate_lease(new)
+
+
+_RULES: dict[str, Rules] = {
+    "pods": Rules(pods.validate_pod, pods.validate_pod_update, pods.validate_pod_status_update),
+    "nodes": Rules(
+        nodes.validate_node, nodes.validate_node_update, nodes.validate_node_status_update
+    ),
+    "namespaces": Rules(
+        cluster.validate_namespace,
+        cluster.validate_namespace_update,
+        cluster.validate_namespace_status_update,
+    ),
+    "services": Rules(services.validate_service, services.validate_service_update),
+    "configmaps": Rules(config.validate_config_map, config.validate_config_map_update),
+    "secrets": Rules(config.validate_secret, config.validate_secret_update),
+    "serviceaccounts": Rules(
+        lambda document: validate_metadata(document.get("metadata") or {}),
+        config.validate_service_account_update,
+    ),
+    "events": Rules(events.validate_core_event, events.validate_event_update),
+    "events.events.k8s.io": Rules(events.validate_new_event, events.validate_event_update),
+    "leases.coordination.k8s.io": Rules(cluster.validate_lease, _lease_update),
+    "deployments.apps": Rules(
+        _with_metadata(workloads.validate_deployment),
+        workloads.validate_deployment_update,
+        _workload_status("deployments"),
+    ),
+    "replicasets.apps": Rules(
+        _with_metadata(workloads.validate_replica_set),
+        workloads.validate_replica_set_update,
+        _workload_status("replicasets"),
+    ),
+    "priorityclasses.scheduling.k8s.io": Rules(
+        cluster.validate_priority_class, cluster.validate_priority_class_update
+    ),
+    "bindings": Rules(cluster.validate_binding),
+}
+# Bodies of subresources that have a kind of their own.
+_KINDS: dict[str, Callable[[Document], list[FieldError]]] = {
+    "Binding": cluster.validate_binding,
+    "Scale": cluster.validate_scale,
+    "Eviction": lambda document: [],
+}
+
+
+def validate(resource: Resource, document: Document) -> list[FieldError]:
+    """Return the faults of a new object; an empty list when it may be stored."""
+    rules = _RULES.get(resource.group_resource)
+    if rules is not None:
+        return rules.validate(document)
+    return validate_metadata(document.get("metadata") or {}, namespaced=resource.namespaced)
+
+
+def validate_kind(kind: str, document: Document) -> list[FieldError]:
+    """Return the faults of a subresource's body: a Binding, a Scale."""
+    return _KINDS[kind](document)
+
+
+def validate_update(
+    resource: Resource, new: Document, old: Document, subresource: str = ""
+) -> list[FieldError]:
+    """Return what of a change is not allowed; an empty list when it may be stored.
+
+    Parameters
+    ----------
+    new, old
+        Whole objects. For a subresource `new` has the other parts taken from `old`.
+    subresource
+        Empty, or `status`.
+    """
+    meta = new.get("metadata") or {}
+    # What upstream checks of every kind, before the kind's own rules look at it again.
+    errors = validate_metadata_update(meta, old.get("metadata") or {})
+    errors += validate_labels(meta.get("labels"), "metadata.labels")
+    errors += validate_annotations(meta.get("annotations"), "metadata.annotations")
+    rules = _RULES.get(resource.group_resource)
+    if rules is None:
+        return errors
+    own = rules.validate_status_update if subresource == "status" else rules.validate_update
+    return errors + own(new, old) if own else errors

@@ -1,0 +1,92 @@
+"""ServiceAccount: a new pod runs as an account of its namespace and gets its token mounted.
+
+Matches `plugin/pkg/admission/serviceaccount` of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from kubeberth.api.scheme import PODS, SERVICE_ACCOUNTS
+from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
+from kubeberth.apiserver.strategy import generated_name
+
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+VOLUME_PREFIX = "kube-api-access-"
+MIRROR = "kubernetes.io/config.mirror"
+# The account of a fresh namespace comes from a controller: upstream waits ten times 100 ms for it.
+ATTEMPTS = 10
+PAUSE_S = 0.1
+
+
+class ServiceAccount(Plugin):
+    """Fills in the account and mounts its token."""
+
+    def __init__(self, reader: Reader, chance: random.Random) -> None:
+        self._reader = reader
+        self._chance = chance
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Fill in account, pull secrets and token of a new pod."""
+        pod = attributes.document
+        if pod is None or attributes.resource is not PODS or attributes.operation != "CREATE":
+            return
+        if MIRROR in pod["metadata"].get("annotations", {}):
+            return
+        spec = pod["spec"]
+        name = spec.get("serviceAccountName") or "default"
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+        account = await self._account(attributes, name)
+        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+            spec["imagePullSecrets"] = account["imagePullSecrets"]
+        if spec.get(
+            "automountServiceAccountToken", account.get("automountServiceAccountToken", True)
+        ):
+            self._mount_token(spec)
+
+    async def _account(self, attributes: Attributes, name: str) -> Document:
+        namespace = attributes.namespace
+        for attempt in range(ATTEMPTS):
+            account = self._reader.find(SERVICE_ACCOUNTS, namespace, name)
+            if account is not None:
+                return account
+            if name != "default":
+                break
+            if attempt < ATTEMPTS - 1:
+                await asyncio.sleep(PAUSE_S)
+        raise attributes.forbid(
+            f"error looking up service account {namespace}/{name}: "
+            f'serviceaccount "{name}" not found'
+        )
+
+    def _mount_token(self, spec: dict[str, Any]) -> None:
+        volumes = spec.get("volumes", [])
+        mounted = next((v for v in volumes if v["name"].startswith(VOLUME_PREFIX)), None)
+        volume = mounted or token_volume(generated_name(VOLUME_PREFIX, self._chance))
+        mount = {"name": volume["name"], "readOnly": True, "mountPath": MOUNT_PATH}
+        is_used = False
+        for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+            mounts = container.get("volumeMounts", [])
+            if all(other.get("mountPath") != MOUNT_PATH for other in mounts):
+                container["volumeMounts"] = [*mounts, dict(mount)]
+                is_used = True
+        if is_used and mounted is None:
+            spec["volumes"] = [*volumes, volume]
+
+
+def token_volume(name: str) -> dict[str, Any]:
+    """Return the volume with token, certificate and namespace."""
+    token = {"expirationSeconds": 3607, "path": "token"}
+    certificate = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    namespace = {
+        "path": "namespace",
+        "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"},
+    }
+    sources = [
+        {"serviceAccountToken": token},
+        {"configMap": certificate},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    return {"name": name, "projected": {"sources": sources, "defaultMode": 420}}

@@ -1,0 +1,122 @@
+"""What a user may do: rules, roles and bindings, evaluated as RBAC evaluates them.
+
+Allow only; everything that no rule allows is denied.
+Matches `plugin/pkg/auth/authorizer/rbac` of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from kubeberth.apiserver.auth.authn import MASTERS, User
+from kubeberth.apiserver.route import GenericError, RequestInfo
+from kubeberth.errors import ForbiddenError
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """One permission; `*` stands for everything of its list."""
+
+    verbs: frozenset[str]
+    api_groups: frozenset[str] = frozenset()
+    resources: frozenset[str] = frozenset()
+    resource_names: frozenset[str] = frozenset()
+    non_resource_urls: frozenset[str] = frozenset()
+
+    def allows(self, info: RequestInfo) -> bool:
+        """Return whether the rule covers the request."""
+        if not ("*" in self.verbs or info.verb in self.verbs):
+            return False
+        return self._allows_resource(info) if info.is_resource else self._allows_path(info.path)
+
+    def _allows_resource(self, info: RequestInfo) -> bool:
+        if not ("*" in self.api_groups or info.group in self.api_groups):
+            return False
+        if self.resource_names and info.name not in self.resource_names:
+            return False
+        resources = self.resources
+        if "*" in resources:
+            return True
+        if not info.subresource:
+            return info.plural in resources
+        return (
+            f"{info.plural}/{info.subresource}" in resources or f"*/{info.subresource}" in resources
+        )
+
+    def _allows_path(self, path: str) -> bool:
+        return any(
+            url in ("*", path) or (url.endswith("*") and path.startswith(url[:-1]))
+            for url in self.non_resource_urls
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RoleBinding:
+    """Rules given to users and groups, in one namespace or (None) everywhere."""
+
+    role: str
+    rules: tuple[PolicyRule, ...]
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    namespace: str | None = None
+
+    def is_for(self, user: User) -> bool:
+        """Return whether the user is among the subjects."""
+        return user.name in self.users or not self.groups.isdisjoint(user.groups)
+
+
+class Policy(Protocol):
+    """Where bindings come from: the built-in table now, RBAC objects when they are served."""
+
+    def bindings(self) -> Iterable[RoleBinding]:
+        """Return every binding there is."""
+
+
+class Authorizer:
+    """Decides by the bindings of a policy; `system:masters` may do everything."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def authorize(self, user: User, info: RequestInfo) -> None:
+        """Let the request pass, or raise.
+
+        Raises
+        ------
+        ForbiddenError, GenericError
+            No rule allows it.
+        """
+        if MASTERS in user.groups or any(rule.allows(info) for rule in self._rules(user, info)):
+            return
+        raise forbidden(user, info)
+
+    def _rules(self, user: User, info: RequestInfo) -> Iterator[PolicyRule]:
+        for binding in self._policy.bindings():
+            here = binding.namespace is None or (
+                info.is_resource and binding.namespace == info.namespace
+            )
+            if here and binding.is_for(user):
+                yield from binding.rules
+
+
+def forbidden(user: User, info: RequestInfo) -> ForbiddenError | GenericError:
+    """Return the refusal in the words that clients know."""
+    if not info.is_resource:
+        text = f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"'
+        return GenericError(ForbiddenError(_escaped(text)))
+    plural = f"{info.plural}.{info.group}" if info.group else info.plural
+    resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+    what = f'{plural} "{info.name}"' if info.name else plural
+    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
+    text = (
+        f'{what} is forbidden: User "{user.name}" cannot {info.verb} resource "{resource}" '
+        f'in API group "{info.group}" {where}'
+    )
+    details = {"name": info.name, "group": info.group, "kind": info.plural}
+    return ForbiddenError(_escaped(text), details={k: v for k, v in details.items() if v})
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

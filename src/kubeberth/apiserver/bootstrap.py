@@ -1,0 +1,73 @@
+"""What every cluster starts with: namespaces, priority classes, and the server's own service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubeberth.api import defaults
+from kubeberth.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
+from kubeberth.apiserver.registry import Caller, Registry, Target
+from kubeberth.errors import AlreadyExistsError
+
+SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
+NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SYSTEM_PRIORITIES = (
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another "
+        "node if necessary.",
+    ),
+)
+
+
+async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int) -> None:
+    """Create what is missing."""
+    for name in NAMES:
+        await _ensure(registry, NAMESPACES, {"metadata": {"name": name}})
+    for name, value, description in SYSTEM_PRIORITIES:
+        await _ensure(
+            registry,
+            PRIORITY_CLASSES,
+            {"metadata": {"name": name}, "value": value, "description": description},
+        )
+    await _ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
+
+
+def kubernetes_service(cluster_ip: str, port: int) -> dict[str, Any]:
+    """Return the service under which pods find the server."""
+    return {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": cluster_ip,
+            "clusterIPs": [cluster_ip],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": port}],
+        },
+    }
+
+
+async def _ensure(
+    registry: Registry, resource: Resource, document: dict[str, Any], namespace: str = ""
+) -> None:
+    target = Target(resource, namespace, document["metadata"]["name"])
+    if registry.store.get(target.key) is not None:
+        return
+    document = {"kind": resource.kind, "apiVersion": resource.api_version, **document}
+    defaults.apply_defaults(resource, document)
+    try:
+        await registry.create(target, document, SELF)
+    except AlreadyExistsError:
+        return  # another replica was faster

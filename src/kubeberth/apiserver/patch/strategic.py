@@ -1,0 +1,282 @@
+"""Strategic merge patch: like a merge patch, but lists merge by the keys of the schema table.
+
+Matches `k8s.io/apimachinery/pkg/util/strategicpatch` of Kubernetes 1.36.
+
+Rule 1: objects merge field by field; null deletes; what the document lacks is taken over.
+Rule 2: a list whose field has the strategy `merge` merges: objects by merge key, scalars as a set.
+        Every other list is replaced.
+Rule 3: directives steer this and never stay in the result: `$patch` in an object or list element,
+        `$retainKeys`, and beside a list `$setElementOrder/<list>` and
+        `$deleteFromPrimitiveList/<list>`.
+Rule 4: elements that the patch (or its order list) names come in its order; the others keep theirs,
+        and the two are zipped so that neighbours stay neighbours where they were before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubeberth.api.schema import LIST, MAP, OBJECT, Definition, Field
+from kubeberth.apiserver.patch.go_text import go_text
+
+PATCH = "$patch"
+RETAIN_KEYS = "$retainKeys"
+SET_ORDER = "$setElementOrder"
+DELETE_FROM_LIST = "$deleteFromPrimitiveList"
+_DIRECTIVES = (PATCH, RETAIN_KEYS, f"{SET_ORDER}/", f"{DELETE_FROM_LIST}/")
+
+# How Go calls what it expected and what it found; a struct may be made of any map.
+_SHAPES = {LIST: ("slice",), MAP: ("map",), OBJECT: ("struct", "map")}
+_KINDS = {dict: "map", list: "slice", str: "string", bool: "bool", int: "int64", float: "float64"}
+
+Object = dict[str, Any]
+Elements = list[Any]
+
+
+class StrategicPatchError(ValueError):
+    """A patch cannot be applied.
+
+    Parameters
+    ----------
+    code
+        HTTP status of the answer: 400 for directives in a wrong form, 422 for a result that is no
+        object of the kind, 500 for most of the rest, because upstream does not know these errors
+        for the caller's fault.
+    """
+
+    def __init__(self, message: str, code: int = 500) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def apply_strategic_patch(document: Object, patch: Object, definition: Definition | None) -> Object:
+    """Return the document with the patch merged in; both stay as they are.
+
+    Parameters
+    ----------
+    definition
+        Fields of the document; without one everything merges as plain JSON.
+
+    Raises
+    ------
+    StrategicPatchError
+        A directive or merge key is missing or in a wrong form.
+    """
+    directive = patch.get(PATCH)
+    rest = {key: value for key, value in patch.items() if key != PATCH}
+    if directive == "replace":
+        return rest
+    if directive == "delete":
+        return {}
+    if directive not in (None, "merge"):
+        raise _bad_directive(patch)
+
+    merged = dict(document)
+    if RETAIN_KEYS in rest:
+        merged = _retained(merged, rest, rest.pop(RETAIN_KEYS))
+    rest = _merge_ordered_lists(merged, rest, definition)
+    for key, value in rest.items():
+        if key.startswith(f"{DELETE_FROM_LIST}/"):
+            _delete_from_list(merged, key, value)
+        elif value is None:
+            merged.pop(key, None)
+        elif type(merged.get(key)) is not type(value) or not isinstance(value, dict | list):
+            merged[key] = _added(value, _field(definition, key))
+        else:
+            merged[key] = _merge_value(merged[key], value, _field(definition, key))
+    return merged
+
+
+def _merge_value(old: Any, value: Any, field: Field | None) -> Any:
+    """Merge two objects, or two lists."""
+    if isinstance(value, list):
+        return _merge_list(old, value, field) if field and field.merges else value
+    if field is not None and field.replaces:
+        return value
+    return apply_strategic_patch(old, value, _definition(field))
+
+
+def _field(definition: Definition | None, key: str) -> Field | None:
+    return definition.fields.get(key) if definition else None
+
+
+def _definition(field: Field | None) -> Definition | None:
+    """Return the definition of an object, or of the elements of a list."""
+    if field is None:
+        return None
+    type_ = field.type.element if field.code == LIST else field.type
+    return type_.definition if type_ is not None and type_.code == OBJECT else None
+
+
+def _added(value: Any, field: Field | None = None) -> Any:
+    """Return what is new to the document: the value without directives and nulls."""
+    if field is not None:
+        _check_shape(value, field)
+    if isinstance(value, dict):
+        return {
+            key: _added(item)
+            for key, item in value.items()
+            if item is not None and not key.startswith(_DIRECTIVES)
+        }
+    if isinstance(value, list):
+        return [_added(item) for item in value if not _is_directive(item)]
+    return value
+
+
+def _check_shape(value: Any, field: Field) -> None:
+    """Raise when a list stands where an object belongs, or the other way round."""
+    wanted = _SHAPES.get(field.code)
+    found = _KINDS.get(type(value))
+    if wanted is not None and found is not None and found not in wanted:
+        colon = ":" if wanted[0] == "struct" else ""
+        message = f"cannot restore {wanted[0]} from{colon} {found}"
+        raise StrategicPatchError(message, 422)
+
+
+def _retained(document: Object, patch: Object, keys: Any) -> Object:
+    """Return only the named members of a document; the patch may not have any other."""
+    if not isinstance(keys, list):
+        raise StrategicPatchError("invalid patch format of retainKeys", 400)
+    for key, value in patch.items():
+        is_directive = key.startswith((f"{DELETE_FROM_LIST}/", f"{SET_ORDER}/"))
+        if value is not None and not is_directive and key not in keys:
+            raise StrategicPatchError("invalid patch format of retainKeys", 400)
+    return {key: value for key, value in document.items() if key in keys}
+
+
+def _delete_from_list(document: Object, directive: str, values: Any) -> None:
+    """Remove values from a list of scalars."""
+    if not isinstance(values, list):
+        raise StrategicPatchError("invalid patch format of primitive list", 400)
+    key = directive.partition("/")[2]
+    if isinstance(document.get(key), list):
+        document[key] = [item for item in document[key] if item not in values]
+
+
+def _merge_ordered_lists(document: Object, patch: Object, definition: Definition | None) -> Object:
+    """Merge the lists that come with an order; return the patch without them."""
+    rest = dict(patch)
+    for directive in [key for key in patch if key.startswith(f"{SET_ORDER}/")]:
+        order = rest.pop(directive)
+        if not isinstance(order, list):
+            raise StrategicPatchError("invalid patch format of setElementOrder list", 400)
+        key = directive.partition("/")[2]
+        old, new = document.get(key), rest.pop(key, None)
+        field = _field(definition, key)
+        merge_key = field.merge_key if field else ""
+        _check_order(new or [], order, merge_key)
+        if old is None and new is None:
+            continue
+        if old is None:
+            merged = _added(new or [])
+        elif new is None:
+            merged = old
+        else:
+            merged = _merge_value(old, new, field)
+        document[key] = _in_order(merged, order, old or [], merge_key)
+    return rest
+
+
+def _check_order(new: Elements, order: Elements, merge_key: str) -> None:
+    """Raise unless the elements of the patch come in the order that it asks for."""
+    identity = _identity(merge_key)
+    wanted = iter(order)
+    for element in new:
+        if _is_directive(element):
+            continue
+        if not any(identity(element) == identity(other) for other in wanted):
+            raise StrategicPatchError(
+                f"The order in patch list:\n{go_text(new)}\n doesn't match {SET_ORDER} list:\n"
+                f"{go_text(order)}\n"
+            )
+
+
+def _merge_list(old: Elements, new: Elements, field: Field) -> Elements:
+    """Merge two lists: objects by their merge key, scalars as a set."""
+    if any(isinstance(element, list) for element in (*old, *new)):
+        raise StrategicPatchError("lists of lists are not supported", 422)
+    if not any(isinstance(element, dict) for element in (*old, *new)):
+        merged = list(dict.fromkeys((*old, *new)))
+        return _in_order(merged, new, old, "")
+    key = field.merge_key
+    kept, added = _without_special(old, new, key)
+    merged = list(kept)
+    identity = _identity(key)
+    for element in added:
+        if key not in element:
+            raise _no_merge_key(element, key)
+        at = next((i for i, item in enumerate(merged) if identity(item) == element[key]), None)
+        if at is None:
+            merged.append(_added(element))
+        else:
+            merged[at] = apply_strategic_patch(merged[at], element, _definition(field))
+    return _in_order(merged, added, kept, key)
+
+
+def _without_special(old: Elements, new: Elements, key: str) -> tuple[Elements, Elements]:
+    """Carry out the `$patch` elements of a list; return what they leave of both lists."""
+    ordinary = [element for element in new if not _is_directive(element)]
+    is_replaced = False
+    for element in new:
+        if not _is_directive(element):
+            continue
+        match element[PATCH]:
+            case "delete":
+                if key not in element:
+                    raise _no_merge_key(element, key)
+                old = [item for item in old if item.get(key) != element[key]]
+            case "replace":
+                is_replaced = True
+            case "merge":
+                raise StrategicPatchError("merging lists cannot yet be specified in the patch")
+            case _:
+                raise _bad_directive(element)
+    return (ordinary, []) if is_replaced else (old, ordinary)
+
+
+def _is_directive(element: Any) -> bool:
+    return isinstance(element, dict) and PATCH in element
+
+
+def _in_order(merged: Elements, order: Elements, before: Elements, merge_key: str) -> Elements:
+    """Return the elements as rule 4 has them.
+
+    Parameters
+    ----------
+    order
+        The elements (or just their keys) whose order the patch decides.
+    before
+        The list as it was.
+    """
+    identity = _identity(merge_key)
+    rank = {identity(element): position for position, element in enumerate(order)}
+    place = {identity(element): position for position, element in enumerate(before)}
+    named = [element for element in merged if identity(element) in rank]
+    named.sort(key=lambda element: rank[identity(element)])
+    others = [element for element in merged if identity(element) not in rank]
+    others.sort(key=lambda element: place.get(identity(element), len(place)))
+
+    result: Elements = []
+    while named and others:
+        first, second = place.get(identity(others[0])), place.get(identity(named[0]))
+        stood_first = first is not None and second is not None and first < second
+        result.append(others.pop(0) if stood_first else named.pop(0))
+    return result + named + others
+
+
+def _identity(merge_key: str) -> Callable[[Any], Any]:
+    """Return the function that tells which element of a list is meant."""
+    if not merge_key:
+        return lambda element: element
+    return lambda element: element.get(merge_key) if isinstance(element, dict) else element
+
+
+def _bad_directive(holder: Object) -> StrategicPatchError:
+    return StrategicPatchError(f"unknown patch type: {holder[PATCH]} in map: {go_text(holder)}")
+
+
+def _no_merge_key(element: Object, key: str) -> StrategicPatchError:
+    return StrategicPatchError(
+        f"map: {go_text(element)} does not contain declared merge key: {key}"
+    )

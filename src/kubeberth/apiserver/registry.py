@@ -1,0 +1,296 @@
+"""The registry: decode, default, validate, admit, store; one path for every kind.
+
+    create  admit -> prepare -> validate -> admit again -> Store.create
+    update  read -> change -> admit -> prepare -> validate -> admit again -> compare and swap
+    delete  read -> admit -> plan -> mark -> remove
+
+Verbs bring documents that are decoded and defaulted, and write what comes back.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kubeberth.api import validation
+from kubeberth.api.scheme import Resource
+from kubeberth.api.validation.field_error import invalid, invalid_error
+from kubeberth.apiserver import refusals, strategy
+from kubeberth.apiserver.admission.chain import Attributes, Chain
+from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
+from kubeberth.apiserver.options import DeleteOptions
+from kubeberth.apiserver.storage.store import (
+    Entry,
+    KeyExistsError,
+    KeyMissingError,
+    RevisionMismatchError,
+    Store,
+)
+from kubeberth.clock import Clock, rfc3339
+from kubeberth.errors import ApiError, BadRequestError, ConflictError
+
+# As often as upstream tries to find a free generated name.
+NAME_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The object that a write is about; `name` is empty where the body tells it."""
+
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """The store's key."""
+        return key_of(self.resource, self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom a write is made, and whether it is only a trial."""
+
+    user: User
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left: the object, and whether it is new, or gone."""
+
+    document: Document
+    created: bool = False
+    removed: bool = False
+
+
+Change = Callable[[Document], Document]
+
+
+class Registry:
+    """Writes objects, and reads them for those who decide about writes."""
+
+    def __init__(self, store: Store, clock: Clock, chance: random.Random) -> None:
+        self.store = store
+        self._clock = clock
+        self._chance = chance
+        self.chain = Chain()
+
+    def entry(self, target: Target) -> Entry:
+        """Return the stored entry of an object.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        entry = self.store.get(target.key)
+        if entry is None:
+            raise refusals.not_found(target.resource, target.name)
+        return entry
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
+        """Return an object, or None."""
+        entry = self.store.get(key_of(resource, namespace, name))
+        return None if entry is None else unpack(resource, entry)
+
+    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
+        """Return the objects of a resource."""
+        entries = self.store.entries(prefix_of(resource, namespace))
+        return (unpack(resource, entry) for entry in entries)
+
+    async def create(self, target: Target, document: Document, caller: Caller) -> Document:
+        """Write a new object and return it."""
+        resource, metadata = target.resource, document.setdefault("metadata", {})
+        _check_namespace(target, document)
+        attributes = Attributes("CREATE", resource, target.namespace, caller.user, document)
+        attributes.dry_run = caller.dry_run
+        await self.chain.admit(attributes)
+        prefix = "" if metadata.get("name") else metadata.get("generateName", "")
+        strategy.prepare_create(
+            resource, document, uid=str(uuid.uuid4()), now=rfc3339(self._clock.now())
+        )
+        for _ in range(NAME_ATTEMPTS):
+            if prefix:
+                metadata["name"] = strategy.generated_name(prefix, self._chance)
+            self._validate(resource, document)
+            await self.chain.validate(attributes)
+            key = key_of(resource, target.namespace, metadata["name"])
+            try:
+                return await self._store_new(key, resource, document, dry_run=caller.dry_run)
+            except KeyExistsError:
+                if not prefix:
+                    break
+        raise self._taken(resource, key, metadata["name"], generated=bool(prefix))
+
+    def _validate(self, resource: Resource, document: Document) -> None:
+        errors = validation.validate(resource, document)
+        if errors:
+            name = document["metadata"].get("name", "")
+            raise invalid_error(resource, name, errors)
+
+    async def _store_new(
+        self, key: str, resource: Resource, document: Document, *, dry_run: bool
+    ) -> Document:
+        value = pack(resource, document)
+        if dry_run:
+            if self.store.get(key) is not None:
+                raise KeyExistsError(key)
+            return document
+        entry = await self.store.create(key, value)
+        document["metadata"]["resourceVersion"] = str(entry.revision)
+        return document
+
+    def _taken(self, resource: Resource, key: str, name: str, *, generated: bool) -> ApiError:
+        error = refusals.already_exists(resource, name, generated=generated)
+        entry = self.store.get(key)
+        if entry is not None and "deletionTimestamp" in unpack(resource, entry)["metadata"]:
+            error.message = f"object is being deleted: {error.message}"
+        return error
+
+    async def update(
+        self,
+        target: Target,
+        change: Change,
+        caller: Caller,
+        *,
+        sub: str = "",
+        allow_create: bool = False,
+    ) -> Written:
+        """Change an object by a function of its current state, until nobody interferes.
+
+        Parameters
+        ----------
+        change
+            Returns the new object. Its version, if it has one, must still be the current one.
+        sub
+            The subresource through which the object is changed.
+        allow_create
+            Whether an object that is missing is created, from what `change({})` returns.
+        """
+        while True:
+            entry = self.store.get(target.key)
+            if entry is None:
+                if not allow_create:
+                    raise refusals.not_found(target.resource, target.name)
+                return Written(await self.create(target, change({}), caller), created=True)
+            try:
+                return await self._update_once(target, entry, change, caller, sub)
+            except RevisionMismatchError:
+                continue  # somebody was faster: decide anew from what they wrote
+            except KeyMissingError:
+                continue
+
+    async def _update_once(
+        self, target: Target, entry: Entry, change: Change, caller: Caller, sub: str
+    ) -> Written:
+        resource = target.resource
+        old = unpack(resource, entry)
+        new = change(unpack(resource, entry))
+        _check_namespace(target, new)
+        attributes = Attributes("UPDATE", resource, target.namespace, caller.user, new, old, sub)
+        attributes.dry_run = caller.dry_run
+        await self.chain.admit(attributes)
+        self._check_base(target, new, old)
+        strategy.prepare_update(resource, sub, new, old)
+        if new == old:
+            return Written(old)
+        # Bindings and evictions write what no client may change, and are checked by themselves.
+        is_own = sub in strategy.OWN_WRITES
+        errors = [] if is_own else validation.validate_update(resource, new, old, sub)
+        if errors:
+            raise invalid_error(resource, target.name, errors)
+        await self.chain.validate(attributes)
+        if strategy.is_finished(resource, new, old):
+            if not caller.dry_run:
+                await self.store.delete(target.key, entry.revision)
+            return Written(new, removed=True)
+        if not caller.dry_run:
+            written = await self.store.update(target.key, pack(resource, new), entry.revision)
+            new["metadata"]["resourceVersion"] = str(written.revision)
+        return Written(new)
+
+    def _check_base(self, target: Target, new: Document, old: Document) -> None:
+        """Refuse a change that is meant for another version of the object."""
+        sent, found = new["metadata"], old["metadata"]
+        version = sent.get("resourceVersion")
+        if version and version != "0" and version != found["resourceVersion"]:
+            raise refusals.conflict(target.resource, target.name)
+        if not version and target.resource.kind in strategy.VERSION_REQUIRED:
+            error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid_error(target.resource, target.name, [error])
+
+    async def delete(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
+        """Delete an object, or begin to."""
+        while True:
+            try:
+                return await self._delete_once(target, options, caller)
+            except RevisionMismatchError:
+                if options.resource_version:
+                    raise refusals.conflict(target.resource, target.name) from None
+            except KeyMissingError:
+                raise refusals.not_found(target.resource, target.name) from None
+
+    async def _delete_once(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
+        resource = target.resource
+        entry = self.entry(target)
+        document = unpack(resource, entry)
+        attributes = Attributes("DELETE", resource, target.namespace, caller.user, None, document)
+        attributes.name = target.name
+        await self.chain.admit(attributes)
+        check_preconditions(resource, target.name, document, options)
+        plan = strategy.plan_deletion(
+            resource,
+            document,
+            grace_period_s=options.grace_period_s,
+            propagation=options.propagation,
+            now=self._clock.now(),
+            stamp=rfc3339,
+        )
+        if caller.dry_run:
+            return Written(document, removed=plan.removes)
+        revision = entry.revision
+        if plan.document is not None:
+            marked = await self.store.update(target.key, pack(resource, document), revision)
+            revision = marked.revision
+        if plan.removes:
+            revision = (await self.store.delete(target.key, revision)).revision
+        document["metadata"]["resourceVersion"] = str(revision)
+        return Written(document, removed=plan.removes)
+
+
+def _check_namespace(target: Target, document: Document) -> None:
+    metadata = document["metadata"]
+    if not target.resource.namespaced:
+        return
+    if metadata.setdefault("namespace", target.namespace) != target.namespace:
+        raise BadRequestError(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def check_preconditions(
+    resource: Resource, name: str, document: Document, options: DeleteOptions
+) -> None:
+    """Refuse a delete that is meant for another version or incarnation of the object."""
+    metadata = document["metadata"]
+    for wanted, field, title, hint in (
+        (options.uid, "uid", "UID", "deleted and then recreated"),
+        (options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
+    ):
+        if wanted and wanted != metadata[field]:
+            raise _precondition(resource, name, title, wanted, metadata[field], hint)
+
+
+def _precondition(
+    resource: Resource, name: str, title: str, wanted: str, found: str, hint: str
+) -> ConflictError:
+    return refusals.kind_conflict(
+        resource,
+        name,
+        f"the {title} in the precondition ({wanted}) does not match the {title} in record "
+        f"({found}). The object might have been {hint}",
+    )

@@ -1,0 +1,79 @@
+"""Answers: what a verb returns and the application sends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kubeberth.apiserver.media import JSON
+from kubeberth.apiserver.route import GenericError
+from kubeberth.errors import ApiError
+
+encode = msgspec.json.encode
+Headers = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Response:
+    """A complete answer."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+    headers: Headers = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StreamResponse:
+    """An answer that grows; each chunk is sent at once."""
+
+    chunks: AsyncIterator[bytes]
+    content_type: str = JSON
+    headers: Headers = field(default_factory=list)
+
+
+def error_document(error: ApiError | GenericError) -> dict[str, Any]:
+    """Return the Status of an error."""
+    if isinstance(error, ApiError):
+        return error.status
+    status = error.error.status
+    code = status.pop("code")
+    return {**status, "details": {}, "code": code}
+
+
+def error_response(error: ApiError | GenericError) -> Response:
+    """Return the answer to a request that failed."""
+    document = error_document(error)
+    response = Response(encode(document), document["code"])
+    seconds = document.get("details", {}).get("retryAfterSeconds", 0)
+    if seconds:
+        response.headers.append(("Retry-After", str(seconds)))
+    return response
+
+
+def success(code: int, details: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a Status that says yes; 200 is not spelled out, as upstream."""
+    document: dict[str, Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+    }
+    if details:
+        document["details"] = details
+    if code != 200:
+        document["code"] = code
+    return document
+
+
+def warning_headers(warnings: Sequence[str]) -> Headers:
+    """Return one Warning header for each distinct text."""
+    return [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(warnings)]
+
+
+def _quoted(text: str) -> str:
+    printable = "".join(c for c in text if c.isprintable())
+    return printable.replace("\\", "\\\\").replace('"', '\\"')

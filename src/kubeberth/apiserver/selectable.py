@@ -1,0 +1,125 @@
+"""Which fields of which kind a field selector may name, and how they read.
+
+Matches the field label conversions of Kubernetes 1.36 (`pkg/apis/*/v1/conversion.go`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubeberth.api.scheme import Resource
+from kubeberth.api.selectors import FieldSelector, Selector
+from kubeberth.apiserver.objects import decode
+from kubeberth.apiserver.storage.store import Entry
+from kubeberth.errors import BadRequestError
+
+_COMMON = ("metadata.name", "metadata.namespace")
+_REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+_EVENT = (
+    *(f"involvedObject.{name}" for name in _REFERENCE),
+    "reason", "reportingComponent", "source", "type",
+)  # fmt: skip
+# By kind: the fields besides the common ones.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "Pod": (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    "Node": ("spec.unschedulable",),
+    "Namespace": ("status.phase",),
+    "Event": _EVENT,
+    "Secret": ("type",),
+    "Service": ("spec.clusterIP", "spec.type"),
+}
+ALIASES: dict[str, dict[str, str]] = {
+    "Pod": {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"},
+    "Namespace": {"name": "metadata.name"},
+    "Event": {
+        "reportingController": "reportingComponent",
+        **{f"regarding.{name}": f"involvedObject.{name}" for name in _REFERENCE},
+    },
+}
+# Fields that read as false when they are absent.
+_BOOLEANS = frozenset(("spec.hostNetwork", "spec.unschedulable"))
+
+
+def checked_selector(resource: Resource, selector: FieldSelector) -> FieldSelector:
+    """Return the selector in the names of the stored fields.
+
+    Raises
+    ------
+    BadRequestError
+        It names a field that cannot be selected by.
+    """
+    aliases = ALIASES.get(resource.kind, {})
+    own = FIELDS.get(resource.kind)
+    terms = tuple((aliases.get(path, path), op, value) for path, op, value in selector.terms)
+    for path, _, _ in terms:
+        if path in _COMMON or (own and path in own):
+            continue
+        if own is not None:
+            raise BadRequestError(f"field label not supported: {path}")
+        known = 'only "metadata.name", "metadata.namespace"'
+        raise BadRequestError(f'"{path}" is not a known field selector: {known}')
+    return FieldSelector(terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Selectable:
+    """What selectors look at; kept with the entry, so that it is read out of the bytes once."""
+
+    labels: dict[str, str]
+    fields: dict[str, str]
+
+
+def selectable(kind: str, entry: Entry) -> Selectable:
+    """Return the labels and selectable fields of an entry."""
+    if entry.memo is None:
+        document = decode(entry.value)
+        fields = {path: field_text(document, path) for path in FIELDS.get(kind, ())}
+        fields |= {path: field_text(document, path) for path in _COMMON}
+        entry.memo = Selectable(document["metadata"].get("labels") or {}, fields)
+    memo: Selectable = entry.memo
+    return memo
+
+
+def field_text(document: dict[str, Any], path: str) -> str:
+    """Return a field as selectors compare it."""
+    if path == "source":  # of an event: an object, of which the component counts
+        return str((document.get("source") or {}).get("component", ""))
+    value: Any = document
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if path in _BOOLEANS:
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The objects that a list, watch or deletecollection is about."""
+
+    kind: str
+    labels: Selector
+    fields: FieldSelector
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self.labels.is_everything and not self.fields.terms
+
+    def matches(self, entry: Entry | None) -> bool:
+        """Return whether an entry is selected; None is not."""
+        if entry is None:
+            return False
+        if self.is_everything:
+            return True
+        seen = selectable(self.kind, entry)
+        return self.labels.matches(seen.labels) and self.fields.matches(seen.fields.__getitem__)

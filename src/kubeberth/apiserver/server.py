@@ -1,0 +1,241 @@
+"""The API server process: sockets, certificates, the store, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from kubeberth.apiserver.app import App, AppSettings
+from kubeberth.apiserver.auth.authn import Authenticator
+from kubeberth.apiserver.auth.tls import PeerCertificateProtocol
+from kubeberth.apiserver.storage.memory import MemoryStore
+from kubeberth.apiserver.storage.store import StorageError, Store
+from kubeberth.clock import Clock
+from kubeberth.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+# History older than this is forgotten, as kube-apiserver has etcd do.
+COMPACT_EVERY_S = 300.0
+# Go clients keep idle connections for 90 seconds and stumble over those that went earlier.
+KEEP_ALIVE_S = 100
+# Watches end at once when the server stops; what is left then is a slow client.
+SHUTDOWN_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How to serve.
+
+    Parameters
+    ----------
+    port
+        0 lets the system choose.
+    client_ca_file
+        Who signs the certificates of clients.
+    data_dir
+        Where objects are kept; None keeps them in memory.
+    advertise_address
+        `HOST:PORT` under which clients reach the server; empty for host and port.
+    allow_anonymous
+        Whether who shows no certificate may ask as `system:anonymous`.
+    """
+
+    host: str
+    port: int
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path
+    data_dir: Path | None = None
+    advertise_address: str = ""
+    allow_anonymous: bool = False
+    service_cidr: str = "10.96.0.0/16"
+
+
+async def serve(
+    settings: ServerSettings, *, clock: Clock, ready: Callable[[], None] | None = None
+) -> None:
+    """Serve until cancelled, then end the watches and finish what is under way.
+
+    Parameters
+    ----------
+    ready
+        Called once when the server answers.
+
+    Raises
+    ------
+    UsageError
+        The address, a certificate or the data directory cannot be used.
+    """
+    listener = listen(settings.host, settings.port)
+    try:
+        context = tls_context(settings)
+        store = open_store(settings.data_dir)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        await _serve(settings, listener, context, store, clock, ready)
+    finally:
+        listener.close()
+        await store.close()
+
+
+async def _serve(
+    settings: ServerSettings,
+    listener: socket.socket,
+    context: ssl.SSLContext,
+    store: Store,
+    clock: Clock,
+    ready: Callable[[], None] | None,
+) -> None:
+    host, port = listener.getsockname()[:2]
+    app = App(
+        store,
+        clock,
+        AppSettings(
+            server_address=settings.advertise_address or f"{host}:{port}",
+            service_cidr=settings.service_cidr,
+            authenticator=Authenticator(allow_anonymous=settings.allow_anonymous),
+        ),
+    )
+    await app.start()
+    server = make_server(app, context)
+    compactor = asyncio.ensure_future(compact_regularly(store))
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    starting = asyncio.ensure_future(_started(server))
+    try:
+        await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
+        if ready is not None and server.started:
+            ready()
+        await asyncio.shield(serving)
+    finally:
+        app.close()
+        server.should_exit = True
+        compactor.cancel()
+        starting.cancel()
+        await asyncio.gather(serving, compactor, starting, return_exceptions=True)
+
+
+class _Server(uvicorn.Server):
+    """The server of uvicorn, without its own handling of signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs this process."""
+        yield
+
+
+def make_server(app: App, context: ssl.SSLContext) -> uvicorn.Server:
+    """Return a server for the application, not yet started."""
+    config = uvicorn.Config(
+        app,
+        http=PeerCertificateProtocol,
+        loop="none",
+        lifespan="off",
+        ws="none",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        backlog=2048,
+    )
+    config.load()
+    # Clients that try to upgrade, as `kubectl exec` does, get their answer and no line in the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    config.ssl = context
+    return _Server(config)
+
+
+async def _started(server: uvicorn.Server) -> None:
+    while not server.started:
+        await asyncio.sleep(0.002)
+
+
+async def compact_regularly(store: Store) -> None:
+    """Forget, again and again, what is older than the last time."""
+    before = store.revision
+    while True:
+        await asyncio.sleep(COMPACT_EVERY_S)
+        try:
+            await store.compact(before)
+        except StorageError:
+            logger.exception("cannot compact")
+        before = store.revision
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises
+    ------
+    UsageError
+        Somebody else listens there, or the address is not ours.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} on {host} is in use by another process; choose another port"
+            ) from error
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def tls_context(settings: ServerSettings) -> ssl.SSLContext:
+    """Return the server's side of TLS: a client may show a certificate, but no bad one.
+
+    Raises
+    ------
+    UsageError
+        A file is missing or is not what it should be.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"cannot use the certificate {settings.cert_file} with the key {settings.key_file}: "
+            f"{error.strerror or error}"
+        ) from error
+    try:
+        context.load_verify_locations(settings.client_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"cannot use {settings.client_ca_file} to verify clients: {error.strerror or error}"
+        ) from error
+    return context
+
+
+def open_store(data_dir: Path | None) -> Store:
+    """Return the store of a data directory, or one in memory."""
+    if data_dir is None:
+        return MemoryStore()
+    from kubeberth.apiserver.storage.sqlite import SqliteStore
+
+    return SqliteStore(data_dir)

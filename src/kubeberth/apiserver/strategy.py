@@ -1,0 +1,302 @@
+"""What the server itself writes into objects at create, update and delete; pure.
+
+Matches `PrepareForCreate`, `PrepareForUpdate` and `BeforeDelete` of the strategies in
+`pkg/registry` of Kubernetes 1.36. `now` is RFC 3339 text.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from kubeberth.api import schema
+from kubeberth.api.quantity import parse_quantity
+from kubeberth.api.scheme import Resource
+from kubeberth.apiserver.objects import Document
+
+# Kinds whose `generation` counts changes of the spec.
+COUNTED = frozenset(("Deployment", "ReplicaSet", "Pod", "PriorityClass"))
+# Kinds that may be created by PUT.
+CREATED_BY_PUT = frozenset(("Lease", "Event", "Endpoints", "LimitRange", "Service"))
+# Kinds of which an update must name the version it is based on.
+VERSION_REQUIRED = frozenset(("Lease",))
+# Kinds whose DELETE answers with the object also when it is gone at once.
+RETURNED_WHEN_DELETED = frozenset(("Pod", "Service", "Namespace", "ServiceAccount"))
+
+# Subresources that write spec and status by rules of their own, and change no generation.
+OWN_WRITES = frozenset(("binding", "bindings", "eviction"))
+
+SERVER_FIELDS = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+    "resourceVersion",
+    "managedFields",
+)
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+MAX_PREFIX = 58  # a name of 63 less the random part
+
+
+def generated_name(prefix: str, chance: random.Random) -> str:
+    """Return a new name that starts with the prefix."""
+    return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
+
+
+def prepare_create(resource: Resource, document: Document, *, uid: str, now: str) -> None:
+    """Fill in what is the server's to say about a new object."""
+    metadata = document["metadata"]
+    for name in SERVER_FIELDS:
+        metadata.pop(name, None)
+    metadata |= {"uid": uid, "creationTimestamp": now}
+    if resource.kind in COUNTED:
+        metadata["generation"] = 1
+    if resource.has_status and resource.kind != "Node":
+        _put(document, "status", _empty_status(resource))
+    if resource.kind == "Pod":
+        document["status"] = _pending_status(document["spec"], now)
+    elif resource.kind == "Namespace":
+        name = metadata.get("name", "")
+        metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
+        spec = document.setdefault("spec", {})
+        if "kubernetes" not in spec.get("finalizers", ()):
+            spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
+        document["status"] = {"phase": "Active"}
+
+
+def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
+    """Return the status of a new pod; one with scheduling gates says what it waits for."""
+    status: dict[str, Any] = {"phase": "Pending"}
+    if spec.get("schedulingGates"):
+        status["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": now,
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+        ]
+    status["qosClass"] = qos_class(spec)
+    return status
+
+
+def _empty_status(resource: Resource) -> Any:
+    definition = schema.definition_of(resource.api_version, resource.kind)
+    return definition.empty().get("status") if definition is not None else None
+
+
+def _put(document: dict[str, Any], name: str, value: Any) -> None:
+    """Set a field, or take it out when there is nothing to say."""
+    if value is None:
+        document.pop(name, None)
+    else:
+        document[name] = value
+
+
+def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -> None:
+    """Undo what this endpoint may not change, and count the generation."""
+    _keep_server_fields(new["metadata"], old["metadata"])
+    if sub in OWN_WRITES:
+        return
+    if sub == "status":
+        _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
+        _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
+        if resource.kind == "Deployment":
+            _keep(new["metadata"], old["metadata"], "labels")
+        if resource.kind == "Pod":
+            _keep(new["metadata"], old["metadata"], "ownerReferences")
+            _keep_pod_status(new, old)
+    elif sub == "finalize" or resource.has_status:
+        _keep(new, old, "status")
+    if resource.kind == "Namespace" and sub != "finalize":
+        spec = dict(new.get("spec", {}))
+        _keep(spec, old.get("spec", {}), "finalizers")
+        new["spec"] = spec
+    if resource.kind == "ReplicaSet" and sub != "status":
+        _keep(new, old, "status")
+    if sub in ("", "scale", "ephemeralcontainers", "resize") and _is_changed(resource, new, old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
+    _keep(new, old, "creationTimestamp", "generation", "selfLink", "resourceVersion")
+    new.pop("managedFields", None)
+    # What is left out is kept; what is changed stays changed, for validation to refuse.
+    for name in ("uid", "deletionGracePeriodSeconds"):
+        if name not in new and name in old:
+            new[name] = old[name]
+    if "deletionTimestamp" in old:
+        new["deletionTimestamp"] = old["deletionTimestamp"]
+
+
+def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
+    for name in names:
+        _put(new, name, old.get(name))
+
+
+def _keep_pod_status(new: Document, old: Document) -> None:
+    """Keep of a pod's status what an update leaves out but may not take away."""
+    status, before = new.setdefault("status", {}), old.get("status", {})
+    for name in ("qosClass", "observedGeneration"):
+        if not status.get(name) and name in before:
+            status[name] = before[name]
+
+
+def _is_changed(resource: Resource, new: Document, old: Document) -> bool:
+    if resource.kind not in COUNTED:
+        return False
+    if resource.kind == "PriorityClass":
+        return False
+    if new.get("spec") != old.get("spec"):
+        return True
+    annotations = [doc["metadata"].get("annotations") or {} for doc in (new, old)]
+    return resource.kind == "Deployment" and annotations[0] != annotations[1]
+
+
+def is_finished(resource: Resource, new: Document, old: Document) -> bool:
+    """Return whether an update took the last thing that kept a deleted object."""
+    if new["metadata"].get("finalizers") or "deletionTimestamp" not in old["metadata"]:
+        return False
+    if resource.kind == "Namespace":
+        return not new.get("spec", {}).get("finalizers")
+    return not old["metadata"].get("deletionGracePeriodSeconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What a DELETE does: write this state first (None: nothing to write), then perhaps remove."""
+
+    document: Document | None
+    removes: bool
+
+
+def plan_deletion(
+    resource: Resource,
+    document: Document,
+    *,
+    grace_period_s: int | None,
+    propagation: str,
+    now: float,
+    stamp: Any,
+) -> Deletion:
+    """Decide what a DELETE does to an object.
+
+    Parameters
+    ----------
+    document
+        The object; may be changed.
+    stamp
+        Turns seconds since 1970 into RFC 3339 text.
+    """
+    if resource.kind == "Namespace":
+        return _plan_namespace(document, stamp(now))
+    metadata = document["metadata"]
+    is_graceful = False
+    if resource.kind == "Pod":
+        period = _pod_period(document, grace_period_s)
+        if period is None:
+            return Deletion(None, removes=False)
+        is_graceful = _mark_pod(metadata, period, now, stamp)
+    before = list(metadata.get("finalizers", ()))
+    finalizers = _with_propagation(resource, before, propagation)
+    _put(metadata, "finalizers", finalizers or None)
+    if finalizers and not is_graceful:
+        mark_deleted(metadata, stamp(now))
+    waits = bool(finalizers) or (is_graceful and metadata["deletionGracePeriodSeconds"] > 0)
+    is_written = is_graceful or bool(finalizers) or finalizers != before
+    return Deletion(document if is_written else None, removes=not waits)
+
+
+def _pod_period(pod: Document, asked: int | None) -> int | None:
+    """Return the grace period of a DELETE, or None when it changes nothing."""
+    metadata = pod["metadata"]
+    if asked is not None and asked < 0:
+        asked = 1
+    running = metadata.get("deletionGracePeriodSeconds")
+    if "deletionTimestamp" in metadata:
+        if not running:
+            return 0
+        return asked if asked is not None and asked < running else None
+    period = asked if asked is not None else pod["spec"].get("terminationGracePeriodSeconds", 0)
+    is_done = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return 0 if is_done or not pod["spec"].get("nodeName") else period
+
+
+def _mark_pod(metadata: dict[str, Any], period: int, now: float, stamp: Any) -> bool:
+    """Mark a pod as being deleted after a period; return whether that changed it."""
+    if "deletionTimestamp" in metadata and not metadata.get("deletionGracePeriodSeconds"):
+        return False
+    if "deletionTimestamp" not in metadata:
+        _count(metadata)
+    metadata["deletionTimestamp"] = stamp(now + period)
+    metadata["deletionGracePeriodSeconds"] = period
+    return True
+
+
+def mark_deleted(metadata: dict[str, Any], now: str) -> None:
+    """Mark an object as deleted, to stay until its finalizers are gone."""
+    if "deletionTimestamp" not in metadata:
+        _count(metadata)
+        metadata["deletionTimestamp"] = now
+    metadata["deletionGracePeriodSeconds"] = 0
+
+
+def _count(metadata: dict[str, Any]) -> None:
+    if metadata.get("generation", 0) > 0:
+        metadata["generation"] += 1
+
+
+def _with_propagation(resource: Resource, finalizers: list[str], propagation: str) -> list[str]:
+    """Return the finalizers with those that make the garbage collector orphan or go first."""
+    if resource.kind == "Event":  # has no dependents
+        return finalizers
+    wanted = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"], "Background": []}
+    if propagation not in wanted:
+        return finalizers
+    others = [name for name in finalizers if name not in ("orphan", "foregroundDeletion")]
+    target = wanted[propagation]
+    kept = [name for name in finalizers if name in target]
+    return finalizers if kept == target and len(others) + len(kept) == len(finalizers) else (
+        others + target
+    )  # fmt: skip
+
+
+def _plan_namespace(document: Document, now: str) -> Deletion:
+    metadata = document["metadata"]
+    is_empty = not document.get("spec", {}).get("finalizers")
+    if "deletionTimestamp" in metadata:
+        return Deletion(None, removes=is_empty and not metadata.get("finalizers"))
+    metadata["deletionTimestamp"] = now
+    document["status"] = {**document.get("status", {}), "phase": "Terminating"}
+    return Deletion(document, removes=False)
+
+
+def qos_class(spec: dict[str, Any]) -> str:
+    """Return the quality of service of a pod, by cpu and memory of all its containers.
+
+    Rule: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
+    """
+    containers = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    if "resources" in spec and any(spec["resources"].get(k) for k in ("requests", "limits")):
+        containers = [spec]
+    is_guaranteed, is_best_effort = True, True
+    for container in containers:
+        resources = container.get("resources", {})
+        requests = _compute(resources.get("requests", {}))
+        limits = _compute(resources.get("limits", {}))
+        is_best_effort &= not requests and not limits
+        is_guaranteed &= len(limits) == 2 and requests == limits
+    if is_best_effort:
+        return "BestEffort"
+    return "Guaranteed" if is_guaranteed else "Burstable"
+
+
+def _compute(amounts: dict[str, str]) -> dict[str, Any]:
+    """Return cpu and memory, as far as they are more than nothing."""
+    values = {k: parse_quantity(v).nanos for k, v in amounts.items() if k in ("cpu", "memory")}
+    return {name: value for name, value in values.items() if value}

@@ -1,0 +1,303 @@
+"""The parts of objects that are more than a view: binding, eviction, scale, finalize, log.
+
+Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kubeberth.api.codec import decode_kind
+from kubeberth.api.scheme import PODS
+from kubeberth.api.selectors import from_label_selector
+from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
+from kubeberth.apiserver import refusals
+from kubeberth.apiserver.objects import Document, encode, unpack
+from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
+from kubeberth.apiserver.patching import media_type_of, patched
+from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
+from kubeberth.apiserver.responses import Response, success
+from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
+from kubeberth.clock import Clock, rfc3339
+from kubeberth.errors import ApiError, BadRequestError
+
+
+class Subresources:
+    """Answers calls for the parts that have a behaviour of their own."""
+
+    def __init__(self, verbs: Verbs, registry: Registry, clock: Clock) -> None:
+        self._verbs = verbs
+        self._registry = registry
+        self._clock = clock
+        self._table: dict[tuple[str, str], Verb] = {
+            ("binding", "create"): self.bind,
+            ("eviction", "create"): self.evict,
+            ("scale", "get"): self.get_scale,
+            ("scale", "update"): self.update_scale,
+            ("scale", "patch"): self.patch_scale,
+            ("finalize", "update"): verbs.update,
+            ("status", "get"): verbs.get,
+            ("status", "update"): verbs.update,
+            ("status", "patch"): verbs.patch,
+            ("log", "get"): self.log,
+        }
+
+    def verb(self, subresource: str, verb: str) -> Verb | None:
+        """Return what answers a verb on a subresource, or None."""
+        return self._table.get((subresource, verb))
+
+    async def bind(self, call: Call) -> Answer:
+        """Assign a pod to a node; also `POST bindings`, where the body names the pod."""
+        options = write_options(call.info.query, "CreateOptions")
+        sub = "binding" if call.resource is PODS else ""
+        binding = self._verbs.decode(call, options, sub)
+        metadata = binding["metadata"]
+        namespace = call.info.namespace
+        if metadata.setdefault("namespace", namespace) != namespace:
+            raise BadRequestError(
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
+            )
+        name = metadata.get("name", "")
+        if sub and name != call.info.name:
+            raise BadRequestError("name in URL does not match name in Binding object")
+        check_binding_target(binding.get("target", {}))
+        now = rfc3339(self._clock.now())
+        target = Target(PODS, namespace, name)
+
+        def change(pod: Document) -> Document:
+            _check_bindable(target, pod, metadata)
+            return bound(pod, binding, now)
+
+        caller = Caller(call.user, options.dry_run)
+        await self._registry.update(target, change, caller, sub=sub or "bindings")
+        return Response(encode(success(201)), 201)
+
+    async def evict(self, call: Call) -> Answer:
+        """Delete a pod, if its disruption budgets allow it (there are none yet)."""
+        options = write_options(call.info.query, "CreateOptions")
+        eviction = self._eviction(call, options)
+        if eviction["metadata"].get("name", "") != call.info.name:
+            raise BadRequestError("name in URL does not match name in Eviction object")
+        how = delete_options_of(eviction.get("deleteOptions", {}))
+        caller = Caller(call.user, options.dry_run or how.dry_run)
+        now = rfc3339(self._clock.now())
+
+        def change(pod: Document) -> Document:
+            check_preconditions(PODS, call.info.name, pod, how)
+            return marked_as_evicted(pod, now)
+
+        await self._registry.update(call.target, change, caller, sub="eviction")
+        # The version it was meant for is checked; marking the pod has made a new one.
+        await self._registry.delete(call.target, replace(how, resource_version=""), caller)
+        return Response(encode(success(201)), 201)
+
+    def _eviction(self, call: Call, options: WriteOptions) -> Document:
+        body = (call.body, call.content_type, "policy/v1", "Eviction")
+        old = decode_kind(*body, any_version=True)
+        if old.document["apiVersion"] == "policy/v1beta1":  # still read, as upstream
+            old.document.setdefault("metadata", {})
+            return old.document
+        return self._verbs.decode(call, options, "eviction")
+
+    async def get_scale(self, call: Call) -> Answer:
+        """Read how many replicas a workload wants and has."""
+        parent = unpack(call.resource, self._registry.entry(call.target))
+        return Response(encode(scale_of(parent)))
+
+    async def update_scale(self, call: Call) -> Answer:
+        """Set how many replicas a workload wants."""
+        options = write_options(call.info.query, "UpdateOptions")
+        scale = self._verbs.decode(call, options, "scale")
+        check_name(scale, call.target)
+        return await self._write_scale(call, lambda _: scale, options.dry_run)
+
+    async def patch_scale(self, call: Call) -> Answer:
+        """Change how many replicas a workload wants."""
+        media_type_of(call.content_type)
+        options = write_options(call.info.query, "PatchOptions")
+
+        def change(scale: Document) -> Document:
+            new, found = patched(
+                call.resource,
+                scale,
+                call.body,
+                call.content_type,
+                sub="scale",
+                is_strict=options.is_strict,
+            )
+            if options.field_validation == "Warn":
+                call.warnings[:] = found
+            return new
+
+        return await self._write_scale(call, change, options.dry_run)
+
+    async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
+        def change_parent(parent: Document) -> Document:
+            scale = change(scale_of(parent))
+            check_uid(call.target, scale["metadata"].get("uid"), parent)
+            return scaled(call.target, parent, scale)
+
+        caller = Caller(call.user, dry_run)
+        written = await self._registry.update(call.target, change_parent, caller, sub="scale")
+        return Response(encode(scale_of(written.document)))
+
+    async def log(self, call: Call) -> Answer:
+        """Show what a simulated container has printed: one line, that it is simulated."""
+        pod = unpack(call.resource, self._registry.entry(call.target))
+        container = logged_container(pod, call.info.query.get("container"))
+        if not pod["spec"].get("nodeName"):
+            return Response(b"", 204, content_type="text/plain")
+        states = pod.get("status", {}).get("containerStatuses", [])
+        state = next((s for s in states if s["name"] == container), None)
+        if state is None or "waiting" in state.get("state", {"waiting": {}}):
+            reason = (state or {}).get("state", {}).get("waiting", {}).get("reason")
+            raise BadRequestError(
+                f'container "{container}" in pod "{call.info.name}" is waiting to start: '
+                f"{reason or 'ContainerCreating'}"
+            )
+        text = f"container {container} is simulated by kubeberth and prints nothing\n"
+        return Response(text.encode(), content_type="text/plain")
+
+
+def check_binding_target(target: dict[str, Any]) -> None:
+    """Refuse a binding to nothing, or to anything but a node; untyped 500s, as upstream."""
+    kind = target.get("kind", "")
+    if kind not in ("", "Node"):
+        text = f'target.kind: Unsupported value: "{kind}": supported values: "Node", "<empty>"'
+        raise ApiError(text, code=500, reason="")
+    if not target.get("name"):
+        raise ApiError("target.name: Required value", code=500, reason="")
+
+
+def _check_bindable(target: Target, pod: Document, sent: dict[str, Any]) -> None:
+    found = pod["metadata"]
+    for what, field in (("UID", "uid"), ("ResourceVersion", "resourceVersion")):
+        wanted = sent.get(field)
+        if wanted and wanted != found[field]:
+            raise refusals.precondition_failed(
+                PODS, target.namespace, target.name, what, wanted, found[field]
+            )
+    name, why = target.name, ""
+    if "deletionTimestamp" in found:
+        why = f"pod {name} is being deleted, cannot be assigned to a host"
+    elif pod["spec"].get("nodeName"):
+        why = f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+    elif pod["spec"].get("schedulingGates"):
+        why = f"pod {name} has non-empty .spec.schedulingGates"
+    if why:
+        raise refusals.conflict(PODS, name, why, sub="binding")
+
+
+def bound(pod: Document, binding: Document, now: str) -> Document:
+    """Return a pod as its binding leaves it."""
+    metadata, sent = pod["metadata"], binding["metadata"]
+    for name in ("annotations", "labels"):
+        if sent.get(name):
+            metadata[name] = {**metadata.get(name, {}), **sent[name]}
+    pod["spec"]["nodeName"] = binding["target"]["name"]
+    status = pod.setdefault("status", {})
+    status.pop("nominatedNodeName", None)
+    scheduled = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+    }
+    others = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
+    status["conditions"] = [*others, scheduled]
+    return pod
+
+
+def marked_as_evicted(pod: Document, now: str) -> Document:
+    """Return a pod that says why it is going to be deleted."""
+    status = pod.setdefault("status", {})
+    if "deletionTimestamp" in pod["metadata"] or status.get("phase") in ("Succeeded", "Failed"):
+        return pod
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    others = [c for c in status.get("conditions", ()) if c["type"] != "DisruptionTarget"]
+    status["conditions"] = [*others, condition]
+    return pod
+
+
+def scale_of(parent: Document) -> Document:
+    """Return the Scale of a workload."""
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    metadata = parent["metadata"]
+    replicas = parent["spec"].get("replicas", 0)
+    status: dict[str, Any] = {"replicas": parent.get("status", {}).get("replicas", 0)}
+    if selector := selector_text(parent["spec"].get("selector")):
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def scaled(target: Target, parent: Document, scale: Document) -> Document:
+    """Return a workload with the replicas of a Scale."""
+    replicas = scale.get("spec", {}).get("replicas", 0)
+    errors: list[FieldError] = []
+    if replicas < 0:
+        errors.append(invalid("spec.replicas", replicas, "must be greater than or equal to 0"))
+    if errors:
+        raise invalid_error("Scale.autoscaling", target.name, errors)
+    parent["spec"]["replicas"] = replicas
+    parent["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
+    return parent
+
+
+def selector_text(selector: dict[str, Any] | None) -> str:
+    """Return a label selector as text, sorted by key."""
+    parts = []
+    for requirement in from_label_selector(selector).requirements:
+        key, values = requirement.key, ",".join(sorted(requirement.values))
+        match requirement.operator:
+            case "In" if len(requirement.values) == 1:
+                text = f"{key}={values}"
+            case "In":
+                text = f"{key} in ({values})"
+            case "NotIn" if len(requirement.values) == 1:
+                text = f"{key}!={values}"
+            case "NotIn":
+                text = f"{key} notin ({values})"
+            case "Exists":
+                text = key
+            case _:
+                text = f"!{key}"
+        parts.append((key, text))
+    return ",".join(text for _, text in sorted(parts))
+
+
+def logged_container(pod: Document, asked: str) -> str:
+    """Return the name of the container whose log is asked for.
+
+    Raises
+    ------
+    BadRequestError
+        The pod has no such container, or several and none is named.
+    """
+    name = pod["metadata"]["name"]
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    inits = [container["name"] for container in pod["spec"].get("initContainers", ())]
+    if asked:
+        if asked not in (*names, *inits):
+            raise BadRequestError(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(names) == 1:
+        return str(names[0])
+    choices = f"choose one of: [{' '.join(names)}]"
+    if inits:
+        choices += f" or one of the init containers: [{' '.join(inits)}]"
+    raise BadRequestError(f"a container name must be specified for pod {name}, {choices}")

@@ -1,0 +1,334 @@
+"""The verbs: one coroutine each, from a request to its answer.
+
+Everything here is the same for every kind; what differs by kind is in `strategy`, in the schema
+and in admission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from kubeberth.api import codec, defaults
+from kubeberth.api.scheme import Resource
+from kubeberth.apiserver import refusals
+from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.continuation import (
+    LATEST,
+    Continuation,
+    expired_status,
+    parse_continuation,
+)
+from kubeberth.apiserver.forms import Writer
+from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
+from kubeberth.apiserver.objects import Document, encode, prefix_of
+from kubeberth.apiserver.options import (
+    ListOptions,
+    WriteOptions,
+    delete_options,
+    list_options,
+    parse_version,
+    version_error,
+    write_options,
+)
+from kubeberth.apiserver.patching import media_type_of, patched
+from kubeberth.apiserver.registry import Caller, Registry, Target, Written
+from kubeberth.apiserver.responses import Response, StreamResponse, success
+from kubeberth.apiserver.route import RequestInfo
+from kubeberth.apiserver.storage.store import Entry, RevisionCompactedError
+from kubeberth.apiserver.strategy import CREATED_BY_PUT, RETURNED_WHEN_DELETED
+from kubeberth.apiserver.watch import WatchHub, error_line, stream
+from kubeberth.clock import Clock
+from kubeberth.errors import (
+    ApiError,
+    BadRequestError,
+    ExpiredError,
+    NotFoundError,
+    ServerTimeoutError,
+)
+
+# How long a read waits for a version that a client saw elsewhere, as in upstream's watch cache.
+FRESHNESS_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An authorized request for a resource that is served.
+
+    Parameters
+    ----------
+    warnings
+        What the client is told besides the answer, be it good or bad.
+    """
+
+    info: RequestInfo
+    resource: Resource
+    user: User
+    accept: str = ""
+    content_type: str = ""
+    body: bytes = b""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def target(self) -> Target:
+        """The object that the path names."""
+        return Target(self.resource, self.info.scope, self.info.name)
+
+
+Answer = Response | StreamResponse
+Verb = Callable[[Call], Awaitable[Answer]]
+
+
+class Verbs:
+    """Answers calls from the registry."""
+
+    def __init__(self, registry: Registry, hub: WatchHub, clock: Clock) -> None:
+        self._registry = registry
+        self._store = registry.store
+        self._hub = hub
+        self._clock = clock
+
+    def writer(self, call: Call) -> Writer:
+        """Return what writes the answer in the form that the client accepts."""
+        form = negotiate(call.accept, OBJECT_FORMS)
+        include = call.info.query.get("includeObject")
+        return Writer(call.resource, form, self._clock.now, include)
+
+    async def get(self, call: Call) -> Answer:
+        """Read one object."""
+        writer = self.writer(call)
+        if call.info.query.get("export"):
+            raise BadRequestError(
+                "the export parameter, deprecated since v1.14, is no longer supported"
+            )
+        await self._fresh(parse_version(call.info.query.get("resourceVersion")))
+        return Response(writer.entry(self._registry.entry(call.target)))
+
+    async def list_objects(self, call: Call) -> Answer:
+        """Read many objects, or one page of them, as of one moment."""
+        writer = self.writer(call)
+        options = list_options(call.info.query, call.resource, watch=False)
+        start, revision = await self._snapshot(options)
+        prefix = prefix_of(call.resource, call.info.scope)
+        try:
+            entries = self._store.entries(prefix, after=prefix + start, revision=revision)
+        except RevisionCompactedError as error:
+            if options.continue_:
+                status = expired_status(Continuation(start, LATEST))
+                return Response(encode(status), status["code"])
+            raise ExpiredError("The resourceVersion for the provided list is too old.") from error
+        shown = revision if revision is not None else self._store.revision
+        page, rest = _page(entries, options)
+        metadata: dict[str, object] = {"resourceVersion": str(shown)}
+        if rest:
+            last = page[-1].key.removeprefix(prefix)
+            metadata["continue"] = Continuation(last, shown).token()
+            if options.selection.is_everything:
+                metadata["remainingItemCount"] = rest
+        return Response(writer.entries(page, metadata))
+
+    async def _snapshot(self, options: ListOptions) -> tuple[str, int | None]:
+        """Return after which key to list, and which state (None: the current one)."""
+        if options.continue_:
+            if options.resource_version not in ("", "0"):
+                raise BadRequestError(
+                    "specifying resource version is not allowed when using continue"
+                )
+            continuation = parse_continuation(options.continue_)
+            revision = None if continuation.revision == LATEST else continuation.revision
+            return continuation.last, revision
+        text = options.resource_version
+        if text and not (text.isascii() and text.isdigit()):
+            raise BadRequestError(f"invalid resource version: {version_error(text)}")
+        wanted = int(text or 0)
+        await self._fresh(wanted)
+        is_exact = options.match == "Exact" or (options.limit and not options.match)
+        return "", wanted if wanted and is_exact else None
+
+    async def _fresh(self, revision: int) -> None:
+        """Wait until this server knows a version that the client knows."""
+        if not await self._hub.reached(revision, FRESHNESS_TIMEOUT_S):
+            raise refusals.too_large_version(revision, self._store.revision)
+
+    async def watch(self, call: Call) -> Answer:
+        """Tell what happens to many objects."""
+        writer = self.writer(call)
+        if call.info.name and not call.info.is_legacy_watch and not _is_collection(call.info):
+            self._registry.entry(call.target)  # a watch of one object is a get, as upstream
+        options = list_options(call.info.query, call.resource, watch=True)
+        if not writer.writes_objects:
+            return StreamResponse(_nothing())  # an event is no list: upstream ends the stream
+        prefix = prefix_of(call.resource, call.info.scope)
+        if call.info.is_legacy_watch and call.info.name:
+            prefix = call.target.key
+        try:
+            watcher = self._hub.open(prefix, options, writer)
+        except (ExpiredError, ServerTimeoutError) as error:
+            return StreamResponse(_single(error_line(error)))
+        return StreamResponse(stream(self._hub, watcher, options))
+
+    async def create(self, call: Call) -> Answer:
+        """Write a new object."""
+        writer = self.writer(call)
+        options = write_options(call.info.query, "CreateOptions")
+        document = self.decode(call, options)
+        target = Target(call.resource, call.info.scope)
+        created = await self._registry.create(target, document, _caller(call, options))
+        return Response(writer.document(created), 201)
+
+    def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
+        """Return the body's object, defaulted; note what to warn of.
+
+        Raises
+        ------
+        ApiError
+            The body is no such object, or breaks strict field validation.
+        """
+        ignores = options.field_validation == "Ignore"
+        decoded = codec.decode(call.body, call.content_type, call.resource, sub, not ignores)
+        if options.is_strict and (error := decoded.strict_error):
+            kind, version = decoded.document["kind"], decoded.document["apiVersion"]
+            version = version.rpartition("/")[2]
+            raise BadRequestError(
+                f'{kind} in version "{version}" cannot be handled as a {kind}: {error}'
+            )
+        if decoded.document["kind"] == call.resource.kind:
+            defaults.apply_defaults(call.resource, decoded.document)
+        decoded.document.setdefault("metadata", {})
+        if not ignores:
+            call.warnings[:] = decoded.warnings
+        return decoded.document
+
+    async def update(self, call: Call) -> Answer:
+        """Replace an object, or through `/status` its status."""
+        writer = self.writer(call)
+        options = write_options(call.info.query, "UpdateOptions")
+        document = self.decode(call, options)
+        check_name(document, call.target)
+        sub = call.info.subresource
+        written = await self._registry.update(
+            call.target,
+            lambda old: _replaced(call.target, old, document),
+            _caller(call, options),
+            sub=sub,
+            allow_create=call.resource.kind in CREATED_BY_PUT and not sub,
+        )
+        return _written(writer, written)
+
+    async def patch(self, call: Call) -> Answer:
+        """Change an object, or through `/status` its status."""
+        writer = self.writer(call)
+        media_type_of(call.content_type)
+        options = write_options(call.info.query, "PatchOptions")
+
+        def change(old: Document) -> Document:
+            document, found = patched(
+                call.resource, old, call.body, call.content_type, is_strict=options.is_strict
+            )
+            if options.field_validation == "Warn":
+                call.warnings[:] = found
+            defaults.apply_defaults(call.resource, document)
+            check_name(document, call.target)
+            return document
+
+        written = await self._registry.update(
+            call.target, change, _caller(call, options), sub=call.info.subresource
+        )
+        return _written(writer, written)
+
+    async def delete(self, call: Call) -> Answer:
+        """Delete an object, or begin to."""
+        writer = self.writer(call)
+        options = delete_options(call.info.query, call.body, call.content_type)
+        caller = Caller(call.user, options.dry_run)
+        written = await self._registry.delete(call.target, options, caller)
+        if written.removed and call.resource.kind not in RETURNED_WHEN_DELETED:
+            details = refusals.details_of(call.resource, call.info.name)
+            details["uid"] = written.document["metadata"]["uid"]
+            return Response(encode(success(200, details)))
+        return Response(writer.document(written.document))
+
+    async def delete_collection(self, call: Call) -> Answer:
+        """Delete the objects that a list would show, and answer with that list."""
+        writer = self.writer(call)
+        options = list_options(call.info.query, call.resource, watch=False)
+        how = delete_options(call.info.query, call.body, call.content_type)
+        caller = Caller(call.user, how.dry_run)
+        prefix = prefix_of(call.resource, call.info.scope)
+        revision = self._store.revision
+        entries, _ = _page(self._store.entries(prefix), options)
+        for entry in entries:
+            target = replace(call.target, name=entry.key.removeprefix(prefix))
+            try:
+                await self._registry.delete(target, how, caller)
+            except NotFoundError:
+                continue  # somebody else was faster
+        return Response(writer.entries(entries, {"resourceVersion": str(revision)}))
+
+
+def _replaced(target: Target, old: Document, document: Document) -> Document:
+    """Return the document of a PUT, whose metadata and top level may be changed."""
+    metadata = dict(document["metadata"])
+    version, uid = metadata.get("resourceVersion", ""), metadata.get("uid")
+    if version and not (version.isascii() and version.isdigit()):
+        raise ApiError(
+            f'strconv.ParseUint: parsing "{version}": invalid syntax', code=500, reason=""
+        )
+    check_uid(target, uid, old)
+    return {**document, "metadata": metadata}
+
+
+def check_uid(target: Target, uid: str | None, old: Document) -> None:
+    """Refuse a replacement that is meant for another incarnation of the object."""
+    if uid and old and uid != old["metadata"]["uid"]:
+        found = old["metadata"]["uid"]
+        raise refusals.precondition_failed(
+            target.resource, target.namespace, target.name, "UID", uid, found
+        )
+
+
+def _is_collection(info: RequestInfo) -> bool:
+    return not info.path.rstrip("/").endswith(f"/{info.name}")
+
+
+def _page(entries: Sequence[Entry], options: ListOptions) -> tuple[list[Entry], int]:
+    """Return the first selected entries, as many as asked for, and how many more there are."""
+    selection = options.selection
+    selected = [e for e in entries if selection.matches(e)]
+    # The whole state at once is what `resourceVersion=0` means, as upstream.
+    limit = 0 if options.resource_version == "0" and not options.match else options.limit
+    if not limit or len(selected) <= limit:
+        return selected, 0
+    return selected[:limit], len(selected) - limit
+
+
+def _caller(call: Call, options: WriteOptions) -> Caller:
+    return Caller(call.user, options.dry_run)
+
+
+def check_name(document: Document, target: Target) -> None:
+    """Refuse a body that is about another object than the path."""
+    name = document["metadata"].get("name")
+    if not name:
+        raise BadRequestError(
+            f"the name of the object ({target.name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    if name != target.name:
+        raise BadRequestError(
+            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+        )
+
+
+def _written(writer: Writer, written: Written) -> Response:
+    return Response(writer.document(written.document), 201 if written.created else 200)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    empty: tuple[bytes, ...] = ()
+    for line in empty:
+        yield line
+
+
+async def _single(line: bytes) -> AsyncIterator[bytes]:
+    yield line

@@ -1,0 +1,303 @@
+"""Watches: every event of the store, once, in order, to everybody who asked for it.
+
+    Rule 1  An event is encoded once per form and spliced to every watcher.
+    Rule 2  A watcher hears each matching event above the revision it started from, exactly once.
+    Rule 3  Queues are bounded: a watcher that does not keep up is dropped with 410 and resumes.
+    Rule 4  A bookmark promises that everything up to its version was sent.
+
+An object that begins to match the selectors is ADDED, one that ceases to is DELETED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable
+
+from kubeberth.apiserver import refusals
+from kubeberth.apiserver.forms import Writer
+from kubeberth.apiserver.objects import encode
+from kubeberth.apiserver.options import ListOptions, parse_version
+from kubeberth.apiserver.selectable import Selection, selectable
+from kubeberth.apiserver.storage.store import (
+    Entry,
+    RevisionCompactedError,
+    Store,
+    StoreEvent,
+    bucket_of,
+)
+from kubeberth.errors import ApiError
+
+# Events that may wait for one client; kube-apiserver's buffers go up to the same number.
+QUEUE_LIMIT = 1000
+CHUNK_LINES = 500
+BOOKMARK_EVERY_S = 60.0
+# A last bookmark comes so long before the end, so that the next watch starts from it.
+BOOKMARK_BEFORE_END_S = 2.0
+DEFAULT_TIMEOUT_S = 3600.0
+# Watches that select by this field are looked up by its value instead of asked one by one: every
+# kubelet watches the pods of its node.
+INDEXED_FIELDS = {"pods": "spec.nodeName"}
+
+
+class Watcher:
+    """One open watch: what it wants, and what waits to be sent."""
+
+    __slots__ = (
+        "_has_sent_columns",
+        "index_value",
+        "is_closed",
+        "is_dropped",
+        "limit",
+        "lines",
+        "prefix",
+        "revision",
+        "selection",
+        "wake",
+        "writer",
+    )
+
+    def __init__(
+        self, prefix: str, selection: Selection, writer: Writer, index_value: str | None
+    ) -> None:
+        self.prefix = prefix
+        self.selection = selection
+        self.writer = writer
+        self.index_value = index_value
+        self.lines: deque[bytes] = deque()
+        self.wake = asyncio.Event()
+        self.revision = 0  # everything up to here is in the queue, sent, or not wanted
+        self.limit = sys.maxsize  # no bound for what there is to tell at the start
+        self.is_dropped = False
+        self.is_closed = False
+        self._has_sent_columns = False
+
+    def offer(self, event: StoreEvent) -> None:
+        """Queue an event, if it is wanted."""
+        if event.revision <= self.revision or self.is_dropped:
+            return
+        self.revision = event.revision
+        if not event.key.startswith(self.prefix):
+            return
+        was = self.selection.matches(event.previous)
+        now = self.selection.matches(event.entry)
+        if not was and not now:
+            return
+        if len(self.lines) >= self.limit:
+            self.is_dropped = True
+            self.lines.clear()
+        else:
+            kind = "DELETED" if not now else "MODIFIED" if was else "ADDED"
+            self._queue(self._line(kind, event))
+        self.wake.set()
+
+    def add_initial(self, entry: Entry) -> None:
+        """Queue an object that was there before."""
+        self._queue(_framed("ADDED", self.writer.entry(entry)))
+
+    def add_bookmark(self, *, ends_initial_events: bool = False) -> None:
+        """Queue the promise that everything up to now was sent."""
+        body = self.writer.bookmark(self.revision, ends_initial_events=ends_initial_events)
+        self._queue(_framed("BOOKMARK", body))
+
+    def started(self) -> None:
+        """Bound the queue from now on."""
+        self.limit = len(self.lines) + QUEUE_LIMIT
+
+    def take(self) -> bytes:
+        """Return what waits, or the beginning of it."""
+        n_lines = min(len(self.lines), CHUNK_LINES)
+        chunk = b"".join(self.lines.popleft() for _ in range(n_lines))
+        self.limit = max(QUEUE_LIMIT, self.limit - n_lines)
+        return chunk
+
+    def close(self) -> None:
+        """End the watch after what waits is sent."""
+        self.is_closed = True
+        self.wake.set()
+
+    def _line(self, kind: str, event: StoreEvent) -> bytes:
+        key = (kind, self.writer.key)
+        line: bytes | None = event.memo.get(key)
+        if line is None:
+            entry = event.previous if kind == "DELETED" else event.entry
+            assert entry is not None
+            line = _framed(kind, self.writer.entry(entry, event.revision))
+            event.memo[key] = line
+        return line
+
+    def _queue(self, line: bytes) -> None:
+        if self.writer.is_table:
+            if self._has_sent_columns:
+                line = self.writer.without_columns(line)
+            self._has_sent_columns = True
+        self.lines.append(line)
+
+
+def _framed(kind: str, body: bytes) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), body)
+
+
+def error_line(error: ApiError) -> bytes:
+    """Return the event that ends a watch which cannot go on."""
+    return _framed("ERROR", encode(error.status))
+
+
+class WatchHub:
+    """Hands the store's events to the open watches."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._watchers: dict[str, set[Watcher]] = defaultdict(set)
+        self._indexed: dict[tuple[str, str], set[Watcher]] = defaultdict(set)
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._is_closed = False
+        store.subscribe(self._publish)
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that was handed out."""
+        return self._store.revision
+
+    def open(self, prefix: str, options: ListOptions, writer: Writer) -> Watcher:
+        """Return a watcher whose queue holds what there is to tell at the start.
+
+        Raises
+        ------
+        ExpiredError, ServerTimeoutError
+            The version asked for is forgotten, or not there yet; told as an ERROR event.
+        """
+        field = INDEXED_FIELDS.get(bucket_of(prefix))
+        index_value = options.selection.fields.required(field) if field else None
+        watcher = Watcher(prefix, options.selection, writer, index_value)
+        start = parse_version(options.resource_version)
+        sends_initial = options.send_initial_events
+        if sends_initial is None:
+            sends_initial = start == 0
+        if sends_initial:
+            self._start_with_state(watcher, options, start)
+        else:
+            self._start_with_history(watcher, start)
+        watcher.started()
+        self._set_of(watcher).add(watcher)
+        if self._is_closed:
+            watcher.close()
+        return watcher
+
+    def _start_with_state(self, watcher: Watcher, options: ListOptions, start: int) -> None:
+        if start > self._store.revision:
+            raise refusals.too_large_version(start, self._store.revision)
+        watcher.revision = self._store.revision
+        for entry in self._store.entries(watcher.prefix):
+            if watcher.selection.matches(entry):
+                watcher.add_initial(entry)
+        if options.send_initial_events and options.allow_bookmarks:
+            watcher.add_bookmark(ends_initial_events=True)
+
+    def _start_with_history(self, watcher: Watcher, start: int) -> None:
+        if start == 0:
+            watcher.revision = self._store.revision
+            return
+        watcher.revision = start
+        try:
+            events = self._store.events_after(watcher.prefix, start)
+        except RevisionCompactedError as error:
+            raise refusals.too_old_version(error.revision, error.oldest) from error
+        for event in events:
+            watcher.offer(event)
+        watcher.revision = max(start, self._store.revision)
+
+    def close_watcher(self, watcher: Watcher) -> None:
+        """Forget a watcher."""
+        self._set_of(watcher).discard(watcher)
+
+    def close(self) -> None:
+        """End all watches, also those to come: the server stops."""
+        self._is_closed = True
+        for watchers in (*self._watchers.values(), *self._indexed.values()):
+            for watcher in watchers:
+                watcher.close()
+
+    async def reached(self, revision: int, timeout_s: float) -> bool:
+        """Wait until the store has a revision; return whether it came in time."""
+        if revision <= self._store.revision:
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = (revision, future)
+        self._waiting.append(waiting)
+        try:
+            await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.remove(waiting)
+        return True
+
+    def _set_of(self, watcher: Watcher) -> set[Watcher]:
+        bucket = bucket_of(watcher.prefix)
+        if watcher.index_value is None:
+            return self._watchers[bucket]
+        return self._indexed[bucket, watcher.index_value]
+
+    def _publish(self, event: StoreEvent) -> None:
+        bucket = bucket_of(event.key)
+        for watcher in self._watchers.get(bucket, ()):
+            watcher.offer(event)
+        for value in self._index_values(bucket, event):
+            for watcher in self._indexed.get((bucket, value), ()):
+                watcher.offer(event)
+        for revision, future in self._waiting:
+            if revision <= event.revision and not future.done():
+                future.set_result(None)
+
+    def _index_values(self, bucket: str, event: StoreEvent) -> Iterable[str]:
+        field = INDEXED_FIELDS.get(bucket)
+        if field is None or not self._indexed:
+            return ()
+        entries = (entry for entry in (event.previous, event.entry) if entry is not None)
+        return {selectable("Pod", entry).fields[field] for entry in entries}
+
+
+async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> AsyncIterator[bytes]:
+    """Yield what a watcher is to send until its time is over; never an empty chunk."""
+    loop = asyncio.get_running_loop()
+    timeout_s = DEFAULT_TIMEOUT_S if options.timeout_s is None else float(options.timeout_s)
+    end = loop.time() + timeout_s
+    bookmarks = _bookmark_times(loop.time(), end) if options.allow_bookmarks else []
+    try:
+        while True:
+            if watcher.lines:
+                yield watcher.take()
+                continue
+            if watcher.is_dropped:
+                yield error_line(refusals.too_old_version(watcher.revision, hub.revision))
+                return
+            now = loop.time()
+            if watcher.is_closed or now >= end:
+                return
+            if bookmarks and now >= bookmarks[0]:
+                bookmarks.pop(0)
+                watcher.revision = hub.revision
+                watcher.add_bookmark()
+                continue
+            watcher.wake.clear()
+            await _wait(watcher.wake, (bookmarks[0] if bookmarks else end) - now)
+    finally:
+        hub.close_watcher(watcher)
+
+
+def _bookmark_times(start: float, end: float) -> list[float]:
+    """Return when bookmarks are due: every minute, and shortly before the end."""
+    n_regular = int((end - BOOKMARK_BEFORE_END_S - start) // BOOKMARK_EVERY_S)
+    times = [start + BOOKMARK_EVERY_S * i for i in range(1, n_regular + 1)]
+    last = end - BOOKMARK_BEFORE_END_S
+    return [*times, last] if last > start else times
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,61 @@
+"""`berth apiserver`: an API server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kubeberth.apiserver.server import ServerSettings, serve
+from kubeberth.cli.component import Ready, run_component
+from kubeberth.clock import SystemClock
+
+EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("apiserver")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=6443, show_default=True, help="0: a free one."
+)
+@click.option(
+    "--tls-cert-file", type=EXISTING_FILE, required=True, help="The server's certificate, PEM."
+)
+@click.option(
+    "--tls-private-key-file",
+    type=EXISTING_FILE,
+    help="The key that goes with it.  [default: in the certificate's file]",
+)
+@click.option(
+    "--client-ca-file",
+    type=EXISTING_FILE,
+    required=True,
+    help="Who signs the certificates of clients, PEM.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where objects are kept.  [default: in memory only]",
+)
+def command(
+    host: str,
+    port: int,
+    tls_cert_file: Path,
+    tls_private_key_file: Path | None,
+    client_ca_file: Path,
+    data_dir: Path | None,
+) -> None:
+    """Run an API server: Kubernetes 1.36 on the wire, objects in SQLite."""
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        cert_file=tls_cert_file,
+        key_file=tls_private_key_file or tls_cert_file,
+        client_ca_file=client_ca_file,
+        data_dir=data_dir,
+    )
+
+    async def main(ready: Ready) -> None:
+        await serve(settings, clock=SystemClock(), ready=ready)
+
+    run_component(main)

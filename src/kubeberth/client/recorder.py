@@ -1,0 +1,62 @@
+"""Events on their way to the API server: written one after the other, never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from kubeberth.api.events import CountedEvent, EventCorrelator, NewEvent
+from kubeberth.api.scheme import EVENTS
+from kubeberth.client.client import Client
+from kubeberth.clock import Clock
+from kubeberth.errors import BerthError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+# As upstream's broadcaster: events are worth keeping, but nothing waits for them.
+QUEUE_LENGTH = 1000
+
+
+class EventRecorder:
+    """Tells users what one component did.
+
+    Parameters
+    ----------
+    component, host
+        `source` of the events.
+    """
+
+    def __init__(self, client: Client, component: str, clock: Clock, *, host: str = "") -> None:
+        self._client = client
+        self._clock = clock
+        self._correlator = EventCorrelator(component, host)
+        self._queue: asyncio.Queue[NewEvent | CountedEvent] = asyncio.Queue(QUEUE_LENGTH)
+
+    def record(self, about: Mapping[str, str], type_: str, reason: str, message: str) -> None:
+        """Note an event about an `ObjectReference`; one too many is dropped."""
+        event = self._correlator.observe(about, type_, reason, message, self._clock.now())
+        if event is None:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            logger.warning("too many events at once: dropping %s of %s", reason, about.get("name"))
+
+    async def run(self) -> None:
+        """Write events until cancelled."""
+        while True:
+            event = await self._queue.get()
+            try:
+                await self._write(event)
+            except NotFoundError:
+                # The event it counts has expired, or its namespace is gone.
+                continue
+            except BerthError as error:
+                logger.info("could not write an event: %s", error)
+
+    async def _write(self, event: NewEvent | CountedEvent) -> None:
+        if isinstance(event, NewEvent):
+            await self._client.create(EVENTS, event.body, event.namespace)
+        else:
+            await self._client.patch(EVENTS, event.name, event.patch, event.namespace)

@@ -1,0 +1,189 @@
+"""What a reconcile decides: commands for the controller to carry out, in order.
+
+A command that fails stops the ones behind it, and the key is tried again with back-off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubeberth.api.scheme import Resource
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One particular object: where it is, and which of all that ever had its name."""
+
+    resource: Resource
+    name: str
+    namespace: str = ""
+    uid: str = ""
+
+    def reference(self) -> dict[str, str]:
+        """Return it as `v1 ObjectReference`."""
+        fields = {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "name": self.name,
+            "namespace": self.namespace,
+            "uid": self.uid,
+        }
+        return {key: value for key, value in fields.items() if value}
+
+    def owner_reference(self) -> dict[str, Any]:
+        """Return it as the reference that makes it the controller of a dependent."""
+        return {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CreateObject:
+    """Create one object.
+
+    Parameters
+    ----------
+    if_absent
+        Be content when the name is taken already.
+    """
+
+    resource: Resource
+    body: Document
+    namespace: str = ""
+    if_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePods:
+    """Create many pods for an owner, in slow-start batches of 1, 2, 4, ...
+
+    The first batch with a failure is the last one. Every pod gets its event on the owner.
+    """
+
+    owner: ObjectRef
+    body: Document
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePods:
+    """Delete pods of an owner, with an event on the owner for each."""
+
+    owner: ObjectRef
+    pods: tuple[ObjectRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchObject:
+    """Merge a patch into an object.
+
+    Parameters
+    ----------
+    sub
+        `status` to write the status.
+    strategic
+        Merge lists by their keys instead of replacing them.
+    if_present
+        Be content when the object is gone.
+    """
+
+    target: ObjectRef
+    patch: Document
+    sub: str = ""
+    strategic: bool = False
+    if_present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateObject:
+    """Put a whole object, or a part of it such as a namespace's `finalize`."""
+
+    target: ObjectRef
+    body: Document
+    sub: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObject:
+    """Delete an object if it still is the one with that UID."""
+
+    target: ObjectRef
+    propagation: str | None = None
+    grace_period_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteContent:
+    """Delete every object of these resources in a namespace; fails while something remains."""
+
+    namespace: str
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAlive:
+    """Go on only if the API still has the object with that UID, and is not deleting it."""
+
+    target: ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAbsent:
+    """Go on only if the API has no object of that name, or one with another UID."""
+
+    target: ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvent:
+    """Tell the user what was done to an object; never stops anything when it fails."""
+
+    target: ObjectRef
+    reason: str
+    message: str
+    type: str = "Normal"
+
+
+Action = (
+    CreateObject
+    | CreatePods
+    | DeletePods
+    | PatchObject
+    | UpdateObject
+    | DeleteObject
+    | DeleteContent
+    | ConfirmAlive
+    | ConfirmAbsent
+    | RecordEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reconcile asks for.
+
+    Parameters
+    ----------
+    requeue_after_s
+        Look at the same key again after so long, even if nothing changes.
+    """
+
+    actions: tuple[Action, ...] = ()
+    requeue_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the previous attempt at a key stopped: a reason such as FailedCreate, and a message."""
+
+    reason: str
+    message: str

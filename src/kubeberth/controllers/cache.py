@@ -1,0 +1,171 @@
+"""What the controllers know of the cluster: the latest objects, and who belongs to whom.
+
+Input: changes from the informers, in order. Pure; reconciles read from it and write nowhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from kubeberth.api.core import Namespace, Node, Pod
+from kubeberth.api.meta import ObjectMeta, OwnerReference
+from kubeberth.api.scheme import (
+    BY_KIND,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Resource,
+)
+from kubeberth.api.workloads import ConfigMap, Deployment, Lease, ReplicaSet
+from kubeberth.controllers.action import ObjectRef
+
+
+class HasMetadata(Protocol):
+    """Any typed object."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Return its metadata."""
+
+
+Place = tuple[Resource, str]
+
+
+def ref_of(resource: Resource, item: HasMetadata) -> ObjectRef:
+    """Return which object it is."""
+    meta = item.metadata
+    return ObjectRef(resource, meta.name, meta.namespace, meta.uid)
+
+
+class Cache:
+    """The newest known state of every watched object, with the indices that reconciles need."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Resource, dict[str, Any]] = defaultdict(dict)
+        self._by_namespace: dict[tuple[Resource, str], dict[str, Any]] = defaultdict(dict)
+        # Objects of no controller, per namespace: candidates for adoption.
+        self._orphans: dict[tuple[Resource, str], dict[str, Any]] = defaultdict(dict)
+        self._dependents: dict[str, dict[Place, Any]] = defaultdict(dict)
+        self._revisions: dict[Resource, int] = defaultdict(int)
+
+    def apply(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
+        """Take in one change; `new` is None for a deletion."""
+        if old is not None:
+            self._remove(resource, old)
+        if new is not None:
+            self._insert(resource, new)
+        latest = new if new is not None else old
+        if latest is not None and latest.metadata.resource_version.isdecimal():
+            revision = int(latest.metadata.resource_version)
+            self._revisions[resource] = max(self._revisions[resource], revision)
+
+    def revision(self, resource: Resource) -> int:
+        """Return the newest revision seen of a resource."""
+        return self._revisions[resource]
+
+    def all(self, resource: Resource) -> Mapping[str, Any]:
+        """Return all objects of a resource by key."""
+        return self._objects[resource]
+
+    def get(self, resource: Resource, key: str) -> Any | None:
+        """Return one object, or None."""
+        return self._objects[resource].get(key)
+
+    def in_namespace(self, resource: Resource, namespace: str) -> Mapping[str, Any]:
+        """Return the objects of a resource in a namespace by key."""
+        return self._by_namespace.get((resource, namespace), {})
+
+    def orphans(self, resource: Resource, namespace: str) -> Mapping[str, Any]:
+        """Return the objects in a namespace that no controller manages."""
+        return self._orphans.get((resource, namespace), {})
+
+    def dependents(self, uid: str) -> Mapping[Place, Any]:
+        """Return the objects that name this owner, whatever their resource."""
+        return self._dependents.get(uid, {})
+
+    def controlled(self, resource: Resource, uid: str) -> Iterator[Any]:
+        """Yield the objects of a resource that this owner manages."""
+        for (other, _), item in self.dependents(uid).items():
+            controller = item.metadata.controller
+            if other == resource and controller is not None and controller.uid == uid:
+                yield item
+
+    def owner(self, namespace: str, reference: OwnerReference) -> Any | None:
+        """Return the object that a reference means, or None; its UID may be another one's."""
+        resource = BY_KIND.get((reference.api_version, reference.kind))
+        if resource is None:
+            return None
+        prefix = f"{namespace}/" if resource.namespaced else ""
+        return self.get(resource, prefix + reference.name)
+
+    def is_going(self, ref: ObjectRef) -> bool:
+        """Return whether an object is gone from the cache, replaced, or being deleted."""
+        key = f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name
+        item = self.get(ref.resource, key)
+        if item is None or item.metadata.uid != ref.uid:
+            return True
+        return item.metadata.deletion_timestamp is not None
+
+    def pods(self) -> Mapping[str, Pod]:
+        """Return all pods by key."""
+        return self.all(PODS)
+
+    def nodes(self) -> Mapping[str, Node]:
+        """Return all nodes by name."""
+        return self.all(NODES)
+
+    def node(self, name: str) -> Node | None:
+        """Return a node, or None."""
+        return self.all(NODES).get(name)
+
+    def namespace(self, name: str) -> Namespace | None:
+        """Return a namespace, or None."""
+        return self.all(NAMESPACES).get(name)
+
+    def lease(self, key: str) -> Lease | None:
+        """Return a lease, or None."""
+        return self.all(LEASES).get(key)
+
+    def config_map(self, key: str) -> ConfigMap | None:
+        """Return a config map, or None; its data is kept only where a controller needs it."""
+        return self.all(CONFIG_MAPS).get(key)
+
+    def replica_set(self, key: str) -> ReplicaSet | None:
+        """Return a replica set, or None."""
+        return self.all(REPLICA_SETS).get(key)
+
+    def deployment(self, key: str) -> Deployment | None:
+        """Return a deployment, or None."""
+        return self.all(DEPLOYMENTS).get(key)
+
+    def _insert(self, resource: Resource, item: HasMetadata) -> None:
+        meta = item.metadata
+        self._objects[resource][meta.key] = item
+        self._by_namespace[resource, meta.namespace][meta.key] = item
+        if meta.controller is None:
+            self._orphans[resource, meta.namespace][meta.key] = item
+        for reference in meta.owner_references:
+            self._dependents[reference.uid][resource, meta.key] = item
+
+    def _remove(self, resource: Resource, item: HasMetadata) -> None:
+        meta = item.metadata
+        self._objects[resource].pop(meta.key, None)
+        _discard(self._by_namespace, (resource, meta.namespace), meta.key)
+        _discard(self._orphans, (resource, meta.namespace), meta.key)
+        for reference in meta.owner_references:
+            _discard(self._dependents, reference.uid, (resource, meta.key))
+
+
+def _discard(index: dict[Any, dict[Any, Any]], group: Any, key: Any) -> None:
+    """Remove an entry of an index, and its group with the last one."""
+    members = index.get(group)
+    if members is not None:
+        members.pop(key, None)
+        if not members:
+            del index[group]

@@ -1,0 +1,193 @@
+"""The shell around one kind's reconcile: changes become keys, keys become actions.
+
+informer -> cache -> Reconciler.keys -> WorkQueue -> Reconciler.reconcile -> Executor
+A key whose last writes are not in the cache yet waits (expectations.py); one that fails comes again
+with back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from kubeberth.api.scheme import Resource
+from kubeberth.clock import Clock
+from kubeberth.controllers.action import Failure, ObjectRef, Outcome
+from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.executor import Executor, StoppedError
+from kubeberth.controllers.expectations import Expectations
+from kubeberth.controllers.workqueue import WorkQueue
+from kubeberth.errors import BerthError, ConflictError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler(Protocol):
+    """What one controller knows: which keys a change concerns, and what a key needs.
+
+    Attributes
+    ----------
+    seeds
+        Keys to look at from the start, whatever changes.
+    """
+
+    name: str
+    seeds: tuple[str, ...]
+
+    def keys(
+        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+    ) -> Iterable[str]:
+        """Return the keys to look at after a change that is in the cache already."""
+
+    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
+        """Return what to do about a key.
+
+        Parameters
+        ----------
+        now
+            Seconds since 1970.
+        failure
+            Why the previous attempt stopped, when it did.
+        """
+
+
+class Controller:
+    """Runs one Reconciler.
+
+    Parameters
+    ----------
+    workers
+        How many keys are worked on at a time.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        cache: Cache,
+        executor: Executor,
+        clock: Clock,
+        *,
+        workers: int = 8,
+    ) -> None:
+        self._reconciler = reconciler
+        self._cache = cache
+        self._executor = executor
+        self._clock = clock
+        self._workers = workers
+        self._queue = WorkQueue()
+        self._expectations = Expectations()
+        self._failures: dict[str, Failure] = {}
+        self._busy = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The controller's name."""
+        return self._reconciler.name
+
+    def observe(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
+        """Take note of a change that was applied to the cache."""
+        self._queue.add_all(self._reconciler.keys(self._cache, resource, old, new))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work on keys until cancelled."""
+        self._queue.add_all(self._reconciler.seeds)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._wake.clear()
+                while self._busy < self._workers and (key := self._pop()) is not None:
+                    self._busy += 1
+                    tasks.create_task(self._work(key))
+                await self._sleep()
+
+    def _pop(self) -> str | None:
+        return self._queue.pop(self._clock.monotonic())
+
+    async def _sleep(self) -> None:
+        """Wait for something to do."""
+        at = self._queue.next_at() if self._busy < self._workers else None
+        timeout = None if at is None else max(0.0, at - self._clock.monotonic())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _work(self, key: str) -> None:
+        try:
+            await self._process(key)
+        finally:
+            self._queue.done(key)
+            self._busy -= 1
+            self._wake.set()
+
+    async def _process(self, key: str) -> None:
+        now = self._clock.monotonic()
+        if not self._expectations.met(key, now, self._cache.revision, self._cache.is_going):
+            deadline = self._expectations.deadline(key)
+            self._queue.add_after(key, max(0.0, (deadline or now) - now), now)
+            return
+        try:
+            await self._attempt(key)
+        except (BerthError, TimeoutError) as error:
+            self._note_failure(key, error)
+        except Exception:
+            # A bug met by one object must not stop the work on all the others.
+            logger.exception("reconciling failed", extra={"controller": self.name, "key": key})
+            self._queue.retry(key, self._clock.monotonic())
+        else:
+            self._note_success(key)
+
+    async def _attempt(self, key: str) -> None:
+        failure = self._failures.get(key)
+        outcome = self._reconciler.reconcile(self._cache, key, self._clock.now(), failure)
+        await self._executor.carry_out(outcome.actions, _KeyJournal(self, key))
+        if outcome.requeue_after_s is not None:
+            self._queue.add_after(key, outcome.requeue_after_s, self._clock.monotonic())
+
+    def _note_failure(self, key: str, error: Exception) -> None:
+        reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
+        self._failures[key] = Failure(reason, str(error))
+        delay = self._queue.retry(key, self._clock.monotonic())
+        # Everyday: somebody else wrote first, or removed what was to be written.
+        is_usual = isinstance(error, ConflictError | NotFoundError | StoppedError)
+        level = logging.DEBUG if is_usual else logging.INFO
+        logger.log(
+            level,
+            "%s %s: %s",
+            self.name,
+            key,
+            error,
+            extra={"controller": self.name, "key": key, "retry_in_s": delay},
+        )
+
+    def _note_success(self, key: str) -> None:
+        self._queue.forget(key)
+        if self._failures.pop(key, None) is not None:
+            # The failure may be written in the object's status, and has to go from there.
+            self._queue.add(key)
+
+    def note_write(self, key: str, resource: Resource, resource_version: str) -> None:
+        """Hold the key until the cache has seen this revision."""
+        self._expectations.wrote(key, resource, resource_version, self._clock.monotonic())
+
+    def note_deletion(self, key: str, target: ObjectRef) -> None:
+        """Hold the key until the cache has seen the object go."""
+        self._expectations.deleted(key, target, self._clock.monotonic())
+
+
+class _KeyJournal:
+    """One key's view of its controller's expectations."""
+
+    def __init__(self, controller: Controller, key: str) -> None:
+        self._controller = controller
+        self._key = key
+
+    def wrote(self, resource: Resource, resource_version: str) -> None:
+        self._controller.note_write(self._key, resource, resource_version)
+
+    def deleted(self, target: ObjectRef) -> None:
+        self._controller.note_deletion(self._key, target)

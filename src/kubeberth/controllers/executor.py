@@ -1,0 +1,265 @@
+"""Carries out what a reconcile decided: one Action after the other, over the API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from kubeberth.api.scheme import PODS, Resource
+from kubeberth.client.client import Client
+from kubeberth.client.recorder import EventRecorder
+from kubeberth.controllers.action import (
+    Action,
+    ConfirmAbsent,
+    ConfirmAlive,
+    CreateObject,
+    CreatePods,
+    DeleteContent,
+    DeleteObject,
+    DeletePods,
+    ObjectRef,
+    PatchObject,
+    RecordEvent,
+    UpdateObject,
+)
+from kubeberth.errors import AlreadyExistsError, ApiError, BerthError, ConflictError, NotFoundError
+
+T = TypeVar("T")
+
+FIRST_BATCH = 1
+# As many as upstream's cache of absent owners.
+ABSENT_UIDS = 500
+
+
+class StoppedError(BerthError):
+    """The rest of a reconcile's actions no longer applies, or cannot be done yet."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Journal(Protocol):
+    """Where writes are noted, so that the next reconcile can wait to see them."""
+
+    def wrote(self, resource: Resource, resource_version: str) -> None:
+        """Note that a write has produced this revision."""
+
+    def deleted(self, target: ObjectRef) -> None:
+        """Note that an object was asked to go."""
+
+
+class Executor:
+    """Turns Actions into API calls."""
+
+    def __init__(self, client: Client, recorder: EventRecorder) -> None:
+        self._client = client
+        self._recorder = recorder
+        # A UID never comes back, so that one is absent need be asked only once.
+        self._absent: OrderedDict[str, None] = OrderedDict()
+
+    async def carry_out(self, actions: Iterable[Action], journal: Journal) -> None:
+        """Do all actions in order, up to the first that fails.
+
+        Raises
+        ------
+        BerthError
+            What went wrong; the actions behind it are not done.
+        """
+        for action in actions:
+            await self._do(action, journal)
+
+    async def _do(self, action: Action, journal: Journal) -> None:
+        match action:
+            case RecordEvent():
+                reference = action.target.reference()
+                self._recorder.record(reference, action.type, action.reason, action.message)
+            case CreateObject():
+                await self._create(action, journal)
+            case CreatePods():
+                await self._create_pods(action, journal)
+            case DeletePods():
+                await self._delete_pods(action, journal)
+            case PatchObject():
+                await self._patch(action, journal)
+            case UpdateObject():
+                await self._update(action, journal)
+            case DeleteObject():
+                await self._delete(action, journal)
+            case DeleteContent():
+                await self._delete_content(action)
+            case ConfirmAlive():
+                await self._confirm_alive(action.target)
+            case ConfirmAbsent():
+                await self._confirm_absent(action.target)
+
+    async def _create(self, action: CreateObject, journal: Journal) -> None:
+        try:
+            body = await self._client.create(action.resource, action.body, action.namespace or None)
+        except AlreadyExistsError:
+            if not action.if_absent:
+                raise
+        else:
+            _note(journal, action.resource, body)
+
+    async def _create_pods(self, action: CreatePods, journal: Journal) -> None:
+        """Create in batches that double while all goes well, so that a quota is hit softly."""
+        left, batch = action.count, FIRST_BATCH
+        while left:
+            size = min(left, batch)
+            results = await _gather(self._create_pod(action, journal) for _ in range(size))
+            failed = [result for result in results if result is not None]
+            if failed:
+                raise StoppedError("FailedCreate", str(failed[0]))
+            left -= size
+            batch *= 2
+
+    async def _create_pod(self, action: CreatePods, journal: Journal) -> BerthError | None:
+        owner = action.owner
+        try:
+            pod = await self._client.create(PODS, action.body, owner.namespace)
+        except BerthError as error:
+            if _is_namespace_terminating(error):
+                return None
+            self._tell(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+            return error
+        _note(journal, PODS, pod)
+        self._tell(owner, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+        return None
+
+    async def _delete_pods(self, action: DeletePods, journal: Journal) -> None:
+        results = await _gather(self._delete_pod(action.owner, pod, journal) for pod in action.pods)
+        failed = [result for result in results if result is not None]
+        if failed:
+            raise StoppedError("FailedDelete", str(failed[0]))
+
+    async def _delete_pod(
+        self, owner: ObjectRef, pod: ObjectRef, journal: Journal
+    ) -> BerthError | None:
+        try:
+            await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid)
+        except (NotFoundError, ConflictError):
+            # Gone, or another pod of the same name by now: either way it is not there.
+            return None
+        except BerthError as error:
+            self._tell(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
+            return error
+        journal.deleted(pod)
+        self._tell(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}")
+        return None
+
+    def _tell(self, owner: ObjectRef, type_: str, reason: str, message: str) -> None:
+        self._recorder.record(owner.reference(), type_, reason, message)
+
+    async def _patch(self, action: PatchObject, journal: Journal) -> None:
+        target = action.target
+        try:
+            body = await self._client.patch(
+                target.resource,
+                target.name,
+                action.patch,
+                target.namespace or None,
+                kind="strategic" if action.strategic else "merge",
+                sub=action.sub,
+            )
+        except NotFoundError:
+            if not action.if_present:
+                raise
+        else:
+            _note(journal, target.resource, body)
+
+    async def _update(self, action: UpdateObject, journal: Journal) -> None:
+        body = await self._client.update(action.target.resource, action.body, sub=action.sub)
+        _note(journal, action.target.resource, body)
+
+    async def _delete(self, action: DeleteObject, journal: Journal) -> None:
+        target = action.target
+        try:
+            await self._client.delete(
+                target.resource,
+                target.name,
+                target.namespace or None,
+                uid=target.uid or None,
+                propagation=action.propagation,
+                grace_period_s=action.grace_period_s,
+            )
+        except NotFoundError:
+            return
+        journal.deleted(target)
+
+    async def _delete_content(self, action: DeleteContent) -> None:
+        """Ask everything to go, then see what is still there: it takes its time, or a finalizer."""
+        remaining = []
+        for resource in action.resources:
+            left = await self._delete_all(resource, action.namespace)
+            if left:
+                name = f"{resource.plural}.{resource.group}"
+                remaining.append(f"{name} has {left} resource instances")
+        if remaining:
+            message = f"Some resources are remaining: {', '.join(remaining)}"
+            raise StoppedError("SomeResourcesRemain", message)
+
+    async def _delete_all(self, resource: Resource, namespace: str) -> int:
+        """Delete all objects of a resource, and return how many are left."""
+        metas = await self._metas(resource, namespace)
+        staying = (meta for meta in metas if "deletionTimestamp" not in meta)
+        await _gather(self._delete_one(resource, meta) for meta in staying)
+        return len(await self._metas(resource, namespace)) if metas else 0
+
+    async def _metas(self, resource: Resource, namespace: str) -> list[dict[str, Any]]:
+        listed = await self._client.list(resource, namespace)
+        return [item["metadata"] for item in listed.get("items") or ()]
+
+    async def _delete_one(self, resource: Resource, meta: dict[str, Any]) -> None:
+        try:
+            await self._client.delete(
+                resource, meta["name"], meta.get("namespace"), propagation="Background"
+            )
+        except NotFoundError:
+            return
+
+    async def _confirm_alive(self, target: ObjectRef) -> None:
+        meta = await self._live(target)
+        if meta is None or meta.get("uid") != target.uid:
+            raise StoppedError("OwnerGone", f"original {target.name} is gone")
+        if meta.get("deletionTimestamp"):
+            raise StoppedError("OwnerGone", f"{target.name} has just been deleted")
+
+    async def _confirm_absent(self, target: ObjectRef) -> None:
+        if target.uid and target.uid in self._absent:
+            return
+        meta = await self._live(target)
+        if meta is not None and (not target.uid or meta.get("uid") == target.uid):
+            raise StoppedError("StillThere", f"{target.name} exists, only not in the cache yet")
+        if target.uid:
+            self._absent[target.uid] = None
+            if len(self._absent) > ABSENT_UIDS:
+                self._absent.popitem(last=False)
+
+    async def _live(self, target: ObjectRef) -> dict[str, Any] | None:
+        """Return the metadata the API server has of an object now, or None."""
+        try:
+            body = await self._client.get(target.resource, target.name, target.namespace or None)
+        except NotFoundError:
+            return None
+        meta: dict[str, Any] = body["metadata"]
+        return meta
+
+
+async def _gather(tasks: Iterable[Coroutine[Any, Any, T]]) -> Sequence[T]:
+    """Wait for all, then let a bug in one be heard."""
+    return await asyncio.gather(*tasks)
+
+
+def _note(journal: Journal, resource: Resource, body: dict[str, Any]) -> None:
+    meta = body.get("metadata") or {}
+    journal.wrote(resource, meta.get("resourceVersion", ""))
+
+
+def _is_namespace_terminating(error: BerthError) -> bool:
+    """Return whether a creation failed because its namespace goes: then nothing needs to be."""
+    causes = error.details.get("causes") or () if isinstance(error, ApiError) else ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

@@ -1,0 +1,110 @@
+"""Who manages what: adopting objects that match, releasing those that no longer do.
+
+Matches `pkg/controller/controller_ref_manager.go` of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from kubeberth.api.meta import ObjectMeta, OwnerReference
+from kubeberth.api.scheme import Resource
+from kubeberth.api.selectors import Selector, from_label_selector
+from kubeberth.controllers.action import Action, ConfirmAlive, ObjectRef, PatchObject
+from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+
+T = TypeVar("T", bound=HasMetadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Generic[T]):
+    """The outcome of claiming: the members, and the patches that make it so."""
+
+    members: tuple[T, ...]
+    actions: tuple[Action, ...]
+
+
+def claim(
+    owner: ObjectRef,
+    owner_meta: ObjectMeta,
+    candidates: Iterable[T],
+    resource: Resource,
+    selector: Selector,
+) -> Claim[T]:
+    """Sort out which candidates are the owner's, by selector and owner references."""
+    members: list[T] = []
+    adopted: list[T] = []
+    released: list[T] = []
+    leaving = owner_meta.deletion_timestamp is not None
+    for item in candidates:
+        meta = item.metadata
+        controller, matches = meta.controller, selector.matches(meta.labels)
+        if controller is not None:
+            if controller.uid == owner.uid:
+                (members if matches or leaving else released).append(item)
+        elif matches and not leaving and meta.deletion_timestamp is None:
+            adopted.append(item)
+    actions = [_release(owner, item, resource) for item in released]
+    if adopted:
+        actions += [ConfirmAlive(owner), *(_adopt(owner, item, resource) for item in adopted)]
+    return Claim((*members, *adopted), tuple(actions))
+
+
+def _adopt(owner: ObjectRef, item: HasMetadata, resource: Resource) -> Action:
+    return _patch_owners(
+        item, resource, [*map(to_document, item.metadata.owner_references), owner.owner_reference()]
+    )
+
+
+def _release(owner: ObjectRef, item: HasMetadata, resource: Resource) -> Action:
+    kept = [ref for ref in item.metadata.owner_references if ref.uid != owner.uid]
+    return _patch_owners(item, resource, [to_document(ref) for ref in kept])
+
+
+def _patch_owners(item: HasMetadata, resource: Resource, owners: list[dict[str, Any]]) -> Action:
+    """Return the patch; the version makes sure that nobody else's change is lost."""
+    meta = item.metadata
+    patch = {
+        "metadata": {
+            "uid": meta.uid,
+            "resourceVersion": meta.resource_version,
+            "ownerReferences": owners or None,
+        }
+    }
+    return PatchObject(ref_of(resource, item), patch, if_present=True)
+
+
+def to_document(reference: OwnerReference) -> dict[str, Any]:
+    """Return an owner reference as JSON."""
+    document: dict[str, Any] = msgspec.to_builtins(reference)
+    return document
+
+
+def keys_of_controller(
+    cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+) -> set[str]:
+    """Return the keys of the owners, of one resource, that a change of a dependent concerns.
+
+    Those are its controllers before and after; for an orphan all whose selector matches.
+    """
+    keys = set()
+    for item in (old, new):
+        controller = item.metadata.controller if item is not None else None
+        if item is not None and controller is not None and controller.kind == resource.kind:
+            keys.add(f"{item.metadata.namespace}/{controller.name}")
+    if new is not None and new.metadata.controller is None:
+        keys |= _matching_owners(cache, resource, new.metadata)
+    return keys
+
+
+def _matching_owners(cache: Cache, resource: Resource, meta: ObjectMeta) -> set[str]:
+    owners = cache.in_namespace(resource, meta.namespace)
+    return {
+        key
+        for key, owner in owners.items()
+        if from_label_selector(owner.spec.selector).matches(meta.labels)
+    }

@@ -1,0 +1,315 @@
+"""One simulated node: takes the pods that are assigned to it through their lives.
+
+informer -> Kubelet.observe -> PodLife (pure) -> status to write, events, timers -> API
+Whatever was going on when a kubelet died is read back from the pods' own status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from kubeberth.api.scheme import PODS
+from kubeberth.client.client import Client
+from kubeberth.client.informer import Change, Informer
+from kubeberth.client.recorder import EventRecorder
+from kubeberth.clock import Clock
+from kubeberth.errors import BerthError, ConflictError, NotFoundError
+from kubeberth.kubelet.addresses import AddressPool
+from kubeberth.kubelet.admission import NODE_AFFINITY, Refusal, admit, with_own_os
+from kubeberth.kubelet.heartbeat import Heartbeat
+from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
+from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
+from kubeberth.kubelet.specs import NodeSpec
+from kubeberth.kubelet.stages import Dice
+from kubeberth.kubelet.timers import Alarm, Timers
+from kubeberth.kubelet.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+COMPONENT = "kubelet"
+# Status writes of one node that are under way at a time; more would need more connections.
+WRITES_AT_ONCE = 4
+RETRY_S = 0.5
+SANDBOX_RETRY_S = 5.0
+
+
+class Kubelet:
+    """Runs one node.
+
+    Parameters
+    ----------
+    timers
+        Shared by all nodes of the process; somebody else runs it.
+    with_events
+        Whether the user is told of every container that is pulled, created, started, killed.
+    """
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        client: Client,
+        timers: Timers,
+        clock: Clock,
+        dice: Dice,
+        *,
+        with_events: bool = True,
+    ) -> None:
+        self._spec = spec
+        self._client = client
+        self._timers = timers
+        self._clock = clock
+        self._dice = dice
+        self._with_events = with_events
+        self._heartbeat = Heartbeat(spec, client, clock, dice)
+        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name)
+        self._pool = AddressPool(spec.pod_cidr)
+        self._workers: dict[str, Worker] = {}
+        self._dirty: dict[str, None] = {}
+        self._news = asyncio.Event()
+        self._is_started = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._informer: Informer[KubeletPod] = Informer(
+            client, PODS, decode_kubelet_pod, field_selector=f"spec.nodeName={spec.name}"
+        )
+
+    async def register(self) -> None:
+        """Make the Node, or take over the one there is; returns when it is done."""
+        await self._heartbeat.register()
+
+    async def run(self) -> None:
+        """Run the node, once it is registered, until cancelled."""
+        beat: list[Alarm] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._informer.subscribe(self._on_change)
+                tasks.create_task(self._informer.run())
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._beat(tasks, beat))
+                await self._informer.synced.wait()
+                self._start()
+                tasks.create_task(self._write_statuses())
+        finally:
+            for alarm in beat:
+                alarm.cancel()
+            for worker in self._workers.values():
+                worker.cancel()
+
+    async def _beat(self, tasks: asyncio.TaskGroup, pending: list[Alarm]) -> None:
+        """Show a sign of life, and ask to be woken for the next one."""
+        await self._heartbeat.beat()
+
+        def next_beat() -> None:
+            tasks.create_task(self._beat(tasks, pending))
+
+        pending[:] = [self._timers.call_in(self._heartbeat.next_beat_s(), next_beat)]
+
+    def _start(self) -> None:
+        """Take in what is there already: in order of creation, as kubelets do."""
+        self._is_started = True
+        pods = sorted(
+            self._informer.store.values(),
+            key=lambda pod: (pod.metadata.creation_timestamp or "", pod.metadata.key),
+        )
+        for pod in pods:
+            self._observe(pod)
+
+    def _on_change(self, change: Change[KubeletPod]) -> None:
+        if not self._is_started:
+            return
+        old, new = change.old, change.new
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._forget(old)
+        if new is not None:
+            self._observe(new)
+
+    def _forget(self, pod: KubeletPod) -> None:
+        """Drop a pod that is gone from the API."""
+        worker = self._workers.pop(pod.metadata.uid, None)
+        self._dirty.pop(pod.metadata.uid, None)
+        self._pool.free(pod.metadata.uid)
+        if worker is not None:
+            worker.cancel()
+
+    def _observe(self, pod: KubeletPod) -> None:
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is None:
+            self._begin(pod)
+            return
+        before, worker.pod = worker.pod, pod
+        if pod.is_terminating and _grace_s(before) != _grace_s(pod):
+            self._end(worker)
+        if (
+            pod.metadata.generation != before.metadata.generation
+            or pod.spec.readiness_gates
+            or worker.was_overruled()
+        ):
+            self._mark(worker)
+
+    def _begin(self, pod: KubeletPod) -> None:
+        """Take in a pod that was not seen before."""
+        worker = Worker.of(pod)
+        if pod.is_terminal:
+            # It ended before this kubelet started. What is left is to let it go.
+            if pod.is_terminating:
+                self._spawn_removal(pod)
+            return
+        others = [other.pod for other in self._workers.values() if other.is_active]
+        self._workers[pod.metadata.uid] = worker
+        if pod.is_terminating:
+            self._resume(worker)
+            return
+        node = self._heartbeat.node
+        refusals = admit(pod, with_own_os(node) if node is not None else None, others)
+        if refusals == (NODE_AFFINITY,) and self._tasks is not None:
+            self._tasks.create_task(self._admit_live(worker, others))
+        else:
+            self._judge(worker, refusals)
+
+    async def _admit_live(self, worker: Worker, others: list[KubeletPod]) -> None:
+        """Ask the API how the Node's labels are now, before a pod is refused for them."""
+        try:
+            node = await self._heartbeat.fetch()
+        except BerthError as error:
+            logger.info("node %s cannot be read: %s", self._spec.name, error)
+            node = self._heartbeat.node
+        if worker.life.stage is Stage.PENDING and worker.pod.metadata.uid in self._workers:
+            self._judge(worker, admit(worker.pod, node, others))
+
+    def _judge(self, worker: Worker, refusals: tuple[Refusal, ...]) -> None:
+        if not refusals:
+            self._resume(worker)
+            return
+        first = refusals[0]
+        effects = worker.life.rejected(first.reason, first.message, self._clock.now())
+        self._pool.free(worker.life.uid)
+        self._apply(worker, effects)
+
+    def _resume(self, worker: Worker) -> None:
+        """Start a pod, or go on with one that runs already."""
+        pod, life = worker.pod, worker.life
+        if worker.ip and not pod.spec.host_network:
+            self._pool.keep(life.uid, worker.ip)
+        if pod.status.phase == "Running":
+            self._apply(worker, life.restored(pod.status))
+        elif not pod.is_terminating:
+            self._apply(worker, life.admitted(self._clock.now()))
+        if pod.is_terminating:
+            self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        """Have a pod end, within the time it has left."""
+        self._apply(worker, worker.life.deleted(_grace_s(worker.pod)))
+
+    def _apply(self, worker: Worker, effects: Effects) -> None:
+        """Do what a stimulus led to."""
+        if worker.life.stage in (Stage.TERMINATING, Stage.ENDED):
+            worker.cancel()
+        for timer in effects.timers:
+            self._schedule(worker, timer, timer.extra_s + self._step_s(timer))
+        if self._with_events:
+            for notice in effects.notices:
+                about = worker.object_reference(notice.container)
+                self._recorder.record(about, notice.type, notice.reason, notice.message)
+        if worker.life.stage is Stage.ENDED:
+            self._pool.free(worker.life.uid)
+        self._mark(worker)
+
+    def _step_s(self, timer: Timer) -> float:
+        return self._dice.delay_s(timer.step) if timer.step is not None else 0.0
+
+    def _schedule(self, worker: Worker, timer: Timer, delay_s: float) -> None:
+        def due() -> None:
+            worker.alarms.discard(alarm)
+            self._due(worker, timer)
+
+        alarm = self._timers.call_in(delay_s, due)
+        worker.alarms.add(alarm)
+
+    def _due(self, worker: Worker, timer: Timer) -> None:
+        if timer.stimulus is Stimulus.SANDBOX_READY and not self._give_address(worker):
+            message = "Failed to create pod sandbox: no IP addresses available in range set"
+            about = worker.object_reference()
+            self._recorder.record(about, "Warning", "FailedCreatePodSandBox", message)
+            self._schedule(worker, timer, SANDBOX_RETRY_S)
+            return
+        self._apply(worker, worker.life.tell(timer, self._clock.now()))
+
+    def _give_address(self, worker: Worker) -> bool:
+        if worker.pod.spec.host_network:
+            worker.ip = self._spec.internal_ip
+            return True
+        worker.ip = self._pool.take(worker.life.uid)
+        return bool(worker.ip)
+
+    def _mark(self, worker: Worker) -> None:
+        """Have the pod's status compared with what the API has, and written if it differs."""
+        self._dirty[worker.life.uid] = None
+        self._news.set()
+
+    async def _write_statuses(self) -> None:
+        """Write what is new, a few pods at a time, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._dirty:
+                batch = list(self._dirty)[:WRITES_AT_ONCE]
+                for uid in batch:
+                    del self._dirty[uid]
+                workers = [self._workers[uid] for uid in batch if uid in self._workers]
+                written = await asyncio.gather(*map(self._write, workers))
+                if not all(written):
+                    await asyncio.sleep(RETRY_S)
+
+    async def _write(self, worker: Worker) -> bool:
+        """Write a pod's status; return whether the API was there to take it."""
+        pod = worker.pod
+        status = worker.status(self._spec.internal_ip, self._clock.now())
+        overruled = worker.was_overruled()
+        try:
+            if status != worker.written or overruled:
+                meta = pod.metadata
+                patch = {"metadata": {"uid": meta.uid}, "status": status}
+                document = await self._client.patch(
+                    PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
+                )
+                worker.note_written(status, document["metadata"]["resourceVersion"])
+            if worker.is_over:
+                await self._remove(pod)
+        except (NotFoundError, ConflictError):
+            # Gone, or another pod of that name: the watch will say so.
+            return True
+        except BerthError as error:
+            logger.warning("status of pod %s: %s", pod.metadata.key, error)
+            if pod.metadata.uid in self._workers:
+                self._dirty[pod.metadata.uid] = None
+            return False
+        return True
+
+    def _spawn_removal(self, pod: KubeletPod) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._remove_leftover(pod))
+
+    async def _remove_leftover(self, pod: KubeletPod) -> None:
+        try:
+            await self._remove(pod)
+        except BerthError as error:
+            logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
+
+    async def _remove(self, pod: KubeletPod) -> None:
+        """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
+        meta = pod.metadata
+        try:
+            await self._client.delete(
+                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+            )
+        except (NotFoundError, ConflictError):
+            return
+
+
+def _grace_s(pod: KubeletPod) -> float | None:
+    """Return how long a terminating pod has; None while nobody wants it gone."""
+    if not pod.is_terminating:
+        return None
+    return float(pod.metadata.deletion_grace_period_seconds or 0)

@@ -1,0 +1,110 @@
+"""Many simulated nodes in one process, each a kubelet with an identity of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kubeberth.client.client import Client
+from kubeberth.clock import Clock, SystemClock
+from kubeberth.errors import BerthError
+from kubeberth.kubelet.kubelet import Kubelet
+from kubeberth.kubelet.specs import NodeSpec
+from kubeberth.kubelet.stages import Stages
+from kubeberth.kubelet.timers import Timers
+
+logger = logging.getLogger(__name__)
+
+# So many nodes start at a time: thousands of TLS handshakes at once would only wait for each other.
+STARTING_AT_ONCE = 32
+RESTART_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodesSettings:
+    """What can be set about simulated nodes.
+
+    Parameters
+    ----------
+    stages
+        How long the stages of a pod's life take.
+    with_events
+        Whether kubelets record events about containers.
+    """
+
+    stages: Stages = field(default_factory=Stages)
+    with_events: bool = True
+
+
+async def run(
+    specs: Sequence[NodeSpec],
+    clients: Callable[[str], Client],
+    settings: NodesSettings | None = None,
+    *,
+    clock: Clock | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Run all nodes until cancelled.
+
+    Parameters
+    ----------
+    clients
+        Returns a node's own client, for the user system:node:NAME; it is opened and closed here.
+    ready
+        Called once every node is registered.
+    """
+    fleet = _Fleet(clients, settings or NodesSettings(), clock or SystemClock())
+    await fleet.run(specs, ready)
+
+
+class _Fleet:
+    """What the nodes of one process share."""
+
+    def __init__(
+        self, clients: Callable[[str], Client], settings: NodesSettings, clock: Clock
+    ) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._clock = clock
+        self._timers = Timers(clock)
+        self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
+
+    async def run(self, specs: Sequence[NodeSpec], ready: Callable[[], None] | None) -> None:
+        registered = [asyncio.Event() for _ in specs]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._timers.run())
+            for spec, event in zip(specs, registered, strict=True):
+                tasks.create_task(self._keep_running(spec, event))
+            for event in registered:
+                await event.wait()
+            if ready is not None:
+                ready()
+
+    async def _keep_running(self, spec: NodeSpec, registered: asyncio.Event) -> None:
+        """Run one node; when it fails it starts anew, as a service of a real machine would."""
+        while True:
+            try:
+                async with self._clients(spec.name) as client:
+                    await self._run_node(spec, client, registered)
+            except* BerthError as errors:
+                logger.error("node %s: %s", spec.name, errors.exceptions[0])
+            except* Exception:
+                # A bug met by one node must not stop the others.
+                logger.exception("node %s failed", spec.name)
+            await asyncio.sleep(RESTART_S)
+
+    async def _run_node(self, spec: NodeSpec, client: Client, registered: asyncio.Event) -> None:
+        kubelet = Kubelet(
+            spec,
+            client,
+            self._timers,
+            self._clock,
+            self._settings.stages.dice(spec.name),
+            with_events=self._settings.with_events,
+        )
+        async with self._starting:
+            await kubelet.register()
+        registered.set()
+        await kubelet.run()

@@ -1,0 +1,60 @@
+"""Pods as a kubelet reads them: what everyone reads, and probes and readiness gates."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kubeberth.api.core import Container, Pod, PodSpec
+from kubeberth.api.meta import ApiStruct
+
+
+class Probe(ApiStruct, frozen=True):
+    """When a container is asked how it is."""
+
+    initial_delay_seconds: int = 0
+    period_seconds: int = 10
+    success_threshold: int = 1
+
+
+class KubeletContainer(Container, frozen=True):
+    """A container with its probes."""
+
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
+
+
+class PodReadinessGate(ApiStruct, frozen=True):
+    """A condition that others set, without which the pod is not ready."""
+
+    condition_type: str = ""
+
+
+class PodOS(ApiStruct, frozen=True):
+    """The operating system that a pod is made for."""
+
+    name: str = ""
+
+
+class PodSecurityContext(ApiStruct, frozen=True):
+    """What a kubelet checks of a pod's security context."""
+
+    supplemental_groups_policy: str | None = None
+
+
+class KubeletPodSpec(PodSpec, frozen=True):
+    """What a pod wants."""
+
+    containers: tuple[KubeletContainer, ...] = ()
+    init_containers: tuple[KubeletContainer, ...] = ()
+    readiness_gates: tuple[PodReadinessGate, ...] = ()
+    os: PodOS | None = None
+    security_context: PodSecurityContext | None = None
+
+
+class KubeletPod(Pod, frozen=True):
+    """A pod."""
+
+    spec: KubeletPodSpec = KubeletPodSpec()
+
+
+decode_kubelet_pod = msgspec.json.Decoder(KubeletPod).decode

@@ -1,0 +1,547 @@
+"""The life of one pod on a node, as a state machine.
+
+Rule 1: a pod goes through its stages in order and never back; TRANSITIONS lists every step.
+Rule 2: an ended pod stays ended, with the phase it ended in.
+Rule 3: a stimulus about an earlier life of a container says nothing about the present one.
+Rule 4: what takes time is asked for as a Timer; its stimulus comes back when it is over.
+
+Pure: no clock (`now`, seconds since 1970, comes with each stimulus) and no chance (a Timer names a
+Step, and the shell knows how long that takes). Matches kubelet 1.36 as reference section 6 has it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kubeberth.api.core import ContainerStatus, PodStatus
+from kubeberth.api.workloads import seconds_of
+from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
+from kubeberth.kubelet.program import Program, program_of
+
+# Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
+BACKOFF_FIRST_S = 10.0
+BACKOFF_LAST_S = 300.0
+BACKOFF_FORGOTTEN_S = 600.0
+# What is reported of a container that never ran in a pod that was deleted.
+LOST_EXIT_CODE = 137
+
+
+class Stage(Enum):
+    """Where a pod is in its life."""
+
+    PENDING = "not looked at yet"
+    CREATING = "its sandbox is being made"
+    INITIALIZING = "its init containers run one by one"
+    RUNNING = "its containers have been started"
+    TERMINATING = "it was told to end"
+    ENDED = "nothing of it runs, and nothing will again"
+
+
+class Stimulus(Enum):
+    """What can happen to a pod."""
+
+    ADMITTED = "the node takes it"
+    REJECTED = "the node refuses it"
+    SANDBOX_READY = "it has a network and an address"
+    INITIALIZED = "all init containers have done their work"
+    STARTED = "a container runs"
+    READY = "a container's probes succeed"
+    EXITED = "a container has ended"
+    COMPLETED = "all containers have ended for good"
+    DELETED = "somebody wants it gone"
+    STOPPED = "all its containers were stopped"
+
+
+class Step(Enum):
+    """What takes time."""
+
+    SANDBOX = "making the sandbox"
+    INIT = "starting an init container"
+    START = "pulling the image and starting a container"
+    READY = "the first successful probe"
+    STOP = "ending after SIGTERM"
+
+
+TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
+    (Stage.PENDING, Stimulus.ADMITTED): Stage.CREATING,
+    (Stage.PENDING, Stimulus.REJECTED): Stage.ENDED,
+    (Stage.PENDING, Stimulus.DELETED): Stage.TERMINATING,
+    (Stage.CREATING, Stimulus.SANDBOX_READY): Stage.INITIALIZING,
+    (Stage.CREATING, Stimulus.DELETED): Stage.TERMINATING,
+    (Stage.INITIALIZING, Stimulus.STARTED): Stage.INITIALIZING,
+    (Stage.INITIALIZING, Stimulus.READY): Stage.INITIALIZING,
+    (Stage.INITIALIZING, Stimulus.EXITED): Stage.INITIALIZING,
+    (Stage.INITIALIZING, Stimulus.INITIALIZED): Stage.RUNNING,
+    (Stage.INITIALIZING, Stimulus.COMPLETED): Stage.ENDED,
+    (Stage.INITIALIZING, Stimulus.DELETED): Stage.TERMINATING,
+    (Stage.RUNNING, Stimulus.STARTED): Stage.RUNNING,
+    (Stage.RUNNING, Stimulus.READY): Stage.RUNNING,
+    (Stage.RUNNING, Stimulus.EXITED): Stage.RUNNING,
+    (Stage.RUNNING, Stimulus.COMPLETED): Stage.ENDED,
+    (Stage.RUNNING, Stimulus.DELETED): Stage.TERMINATING,
+    (Stage.TERMINATING, Stimulus.DELETED): Stage.TERMINATING,
+    (Stage.TERMINATING, Stimulus.STOPPED): Stage.ENDED,
+    (Stage.ENDED, Stimulus.DELETED): Stage.ENDED,
+}
+
+
+class InvalidTransitionError(Exception):
+    """The machine was told something that cannot happen where it is."""
+
+
+class InvariantError(Exception):
+    """The machine is in a state that it must never be in."""
+
+
+class Role(Enum):
+    """What a container is to its pod."""
+
+    INIT = "runs to its end before the others start"
+    SIDECAR = "an init container that keeps running"
+    APP = "does the pod's work"
+
+
+class ContainerStage(Enum):
+    """Where one container is."""
+
+    WAITING = "not started in this life"
+    RUNNING = "running"
+    EXITED = "ended"
+
+
+@dataclass(slots=True)
+class Run:
+    """One container, through all its lives.
+
+    Parameters
+    ----------
+    attempt
+        Its present life, which is its restart count.
+    probe_delay_s
+        When its probes succeed, in seconds after its start; None without probes.
+    waits_s
+        The back-off before its present life; next_backoff_s is the one before the next.
+    lost
+        Whether it never ran although the pod ended.
+    last
+        How its previous life ended.
+    """
+
+    name: str
+    role: Role
+    image: str
+    program: Program
+    probe_delay_s: float | None = None
+    stage: ContainerStage = ContainerStage.WAITING
+    attempt: int = 0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    ready: bool = False
+    lost: bool = False
+    waits_s: float = 0.0
+    next_backoff_s: float = 0.0
+    last: PastRun | None = None
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return self.stage is ContainerStage.EXITED and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """How an earlier life of a container went."""
+
+    attempt: int
+    started_at: float
+    finished_at: float
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something that takes time, and what it leads to.
+
+    Parameters
+    ----------
+    step
+        What it is; None when only `extra_s` counts.
+    extra_s
+        Seconds that come on top.
+    """
+
+    stimulus: Stimulus
+    step: Step | None = None
+    extra_s: float = 0.0
+    container: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event to tell the user."""
+
+    reason: str
+    message: str
+    type: str = "Normal"
+    container: str = ""
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a stimulus leads to outside of the machine."""
+
+    timers: list[Timer] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+class PodLife:
+    """The machine of one pod.
+
+    Attributes
+    ----------
+    phase
+        `status.phase` to show.
+    reason, message
+        Why the pod was refused.
+    """
+
+    def __init__(self, pod: KubeletPod) -> None:
+        meta = pod.metadata
+        self.key = meta.key
+        self.uid = meta.uid
+        self.restart_policy = pod.spec.restart_policy
+        self.stage = Stage.PENDING
+        self.phase = "Pending"
+        self.reason = ""
+        self.message = ""
+        self.runs = list(_runs(pod))
+        self.started_at = 0.0
+        self._history: deque[str] = deque(maxlen=10)
+
+    def run_of(self, name: str) -> Run:
+        """Return the container of that name."""
+        return next(run for run in self.runs if run.name == name)
+
+    def of_role(self, *roles: Role) -> list[Run]:
+        """Return the containers of these roles, in the pod's order."""
+        return [run for run in self.runs if run.role in roles]
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether all init containers have ended well, and all sidecars run."""
+        return all(
+            run.has_succeeded if run.role is Role.INIT else run.stage is ContainerStage.RUNNING
+            for run in self.of_role(Role.INIT, Role.SIDECAR)
+        )
+
+    def admitted(self, now: float) -> Effects:
+        """Take the pod: it is going to run here."""
+        self._move(Stimulus.ADMITTED)
+        self.started_at = now
+        return Effects([Timer(Stimulus.SANDBOX_READY, Step.SANDBOX)])
+
+    def rejected(self, reason: str, message: str, now: float) -> Effects:
+        """Refuse the pod, for ever."""
+        self._move(Stimulus.REJECTED)
+        self.started_at = now
+        self.phase, self.reason = "Failed", reason
+        self.message = f"Pod was rejected: {message}"
+        return Effects(notices=[Notice(reason, message, "Warning")])
+
+    def restored(self, status: PodStatus) -> Effects:
+        """Take over a pod that was Running before this kubelet started: nothing of it restarts."""
+        for stimulus in (Stimulus.ADMITTED, Stimulus.SANDBOX_READY, Stimulus.INITIALIZED):
+            self._move(stimulus)
+        self.phase = "Running"
+        self.started_at = seconds_of(status.start_time)
+        statuses = (*status.init_container_statuses, *status.container_statuses)
+        known = {entry.name: entry for entry in statuses}
+        for run in self.runs:
+            if run.name in known:
+                _take_over(run, known[run.name])
+        return Effects([timer for run in self.runs for timer in self._resumed(run)])
+
+    def _resumed(self, run: Run) -> Iterator[Timer]:
+        """Yield the timers that a restored container is waiting for."""
+        if run.stage is ContainerStage.WAITING and run.role is not Role.INIT:
+            yield Timer(Stimulus.STARTED, Step.START, run.waits_s, run.name, run.attempt)
+        elif run.stage is ContainerStage.RUNNING:
+            if not run.ready and run.role is not Role.INIT:
+                delay = run.probe_delay_s or 0.0
+                yield Timer(Stimulus.READY, Step.READY, delay, run.name, run.attempt)
+            if run.program.run_s is not None:
+                yield _ending(run)
+
+    def deleted(self, grace_s: float | None) -> Effects:
+        """Tell the pod to end; told again, it may have to be quicker."""
+        is_repeated = self.stage is Stage.TERMINATING
+        self._move(Stimulus.DELETED)
+        if self.stage is Stage.ENDED:
+            return Effects()
+        running = [run for run in self.runs if run.stage is ContainerStage.RUNNING]
+        if not running:
+            return Effects([Timer(Stimulus.STOPPED)])
+        # A simulated container ends well within any grace period but the shortest.
+        effects = Effects([Timer(Stimulus.STOPPED, Step.STOP if grace_s else None)])
+        if not is_repeated:
+            effects.notices += [_killing(run) for run in running]
+        return effects
+
+    def tell(self, timer: Timer, now: float) -> Effects:
+        """Go on after what a timer stood for is over."""
+        if self._is_stale(timer):
+            return Effects()
+        self._move(timer.stimulus)
+        match timer.stimulus:
+            case Stimulus.STARTED:
+                return self._started(self.run_of(timer.container), now)
+            case Stimulus.READY:
+                self.run_of(timer.container).ready = True
+                return Effects()
+            case Stimulus.EXITED:
+                return self._exited(self.run_of(timer.container), now)
+            case Stimulus.STOPPED:
+                self._stop(now)
+                return Effects()
+            case _:
+                return self._go_on(now)
+
+    def _is_stale(self, timer: Timer) -> bool:
+        """Return whether a timer is about something that is over."""
+        if self.stage is Stage.ENDED:
+            return True
+        if self.stage is Stage.TERMINATING:
+            return timer.stimulus is not Stimulus.STOPPED
+        if not timer.container:
+            return False
+        run = self.run_of(timer.container)
+        must_run = timer.stimulus in (Stimulus.READY, Stimulus.EXITED)
+        is_running = run.stage is ContainerStage.RUNNING
+        return timer.attempt != run.attempt or must_run is not is_running
+
+    def _go_on(self, now: float) -> Effects:
+        """Start whatever is next, or see that nothing is left to do."""
+        effects = Effects()
+        if self.stage is Stage.INITIALIZING:
+            following = self._next_init()
+            if following is not None:
+                effects.timers.append(_starting(following, Step.INIT))
+            elif self.is_initialized:
+                self._move(Stimulus.INITIALIZED)
+                apps = self.of_role(Role.APP)
+                effects.timers += [_starting(run, Step.START) for run in apps]
+        return effects
+
+    def _next_init(self) -> Run | None:
+        """Return the init container or sidecar whose turn it is to start for the first time."""
+        for run in self.of_role(Role.INIT, Role.SIDECAR):
+            if run.stage is ContainerStage.WAITING:
+                return run
+            if run.role is Role.INIT and not run.has_succeeded:
+                return None
+        return None
+
+    def _started(self, run: Run, now: float) -> Effects:
+        run.stage = ContainerStage.RUNNING
+        run.started_at, run.finished_at, run.exit_code, run.ready = now, 0.0, 0, False
+        effects = Effects(notices=_start_notices(run))
+        if run.role is not Role.INIT:
+            self._expect_readiness(run, effects)
+        if run.program.run_s is not None:
+            effects.timers.append(_ending(run))
+        if self.stage is Stage.RUNNING and self._all_started():
+            self.phase = "Running"
+        if self.stage is Stage.INITIALIZING and run.role is Role.SIDECAR:
+            effects.timers += self._go_on(now).timers
+        return effects
+
+    def _expect_readiness(self, run: Run, effects: Effects) -> None:
+        if run.probe_delay_s is None:
+            run.ready = True
+        else:
+            timer = Timer(Stimulus.READY, Step.READY, run.probe_delay_s, run.name, run.attempt)
+            effects.timers.append(timer)
+
+    def _all_started(self) -> bool:
+        """Return whether every container that is to run has run."""
+        return all(
+            run.stage is not ContainerStage.WAITING or run.last is not None
+            for run in self.of_role(Role.APP, Role.SIDECAR)
+        )
+
+    def _exited(self, run: Run, now: float) -> Effects:
+        run.stage, run.ready = ContainerStage.EXITED, False
+        run.finished_at, run.exit_code = now, run.program.exit_code
+        if run.role is Role.INIT and run.exit_code == 0:
+            return self._go_on(now)
+        if self._may_restart(run):
+            return self._restart(run, now)
+        if run.role is Role.INIT:
+            self._end("Failed", now)
+        elif self._is_complete():
+            succeeded = all(app.exit_code == 0 for app in self.of_role(Role.APP))
+            self._end("Succeeded" if succeeded else "Failed", now)
+        return Effects()
+
+    def _may_restart(self, run: Run) -> bool:
+        if run.role is Role.SIDECAR:
+            return True
+        if run.role is Role.INIT:
+            return self.restart_policy != "Never"
+        return self.restart_policy == "Always" or (
+            self.restart_policy == "OnFailure" and run.exit_code != 0
+        )
+
+    def _restart(self, run: Run, now: float) -> Effects:
+        """Begin the container's next life: the first time at once, then after a back-off."""
+        ran_long = run.finished_at - run.started_at > BACKOFF_FORGOTTEN_S
+        delay = 0.0 if ran_long else run.next_backoff_s
+        run.next_backoff_s = min(max(BACKOFF_FIRST_S, delay * 2), BACKOFF_LAST_S)
+        run.last = PastRun(run.attempt, run.started_at, run.finished_at, run.exit_code)
+        run.stage, run.waits_s = ContainerStage.WAITING, delay
+        run.attempt += 1
+        step = Step.INIT if run.role is Role.INIT else Step.START
+        effects = Effects([Timer(Stimulus.STARTED, step, delay, run.name, run.attempt)])
+        if delay:
+            namespace, _, name = self.key.rpartition("/")
+            message = (
+                f"Back-off restarting failed container {run.name} "
+                f"in pod {name}_{namespace}({self.uid})"
+            )
+            effects.notices.append(Notice("BackOff", message, "Warning", run.name))
+        return effects
+
+    def _is_complete(self) -> bool:
+        return all(run.stage is ContainerStage.EXITED for run in self.of_role(Role.APP))
+
+    def _end(self, phase: str, now: float) -> None:
+        """End because the work is done, or cannot be: sidecars are stopped."""
+        self._move(Stimulus.COMPLETED)
+        self._stop_running(now)
+        self.phase = phase
+
+    def _stop(self, now: float) -> None:
+        """End everything because the pod was deleted."""
+        self._stop_running(now)
+        for run in self.runs:
+            if run.stage is ContainerStage.WAITING:
+                run.stage, run.exit_code, run.lost = ContainerStage.EXITED, LOST_EXIT_CODE, True
+        ended_well = all(run.exit_code == 0 for run in self.of_role(Role.APP, Role.INIT))
+        self.phase = "Succeeded" if ended_well else "Failed"
+
+    def _stop_running(self, now: float) -> None:
+        """End what runs; simulated containers obey SIGTERM and exit with 0."""
+        for run in self.runs:
+            if run.stage is ContainerStage.RUNNING:
+                run.stage, run.finished_at, run.exit_code = ContainerStage.EXITED, now, 0
+            run.ready = False
+
+    def _move(self, stimulus: Stimulus) -> None:
+        following = TRANSITIONS.get((self.stage, stimulus))
+        self._history.append(f"{self.stage.name} + {stimulus.name}")
+        if following is None:
+            told = ", ".join(self._history)
+            raise InvalidTransitionError(f"pod {self.key} cannot go on from: {told}")
+        self.stage = following
+
+    def check_invariants(self) -> None:
+        """Raise InvariantError if the machine contradicts itself."""
+        running = [run for run in self.runs if run.stage is ContainerStage.RUNNING]
+        self._check(not (self.stage is Stage.ENDED and running), "an ended pod runs nothing")
+        self._check(
+            (self.stage is Stage.ENDED) == (self.phase in ("Succeeded", "Failed")),
+            "a pod has a final phase if and only if it has ended",
+        )
+        self._check(
+            all(run.stage is ContainerStage.RUNNING for run in self.runs if run.ready),
+            "only what runs is ready",
+        )
+        self._check(
+            self.stage not in (Stage.PENDING, Stage.CREATING) or not running,
+            "nothing runs before there is a sandbox",
+        )
+        self._check(
+            self.stage is not Stage.INITIALIZING
+            or not any(run.role is Role.APP for run in running),
+            "no app container runs before all init containers have",
+        )
+        self._check(
+            sum(run.role is Role.INIT for run in running) <= 1, "init containers run one by one"
+        )
+
+    def _check(self, holds: bool, rule: str) -> None:
+        if not holds:
+            raise InvariantError(f"{self.key}: {rule}; {', '.join(self._history)}")
+
+
+def _starting(run: Run, step: Step) -> Timer:
+    return Timer(Stimulus.STARTED, step, container=run.name, attempt=run.attempt)
+
+
+def _ending(run: Run) -> Timer:
+    run_s = run.program.run_s or 0.0
+    return Timer(Stimulus.EXITED, None, run_s, run.name, run.attempt)
+
+
+def _killing(run: Run) -> Notice:
+    return Notice("Killing", f"Stopping container {run.name}", container=run.name)
+
+
+def _start_notices(run: Run) -> list[Notice]:
+    return [
+        Notice(
+            "Pulled",
+            f'Container image "{run.image}" already present on machine',
+            container=run.name,
+        ),
+        Notice("Created", "Container created", container=run.name),
+        Notice("Started", "Container started", container=run.name),
+    ]
+
+
+def _runs(pod: KubeletPod) -> Iterator[Run]:
+    annotations = pod.metadata.annotations
+    for container in pod.spec.init_containers:
+        role = Role.SIDECAR if container.is_sidecar else Role.INIT
+        program = program_of(container, {}, is_init=role is Role.INIT)
+        yield Run(container.name, role, container.image, program, _probe_delay_s(container))
+    for container in pod.spec.containers:
+        program = program_of(container, annotations, is_init=False)
+        yield Run(container.name, Role.APP, container.image, program, _probe_delay_s(container))
+
+
+def _probe_delay_s(container: KubeletContainer) -> float | None:
+    """Return how long after its start a simulated container's probes succeed."""
+    probes = [probe for probe in (container.startup_probe, container.readiness_probe) if probe]
+    if not probes:
+        return None
+    return sum(
+        probe.initial_delay_seconds + probe.period_seconds * (probe.success_threshold - 1)
+        for probe in probes
+    )
+
+
+def _take_over(run: Run, status: ContainerStatus) -> None:
+    """Put a container where its status says it was."""
+    run.attempt, run.ready = status.restart_count, status.ready
+    state, last = status.state, status.last_state.terminated
+    if last is not None:
+        run.last = PastRun(
+            run.attempt - 1,
+            seconds_of(last.started_at),
+            seconds_of(last.finished_at),
+            last.exit_code,
+        )
+        run.next_backoff_s = BACKOFF_FIRST_S
+    if state.running is not None:
+        run.stage, run.started_at = ContainerStage.RUNNING, seconds_of(state.running.started_at)
+    elif state.terminated is not None:
+        ended = state.terminated
+        run.stage, run.exit_code = ContainerStage.EXITED, ended.exit_code
+        run.started_at = seconds_of(ended.started_at)
+        run.finished_at = seconds_of(ended.finished_at)

@@ -1,0 +1,73 @@
+"""What a simulated container does: run on, or end after a while with an exit code.
+
+Annotations of the pod say so for all its containers; without them the commands that everybody uses
+to try things out mean what they mean: `sleep 5`, `true`, `false`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kubeberth.api.core import Container
+
+EXIT_AFTER = "kubeberth.io/exit-after-seconds"
+EXIT_CODE = "kubeberth.io/exit-code"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A container's run.
+
+    Parameters
+    ----------
+    run_s
+        How long it runs; None for ever.
+    """
+
+    run_s: float | None = None
+    exit_code: int = 0
+
+
+FOREVER = Program()
+AT_ONCE = Program(0.0)
+
+
+def program_of(container: Container, annotations: Mapping[str, str], *, is_init: bool) -> Program:
+    """Return what a container will do; an init container that says nothing ends well at once."""
+    by_command = _from_command((*container.command, *container.args))
+    if by_command is not None:
+        return by_command
+    if is_init:
+        return AT_ONCE
+    run_s = _seconds(annotations.get(EXIT_AFTER, ""))
+    if run_s is None:
+        return FOREVER
+    code = annotations.get(EXIT_CODE, "0")
+    return Program(run_s, int(code) % 256 if code.isdecimal() else 0)
+
+
+def _from_command(words: Sequence[str]) -> Program | None:
+    name = words[0].rpartition("/")[2] if words else ""
+    if name == "true" and len(words) == 1:
+        return AT_ONCE
+    if name == "false" and len(words) == 1:
+        return Program(0.0, 1)
+    if name == "sleep" and len(words) == 2:
+        if words[1] in ("infinity", "inf"):
+            return FOREVER
+        run_s = _seconds(words[1])
+        return None if run_s is None else Program(run_s)
+    return None
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(text: str) -> float | None:
+    """Return `90`, `1.5` or `2m` as seconds, or None."""
+    unit = _UNITS.get(text[-1:], 0)
+    number = text[:-1] if unit else text
+    if not number.replace(".", "", 1).isdecimal():
+        return None
+    return float(number) * (unit or 1)

@@ -1,0 +1,50 @@
+"""`scripts/golden kubectl FILE...`: take recorded kubectl sessions again, on a cluster of ours."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.replay.transcripts import Session
+
+BERTH = Path(sys.executable).with_name("berth")
+
+
+def main(arguments: list[str]) -> int:
+    """Replay the files; return 1 when any of them differs."""
+    parser = argparse.ArgumentParser(prog="golden kubectl", description=__doc__)
+    parser.add_argument("--kubectl", default=str(Path(sys.executable).with_name("kubectl")))
+    parser.add_argument("--quiet", action="store_true", help="do not print the differences")
+    parser.add_argument("files", nargs="+", type=Path)
+    options = parser.parse_args(arguments)
+    kubectl = shutil.which(options.kubectl)
+    if kubectl is None:
+        parser.error(f"there is no {options.kubectl}: name a kubectl with --kubectl")
+    with tempfile.TemporaryDirectory(prefix="kubeberth-golden-") as name:
+        return replay_all(options.files, kubectl, Path(name), quiet=options.quiet)
+
+
+def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) -> int:
+    """Replay sessions on one cluster and print how many agree."""
+    at = ["--data-dir", str(folder / "cluster")]
+    up = [BERTH, "up", "--nodes", "0", "--port", "0", "--detach", *at]
+    subprocess.run(up, check=True, capture_output=True)
+    agreeing = 0
+    try:
+        for file in files:
+            work = folder / file.stem
+            work.mkdir()
+            session = Session(file, kubectl, folder / "cluster/kubeconfig", work)
+            differences = session.replay()
+            agreeing += not differences
+            print(f"{'ok  ' if not differences else 'DIFF'} {file.stem}", flush=True)
+            for difference in [] if quiet else differences:
+                print(f"{difference}\n", flush=True)
+    finally:
+        subprocess.run([BERTH, "down", *at], check=True, capture_output=True)
+    print(f"{agreeing} of {len(files)} sessions agree")
+    return 0 if agreeing == len(files) else 1

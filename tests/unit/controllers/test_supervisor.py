@@ -1,0 +1,277 @@
+"""Whole controllers against an API server in memory."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.fake_api import FakeApi
+from tests.objects import template
+
+from kubeberth.api.scheme import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    SERVICE_ACCOUNTS,
+)
+from kubeberth.controllers.supervisor import ControllerSettings, run
+from kubeberth.errors import ForbiddenError
+
+DEADLINE_S = 10
+
+
+@asynccontextmanager
+async def controllers(api):
+    """Run controllers as a process of their own would, until the block ends."""
+    ready = asyncio.Event()
+    settings = ControllerSettings(root_ca="PEM")
+    task = asyncio.create_task(run(api.client(), settings, ready=ready.set))
+    await asyncio.wait_for(ready.wait(), DEADLINE_S)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def ready_pods(api):
+    """Play the scheduler and the kubelets: every pod is ready at once, and goes when asked to."""
+
+    async def play():
+        while True:
+            for key, pod in list(api.objects[PODS].items()):
+                if "deletionTimestamp" in pod["metadata"]:
+                    api.remove(PODS, key)
+                elif pod["status"]["phase"] == "Pending":
+                    ready = {"type": "Ready", "status": "True"}
+                    status = {"phase": "Running", "conditions": [ready]}
+                    api.change(PODS, key, {"spec": {"nodeName": "n"}, "status": status})
+            await asyncio.sleep(0.002)
+
+    task = asyncio.create_task(play())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def api_with(*deployments):
+    api = FakeApi()
+    api.put(NAMESPACES, {"metadata": {"name": "default"}})
+    for name, replicas in deployments:
+        api.put(DEPLOYMENTS, deployment(name, replicas))
+    return api
+
+
+def deployment(name="web", replicas=3, image="nginx:1"):
+    labels = {"app": name}
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": template(image, labels),
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+            },
+            "progressDeadlineSeconds": 600,
+            "revisionHistoryLimit": 10,
+        },
+    }
+
+
+def available(api, name="web"):
+    return api.objects[DEPLOYMENTS][f"default/{name}"].get("status", {}).get("availableReplicas", 0)
+
+
+def is_rolled_out(api, name="web"):
+    body = api.objects[DEPLOYMENTS][f"default/{name}"]
+    status, wanted = body.get("status", {}), body["spec"]["replicas"]
+    counts = [status.get(k, 0) for k in ("replicas", "updatedReplicas", "availableReplicas")]
+    return counts == [wanted] * 3 and status["observedGeneration"] == body["metadata"]["generation"]
+
+
+def set_image(api, image, name="web"):
+    patch = {"spec": {"template": template(image, {"app": name})}}
+    api.change(DEPLOYMENTS, f"default/{name}", patch)
+
+
+def test_a_deployment_gets_its_pods_and_becomes_available():
+    async def scenario():
+        api = api_with(("web", 3))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: is_rolled_out(api))
+        assert len(api.objects[PODS]) == 3
+        reasons = {body["reason"] for body in api.objects[EVENTS].values()}
+        assert reasons == {"ScalingReplicaSet", "SuccessfulCreate"}
+        assert "default/default" in api.objects[SERVICE_ACCOUNTS]
+        assert api.objects[CONFIG_MAPS]["default/kube-root-ca.crt"]["data"] == {"ca.crt": "PEM"}
+
+    asyncio.run(scenario())
+
+
+def test_a_rollout_stays_within_its_bounds_at_every_moment():
+    async def scenario():
+        api = api_with(("web", 10))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: is_rolled_out(api))
+            seen = []
+
+            def look():
+                alive = [p for p in api.objects[PODS].values() if _is_alive(p)]
+                seen.append((len(alive), sum(_is_ready(p) for p in alive)))
+                return is_rolled_out(api)
+
+            set_image(api, "nginx:2")
+            await until(look)
+        assert max(total for total, _ in seen) <= 13
+        assert min(ready for _, ready in seen) >= 8
+        images = {p["spec"]["containers"][0]["image"] for p in api.objects[PODS].values()}
+        assert images == {"nginx:2"}
+
+    asyncio.run(scenario())
+
+
+def _is_alive(pod):
+    return "deletionTimestamp" not in pod["metadata"]
+
+
+def _is_ready(pod):
+    return any(c["type"] == "Ready" for c in pod["status"].get("conditions", []))
+
+
+def test_rolling_back_reuses_the_old_set():
+    async def scenario():
+        api = api_with(("web", 3))
+        async with controllers(api), ready_pods(api):
+            for image in ("nginx:1", "nginx:2", "nginx:1"):
+                set_image(api, image)
+                await until(lambda: is_rolled_out(api))
+        annotations = [s["metadata"]["annotations"] for s in api.objects[REPLICA_SETS].values()]
+        revisions = {a["deployment.kubernetes.io/revision"] for a in annotations}
+        assert revisions == {"3", "2"}
+
+    asyncio.run(scenario())
+
+
+def test_controllers_that_are_killed_again_and_again_make_no_pod_too_many():
+    async def scenario():
+        api = api_with(("web", 40))
+        most = 0
+        async with ready_pods(api):
+            for _ in range(15):
+                async with controllers(api):
+                    await asyncio.sleep(0.004)
+                most = max(most, len(api.objects[PODS]))
+            async with controllers(api):
+                await until(lambda: is_rolled_out(api))
+        assert most <= 40
+        assert len(api.objects[PODS]) == 40
+
+    asyncio.run(scenario())
+
+
+def test_many_deployments_at_once_all_get_there():
+    async def scenario():
+        api = api_with(*((f"app-{i}", 2) for i in range(40)))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: all(is_rolled_out(api, f"app-{i}") for i in range(40)))
+        assert len(api.objects[PODS]) == 80
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("propagation", ["Background", "Foreground", None])
+def test_deleting_a_deployment_takes_its_sets_and_pods_along(propagation):
+    async def scenario():
+        api = api_with(("web", 3))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: is_rolled_out(api))
+            await api.client().delete(DEPLOYMENTS, "web", "default", propagation=propagation)
+            await until(
+                lambda: (
+                    not (api.objects[DEPLOYMENTS] or api.objects[REPLICA_SETS] or api.objects[PODS])
+                )
+            )
+
+    asyncio.run(scenario())
+
+
+def test_orphaned_sets_and_pods_stay():
+    async def scenario():
+        api = api_with(("web", 2))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: is_rolled_out(api))
+            await api.client().delete(DEPLOYMENTS, "web", "default", propagation="Orphan")
+            await until(lambda: not api.objects[DEPLOYMENTS])
+        [left] = api.objects[REPLICA_SETS].values()
+        assert "ownerReferences" not in left["metadata"]
+        assert len(api.objects[PODS]) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_namespace_is_emptied_and_goes():
+    async def scenario():
+        api = api_with(("web", 2))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: is_rolled_out(api))
+            await api.client().delete(NAMESPACES, "default")
+            await until(lambda: not api.objects[NAMESPACES])
+        left = {resource.plural for resource, items in api.objects.items() if items}
+        assert left == set()
+
+    asyncio.run(scenario())
+
+
+def test_pods_that_may_not_be_created_are_reported_and_made_when_they_may():
+    async def scenario():
+        api = api_with(("web", 2))
+        api.refusals["create", PODS] = ForbiddenError('pods "web-" is forbidden: exceeded quota')
+        async with controllers(api), ready_pods(api):
+
+            def failure():
+                conditions = [
+                    condition
+                    for item in api.objects[REPLICA_SETS].values()
+                    for condition in item.get("status", {}).get("conditions", [])
+                ]
+                return [c["message"] for c in conditions if c["type"] == "ReplicaFailure"]
+
+            await until(failure)
+            assert failure() == ['pods "web-" is forbidden: exceeded quota']
+            api.refusals.clear()
+            await until(lambda: is_rolled_out(api))
+            await until(lambda: not failure())
+        messages = {e["message"] for e in api.objects[EVENTS].values()}
+        assert 'Error creating: pods "web-" is forbidden: exceeded quota' in messages
+
+    asyncio.run(scenario())
+
+
+def test_controllers_go_on_after_the_server_was_away():
+    async def scenario():
+        api = api_with(("web", 3))
+        async with controllers(api), ready_pods(api):
+            await until(lambda: is_rolled_out(api))
+            api.is_down = True
+            api.change(DEPLOYMENTS, "default/web", {"spec": {"replicas": 6}})
+            await asyncio.sleep(0.05)
+            api.is_down = False
+            await until(lambda: is_rolled_out(api))
+        assert len(api.objects[PODS]) == 6
+
+    asyncio.run(scenario())

@@ -1,0 +1,387 @@
+"""Whole kubelets against an API server in memory."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.fake_api import FakeApi
+from tests.unit.kubelet.test_parts import ManualClock
+
+from kubeberth.api.scheme import EVENTS, LEASES, NODES, PODS
+from kubeberth.errors import ForbiddenError
+from kubeberth.kubelet import heartbeat as heartbeat_module
+from kubeberth.kubelet.heartbeat import Heartbeat
+from kubeberth.kubelet.nodes import NodesSettings, run
+from kubeberth.kubelet.specs import node_specs
+from kubeberth.kubelet.stages import Stages
+
+DEADLINE_S = 10
+SETTINGS = NodesSettings(stages=Stages(jitter=0.1))
+
+
+@asynccontextmanager
+async def nodes(api, count=1):
+    """Run nodes as a process of their own would, until the block ends."""
+    ready = asyncio.Event()
+    specs = node_specs(count, 3)
+    task = asyncio.create_task(run(specs, lambda name: api.client(), SETTINGS, ready=ready.set))
+    await asyncio.wait_for(ready.wait(), DEADLINE_S)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.005)
+
+
+def put_pod(api, name="web", node="node-1", **spec):
+    container = {"name": "c", "image": "nginx", **spec.pop("container", {})}
+    body = {"metadata": {"name": name}, "spec": {"containers": [container], **spec}}
+    if node:
+        body["spec"]["nodeName"] = node
+    return api.put(PODS, body)
+
+
+def status(api, name="web"):
+    return api.objects[PODS].get(f"default/{name}", {}).get("status", {})
+
+
+def is_ready(api, name="web"):
+    conditions = {c["type"]: c["status"] for c in status(api, name).get("conditions", [])}
+    return conditions.get("Ready") == "True"
+
+
+def test_nodes_register_and_keep_a_lease():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api, 3):
+            await until(lambda: len(api.objects[LEASES]) == 3)
+        assert sorted(api.objects[NODES]) == ["node-1", "node-2", "node-3"]
+        ready = [n["status"]["conditions"][-1] for n in api.objects[NODES].values()]
+        assert {(c["type"], c["status"]) for c in ready} == {("Ready", "True")}
+        owners = api.objects[LEASES]["kube-node-lease/node-1"]["metadata"]["ownerReferences"]
+        assert owners[0]["uid"] == api.objects[NODES]["node-1"]["metadata"]["uid"]
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_exists_keeps_what_users_gave_it():
+    async def scenario():
+        api = FakeApi()
+        taint = {"key": "dedicated", "effect": "NoSchedule"}
+        metadata = {"name": "node-1", "labels": {"disktype": "ssd", "kubernetes.io/os": "plan9"}}
+        api.put(NODES, {"metadata": metadata, "spec": {"taints": [taint]}})
+        async with nodes(api):
+            pass
+        node = api.objects[NODES]["node-1"]
+        assert node["metadata"]["labels"]["disktype"] == "ssd"
+        assert node["metadata"]["labels"]["kubernetes.io/os"] == "linux"
+        assert node["spec"]["taints"] == [taint]
+        assert node["status"]["conditions"][-1]["status"] == "True"
+
+    asyncio.run(scenario())
+
+
+def test_an_assigned_pod_runs_is_ready_and_has_an_address():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+            await until(lambda: len(api.objects[EVENTS]) == 3)
+        assert status(api)["phase"] == "Running"
+        assert status(api)["podIP"] == "10.244.1.2"
+        assert status(api)["hostIP"] == "192.168.0.1"
+        assert [e["reason"] for e in api.objects[EVENTS].values()] == [
+            "Pulled",
+            "Created",
+            "Started",
+        ]
+        event = next(iter(api.objects[EVENTS].values()))
+        assert event["source"] == {"component": "kubelet", "host": "node-1"}
+        assert event["involvedObject"]["fieldPath"] == "spec.containers{c}"
+
+    asyncio.run(scenario())
+
+
+def test_pods_of_other_nodes_and_of_none_are_left_alone():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api, "elsewhere", node="node-9")
+            put_pod(api, "pending", node="")
+            put_pod(api)
+            await until(lambda: is_ready(api))
+        assert status(api, "elsewhere") == {"phase": "Pending"}
+        assert status(api, "pending") == {"phase": "Pending"}
+
+    asyncio.run(scenario())
+
+
+def test_a_host_network_pod_has_the_address_of_its_node():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api, hostNetwork=True)
+            await until(lambda: is_ready(api))
+        assert status(api)["podIP"] == "192.168.0.1"
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_pod_ends_and_goes():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+            await api.client().delete(PODS, "web", "default")
+            assert api.objects[PODS], "it ends before it goes"
+            await until(lambda: not api.objects[PODS])
+        assert ("patch", "pods", "web") in api.log
+        last_two = [entry[0] for entry in api.log if entry[1] == "pods"][-2:]
+        assert last_two == ["patch", "delete"]
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_too_many_is_refused_with_the_reason():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api, "big", container={"resources": {"requests": {"cpu": "3"}}})
+            await until(lambda: is_ready(api, "big"))
+            put_pod(api, "bigger", container={"resources": {"requests": {"cpu": "1500m"}}})
+            await until(lambda: status(api, "bigger").get("phase") == "Failed")
+        assert status(api, "bigger")["reason"] == "OutOfcpu"
+        assert status(api, "bigger")["message"] == (
+            "Pod was rejected: Node didn't have enough resource: cpu, "
+            "requested: 1500, used: 3000, capacity: 4000"
+        )
+
+    asyncio.run(scenario())
+
+
+def test_labels_are_looked_up_again_before_a_pod_is_refused_for_them():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api, "no", nodeSelector={"disktype": "ssd"})
+            await until(lambda: status(api, "no").get("phase") == "Failed")
+            assert status(api, "no")["reason"] == "NodeAffinity"
+            api.change(NODES, "node-1", {"metadata": {"labels": {"disktype": "ssd"}}})
+            put_pod(api, "yes", nodeSelector={"disktype": "ssd"})
+            await until(lambda: is_ready(api, "yes"))
+
+    asyncio.run(scenario())
+
+
+def test_a_running_pod_outlives_a_label_but_not_the_kubelets_next_start():
+    """N89."""
+
+    async def scenario():
+        api = FakeApi()
+        api.put(NODES, {"metadata": {"name": "node-1", "labels": {"disktype": "ssd"}}})
+        async with nodes(api):
+            put_pod(api, nodeSelector={"disktype": "ssd"})
+            await until(lambda: is_ready(api))
+            api.change(NODES, "node-1", {"metadata": {"labels": {"disktype": None}}})
+            put_pod(api, "other")
+            await until(lambda: is_ready(api, "other"))
+            assert is_ready(api)
+        api.objects[NODES]["node-1"]["metadata"]["labels"].pop("disktype", None)
+        async with nodes(api):
+            await until(lambda: status(api).get("phase") == "Failed")
+        assert status(api)["reason"] == "NodeAffinity"
+
+    asyncio.run(scenario())
+
+
+def test_a_restart_of_the_nodes_changes_nothing_about_running_pods():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+        before = status(api)
+        async with nodes(api):
+            put_pod(api, "next")
+            await until(lambda: is_ready(api, "next"))
+            assert status(api) == before
+        assert status(api, "next")["podIP"] != before["podIP"]
+
+    asyncio.run(scenario())
+
+
+def test_pods_that_were_deleted_while_the_nodes_were_away_go_when_they_are_back():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+        await api.client().delete(PODS, "web", "default")
+        put_pod(api, "starting")
+        await api.client().delete(PODS, "starting", "default")
+        async with nodes(api):
+            await until(lambda: not api.objects[PODS])
+
+    asyncio.run(scenario())
+
+
+def test_a_status_that_somebody_overwrote_is_put_right():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+            await asyncio.sleep(0.02)
+            unready = {"type": "Ready", "status": "False"}
+            api.change(PODS, "default/web", {"status": {"conditions": [unready]}})
+            await until(lambda: is_ready(api))
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_made_anew_under_the_same_name_is_another_pod():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+            old = status(api)["containerStatuses"][0]["containerID"]
+            api.remove(PODS, "default/web")
+            put_pod(api)
+            await until(lambda: is_ready(api))
+        assert status(api)["containerStatuses"][0]["containerID"] != old
+
+    asyncio.run(scenario())
+
+
+def test_kubelets_go_on_after_the_server_was_away():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await asyncio.sleep(0.03)
+            api.is_down = True
+            await asyncio.sleep(0.1)
+            api.is_down = False
+            await until(lambda: is_ready(api))
+
+    asyncio.run(scenario())
+
+
+def test_a_hundred_nodes_in_one_process_run_their_pods():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api, 100):
+            for number in range(1, 101):
+                put_pod(api, f"pod-{number}", node=f"node-{number}")
+            await until(lambda: all(is_ready(api, f"pod-{n}") for n in range(1, 101)))
+        assert len({status(api, f"pod-{n}")["podIP"] for n in range(1, 101)}) == 100
+
+    asyncio.run(scenario())
+
+
+class TestHeartbeat:
+    def make(self, api, clock):
+        [spec] = node_specs(1)
+        return Heartbeat(spec, api.client(), clock, Stages().dice(spec.name))
+
+    def beats(self, *delays, before=None):
+        """Register, then beat after each of the delays; return what was asked of the API."""
+
+        async def scenario():
+            clock = ManualClock()
+            api = FakeApi(clock)
+            heartbeat = self.make(api, clock)
+            await heartbeat.register()
+            await heartbeat.beat()
+            if before:
+                before(api)
+            api.log.clear()
+            for delay in delays:
+                clock.at += delay
+                await heartbeat.beat()
+            return api, [f"{verb} {resource}" for verb, resource, _ in api.log]
+
+        return asyncio.run(scenario())
+
+    def test_renews_only_the_lease_while_nothing_changes(self):
+        """N10."""
+        _, log = self.beats(*[10] * 12)
+        assert log == ["update leases.coordination.k8s.io"] * 12
+
+    def test_posts_the_status_again_after_at_most_seven_and_a_half_minutes(self):
+        _, log = self.beats(*[10] * 45)
+        assert log.count("patch nodes") == 1
+
+    def test_posts_the_status_at_once_after_a_silence(self):
+        """The cluster has called the node Unknown by then."""
+
+        def declare_unknown(api):
+            unknown = {"type": "Ready", "status": "Unknown"}
+            api.change(NODES, "node-1", {"status": {"conditions": [unknown]}})
+
+        api, log = self.beats(60, before=declare_unknown)
+        assert log[-1] == "patch nodes"
+        ready = {
+            c["type"]: c["status"] for c in api.objects[NODES]["node-1"]["status"]["conditions"]
+        }
+        assert ready["Ready"] == "True"
+
+    def test_does_not_bring_a_deleted_node_back(self):
+        """N12."""
+
+        def delete(api):
+            api.remove(NODES, "node-1")
+            api.remove(LEASES, "kube-node-lease/node-1")
+
+        api, _ = self.beats(*[10] * 40, before=delete)
+        assert api.objects[NODES] == {}
+        lease = api.objects[LEASES]["kube-node-lease/node-1"]
+        assert "ownerReferences" not in lease["metadata"]
+
+    def test_takes_over_a_node_that_it_may_not_create(self, monkeypatch):
+        monkeypatch.setattr(heartbeat_module, "REGISTER_FIRST_S", 0.001)
+
+        async def scenario():
+            api = FakeApi()
+            api.refusals["create", NODES] = ForbiddenError("no")
+            task = asyncio.create_task(self.make(api, api.clock).register())
+            await until(lambda: api.log)
+            assert not task.done()
+            api.put(NODES, {"metadata": {"name": "node-1"}})
+            await asyncio.wait_for(task, DEADLINE_S)
+            assert api.objects[NODES]["node-1"]["status"]["conditions"]
+
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_crash_loop_survives_the_kubelet(count):
+    async def scenario():
+        api = FakeApi()
+        put_pod(api, container={"command": ["false"]})
+        for _ in range(count):
+            async with nodes(api):
+                await until(
+                    lambda: (
+                        status(api)
+                        .get("containerStatuses", [{}])[0]
+                        .get("state", {})
+                        .get("waiting", {})
+                        .get("reason")
+                        == "CrashLoopBackOff"
+                    )
+                )
+        assert status(api)["containerStatuses"][0]["restartCount"] >= 2
+
+    asyncio.run(scenario())
