@@ -2,8 +2,8 @@
 
     python benchmarks/bench_engine.py [--nodes 1000 5000] [--pods 2000]
 
-Prints median and spread of five runs; each run starts with an empty cluster and takes in the template
-beforehand. Every decision is followed by the assumption of its pod, as in the scheduler.
+Prints median and spread of five runs; each run starts with an empty cluster and takes in the
+template beforehand. Every decision is followed by the assumption of its pod, as in the scheduler.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ N_ZONES = 10
 
 
 def make_node(index: int) -> Node:
+    """Return an empty node, in one of ten zones."""
     name = f"node-{index:05d}"
     return msgspec.convert(
         {
@@ -45,6 +46,7 @@ def make_node(index: int) -> Node:
 
 
 def make_pod(name: str, affinity: dict[str, Any], labels: dict[str, str]) -> Pod:
+    """Return a small pod."""
     requests = {"cpu": "100m", "memory": "500Mi"}
     return msgspec.convert(
         {
@@ -59,6 +61,7 @@ def make_pod(name: str, affinity: dict[str, Any], labels: dict[str, str]) -> Pod
 
 
 def term(key: str) -> dict[str, Any]:
+    """Return a term over blue pods."""
     return {"topologyKey": key, "labelSelector": {"matchLabels": {"color": "blue"}}}
 
 
@@ -128,11 +131,13 @@ def unschedulable_ms(n_nodes: int) -> float:
 
 
 def report(measure: Callable[[], float], repeats: int = 5) -> str:
+    """Return median and spread of some measurements."""
     values = [measure() for _ in range(repeats)]
     return f"{statistics.median(values):10,.2f}  ({min(values):,.2f} to {max(values):,.2f})"
 
 
 def main() -> None:
+    """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--pods", type=int, default=900)

@@ -231,12 +231,12 @@ def preferred_terms(pod: Pod) -> list[tuple[int, PodAffinityTerm]]:
     affinity = pod.spec.affinity
     like = affinity and affinity.pod_affinity
     unlike = affinity and affinity.pod_anti_affinity
-    found = []
-    for sign, rules in ((1, like), (-1, unlike)):
-        if rules:
-            for entry in rules.preferred_during_scheduling_ignored_during_execution:
-                found.append((sign * entry.weight, entry.pod_affinity_term))
-    return found
+    return [
+        (sign * entry.weight, entry.pod_affinity_term)
+        for sign, rules in ((1, like), (-1, unlike))
+        if rules
+        for entry in rules.preferred_during_scheduling_ignored_during_execution
+    ]
 
 
 def share(key: str, labels: Labels, home: Node) -> bool:

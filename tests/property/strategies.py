@@ -119,37 +119,58 @@ tolerations = st.lists(
     max_size=2,
 )
 requests = _documents(
-    cpu=st.sampled_from(["0", "100m", "900m", "3"]),
+    cpu=st.sampled_from(["100m", "900m", "0", "3"]),
     memory=st.sampled_from(["100Mi", "1Gi"]),
-    **{"example.com/gpu": st.sampled_from(["1", "2"])},
+    **{"example.com/gpu": st.just("1")},
 )
 containers = st.lists(
     requests.map(lambda amounts: {"resources": {"requests": amounts}}), min_size=1, max_size=2
 )
 
 
+def _some(rules: st.SearchStrategy[Document]) -> st.SearchStrategy[Document]:
+    """Return rules that are seldom empty: an empty one tests nothing."""
+    return st.one_of(rules.filter(bool), rules)
+
+
+# What a pod is mostly about. A pod with every kind of rule at once fits nowhere, and then only the
+# first rule of the row is tested.
+_FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
+    "pods": _documents(
+        affinity=_some(
+            _documents(podAffinity=_some(pod_affinity), podAntiAffinity=_some(pod_affinity))
+        ),
+    ).filter(bool),
+    "nodes": _documents(
+        tolerations=tolerations,
+        nodeSelector=st.dictionaries(st.just(ZONE), st.sampled_from(["zone-0", "zone-1"])),
+        affinity=_some(_documents(nodeAffinity=_some(node_affinity))),
+    ),
+    "resources": _documents(initContainers=containers),
+    "everything": _documents(
+        tolerations=tolerations,
+        affinity=_documents(
+            nodeAffinity=node_affinity, podAffinity=pod_affinity, podAntiAffinity=pod_affinity
+        ),
+        initContainers=containers,
+    ),
+}
+_SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
+
+
 @st.composite
 def pods(draw: st.DrawFn, name: str) -> Pod:
-    """Return a pod with any mixture of rules."""
-    spec = draw(
-        _documents(
-            tolerations=tolerations,
-            nodeSelector=st.dictionaries(
-                st.just(ZONE), st.sampled_from(["zone-0", "zone-1"]), max_size=1
-            ),
-            affinity=_documents(
-                nodeAffinity=node_affinity, podAffinity=pod_affinity, podAntiAffinity=pod_affinity
-            ),
-            initContainers=containers,
-        )
-    )
+    """Return a pod that is mostly about one kind of rule."""
+    flavour = draw(st.sampled_from(["pods", "pods", "nodes", "resources", "everything"]))
+    spec = draw(_FLAVOURS[flavour])
+    is_small = flavour in ("pods", "nodes")
     document = {
         "metadata": {
             "name": name,
             "namespace": draw(st.sampled_from(NAMESPACES)),
             "labels": draw(pod_labels),
         },
-        "spec": {"containers": draw(containers), **spec},
+        "spec": {"containers": _SMALL if is_small else draw(containers), **spec},
     }
     return msgspec.convert(document, Pod)
 
@@ -158,25 +179,29 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
 def nodes(draw: st.DrawFn, name: str) -> Node:
     """Return a node, small enough to fill up."""
     labels = draw(
-        _documents(
-            **{
-                ZONE: st.sampled_from(["zone-0", "zone-1", "zone-2"]),
+        st.fixed_dictionaries(
+            {ZONE: st.sampled_from(["zone-0", "zone-1", "zone-2"])},
+            optional={
                 HOST: st.sampled_from([name, "shared"]),
                 DISK: st.sampled_from(["ssd", "7", "07"]),
-            }
+            },
         )
     )
+    if draw(st.integers(0, 7)) == 0:
+        del labels[ZONE]
     allocatable = draw(
         st.fixed_dictionaries(
             {
-                "cpu": st.sampled_from(["1", "4", "0"]),
-                "memory": st.sampled_from(["2Gi", "8Gi"]),
-                "pods": st.sampled_from(["2", "10"]),
+                "cpu": st.sampled_from(["8", "4", "8", "4", "1", "0"]),
+                "memory": st.sampled_from(["8Gi", "16Gi", "2Gi"]),
+                "pods": st.sampled_from(["10", "20", "10", "2"]),
             },
-            optional={"example.com/gpu": st.sampled_from(["1", "4"])},
+            optional={"example.com/gpu": st.just("4")},
         )
     )
-    spec = {"unschedulable": draw(st.sampled_from([False, False, True])), "taints": draw(taints)}
+    is_plain = draw(st.integers(0, 3)) > 0
+    unschedulable = False if is_plain else draw(st.booleans())
+    spec = {"unschedulable": unschedulable, "taints": [] if is_plain else draw(taints)}
     document = {
         "metadata": {"name": name, "labels": labels},
         "spec": spec,

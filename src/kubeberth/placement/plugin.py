@@ -10,7 +10,7 @@ each of these nodes. What a rule reads decides when its answer may be kept:
 
 Most decisions change one node, and arrays of one element cost ten times what plain numbers do; so
 rules that read usage answer for a single node as well. Both answers must be equal
-(tests/property/test_one_node.py).
+(tests/unit/placement/test_one_node.py).
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ class ClusterState:
 
     def _take_slot(self) -> int:
         if not self._free_slots:
-            self._grow(max(16, self.n_slots * 2))
+            self._grow(self.n_slots + max(16, self.n_slots // 4))
         return self._free_slots.pop()
 
     def _grow(self, n_slots: int) -> None:

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import msgspec
+from tests.unit.placement.builders import make_node, make_pod
+
+from kubeberth.api.core import Pod
+from kubeberth.scheduler.cache import Cache, occupies_node
+
+
+def cache_with(*names: str) -> Cache:
+    cache = Cache()
+    for name in names:
+        cache.put_node(make_node(name))
+    return cache
+
+
+def bound(pod: Pod, node: str) -> Pod:
+    spec = msgspec.structs.replace(pod.spec, node_name=node)
+    return msgspec.structs.replace(pod, spec=spec)
+
+
+def test_assumed_pod_counts_until_it_is_forgotten() -> None:
+    cache, pod = cache_with("a"), make_pod("web")
+    cache.assume(pod, "a")
+    assert cache.state.node_of("default/web") == "a"
+    assert cache.forget(pod)
+    assert cache.state.node_of("default/web") is None
+
+
+def test_confirmed_pod_is_not_forgotten() -> None:
+    cache, pod = cache_with("a"), make_pod("web")
+    cache.assume(pod, "a")
+    cache.put_pod(bound(pod, "a"))
+    assert not cache.is_assumed("default/web")
+    assert not cache.forget(pod)
+    assert cache.state.node_of("default/web") == "a"
+
+
+def test_watch_is_right_when_it_shows_another_node() -> None:
+    cache, pod = cache_with("a", "b"), make_pod("web")
+    cache.assume(pod, "a")
+    cache.put_pod(bound(pod, "b"))
+    assert cache.state.node_of("default/web") == "b"
+    assert [placed.pod.metadata.name for placed in cache.state.pods_on("a")] == []
+
+
+def test_failure_of_an_older_pod_of_the_name_does_not_touch_the_new_one() -> None:
+    cache, pod = cache_with("a"), make_pod("web")
+    cache.assume(pod, "a")
+    older = msgspec.structs.replace(
+        pod, metadata=msgspec.structs.replace(pod.metadata, uid="older")
+    )
+    assert not cache.forget(older)
+    assert cache.state.node_of("default/web") == "a"
+
+
+def test_ended_pods_occupy_nothing() -> None:
+    pod = bound(make_pod("job"), "a")
+    ended = msgspec.structs.replace(
+        pod, status=msgspec.structs.replace(pod.status, phase="Succeeded")
+    )
+    assert occupies_node(pod)
+    assert not occupies_node(ended)
+    assert not occupies_node(make_pod("pending"))

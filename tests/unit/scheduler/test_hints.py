@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from tests.unit.placement.builders import (
+    HOST,
+    ZONE,
+    far,
+    make_node,
+    make_pod,
+    near,
+    term,
+)
+
+from kubeberth.api.core import Node, Pod
+from kubeberth.scheduler.hints import (
+    ClusterEvent,
+    NodeEvent,
+    OwnEvent,
+    PlacedPodEvent,
+    Waiting,
+    is_news,
+    may_help,
+)
+
+
+def helps(plugin: str, event: ClusterEvent, pod: Pod) -> bool:
+    return may_help(plugin, event, Waiting(pod), {})
+
+
+def relabelled(labels: dict[str, str]) -> NodeEvent:
+    return NodeEvent(make_node("a"), make_node("a", labels=labels))
+
+
+SSD = make_pod("web", nodeSelector={"disktype": "ssd"})
+TAINT = [{"key": "dedicated", "effect": "NoSchedule"}]
+
+
+def test_node_affinity_waits_for_a_node_that_begins_to_match() -> None:
+    assert helps("NodeAffinity", relabelled({"disktype": "ssd"}), SSD)
+    assert not helps("NodeAffinity", relabelled({"disktype": "hdd"}), SSD)
+    matched_before = NodeEvent(
+        make_node("a", labels={"disktype": "ssd"}),
+        make_node("a", labels={"disktype": "ssd", "x": "y"}),
+    )
+    assert not helps("NodeAffinity", matched_before, SSD)
+
+
+def test_cordon_that_is_lifted() -> None:
+    lifted = NodeEvent(make_node("a", unschedulable=True), make_node("a"))
+    assert helps("NodeUnschedulable", lifted, make_pod("web"))
+    assert not helps("NodeUnschedulable", relabelled({"x": "y"}), make_pod("web"))
+
+
+def test_taint_that_goes() -> None:
+    gone = NodeEvent(make_node("a", taints=TAINT), make_node("a"))
+    assert helps("TaintToleration", gone, make_pod("web"))
+    came = NodeEvent(make_node("a"), make_node("a", taints=TAINT))
+    assert not helps("TaintToleration", came, make_pod("web"))
+
+
+def test_any_change_of_taints_wakes_pods_of_other_rules_as_upstream_does() -> None:
+    came = NodeEvent(make_node("a"), make_node("a", taints=TAINT))
+    assert helps("NodeResourcesFit", came, make_pod("web"))
+
+
+def test_room_comes_from_bigger_nodes_and_leaving_pods() -> None:
+    big = make_pod("big", requests={"cpu": "3"})
+    grown = NodeEvent(make_node("a", cpu="2"), make_node("a", cpu="4"))
+    assert helps("NodeResourcesFit", grown, big)
+    still_small = NodeEvent(make_node("a", cpu="1"), make_node("a", cpu="2"))
+    assert not helps("NodeResourcesFit", still_small, big)
+    assert helps("NodeResourcesFit", PlacedPodEvent(make_pod("old"), None), big)
+    assert not helps("NodeResourcesFit", PlacedPodEvent(None, make_pod("new")), big)
+
+
+def test_friend_that_comes_and_rival_that_goes() -> None:
+    friend, rival = (make_pod(name, labels={"app": name}) for name in ("friend", "rival"))
+    wants = make_pod("web", affinity=near(term(ZONE, "friend")))
+    shuns = make_pod("web", affinity=far(term(HOST, "rival")))
+    assert helps("InterPodAffinity", PlacedPodEvent(None, friend), wants)
+    assert not helps("InterPodAffinity", PlacedPodEvent(None, rival), wants)
+    assert helps("InterPodAffinity", PlacedPodEvent(rival, None), shuns)
+    assert not helps("InterPodAffinity", PlacedPodEvent(friend, None), shuns)
+
+
+def test_holder_of_anti_affinity_that_goes() -> None:
+    holder = make_pod("loner", affinity=far(term(ZONE, "web")))
+    web = make_pod("web", labels={"app": "web"})
+    assert helps("InterPodAffinity", PlacedPodEvent(holder, None), web)
+
+
+def test_own_tolerations_help_only_the_rule_about_taints() -> None:
+    event = OwnEvent(make_pod("web"), make_pod("web", tolerations=[{"operator": "Exists"}]))
+    assert helps("TaintToleration", event, event.new)
+    assert helps("NodeUnschedulable", event, event.new)
+    assert not helps("NodeAffinity", event, event.new)
+
+
+def test_rule_that_nobody_knows_is_always_tried_again() -> None:
+    assert helps("SomebodysOwnPlugin", relabelled({}), make_pod("web"))
+
+
+def test_heartbeat_is_no_news() -> None:
+    node: Node = make_node("a")
+    assert not is_news(NodeEvent(node, make_node("a")))
+    assert is_news(relabelled({"x": "y"}))

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.unit.placement.builders import make_node, make_pod
+
+from kubeberth.api.core import Node, Pod
+from kubeberth.scheduler.hints import NodeEvent
+from kubeberth.scheduler.queue import Place, SchedulingQueue, backoff_s
+
+FIT = frozenset({"NodeResourcesFit"})
+ROOMY = NodeEvent(None, make_node("roomy"))
+TINY = NodeEvent(None, make_node("tiny", cpu="1m"))
+
+
+def pod(name: str, version: int = 1, **spec: object) -> Pod:
+    made = make_pod(name, requests={"cpu": "1"}, **spec)
+    meta = msgspec.structs.replace(made.metadata, uid=f"uid-{name}", resource_version=str(version))
+    return msgspec.structs.replace(made, metadata=meta)
+
+
+def queue_of(*pods: Pod) -> SchedulingQueue:
+    queue = SchedulingQueue()
+    for index, item in enumerate(pods):
+        queue.put(item, index * 0.001, {})
+    return queue
+
+
+def names(queue: SchedulingQueue, now: float) -> list[str]:
+    found = []
+    while (entry := queue.pop(now)) is not None:
+        found.append(entry.pod.metadata.name)
+    return found
+
+
+def refuse(queue: SchedulingQueue, now: float, by: frozenset[str] = FIT) -> None:
+    entry = queue.pop(now)
+    assert entry is not None
+    queue.park(entry, by, now, {})
+
+
+def test_higher_priority_first_then_older() -> None:
+    queue = queue_of(pod("low"), pod("older", priority=10), pod("younger", priority=10))
+    assert names(queue, 1.0) == ["older", "younger", "low"]
+
+
+def test_backoff_doubles_up_to_ten_seconds() -> None:
+    assert [backoff_s(n) for n in range(7)] == [0, 1, 2, 4, 8, 10, 10]
+
+
+def test_refused_pod_waits_for_an_event_that_may_help() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 1.0)
+    queue.wake(TINY, 1.1, {})
+    assert names(queue, 20.0) == []
+    queue.wake(ROOMY, 20.1, {})
+    assert names(queue, 20.1) == ["web"]
+
+
+def test_woken_pod_sits_out_its_backoff_while_others_are_ready() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 1.0)
+    queue.wake(ROOMY, 1.1, {})
+    queue.put(pod("other"), 1.2, {})
+    entry = queue.get("default/web")
+    assert entry is not None
+    assert entry.place is Place.BACKOFF
+    assert names(queue, 1.2) == ["other", "web"]
+
+
+def test_error_is_tried_again_after_its_backoff_and_not_before() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 1.0, by=frozenset())
+    assert names(queue, 2.9) == []
+    assert queue.next_change_at() == 3.0
+    assert names(queue, 3.0) == ["web"]
+
+
+def test_event_during_the_attempt_is_held_against_the_refusal() -> None:
+    queue = queue_of(pod("web"))
+    entry = queue.pop(1.0)
+    assert entry is not None
+    queue.wake(ROOMY, 1.0, {})
+    queue.park(entry, FIT, 1.0, {})
+    assert entry.place is Place.BACKOFF
+
+
+def test_event_before_the_attempt_is_not() -> None:
+    queue = queue_of(pod("web"), pod("other"))
+    first = queue.pop(1.0)
+    queue.wake(ROOMY, 1.0, {})
+    second = queue.pop(1.0)
+    assert first is not None
+    assert second is not None
+    queue.park(second, FIT, 1.0, {})
+    assert second.place is Place.WAITING
+
+
+def test_gated_pod_waits_for_its_gates_alone() -> None:
+    gates = [{"name": "example.com/a"}, {"name": "example.com/b"}]
+    queue = queue_of(pod("web", schedulingGates=gates))
+    queue.wake(ROOMY, 1.0, {})
+    assert names(queue, 400.0) == []
+    queue.put(pod("web", 2, schedulingGates=gates[:1]), 401.0, {})
+    assert names(queue, 401.0) == []
+    queue.put(pod("web", 3), 402.0, {})
+    assert names(queue, 402.0) == ["web"]
+
+
+def test_change_of_status_alone_wakes_nobody() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 1.0)
+    queue.put(pod("web", 2), 2.0, {})
+    assert names(queue, 20.0) == []
+
+
+def test_pod_of_the_same_name_is_another_pod() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 1.0)
+    again = pod("web", 5)
+    meta = msgspec.structs.replace(again.metadata, uid="another")
+    queue.put(msgspec.structs.replace(again, metadata=meta), 2.0, {})
+    assert names(queue, 2.0) == ["web"]
+
+
+def test_nobody_waits_for_longer_than_five_minutes() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 1.0)
+    assert names(queue, 290.0) == []
+    assert names(queue, 335.0) == ["web"]
+
+
+def test_success_of_another_binding_leaves_a_pod_in_binding_alone() -> None:
+    queue = queue_of(pod("web"))
+    entry = queue.pop(1.0)
+    assert entry is not None
+    queue.settle(entry)
+    queue.wake(ROOMY, 1.0, {})
+    assert names(queue, 50.0) == []
+    queue.park(entry, frozenset(), 50.0, {})
+    assert names(queue, 52.0) == ["web"]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens in whatever order, the rules of the queue hold and no pod is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = SchedulingQueue()
+        self.now = 0.0
+        self.version = 0
+        self.known: set[str] = set()
+        self.in_flight: list[object] = []
+
+    @rule(name=st.sampled_from("abcd"), gated=st.booleans(), priority=st.integers(0, 2))
+    def put(self, name: str, gated: bool, priority: int) -> None:
+        self.version += 1
+        gates = [{"name": "wait"}] if gated else []
+        self.queue.put(
+            pod(name, self.version, priority=priority, schedulingGates=gates), self.now, {}
+        )
+        self.known.add(f"default/{name}")
+
+    @rule(name=st.sampled_from("abcd"))
+    def remove(self, name: str) -> None:
+        self.queue.remove(f"default/{name}")
+        self.known.discard(f"default/{name}")
+
+    @rule()
+    def pop(self) -> None:
+        entry = self.queue.pop(self.now)
+        if entry is not None:
+            assert entry.place is Place.IN_FLIGHT
+            self.in_flight.append(entry)
+
+    @rule(by=st.sampled_from([FIT, frozenset[str](), frozenset({"NodeName"})]))
+    def park(self, by: frozenset[str]) -> None:
+        if self.in_flight:
+            self.queue.park(self.in_flight.pop(), by, self.now, {})  # type: ignore[arg-type]
+
+    @rule()
+    def settle(self) -> None:
+        if self.in_flight:
+            entry = self.in_flight.pop()
+            if self.queue.get(entry.pod.metadata.key) is entry:  # type: ignore[attr-defined]
+                self.queue.settle(entry)  # type: ignore[arg-type]
+
+    @rule(node=st.sampled_from([make_node("roomy"), make_node("tiny", cpu="1m")]))
+    def wake(self, node: Node) -> None:
+        self.queue.wake(NodeEvent(None, node), self.now, {})
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 30.0, 400.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def rules_hold(self) -> None:
+        self.queue.check_invariants()
+        assert {key for key in self.known if key in self.queue} == self.known
+        assert len(self.queue) == len(self.known)
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
