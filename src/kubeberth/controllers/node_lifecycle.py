@@ -164,10 +164,7 @@ def wanted_taints(node: Node, now: float, *, evict: bool) -> tuple[Taint, ...]:
     )
     missing = wanted - {(taint.key, taint.effect) for taint in kept}
     added = tuple(
-        Taint(key=key, effect=effect, time_added=rfc3339(now))
-        if effect == "NoExecute"
-        else Taint(key=key, effect=effect)
-        for key, effect in sorted(missing)
+        Taint(key=key, effect=effect, time_added=rfc3339(now)) for key, effect in sorted(missing)
     )
     return kept + added
 

@@ -41,6 +41,7 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         RootCAReconciler(settings.root_ca),
         PodGCReconciler(settings.terminated_pod_threshold),
         NodeLifecycleReconciler(),
+        TaintEvictionReconciler(),
     ]
 
 

@@ -16,15 +16,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kubeberth.api.core import ContainerStatus, PodStatus
+from kubeberth.api.core import PodStatus
 from kubeberth.api.workloads import seconds_of
-from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.program import Program, program_of
+from kubeberth.kubelet.containers import (
+    ContainerStage,
+    Role,
+    Run,
+    runs_of,
+    take_over,
+)
+from kubeberth.kubelet.pod import KubeletPod
 
-# Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
-BACKOFF_FIRST_S = 10.0
-BACKOFF_LAST_S = 300.0
-BACKOFF_FORGOTTEN_S = 600.0
 # What is reported of a container that never ran in a pod that was deleted.
 LOST_EXIT_CODE = 137
 
@@ -96,72 +98,6 @@ class InvariantError(Exception):
     """The machine is in a state that it must never be in."""
 
 
-class Role(Enum):
-    """What a container is to its pod."""
-
-    INIT = "runs to its end before the others start"
-    SIDECAR = "an init container that keeps running"
-    APP = "does the pod's work"
-
-
-class ContainerStage(Enum):
-    """Where one container is."""
-
-    WAITING = "not started in this life"
-    RUNNING = "running"
-    EXITED = "ended"
-
-
-@dataclass(slots=True)
-class Run:
-    """One container, through all its lives.
-
-    Parameters
-    ----------
-    attempt
-        Its present life, which is its restart count.
-    probe_delay_s
-        When its probes succeed, in seconds after its start; None without probes.
-    waits_s
-        The back-off before its present life; next_backoff_s is the one before the next.
-    lost
-        Whether it never ran although the pod ended.
-    last
-        How its previous life ended.
-    """
-
-    name: str
-    role: Role
-    image: str
-    program: Program
-    probe_delay_s: float | None = None
-    stage: ContainerStage = ContainerStage.WAITING
-    attempt: int = 0
-    started_at: float = 0.0
-    finished_at: float = 0.0
-    exit_code: int = 0
-    ready: bool = False
-    lost: bool = False
-    waits_s: float = 0.0
-    next_backoff_s: float = 0.0
-    last: PastRun | None = None
-
-    @property
-    def has_succeeded(self) -> bool:
-        """Whether it ended with exit code 0."""
-        return self.stage is ContainerStage.EXITED and self.exit_code == 0
-
-
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """How an earlier life of a container went."""
-
-    attempt: int
-    started_at: float
-    finished_at: float
-    exit_code: int
-
-
 @dataclass(frozen=True, slots=True)
 class Timer:
     """Something that takes time, and what it leads to.
@@ -219,7 +155,7 @@ class PodLife:
         self.phase = "Pending"
         self.reason = ""
         self.message = ""
-        self.runs = list(_runs(pod))
+        self.runs = list(runs_of(pod))
         self.started_at = 0.0
         self._history: deque[str] = deque(maxlen=10)
 
@@ -263,7 +199,7 @@ class PodLife:
         known = {entry.name: entry for entry in statuses}
         for run in self.runs:
             if run.name in known:
-                _take_over(run, known[run.name])
+                take_over(run, known[run.name])
         return Effects([timer for run in self.runs for timer in self._resumed(run)])
 
     def _resumed(self, run: Run) -> Iterator[Timer]:
@@ -399,12 +335,7 @@ class PodLife:
 
     def _restart(self, run: Run, now: float) -> Effects:
         """Begin the container's next life: the first time at once, then after a back-off."""
-        ran_long = run.finished_at - run.started_at > BACKOFF_FORGOTTEN_S
-        delay = 0.0 if ran_long else run.next_backoff_s
-        run.next_backoff_s = min(max(BACKOFF_FIRST_S, delay * 2), BACKOFF_LAST_S)
-        run.last = PastRun(run.attempt, run.started_at, run.finished_at, run.exit_code)
-        run.stage, run.waits_s = ContainerStage.WAITING, delay
-        run.attempt += 1
+        delay = run.begin_next_life()
         step = Step.INIT if run.role is Role.INIT else Step.START
         effects = Effects([Timer(Stimulus.STARTED, step, delay, run.name, run.attempt)])
         if delay:
@@ -502,46 +433,3 @@ def _start_notices(run: Run) -> list[Notice]:
         Notice("Created", "Container created", container=run.name),
         Notice("Started", "Container started", container=run.name),
     ]
-
-
-def _runs(pod: KubeletPod) -> Iterator[Run]:
-    annotations = pod.metadata.annotations
-    for container in pod.spec.init_containers:
-        role = Role.SIDECAR if container.is_sidecar else Role.INIT
-        program = program_of(container, {}, is_init=role is Role.INIT)
-        yield Run(container.name, role, container.image, program, _probe_delay_s(container))
-    for container in pod.spec.containers:
-        program = program_of(container, annotations, is_init=False)
-        yield Run(container.name, Role.APP, container.image, program, _probe_delay_s(container))
-
-
-def _probe_delay_s(container: KubeletContainer) -> float | None:
-    """Return how long after its start a simulated container's probes succeed."""
-    probes = [probe for probe in (container.startup_probe, container.readiness_probe) if probe]
-    if not probes:
-        return None
-    return sum(
-        probe.initial_delay_seconds + probe.period_seconds * (probe.success_threshold - 1)
-        for probe in probes
-    )
-
-
-def _take_over(run: Run, status: ContainerStatus) -> None:
-    """Put a container where its status says it was."""
-    run.attempt, run.ready = status.restart_count, status.ready
-    state, last = status.state, status.last_state.terminated
-    if last is not None:
-        run.last = PastRun(
-            run.attempt - 1,
-            seconds_of(last.started_at),
-            seconds_of(last.finished_at),
-            last.exit_code,
-        )
-        run.next_backoff_s = BACKOFF_FIRST_S
-    if state.running is not None:
-        run.stage, run.started_at = ContainerStage.RUNNING, seconds_of(state.running.started_at)
-    elif state.terminated is not None:
-        ended = state.terminated
-        run.stage, run.exit_code = ContainerStage.EXITED, ended.exit_code
-        run.started_at = seconds_of(ended.started_at)
-        run.finished_at = seconds_of(ended.finished_at)

@@ -14,8 +14,9 @@ import msgspec
 
 from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
+from kubeberth.kubelet.containers import ContainerStage, PastRun, Role, Run
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.pod_lifecycle import ContainerStage, PastRun, PodLife, Role, Run, Stage
+from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
 
 Document = dict[str, Any]
 

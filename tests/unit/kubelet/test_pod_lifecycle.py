@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from tests.objects import NOW, pod
 from tests.unit.kubelet.player import Player, containers, make
 
+from kubeberth.kubelet.containers import ContainerStage
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import (
     TRANSITIONS,
-    ContainerStage,
     InvalidTransitionError,
     PodLife,
     Stage,

@@ -1,0 +1,140 @@
+"""The containers of a simulated pod, each through all its lives.
+
+Pure; pod_lifecycle.py decides what happens to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from kubeberth.api.core import ContainerStatus
+from kubeberth.api.workloads import seconds_of
+from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
+from kubeberth.kubelet.program import Program, program_of
+
+# Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
+BACKOFF_FIRST_S = 10.0
+BACKOFF_LAST_S = 300.0
+BACKOFF_FORGOTTEN_S = 600.0
+
+
+class Role(Enum):
+    """What a container is to its pod."""
+
+    INIT = "runs to its end before the others start"
+    SIDECAR = "an init container that keeps running"
+    APP = "does the pod's work"
+
+
+class ContainerStage(Enum):
+    """Where one container is."""
+
+    WAITING = "not started in this life"
+    RUNNING = "running"
+    EXITED = "ended"
+
+
+@dataclass(slots=True)
+class Run:
+    """One container, through all its lives.
+
+    Parameters
+    ----------
+    attempt
+        Its present life, which is its restart count.
+    probe_delay_s
+        When its probes succeed, in seconds after its start; None without probes.
+    waits_s
+        The back-off before its present life; next_backoff_s is the one before the next.
+    lost
+        Whether it never ran although the pod ended.
+    last
+        How its previous life ended.
+    """
+
+    name: str
+    role: Role
+    image: str
+    program: Program
+    probe_delay_s: float | None = None
+    stage: ContainerStage = ContainerStage.WAITING
+    attempt: int = 0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    ready: bool = False
+    lost: bool = False
+    waits_s: float = 0.0
+    next_backoff_s: float = 0.0
+    last: PastRun | None = None
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return self.stage is ContainerStage.EXITED and self.exit_code == 0
+
+    def begin_next_life(self) -> float:
+        """Wait to be started again, and return for how long: the first time not at all."""
+        ran_long = self.finished_at - self.started_at > BACKOFF_FORGOTTEN_S
+        self.waits_s = 0.0 if ran_long else self.next_backoff_s
+        self.next_backoff_s = min(max(BACKOFF_FIRST_S, self.waits_s * 2), BACKOFF_LAST_S)
+        self.last = PastRun(self.attempt, self.started_at, self.finished_at, self.exit_code)
+        self.stage = ContainerStage.WAITING
+        self.attempt += 1
+        return self.waits_s
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """How an earlier life of a container went."""
+
+    attempt: int
+    started_at: float
+    finished_at: float
+    exit_code: int
+
+
+def runs_of(pod: KubeletPod) -> Iterator[Run]:
+    """Yield a pod's containers, those that start first before the others."""
+    annotations = pod.metadata.annotations
+    for container in pod.spec.init_containers:
+        role = Role.SIDECAR if container.is_sidecar else Role.INIT
+        program = program_of(container, {}, is_init=role is Role.INIT)
+        yield Run(container.name, role, container.image, program, _probe_delay_s(container))
+    for container in pod.spec.containers:
+        program = program_of(container, annotations, is_init=False)
+        yield Run(container.name, Role.APP, container.image, program, _probe_delay_s(container))
+
+
+def _probe_delay_s(container: KubeletContainer) -> float | None:
+    """Return how long after its start a simulated container's probes succeed."""
+    probes = [probe for probe in (container.startup_probe, container.readiness_probe) if probe]
+    if not probes:
+        return None
+    return sum(
+        probe.initial_delay_seconds + probe.period_seconds * (probe.success_threshold - 1)
+        for probe in probes
+    )
+
+
+def take_over(run: Run, status: ContainerStatus) -> None:
+    """Put a container where its status says it was."""
+    run.attempt, run.ready = status.restart_count, status.ready
+    state, last = status.state, status.last_state.terminated
+    if last is not None:
+        run.last = PastRun(
+            run.attempt - 1,
+            seconds_of(last.started_at),
+            seconds_of(last.finished_at),
+            last.exit_code,
+        )
+        run.next_backoff_s = BACKOFF_FIRST_S
+    if state.running is not None:
+        run.stage, run.started_at = ContainerStage.RUNNING, seconds_of(state.running.started_at)
+    elif state.terminated is not None:
+        ended = state.terminated
+        run.stage, run.exit_code = ContainerStage.EXITED, ended.exit_code
+        run.started_at = seconds_of(ended.started_at)
+        run.finished_at = seconds_of(ended.finished_at)

@@ -1,0 +1,163 @@
+import asyncio
+
+import pytest
+from tests.fake_api import FakeApi
+
+from kubeberth.api.scheme import CONFIG_MAPS, NAMESPACES, PODS, REPLICA_SETS
+from kubeberth.client.recorder import EventRecorder
+from kubeberth.clock import SystemClock
+from kubeberth.controllers.action import (
+    ConfirmAbsent,
+    ConfirmAlive,
+    CreateObject,
+    CreatePods,
+    DeleteContent,
+    DeleteObject,
+    DeletePods,
+    ObjectRef,
+    PatchObject,
+)
+from kubeberth.controllers.executor import Executor, StoppedError
+from kubeberth.errors import AlreadyExistsError, ConflictError, ForbiddenError, NotFoundError
+
+OWNER = ObjectRef(REPLICA_SETS, "web", "default", "uid-web")
+BODY = {"metadata": {"generateName": "web-"}, "spec": {}}
+
+
+class Journal:
+    def __init__(self):
+        self.writes = []
+        self.deletions = []
+
+    def wrote(self, resource, resource_version):
+        self.writes.append((resource, resource_version))
+
+    def deleted(self, target):
+        self.deletions.append(target.name)
+
+
+def carry_out(api, *actions):
+    journal = Journal()
+
+    async def scenario():
+        client = api.client()
+        executor = Executor(client, EventRecorder(client, "test", SystemClock()))
+        await executor.carry_out(actions, journal)
+
+    asyncio.run(scenario())
+    return journal
+
+
+def put_pod(api, name="p", **metadata):
+    body = api.put(PODS, {"metadata": {"name": name, **metadata}, "spec": {}})
+    return ObjectRef(PODS, name, "default", body["metadata"]["uid"])
+
+
+def test_all_pods_are_created_and_every_write_is_noted():
+    api = FakeApi()
+    journal = carry_out(api, CreatePods(OWNER, BODY, 7))
+    assert len(api.objects[PODS]) == 7
+    assert len(journal.writes) == 7
+
+
+@pytest.mark.parametrize(("allowed", "tried"), [(0, 1), (1, 3), (3, 7)])
+def test_the_first_batch_with_a_failure_is_the_last(allowed, tried):
+    class Quota(FakeApi):
+        def put(self, resource, body):
+            if len(self.objects[PODS]) >= allowed:
+                raise ForbiddenError("exceeded quota")
+            return super().put(resource, body)
+
+    api = Quota()
+    with pytest.raises(StoppedError, match="exceeded quota") as stopped:
+        carry_out(api, CreatePods(OWNER, BODY, 100))
+    assert stopped.value.reason == "FailedCreate"
+    assert len(api.objects[PODS]) == allowed
+    assert sum(entry[0] == "create" for entry in api.log) == tried
+
+
+def test_what_a_terminating_namespace_refuses_need_not_be():
+    api = FakeApi()
+    body = {"metadata": {"name": "default", "deletionTimestamp": "x"}}
+    api.put(NAMESPACES, body)
+    carry_out(api, CreatePods(OWNER, BODY, 3))
+    assert api.objects[PODS] == {}
+
+
+def test_deleting_pods_notes_each_and_skips_those_that_are_gone_or_others_by_now():
+    api = FakeApi()
+    mine, other = put_pod(api, "mine"), put_pod(api, "other")
+    stale = ObjectRef(PODS, "other", "default", "uid-of-before")
+    gone = ObjectRef(PODS, "gone", "default", "uid-gone")
+    journal = carry_out(api, DeletePods(OWNER, (mine, stale, gone)))
+    assert journal.deletions == ["mine"]
+    assert list(api.objects[PODS]) == [f"default/{other.name}"]
+
+
+def test_an_action_that_fails_stops_those_behind_it():
+    api = FakeApi()
+    missing = ObjectRef(PODS, "missing", "default")
+    with pytest.raises(NotFoundError):
+        carry_out(api, PatchObject(missing, {}), CreateObject(CONFIG_MAPS, named("c"), "default"))
+    assert api.objects[CONFIG_MAPS] == {}
+
+
+def named(name):
+    return {"metadata": {"name": name, "namespace": "default"}}
+
+
+def test_what_is_there_already_is_an_error_unless_that_is_fine():
+    api = FakeApi()
+    api.put(CONFIG_MAPS, named("c"))
+    carry_out(api, CreateObject(CONFIG_MAPS, named("c"), "default", if_absent=True))
+    with pytest.raises(AlreadyExistsError):
+        carry_out(api, CreateObject(CONFIG_MAPS, named("c"), "default"))
+
+
+def test_a_patch_of_what_is_gone_is_an_error_unless_that_is_fine():
+    missing = ObjectRef(PODS, "missing", "default")
+    carry_out(FakeApi(), PatchObject(missing, {}, if_present=True))
+
+
+def test_an_object_of_another_uid_is_not_deleted():
+    api = FakeApi()
+    put_pod(api, "p")
+    with pytest.raises(ConflictError):
+        carry_out(api, DeleteObject(ObjectRef(PODS, "p", "default", "other")))
+    carry_out(api, DeleteObject(ObjectRef(PODS, "missing", "default", "other")))
+
+
+def test_going_on_can_depend_on_an_owner_being_alive():
+    api = FakeApi()
+    alive = put_pod(api, "alive")
+    leaving = put_pod(api, "leaving", deletionTimestamp="x")
+    carry_out(api, ConfirmAlive(alive))
+    for ref in (leaving, ObjectRef(PODS, "alive", "default", "other"), OWNER):
+        with pytest.raises(StoppedError):
+            carry_out(api, ConfirmAlive(ref))
+
+
+def test_going_on_can_depend_on_an_owner_being_gone():
+    api = FakeApi()
+    alive = put_pod(api, "alive")
+    carry_out(api, ConfirmAbsent(OWNER), ConfirmAbsent(ObjectRef(PODS, "alive", "default", "old")))
+    with pytest.raises(StoppedError):
+        carry_out(api, ConfirmAbsent(alive))
+
+
+def test_that_a_uid_is_gone_is_asked_once():
+    api = FakeApi()
+    carry_out(api, *[ConfirmAbsent(OWNER)] * 5)
+    assert len(api.log) == 1
+
+
+def test_emptying_a_namespace_tells_what_is_left():
+    api = FakeApi()
+    api.put(CONFIG_MAPS, named("c"))
+    put_pod(api, "held", finalizers=["example.com/wait"])
+    with pytest.raises(StoppedError) as stopped:
+        carry_out(api, DeleteContent("default", (PODS, CONFIG_MAPS)))
+    assert stopped.value.message == ("Some resources are remaining: pods. has 1 resource instances")
+    assert api.objects[CONFIG_MAPS] == {}
+    api.remove(PODS, "default/held")
+    carry_out(api, DeleteContent("default", (PODS, CONFIG_MAPS)))
