@@ -55,7 +55,8 @@ class ApiError(BerthError):
         HTTP status and `StatusReason`; the class's own when left out. An empty reason is left out
         of the Status.
     details
-        `Status.details` as JSON: name, group, kind, uid, causes, retryAfterSeconds.
+        `Status.details` as JSON: name, group, kind, uid, causes, retryAfterSeconds. None leaves
+        them out of the Status, empty ones are written as `{}`.
     """
 
     code: int = 500
@@ -81,6 +82,7 @@ class ApiError(BerthError):
         self.code = type(self).code if code is None else code
         self.reason = type(self).reason if reason is None else reason
         self.details = dict(details or {})
+        self._has_details = details is not None
 
     @property
     def status(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ class ApiError(BerthError):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details or self._has_details:
             status["details"] = self.details
         status["code"] = self.code
         return status

@@ -42,7 +42,6 @@ from kubeberth.apiserver.responses import (
     warning_headers,
 )
 from kubeberth.apiserver.route import (
-    GenericError,
     PlainNotFoundError,
     RequestInfo,
     parse_request,
@@ -136,7 +135,7 @@ class App:
     async def _answer(self, scope: Scope, request: Request, receive: Receive) -> Answer:
         try:
             return await self._dispatch(scope, request, receive)
-        except (ApiError, GenericError) as error:
+        except ApiError as error:
             return error_response(error)
         except PlainNotFoundError:
             return Response(b"404 page not found\n", 404, content_type=TEXT)
@@ -171,7 +170,7 @@ class App:
         )
         try:
             answer = await verb(call)
-        except (ApiError, GenericError) as error:
+        except ApiError as error:
             answer = error_response(error)
         answer.headers += warning_headers(call.warnings)
         return answer

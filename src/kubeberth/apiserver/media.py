@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.apiserver.route import GenericError
+from kubeberth.apiserver.route import NO_DETAILS
 from kubeberth.errors import NotAcceptableError
 
 JSON = "application/json"
@@ -74,7 +74,7 @@ def negotiate(accept: str, forms: frozenset[tuple[str, str, str]] = PLAIN_ONLY) 
 
     Raises
     ------
-    GenericError, NotAcceptableError
+    NotAcceptableError
         There is none; clients see different texts for foreign media types and foreign forms.
     """
     clauses = parse_accept(accept)
@@ -87,8 +87,8 @@ def negotiate(accept: str, forms: frozenset[tuple[str, str, str]] = PLAIN_ONLY) 
         return Form(media_type, form[0], form[2])
     if any(clause.media_type in (*SERVED, PROTOBUF) for clause in clauses):
         raise NotAcceptableError(f"only the following media types are accepted: {_ACCEPTED}")
-    raise GenericError(
-        NotAcceptableError(f"406: Not Acceptable\n\nAvailable representations: {_ACCEPTED}")
+    raise NotAcceptableError(
+        f"406: Not Acceptable\n\nAvailable representations: {_ACCEPTED}", details=NO_DETAILS
     )
 
 

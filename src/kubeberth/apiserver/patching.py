@@ -17,7 +17,7 @@ from kubeberth.apiserver.patch import (
     apply_patch,
     go_text,
 )
-from kubeberth.apiserver.route import GenericError
+from kubeberth.apiserver.route import NO_DETAILS
 from kubeberth.errors import BadRequestError, InvalidError, UnsupportedMediaTypeError
 
 
@@ -26,14 +26,14 @@ def media_type_of(content_type: str) -> str:
 
     Raises
     ------
-    GenericError, UnsupportedMediaTypeError
+    UnsupportedMediaTypeError
         It is none, or one that is not applied yet.
     """
     media_type = content_type.partition(";")[0].strip()
     if media_type == APPLY_PATCH:
         raise codec.unsupported_media_type(ACCEPTED)
     if media_type not in ACCEPTED:
-        raise GenericError(UnsupportedMediaTypeError("415: Unsupported Media Type"))
+        raise UnsupportedMediaTypeError("415: Unsupported Media Type", details=NO_DETAILS)
     return media_type
 
 
@@ -54,11 +54,7 @@ def patched(
         The result is no object of the kind, or breaks strict field validation.
     """
     media_type = media_type_of(content_type)
-    try:
-        document = apply_patch(media_type, resource, old, patch)
-    except InvalidError as error:
-        # An operation that cannot be applied is told without saying which.
-        raise error if error.details else GenericError(error) from error
+    document = apply_patch(media_type, resource, old, patch)
     try:
         decoded = codec.decode_document(document, resource, sub)
     except BadRequestError as error:

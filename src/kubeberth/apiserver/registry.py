@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubeberth.api import validation
 from kubeberth.api.scheme import Resource
@@ -53,10 +53,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """For whom a write is made, and whether it is only a trial."""
+    """For whom a write is made, and whether it is only a trial.
+
+    Parameters
+    ----------
+    warnings
+        Grows by what the caller should know of a write that is allowed but hardly meant.
+    """
 
     user: User
     dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ class Registry:
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)
             self._validate(resource, document)
+            caller.warnings.extend(validation.warnings_for(resource, document))
             await self.chain.validate(attributes)
             key = key_of(resource, target.namespace, metadata["name"])
             try:
@@ -141,6 +149,10 @@ class Registry:
             if self.store.get(key) is not None:
                 raise KeyExistsError(key)
             return document
+        if document["metadata"].pop("resourceVersion", "0") != "0":
+            raise ApiError(
+                "resourceVersion should not be set on objects to be created", code=500, reason=""
+            )
         entry = await self.store.create(key, value)
         document["metadata"]["resourceVersion"] = str(entry.revision)
         return document
@@ -177,7 +189,9 @@ class Registry:
             if entry is None:
                 if not allow_create:
                     raise refusals.not_found(target.resource, target.name)
-                return Written(await self.create(target, change({}), caller), created=True)
+                document = change({})
+                document["metadata"].pop("resourceVersion", None)
+                return Written(await self.create(target, document, caller), created=True)
             try:
                 return await self._update_once(target, entry, change, caller, sub)
             except RevisionMismatchError:
@@ -204,6 +218,8 @@ class Registry:
         errors = [] if is_own else validation.validate_update(resource, new, old, sub)
         if errors:
             raise invalid_error(resource, target.name, errors)
+        if not is_own:
+            caller.warnings.extend(validation.warnings_for(resource, new, old))
         await self.chain.validate(attributes)
         if strategy.is_finished(resource, new, old):
             if not caller.dry_run:
@@ -278,12 +294,12 @@ def check_preconditions(
 ) -> None:
     """Refuse a delete that is meant for another version or incarnation of the object."""
     metadata = document["metadata"]
-    for wanted, field, title, hint in (
+    for wanted, key, title, hint in (
         (options.uid, "uid", "UID", "deleted and then recreated"),
         (options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
     ):
-        if wanted and wanted != metadata[field]:
-            raise _precondition(resource, name, title, wanted, metadata[field], hint)
+        if wanted and wanted != metadata[key]:
+            raise _precondition(resource, name, title, wanted, metadata[key], hint)
 
 
 def _precondition(

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from kubeberth.apiserver.media import JSON
-from kubeberth.apiserver.route import GenericError
 from kubeberth.errors import ApiError
 
 encode = msgspec.json.encode
@@ -35,20 +34,10 @@ class StreamResponse:
     headers: Headers = field(default_factory=list)
 
 
-def error_document(error: ApiError | GenericError) -> dict[str, Any]:
-    """Return the Status of an error."""
-    if isinstance(error, ApiError):
-        return error.status
-    status = error.error.status
-    code = status.pop("code")
-    return {**status, "details": {}, "code": code}
-
-
-def error_response(error: ApiError | GenericError) -> Response:
+def error_response(error: ApiError) -> Response:
     """Return the answer to a request that failed."""
-    document = error_document(error)
-    response = Response(encode(document), document["code"])
-    seconds = document.get("details", {}).get("retryAfterSeconds", 0)
+    response = Response(encode(error.status), error.code)
+    seconds = error.details.get("retryAfterSeconds", 0)
     if seconds:
         response.headers.append(("Retry-After", str(seconds)))
     return response

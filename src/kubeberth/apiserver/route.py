@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from kubeberth.api.scheme import RESOURCES, Resource
 from kubeberth.api.selectors import SelectorError, parse_field_selector
-from kubeberth.errors import ApiError, BadRequestError, MethodNotAllowedError, NotFoundError
+from kubeberth.errors import BadRequestError, MethodNotAllowedError, NotFoundError
 
 BY_PATH: dict[tuple[str, str, str], Resource] = {
     (resource.group, resource.version, resource.plural): resource for resource in RESOURCES
@@ -63,27 +63,23 @@ class Query:
             raise BadRequestError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-class GenericError(Exception):
-    """A refusal by the part of the server that knows no objects; its Status has empty details."""
-
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
 class PlainNotFoundError(Exception):
     """A path below which nothing was ever served; the answer is plain text."""
 
 
-def unknown_resource() -> GenericError:
+# The part of the server that knows no objects says so by empty details.
+NO_DETAILS: dict[str, str] = {}
+
+
+def unknown_resource() -> NotFoundError:
     """Return the answer for a path that stands for nothing."""
-    return GenericError(NotFoundError("the server could not find the requested resource"))
+    return NotFoundError("the server could not find the requested resource", details=NO_DETAILS)
 
 
-def unknown_method() -> GenericError:
+def unknown_method() -> MethodNotAllowedError:
     """Return the answer for a method that the path does not take."""
-    return GenericError(
-        MethodNotAllowedError("the server does not allow this method on the requested resource")
+    return MethodNotAllowedError(
+        "the server does not allow this method on the requested resource", details=NO_DETAILS
     )
 
 
@@ -192,7 +188,7 @@ def served(info: RequestInfo) -> Resource:
 
     Raises
     ------
-    GenericError, PlainNotFoundError
+    ApiError, PlainNotFoundError
         Nothing is served there, or not with this method.
     """
     if info.group not in GROUPS:

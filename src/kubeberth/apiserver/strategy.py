@@ -10,6 +10,7 @@ import random
 from typing import Any
 
 from kubeberth.api import schema
+from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.objects import Document
@@ -33,7 +34,6 @@ SERVER_FIELDS = (
     "deletionGracePeriodSeconds",
     "generation",
     "selfLink",
-    "resourceVersion",
     "managedFields",
 )
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -57,6 +57,7 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
         put(document, "status", _empty_status(resource))
     if resource.kind == "Pod":
         document["status"] = _pending_status(document["spec"], now)
+        merge_label_keys(document)
     elif resource.kind == "Namespace":
         name = metadata.get("name", "")
         metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
@@ -171,7 +172,7 @@ def qos_class(spec: dict[str, Any]) -> str:
 
     Rule: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
     """
-    containers = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     if "resources" in spec and any(spec["resources"].get(k) for k in ("requests", "limits")):
         containers = [spec]
     is_guaranteed, is_best_effort = True, True

@@ -303,7 +303,7 @@ def _page(entries: Sequence[Entry], options: ListOptions) -> tuple[list[Entry], 
 
 
 def _caller(call: Call, options: WriteOptions) -> Caller:
-    return Caller(call.user, options.dry_run)
+    return Caller(call.user, options.dry_run, call.warnings)
 
 
 def check_name(document: Document, target: Target) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from kubeberth.apiserver.media import OBJECT_FORMS, Form, negotiate, to_yaml
-from kubeberth.apiserver.route import GenericError
 from kubeberth.errors import NotAcceptableError
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -26,7 +25,7 @@ def test_the_first_form_that_is_served_is_taken(accept, expected):
 
 
 def test_what_is_not_served_is_refused_in_two_ways():
-    with pytest.raises(GenericError, match="406: Not Acceptable"):
+    with pytest.raises(NotAcceptableError, match="406: Not Acceptable"):
         negotiate("text/html")
     with pytest.raises(NotAcceptableError, match="only the following media types"):
         negotiate(TABLE)

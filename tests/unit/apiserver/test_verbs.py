@@ -24,7 +24,7 @@ def test_a_created_object_has_what_the_server_writes(run):
 
 def test_what_only_the_server_may_write_is_ignored_at_create(run):
     async def scenario(api):
-        metadata = {"name": "c", "uid": "mine", "resourceVersion": "7", "generation": 9}
+        metadata = {"name": "c", "uid": "mine", "generation": 9}
         answer = await api.post(MAPS, {"metadata": metadata})
         assert answer.json["metadata"]["uid"] != "mine"
         assert "generation" not in answer.json["metadata"]
@@ -34,6 +34,18 @@ def test_what_only_the_server_may_write_is_ignored_at_create(run):
             "status": {"phase": "Running"},
         }
         assert (await api.post(PODS, pod)).json["status"]["phase"] == "Pending"
+
+    run(scenario)
+
+
+def test_a_new_object_with_a_version_is_refused_but_on_trial(run):
+    async def scenario(api):
+        exported = {"metadata": {"name": "c", "resourceVersion": "7"}}
+        answer = await api.post(MAPS, exported)
+        assert answer.code == 500
+        assert answer.message == "resourceVersion should not be set on objects to be created"
+        tried = await api.post(f"{MAPS}?dryRun=All", exported)
+        assert tried.json["metadata"]["resourceVersion"] == "7"
 
     run(scenario)
 
@@ -377,5 +389,50 @@ def test_yaml_and_indentation_are_given_if_asked_for(run):
         assert answer.headers["content-type"] == "application/yaml"
         assert answer.body.startswith(b'apiVersion: v1\ndata:\n  a: "1"\nkind: ConfigMap\n')
         assert b'\n  "apiVersion"' in (await api.get(f"{MAPS}/c?pretty=true")).body
+
+    run(scenario)
+
+
+def test_a_new_pods_own_labels_are_written_into_its_constraints(run):
+    async def scenario(api):
+        constraint = {
+            "maxSkew": 1,
+            "topologyKey": "zone",
+            "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": "web"}},
+            "matchLabelKeys": ["version"],
+        }
+        pod = {
+            "metadata": {"name": "p", "labels": {"app": "web", "version": "2"}},
+            "spec": {
+                "containers": [{"name": "c", "image": "i"}],
+                "topologySpreadConstraints": [constraint],
+            },
+        }
+        created = (await api.post(PODS, pod)).json
+        selector = created["spec"]["topologySpreadConstraints"][0]["labelSelector"]
+        added = {"key": "version", "operator": "In", "values": ["2"]}
+        assert selector == {"matchLabels": {"app": "web"}, "matchExpressions": [added]}
+        change = {"metadata": {"labels": {"version": "3"}}}
+        changed = (await api.patch(f"{PODS}/p", change)).json
+        assert changed["spec"] == created["spec"]
+
+    run(scenario)
+
+
+def test_what_is_hardly_meant_is_allowed_with_a_warning_once(run):
+    async def scenario(api):
+        pod = {
+            "metadata": {"name": "p"},
+            "spec": {
+                "containers": [{"name": "c", "image": "i"}],
+                "nodeSelector": {"beta.kubernetes.io/os": "linux"},
+            },
+        }
+        created = await api.post(PODS, pod)
+        assert created.code == 201
+        assert "kubernetes.io/os" in created.headers["warning"]
+        relabelled = await api.patch(f"{PODS}/p", {"metadata": {"labels": {"a": "b"}}})
+        assert "warning" not in relabelled.headers
 
     run(scenario)

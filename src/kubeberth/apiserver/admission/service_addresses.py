@@ -41,6 +41,8 @@ class ServiceAddresses(Plugin):
         if spec.get("type") == "ExternalName":
             return
         old = (attributes.old or {}).get("spec", {})
+        if attributes.dry_run and not spec.get("clusterIP") and not old:
+            spec["clusterIP"] = str(self._network[0])  # nobody's: none is handed out on trial
         self._fill_in_address(spec, old)
         if spec.get("type") in NODE_PORT_TYPES:
             self._fill_in_ports(spec.get("ports", ()), old.get("ports", ()))

@@ -29,7 +29,7 @@ def acting_user(
     ------
     BadRequestError
         Groups or the like are given, but no user.
-    ForbiddenError, GenericError
+    ForbiddenError
         The sender may not act as that user.
     """
     asked = [(name, value) for name, value in headers if name.startswith(PREFIX)]

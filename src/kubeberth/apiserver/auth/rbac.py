@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kubeberth.apiserver.auth.authn import MASTERS, User
-from kubeberth.apiserver.route import GenericError, RequestInfo
+from kubeberth.apiserver.route import NO_DETAILS, RequestInfo
 from kubeberth.errors import ForbiddenError
 
 
@@ -85,7 +85,7 @@ class Authorizer:
 
         Raises
         ------
-        ForbiddenError, GenericError
+        ForbiddenError
             No rule allows it.
         """
         if not self.allows(user, info):
@@ -106,11 +106,11 @@ class Authorizer:
                 yield from binding.rules
 
 
-def forbidden(user: User, info: RequestInfo) -> ForbiddenError | GenericError:
+def forbidden(user: User, info: RequestInfo) -> ForbiddenError:
     """Return the refusal in the words that clients know."""
     if not info.is_resource:
         text = f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"'
-        return GenericError(ForbiddenError(_escaped(text)))
+        return ForbiddenError(_escaped(text), details=NO_DETAILS)
     plural = f"{info.plural}.{info.group}" if info.group else info.plural
     resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
     what = f'{plural} "{info.name}"' if info.name else plural

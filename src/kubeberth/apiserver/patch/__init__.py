@@ -82,8 +82,9 @@ def _json_patched(document: dict[str, Any], patch: bytes) -> dict[str, Any]:
     try:
         patched = apply_json_patch(document, operations)
     except JSONPatchError as error:
+        # An operation that cannot be applied is told without saying which.
         raise InvalidError(
-            "the server rejected our request due to an error in our request"
+            "the server rejected our request due to an error in our request", details={}
         ) from error
     if not isinstance(patched, dict):
         raise BadRequestError("the patched document is not an object")
