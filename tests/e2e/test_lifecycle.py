@@ -67,9 +67,11 @@ def test_a_smaller_wish_removes_the_nodes_that_are_left_out(berth):
 
 def test_interrupting_leaves_no_process_behind(berth):
     command = [BERTH, "up", "--data-dir", berth.data, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
         wait_for(lambda: (berth.data / "running.json").exists() and len(berth.pids()) == 5)
         pids = berth.pids()
+    finally:
         up.send_signal(signal.SIGINT)
         said, _ = up.communicate(timeout=20)
     assert up.returncode == 0, said
