@@ -91,24 +91,16 @@ def test_killing_a_process_during_apply_loses_nothing(berth, tmp_path, process):
     kubectl = berth.kubectl()
     (tmp_path / "pods.yaml").write_text(manifests(100))
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    apply = subprocess.Popen(
-        [
-            kubectl.program,
-            "--kubeconfig",
-            kubectl.kubeconfig,
-            "apply",
-            "-f",
-            tmp_path / "pods.yaml",
-        ],
+    with subprocess.Popen(
+        [*command, "apply", "-f", tmp_path / "pods.yaml"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    acknowledged = [apply.stdout.readline() for _ in range(20)]
-    berth.kill(process)
-    acknowledged += apply.stdout.readlines()
-    apply.wait(60)
+    ) as apply:
+        acknowledged = [apply.stdout.readline() for _ in range(20)]
+        berth.kill(process)
+        acknowledged += apply.stdout.readlines()
     names = {line.split()[0].removeprefix("pod/") for line in acknowledged if "created" in line}
     assert len(names) >= 20
 
