@@ -90,9 +90,13 @@ def test_killing_a_process_during_apply_loses_nothing(berth, tmp_path, process):
     berth.up()
     kubectl = berth.kubectl()
     (tmp_path / "pods.yaml").write_text(manifests(100))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(kubectl.kubeconfig),
+    }
     with subprocess.Popen(
-        [*command, "apply", "-f", tmp_path / "pods.yaml"],
+        [kubectl.program, "apply", "-f", tmp_path / "pods.yaml"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
