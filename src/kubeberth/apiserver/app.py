@@ -15,7 +15,7 @@ from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
-from kubeberth.apiserver.auth.authn import Authenticator
+from kubeberth.apiserver.auth.authn import Authenticator, Shown
 from kubeberth.apiserver.auth.bootstrap import BootstrapPolicy
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
@@ -88,6 +88,7 @@ class App:
 
     def __init__(self, store: Store, clock: Clock, settings: AppSettings | None = None) -> None:
         self._settings = settings = settings or AppSettings()
+        self._clock = clock
         self._authenticator = settings.authenticator
         self._authorizer = Authorizer(BootstrapPolicy())
         self._discovery = Discovery(settings.server_address)
@@ -148,11 +149,10 @@ class App:
 
     async def _dispatch(self, scope: Scope, request: Request, receive: Receive) -> Answer:
         info = parse_request(scope["method"], request.path, request.query)
-        is_public = info.path in PUBLIC_PATHS and "authorization" not in request.headers
+        shown = _shown(scope, request)
+        is_public = info.path in PUBLIC_PATHS and not shown
         if not is_public:
-            user = self._authenticator.authenticate(
-                scope.get("state", {}).get("user"), request.headers.get("authorization", "")
-            )
+            user = self._authenticator.authenticate(shown, self._clock.now())
             user = acting_user(user, request.header_list, info, self._authorizer)
             self._authorizer.authorize(user, info)
         if not info.is_resource:
@@ -214,6 +214,15 @@ class App:
         lines.append(f"{name} check {'passed' if is_well else 'failed'}")
         body = "".join(f"{line}\n" for line in lines).encode()
         return Response(body, 200 if is_well else 500, content_type=TEXT)
+
+
+def _shown(scope: Scope, request: Request) -> Shown:
+    state = scope.get("state", {})
+    return Shown(
+        state.get("user"),
+        state.get("certificates", ()),
+        request.headers.get("authorization", ""),
+    )
 
 
 def _check_timeout(text: str) -> None:

@@ -16,7 +16,8 @@ import uvicorn
 
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import Authenticator
-from kubeberth.apiserver.auth.tls import PeerCertificateProtocol
+from kubeberth.apiserver.auth.certificates import ClientCertificates
+from kubeberth.apiserver.auth.tls import PeerCertificateProtocol, accept_any_certificate
 from kubeberth.apiserver.storage.memory import MemoryStore
 from kubeberth.apiserver.storage.store import StorageError, Store
 from kubeberth.clock import Clock
@@ -79,12 +80,13 @@ async def serve(
     listener = listen(settings.host, settings.port)
     try:
         context = tls_context(settings)
+        certificates = client_certificates(settings.client_ca_file)
         store = open_store(settings.data_dir)
     except BaseException:
         listener.close()
         raise
     try:
-        await _serve(settings, listener, context, store, clock, ready)
+        await _serve(settings, listener, context, certificates, store, clock, ready)
     finally:
         listener.close()
         await store.close()
@@ -94,6 +96,7 @@ async def _serve(
     settings: ServerSettings,
     listener: socket.socket,
     context: ssl.SSLContext,
+    certificates: ClientCertificates,
     store: Store,
     clock: Clock,
     ready: Callable[[], None] | None,
@@ -105,7 +108,9 @@ async def _serve(
         AppSettings(
             server_address=settings.advertise_address or f"{host}:{port}",
             service_cidr=settings.service_cidr,
-            authenticator=Authenticator(allow_anonymous=settings.allow_anonymous),
+            authenticator=Authenticator(
+                certificates=certificates, allow_anonymous=settings.allow_anonymous
+            ),
         ),
     )
     await app.start()
@@ -205,7 +210,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext:
-    """Return the server's side of TLS: a client may show a certificate, but no bad one.
+    """Return the server's side of TLS: a client may show a certificate.
 
     Raises
     ------
@@ -216,6 +221,9 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
+    # A resumed session brings the client's certificate, but not the chain that goes with it.
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
     try:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     except (OSError, ssl.SSLError) as error:
@@ -229,7 +237,23 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
         raise UsageError(
             f"cannot use {settings.client_ca_file} to verify clients: {error.strerror or error}"
         ) from error
+    if not accept_any_certificate(context):
+        logger.info("clients with a bad certificate will be hung up on instead of answered")
     return context
+
+
+def client_certificates(file: Path) -> ClientCertificates:
+    """Return what verifies clients by the authorities in a file.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read or holds no certificates.
+    """
+    try:
+        return ClientCertificates(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot use {file} to verify clients: {error}") from error
 
 
 def open_store(data_dir: Path | None) -> Store:

@@ -14,8 +14,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kubeberth.apiserver.auth import tls
 from kubeberth.apiserver.server import ServerSettings, serve
 from kubeberth.clock import SystemClock
 from kubeberth.errors import UsageError
@@ -32,16 +33,16 @@ class Signer:
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.file = self._write(name, self._sign(self.name, self.key, ca=True), self.key)
 
-    def issue(self, file, user, *groups, expired=False):
+    def issue(self, file, user, *groups, expired=False, usage=ExtendedKeyUsageOID.CLIENT_AUTH):
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, user)]
         parts += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        certificate = self._sign(x509.Name(parts), key, days=-1 if expired else 1)
+        certificate = self._sign(x509.Name(parts), key, days=-1 if expired else 1, usage=usage)
         return self._write(file, certificate, key)
 
-    def _sign(self, subject, key, *, ca=False, days=1):
+    def _sign(self, subject, key, *, ca=False, days=1, usage=None):
         now = datetime.now(UTC)  # noqa: TID251 TLS compares with the real time
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.name)
@@ -50,8 +51,10 @@ class Signer:
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .sign(self.key, hashes.SHA256())
         )
+        if usage is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
 
     def _write(self, file, certificate, key):
         path = self.folder / f"{file}.pem"
@@ -73,7 +76,7 @@ def signer(tmp_path):
 
 @pytest.fixture
 def settings(signer):
-    certificate = signer.issue("server", "localhost")
+    certificate = signer.issue("server", "localhost", usage=ExtendedKeyUsageOID.SERVER_AUTH)
     return ServerSettings("127.0.0.1", free_port(), certificate, certificate, signer.file)
 
 
@@ -100,10 +103,11 @@ async def serving(settings):
 class Connection:
     """A keep-alive HTTP connection that shows a certificate."""
 
-    def __init__(self, settings, certificate=None) -> None:
+    def __init__(self, settings, certificate=None, version=ssl.TLSVersion.TLSv1_3) -> None:
         self._settings = settings
         self._context = ssl.create_default_context(cafile=settings.client_ca_file)
         self._context.check_hostname = False
+        self._context.maximum_version = version
         if certificate is not None:
             self._context.load_cert_chain(certificate)
 
@@ -157,18 +161,50 @@ def test_the_certificate_says_who_asks(settings, signer):
     asyncio.run(scenario())
 
 
-def test_expired_and_foreign_certificates_get_no_answer(settings, signer, tmp_path):
-    (tmp_path / "other").mkdir()
-    foreign = Signer(tmp_path / "other", "ca").issue("admin", "admin", "system:masters")
-    expired = signer.issue("expired", "admin", "system:masters", expired=True)
+def bad_certificates(signer, folder):
+    folder.mkdir()
+    other = Signer(folder, "ca")
+    who = ("admin", "system:masters")
+    return {
+        "foreign": other.issue("foreign", *who),
+        "expired": signer.issue("expired", *who, expired=True),
+        "for servers": signer.issue("for-servers", *who, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        "self-signed": Signer(folder, "admin").file,
+        "its own authority": other.file,
+    }
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_bad_certificate_is_unauthorized_everywhere(settings, signer, tmp_path, version):
+    async def scenario():
+        async with serving(settings):
+            for kind, certificate in bad_certificates(signer, tmp_path / "other").items():
+                async with Connection(settings, certificate, version) as connection:
+                    for path in (MAPS, "/readyz", "/version", "/"):
+                        status, answer = await connection.ask("GET", path)
+                        assert (status, answer["reason"]) == (401, "Unauthorized"), kind
+            good = signer.issue("good", "admin", "system:masters")
+            async with Connection(settings, good, version) as connection:
+                assert (await connection.ask("GET", MAPS))[0] == 200
+
+    asyncio.run(scenario())
+
+
+def test_where_the_handshake_must_judge_it_keeps_bad_certificates_out(
+    settings, signer, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tls, "KNOWN_LAYOUTS", ((2, 7), (2, 7)))
 
     async def scenario():
         async with serving(settings):
-            for certificate in (foreign, expired):
+            for certificate in bad_certificates(signer, tmp_path / "other").values():
                 # TLS 1.3 tells the client of its bad certificate with the first read.
                 with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
                     async with Connection(settings, certificate) as connection:
                         await connection.ask("GET", "/readyz")
+            good = signer.issue("good", "admin", "system:masters")
+            async with Connection(settings, good) as connection:
+                assert (await connection.ask("GET", MAPS))[0] == 200
 
     asyncio.run(scenario())
 

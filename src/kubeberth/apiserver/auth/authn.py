@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from kubeberth.errors import UnauthorizedError
 
@@ -30,22 +30,33 @@ class User:
 ANONYMOUS = User("system:anonymous", frozenset((UNAUTHENTICATED,)))
 
 
-def user_of_certificate(certificate: Mapping[str, Any] | None) -> User | None:
-    """Return the user of a verified client certificate: CN is the name, each O a group.
+class CertificateUsers(Protocol):
+    """Knows whose a chain of certificates is; see `certificates.ClientCertificates`."""
+
+    def user_of(self, chain: tuple[bytes, ...], now: float) -> User | None:
+        """Return the user, None for nobody; raise UnauthorizedError for a bad chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came with a request to tell who asks.
 
     Parameters
     ----------
-    certificate
-        As `ssl.SSLSocket.getpeercert` returns it; None or empty when there is none.
+    user
+        Known already: requests within a process.
+    certificates
+        DER, as shown in the handshake and not verified.
+    authorization
+        The header.
     """
-    if not certificate:
-        return None
-    subject = [pair for part in certificate.get("subject", ()) for pair in part]
-    name = next((value for key, value in subject if key == "commonName"), "")
-    if not name:
-        return None
-    groups = {value for key, value in subject if key == "organizationName"}
-    return User(name, frozenset(groups | {AUTHENTICATED}))
+
+    user: User | None = None
+    certificates: tuple[bytes, ...] = ()
+    authorization: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.user or self.certificates or self.authorization)
 
 
 class Authenticator:
@@ -53,6 +64,8 @@ class Authenticator:
 
     Parameters
     ----------
+    certificates
+        Verifies client certificates; without it, none is good.
     tokens
         Bearer tokens and whose they are.
     allow_anonymous
@@ -60,27 +73,49 @@ class Authenticator:
     """
 
     def __init__(
-        self, tokens: Mapping[str, User] | None = None, *, allow_anonymous: bool = False
+        self,
+        tokens: Mapping[str, User] | None = None,
+        *,
+        certificates: CertificateUsers | None = None,
+        allow_anonymous: bool = False,
     ) -> None:
         self._tokens = dict(tokens or {})
+        self._certificates = certificates
         self._allow_anonymous = allow_anonymous
 
-    def authenticate(self, certificate_user: User | None, authorization: str) -> User:
+    def authenticate(self, shown: Shown, now: float) -> User:
         """Return who is asking.
 
         Raises
         ------
         UnauthorizedError
-            The token is nobody's, or nothing was shown and anonymous requests are off.
+            Nothing that was shown is good, or nothing was shown and anonymous requests are off.
         """
-        if certificate_user is not None:
-            return certificate_user
-        if authorization:
-            scheme, _, token = authorization.partition(" ")
-            user = self._tokens.get(token.strip()) if scheme.lower() == "bearer" else None
-            if user is None:
-                raise UnauthorizedError
-            return user
-        if self._allow_anonymous:
-            return ANONYMOUS
-        raise UnauthorizedError
+        if shown.user is not None:
+            return shown.user
+        refused: UnauthorizedError | None = None
+        if shown.certificates:
+            try:
+                user = self._of_certificates(shown.certificates, now)
+            except UnauthorizedError as error:
+                refused = error  # a good token still counts
+            else:
+                if user is not None:
+                    return user
+        if shown.authorization:
+            user = self._of_token(shown.authorization)
+            if user is not None:
+                return user
+            refused = UnauthorizedError()
+        if refused is not None or not self._allow_anonymous:
+            raise refused or UnauthorizedError
+        return ANONYMOUS
+
+    def _of_certificates(self, chain: tuple[bytes, ...], now: float) -> User | None:
+        if self._certificates is None:
+            raise UnauthorizedError
+        return self._certificates.user_of(chain, now)
+
+    def _of_token(self, authorization: str) -> User | None:
+        scheme, _, token = authorization.partition(" ")
+        return self._tokens.get(token.strip()) if scheme.lower() == "bearer" else None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubeberth.apiserver.auth.authn import User, user_of_certificate
+from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.bootstrap import rule, urls
 from kubeberth.apiserver.auth.rbac import Authorizer, RoleBinding
 from kubeberth.apiserver.route import GenericError, parse_request
@@ -71,15 +71,3 @@ def test_a_binding_in_a_namespace_counts_there_alone():
 def test_masters_may_do_everything():
     assert may([], "DELETE", POD, groups=("system:masters",))
     assert may([], "GET", "/nowhere", groups=("system:masters",))
-
-
-def test_a_certificate_names_its_user_and_groups():
-    subject = (
-        (("commonName", "jane"),),
-        (("organizationName", "dev"),),
-        (("organizationName", "ops"),),
-    )
-    user = user_of_certificate({"subject": subject})
-    assert (user.name, user.groups) == ("jane", {"dev", "ops", "system:authenticated"})
-    assert user_of_certificate({"subject": ((("organizationName", "dev"),),)}) is None
-    assert user_of_certificate(None) is None
