@@ -50,7 +50,7 @@ class Berth:
     def pids(self) -> dict[str, int]:
         """Return the process ids by name, as `berth status` shows them."""
         rows = [line.split() for line in self.run("status").stdout.splitlines()]
-        return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+        return {row[0]: int(row[1]) for row in rows if len(row) > 4 and row[1].isdigit()}
 
     def kill(self, process: str) -> None:
         """Kill a process with SIGKILL."""

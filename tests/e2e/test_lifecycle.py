@@ -67,9 +67,11 @@ def test_a_smaller_wish_removes_the_nodes_that_are_left_out(berth):
 
 def test_interrupting_leaves_no_process_behind(berth):
     command = [BERTH, "up", "--data-dir", berth.data, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
+    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
         wait_for(lambda: (berth.data / "running.json").exists() and len(berth.pids()) == 5)
         pids = berth.pids()
+    finally:
         up.send_signal(signal.SIGINT)
         said, _ = up.communicate(timeout=20)
     assert up.returncode == 0, said
@@ -88,25 +90,21 @@ def test_killing_a_process_during_apply_loses_nothing(berth, tmp_path, process):
     berth.up()
     kubectl = berth.kubectl()
     (tmp_path / "pods.yaml").write_text(manifests(100))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    apply = subprocess.Popen(
-        [
-            kubectl.program,
-            "--kubeconfig",
-            kubectl.kubeconfig,
-            "apply",
-            "-f",
-            tmp_path / "pods.yaml",
-        ],
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(kubectl.kubeconfig),
+    }
+    with subprocess.Popen(
+        [kubectl.program, "apply", "-f", tmp_path / "pods.yaml"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    acknowledged = [apply.stdout.readline() for _ in range(20)]
-    berth.kill(process)
-    acknowledged += apply.stdout.readlines()
-    apply.wait(60)
+    ) as apply:
+        acknowledged = [apply.stdout.readline() for _ in range(20)]
+        berth.kill(process)
+        acknowledged += apply.stdout.readlines()
     names = {line.split()[0].removeprefix("pod/") for line in acknowledged if "created" in line}
     assert len(names) >= 20
 

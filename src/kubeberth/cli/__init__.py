@@ -55,14 +55,20 @@ def main() -> None:
     """Run `berth`; what goes wrong is one line on standard error and exit code 1."""
     try:
         berth(prog_name="berth", standalone_mode=True)
-    except* BerthError as errors:
+    except* (BerthError, OSError) as errors:
         for error in _leaves(errors):
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {_explain(error)}", err=True)
         sys.exit(1)
 
 
-def _leaves(group: BaseExceptionGroup[BerthError]) -> list[BerthError]:
-    leaves = []
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
     for error in group.exceptions:
         leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return leaves
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -50,8 +50,9 @@ def read_file(path: Path) -> bytes:
 
 def read_node_specs(path: Path) -> list[NodeSpec]:
     """Return the nodes that a file of manifests describes; errors name the file."""
+    content = read_file(path)
     try:
-        return specs_from_manifests(list(parse_documents(read_file(path))))
+        return specs_from_manifests(list(parse_documents(content)))
     except YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
     except UsageError as error:

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kubeberth.errors import UsageError
+
 CA_LIFETIME = timedelta(days=3650)
 LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
@@ -51,6 +53,11 @@ class Authority:
     ----------
     now
         Wall clock, seconds since 1970.
+
+    Raises
+    ------
+    UsageError
+        The folder holds half an authority, or something else under its name.
     """
 
     def __init__(self, folder: Path, now: float) -> None:
@@ -59,8 +66,14 @@ class Authority:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.cert_file.exists():
             self._make()
-        self._key = _load_key(self._folder / "ca.key")
-        self._cert = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
+        try:
+            self._key = _load_key(folder / "ca.key")
+            self._cert = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
+        except (OSError, ValueError):
+            raise UsageError(
+                f"the certificate authority in {folder} is damaged: restore ca.crt and ca.key, or "
+                "delete the folder to have new ones (clients need the new kubeconfig then)"
+            ) from None
 
     @property
     def cert_file(self) -> Path:

@@ -5,6 +5,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from kubeberth.cluster.pki import Authority, Identity, node_identity
+from kubeberth.errors import UsageError
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -72,3 +73,17 @@ def test_a_certificate_of_another_authority_is_made_again(authority, tmp_path):
     path.write_bytes(foreign.read_bytes())
     authority.client("admin", Identity("admin"))
     assert certificate(path).issuer == certificate(authority.cert_file).subject
+
+
+@pytest.mark.parametrize("name", ["ca.key", "ca.crt"])
+def test_a_damaged_authority_is_named_and_kept(authority, tmp_path, name):
+    (tmp_path / "pki" / name).write_text("garbage")
+    with pytest.raises(UsageError, match=r"the certificate authority in .* is damaged"):
+        Authority(tmp_path / "pki", NOW)
+    assert (tmp_path / "pki" / name).read_text() == "garbage"
+
+
+def test_half_an_authority_is_not_made_whole_silently(authority, tmp_path):
+    (tmp_path / "pki" / "ca.key").unlink()
+    with pytest.raises(UsageError, match="is damaged"):
+        Authority(tmp_path / "pki", NOW)

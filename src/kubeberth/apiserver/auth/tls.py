@@ -62,7 +62,7 @@ def _der(certificate: Any) -> bytes:
 def accept_any_certificate(context: ssl.SSLContext) -> bool:
     """Let handshakes pass whatever the client shows; return whether that could be done.
 
-    See docs/decisions/0201-bad-client-certificates-are-told-so.md for why it is done like this.
+    See docs/decisions/0002-bad-client-certificates-are-told-so.md for why it is done like this.
     """
     version = sys.version_info[:2]
     is_known = KNOWN_LAYOUTS[0] <= version <= KNOWN_LAYOUTS[1]

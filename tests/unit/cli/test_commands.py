@@ -1,0 +1,41 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kubeberth.cli import COMMANDS, berth
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_and_is_in_the_readme(name):
+    shown = CliRunner().invoke(berth, [name, "--help"])
+    assert shown.exit_code == 0
+    assert shown.output.startswith(f"Usage: berth {name}")
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(rf"`(berth )?{name}\b", readme)
+
+
+def test_help_loads_nothing_that_takes_long():
+    heavy = ("aiohttp", "numpy", "uvicorn", "cryptography", "kubeberth.api")
+    program = (
+        "import sys\n"
+        "from kubeberth.cli import berth\n"
+        "try: berth(['--help'], prog_name='berth')\n"
+        f"finally: print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "Start a cluster on this machine." in done.stdout
+    assert done.stderr == "[]\n"
+
+
+def test_an_unknown_command_is_named():
+    shown = CliRunner().invoke(berth, ["upp"])
+    assert shown.exit_code == 2
+    assert "No such command 'upp'" in shown.output
