@@ -8,7 +8,7 @@ from typing import Any
 from kubeberth.api import schema
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.media import Form
-from kubeberth.apiserver.objects import Document, Wire, encode, unpack
+from kubeberth.apiserver.objects import Document, Wire, encode, ordered, unpack
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.table import to_table
 from kubeberth.errors import BadRequestError, NotAcceptableError
@@ -70,7 +70,7 @@ class Writer:
     def document(self, document: Document) -> bytes:
         """Return one object."""
         if not self._form.as_kind:
-            return encode(document)
+            return encode(document | {"metadata": ordered(document["metadata"])})
         if self.is_table:
             version = document["metadata"].get("resourceVersion", "")
             return encode(self._table([document], {"resourceVersion": version}))

@@ -1,7 +1,8 @@
 """Objects between documents and the store's bytes.
 
 A stored value is the object's JSON without its version: `{"kind":K,"apiVersion":V,"metadata":{...`.
-These three come first, in this order, so that the version can be spliced in without parsing.
+These three come first, in this order, and the metadata are in the order in which Go writes them, so
+that the version can be spliced in behind the uid without parsing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,26 @@ from kubeberth.apiserver import event_views
 from kubeberth.apiserver.storage.store import Entry
 
 Document = dict[str, Any]
+# `metav1.ObjectMeta`, in its own order.
+METADATA_FIELDS = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+# No text before it holds this: quotes within a JSON string are escaped.
+_UID = b'"uid":"'
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
 
@@ -37,9 +58,15 @@ def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
     if resource.stored_as:
         document = event_views.to_core(document)
-    metadata = {k: v for k, v in document["metadata"].items() if k != "resourceVersion"}
+    metadata = ordered(document["metadata"])
+    metadata.pop("resourceVersion", None)
     head = {"kind": document["kind"], "apiVersion": document["apiVersion"], "metadata": metadata}
     return encode(head | {k: v for k, v in document.items() if k not in head})
+
+
+def ordered(metadata: Document) -> Document:
+    """Return metadata in the order in which Go writes them."""
+    return {name: metadata[name] for name in METADATA_FIELDS if name in metadata}
 
 
 def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
@@ -50,7 +77,7 @@ def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
 
 
 def _head(resource: Resource) -> bytes:
-    return b'{"kind":"%s","apiVersion":"%s","metadata":{' % (
+    return b'{"kind":"%s","apiVersion":"%s",' % (
         resource.kind.encode(),
         resource.api_version.encode(),
     )
@@ -61,14 +88,14 @@ class Wire:
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        self._head = _head(resource)
+        # Where the metadata begin.
+        self._start = len(_head(resource))
 
     def object(self, entry: Entry, revision: int = 0) -> bytes:
         """Return the JSON of an object."""
         if self._resource.stored_as:
             return encode(unpack(self._resource, entry, revision))
-        tail = entry.value[len(self._head) :]
-        return b'%s"resourceVersion":"%d",%s' % (self._head, revision or entry.revision, tail)
+        return _versioned(entry, 0, revision or entry.revision)
 
     def item(self, entry: Entry) -> bytes:
         """Return the JSON of an object in a list, which tells kind and version once for all."""
@@ -76,5 +103,11 @@ class Wire:
             document = unpack(self._resource, entry)
             del document["kind"], document["apiVersion"]
             return encode(document)
-        tail = entry.value[len(self._head) :]
-        return b'{"metadata":{"resourceVersion":"%d",%s' % (entry.revision, tail)
+        return b"{" + _versioned(entry, self._start, entry.revision)
+
+
+def _versioned(entry: Entry, start: int, revision: int) -> bytes:
+    """Return a stored value from `start` on, with a version behind its uid."""
+    value = entry.value
+    end = value.index(b'"', value.index(_UID) + len(_UID)) + 1
+    return b'%s,"resourceVersion":"%d"%s' % (value[start:end], revision, value[end:])

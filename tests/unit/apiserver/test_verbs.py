@@ -436,3 +436,16 @@ def test_what_is_hardly_meant_is_allowed_with_a_warning_once(run):
         assert "warning" not in relabelled.headers
 
     run(scenario)
+
+
+def test_metadata_come_in_the_order_in_which_go_writes_them(run):
+    async def scenario(api):
+        metadata = {"labels": {"a": "b"}, "name": "c"}
+        created = await api.post(MAPS, {"metadata": metadata})
+        expected = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"]
+        listed = (await api.get(MAPS)).json["items"]
+        read = await api.get(f"{MAPS}/c")
+        for found in (created.json, read.json, listed[0]):
+            assert [*found["metadata"]][:5] == expected
+
+    run(scenario)

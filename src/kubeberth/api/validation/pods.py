@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -232,7 +233,10 @@ def _difference(new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
     lines = []
     for field in sorted({*new, *old}):
         if new.get(field) != old.get(field):
-            lines += [f"- {field}: {old.get(field)!r}", f"+ {field}: {new.get(field)!r}"]
+            lines += [
+                f"{sign} {field}: {json.dumps(spec.get(field), ensure_ascii=False)}"
+                for sign, spec in (("-", old), ("+", new))
+            ]
     return "\n".join(lines)
 
 

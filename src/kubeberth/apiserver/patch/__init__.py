@@ -62,7 +62,11 @@ def apply_patch(
         case "application/merge-patch+json":
             return _merged(document, _parse_object(patch))
         case "application/strategic-merge-patch+json":
-            return _strategically_merged(resource, document, _parse_object(patch))
+            try:
+                changes = _parse_object(patch)
+            except _PatchSyntaxError as error:
+                raise BadRequestError(error.why) from error  # told without the usual preface
+            return _strategically_merged(resource, document, changes)
         case "application/apply-patch+yaml":
             raise unsupported_media_type(ACCEPTED)
     raise UnsupportedMediaTypeError("415: Unsupported Media Type")
@@ -73,7 +77,7 @@ def _json_patched(document: dict[str, Any], patch: bytes) -> dict[str, Any]:
     if operations is None:
         operations = []
     if not isinstance(operations, list):
-        raise _undecodable(_mismatch(operations, "[]handlers.jsonPatchOp"))
+        raise _PatchSyntaxError(_mismatch(operations, "[]handlers.jsonPatchOp"))
     if len(operations) > MAX_OPERATIONS:
         raise RequestEntityTooLargeError(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, "
@@ -116,7 +120,7 @@ def _parse(patch: bytes) -> Any:
     try:
         return parse_json(patch)
     except JSONSyntaxError as error:
-        raise _undecodable(str(error)) from error
+        raise _PatchSyntaxError(str(error)) from error
 
 
 def _parse_object(patch: bytes) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def _parse_object(patch: bytes) -> dict[str, Any]:
     if value is None:
         raise BadRequestError("Invalid JSON Patch")
     if not isinstance(value, dict):
-        raise _undecodable(_mismatch(value, "map[string]interface {}"))
+        raise _PatchSyntaxError(_mismatch(value, "map[string]interface {}"))
     return value
 
 
@@ -133,5 +137,9 @@ def _mismatch(value: Any, go_type: str) -> str:
     return f"json: cannot unmarshal {name} into Go value of type {go_type}"
 
 
-def _undecodable(why: str) -> BadRequestError:
-    return BadRequestError(f"error decoding patch: {why}")
+class _PatchSyntaxError(BadRequestError):
+    """A patch that cannot be read."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"error decoding patch: {why}")
+        self.why = why
