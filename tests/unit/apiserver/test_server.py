@@ -23,6 +23,18 @@ from kubeberth.errors import UsageError
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
+_FOR_SIGNING = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Signer:
     """A certificate authority."""
@@ -51,7 +63,17 @@ class Signer:
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            # Python from 3.13 on holds servers to RFC 5280, which wants these three.
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+                critical=False,
+            )
         )
+        if ca:
+            builder = builder.add_extension(_FOR_SIGNING, critical=True)
         if usage is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         return builder.sign(self.key, hashes.SHA256())
