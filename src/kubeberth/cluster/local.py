@@ -155,7 +155,6 @@ class LocalCluster:
                 name,
                 command,
                 folder.log_file(name),
-                clock=self._clock,
                 tell=self._tell,
                 changed=self._save_running,
             )

@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kubeberth.clock import Clock
 from kubeberth.errors import UsageError
 
 READY_FD = "KUBEBERTH_READY_FD"
@@ -21,8 +20,8 @@ READY_FD = "KUBEBERTH_READY_FD"
 # machine's public ones, as aiohttp does when it is imported, takes 100 ms of every start.
 NO_PUBLIC_AUTHORITIES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
-# A child that ran for so long did not die of its start; the next restart is immediate again.
-SETTLED_S = 10.0
+# Between tries of a child that does not get ready. One that was ready is restarted at once, however
+# often it is killed: a start takes longer than any harm that it could do by dying again.
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.1, 5.0
 # A child that never became ready in so many tries will not: say so instead of going on.
 FIRST_TRIES = 3
@@ -50,7 +49,6 @@ class Child:
         command: Sequence[str],
         log_file: Path,
         *,
-        clock: Clock,
         tell: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -58,10 +56,9 @@ class Child:
         self.pid = 0
         self.restarts = 0
         self.ready = asyncio.Event()
-        self._was_ready = False
+        self._got_ready = self._was_ready = False
         self._command = command
         self._log_file = log_file
-        self._clock = clock
         self._tell = tell
         self._changed = changed
 
@@ -75,17 +72,16 @@ class Child:
         """
         backoff_s = 0.0
         while True:
-            started_at = self._clock.monotonic()
+            self._got_ready = False
             code = await self._run_once()
-            lived_s = self._clock.monotonic() - started_at
             self.restarts += 1
             end = f"{self.name} {_describe_exit(code)}{self._last_words(code)}"
             if self.restarts == FIRST_TRIES and not self._was_ready:
                 raise UsageError(f"{end} (see {self._log_file})")
             self._tell(f"{end}; restarting it")
-            backoff_s = 0.0 if lived_s > SETTLED_S else backoff_s
+            grown_s = min(max(backoff_s * 2, FIRST_BACKOFF_S), LAST_BACKOFF_S)
+            backoff_s = 0.0 if self._got_ready else grown_s
             await asyncio.sleep(backoff_s)
-            backoff_s = min(max(backoff_s * 2, FIRST_BACKOFF_S), LAST_BACKOFF_S)
 
     async def _run_once(self) -> int:
         ready_read, ready_write = os.pipe()
@@ -124,7 +120,7 @@ class Child:
             await readable.wait()
             if os.read(descriptor, 1):
                 self.ready.set()
-                self._was_ready = True
+                self._got_ready = self._was_ready = True
                 if self.restarts:
                     self._tell(f"{self.name} is back (pid {self.pid})")
         finally:

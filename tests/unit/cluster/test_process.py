@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from kubeberth.clock import SystemClock
 from kubeberth.cluster.process import Child
 from kubeberth.errors import UsageError
 
@@ -18,7 +17,6 @@ def child(tmp_path, program, told=None):
         "worker",
         [sys.executable, "-c", program],
         tmp_path / "worker.log",
-        clock=SystemClock(),
         tell=(told if told is not None else []).append,
         changed=lambda: None,
     )
