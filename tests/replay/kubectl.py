@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.replay.transcripts import Session
 
+FOLDER = Path(__file__).resolve().parents[1] / "golden/kubectl"
 BERTH = Path(sys.executable).with_name("berth")
 
 
@@ -19,13 +20,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="golden kubectl", description=__doc__)
     parser.add_argument("--kubectl", default=str(Path(sys.executable).with_name("kubectl")))
     parser.add_argument("--quiet", action="store_true", help="do not print the differences")
-    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("files", nargs="*", type=Path, help="default: all of tests/golden/kubectl")
     options = parser.parse_args(arguments)
     kubectl = shutil.which(options.kubectl)
     if kubectl is None:
         parser.error(f"there is no {options.kubectl}: name a kubectl with --kubectl")
     with tempfile.TemporaryDirectory(prefix="kubeberth-golden-") as name:
-        return replay_all(options.files, kubectl, Path(name), quiet=options.quiet)
+        files = options.files or sorted(FOLDER.glob("*.yaml"))
+        return replay_all(files, kubectl, Path(name), quiet=options.quiet)
 
 
 def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) -> int:
