@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.replay.transcripts import Session
@@ -40,10 +41,12 @@ def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) ->
         for file in files:
             work = folder / file.stem
             work.mkdir()
+            started = time.monotonic()
             session = Session(file, kubectl, folder / "cluster/kubeconfig", work)
             differences = session.replay()
             agreeing += not differences
-            print(f"{'ok  ' if not differences else 'DIFF'} {file.stem}", flush=True)
+            verdict, seconds = "DIFF" if differences else "ok  ", time.monotonic() - started
+            print(f"{verdict} {file.stem:32} {seconds:5.1f} s", flush=True)
             for difference in [] if quiet else differences:
                 print(f"{difference}\n", flush=True)
     finally:
