@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.replay.transcripts import Session
 
+FOLDER = Path(__file__).resolve().parents[1] / "golden/kubectl"
 BERTH = Path(sys.executable).with_name("berth")
 
 
@@ -19,13 +21,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="golden kubectl", description=__doc__)
     parser.add_argument("--kubectl", default=str(Path(sys.executable).with_name("kubectl")))
     parser.add_argument("--quiet", action="store_true", help="do not print the differences")
-    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("files", nargs="*", type=Path, help="default: all of tests/golden/kubectl")
     options = parser.parse_args(arguments)
     kubectl = shutil.which(options.kubectl)
     if kubectl is None:
         parser.error(f"there is no {options.kubectl}: name a kubectl with --kubectl")
     with tempfile.TemporaryDirectory(prefix="kubeberth-golden-") as name:
-        return replay_all(options.files, kubectl, Path(name), quiet=options.quiet)
+        files = options.files or sorted(FOLDER.glob("*.yaml"))
+        return replay_all(files, kubectl, Path(name), quiet=options.quiet)
 
 
 def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) -> int:
@@ -38,10 +41,12 @@ def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) ->
         for file in files:
             work = folder / file.stem
             work.mkdir()
+            started = time.monotonic()
             session = Session(file, kubectl, folder / "cluster/kubeconfig", work)
             differences = session.replay()
             agreeing += not differences
-            print(f"{'ok  ' if not differences else 'DIFF'} {file.stem}", flush=True)
+            verdict, seconds = "DIFF" if differences else "ok  ", time.monotonic() - started
+            print(f"{verdict} {file.stem:32} {seconds:5.1f} s", flush=True)
             for difference in [] if quiet else differences:
                 print(f"{difference}\n", flush=True)
     finally:

@@ -3,7 +3,9 @@
     Rule 1  An event is encoded once per form and spliced to every watcher.
     Rule 2  A watcher hears each matching event above the revision it started from, exactly once.
     Rule 3  Queues are bounded: a watcher that does not keep up is dropped with 410 and resumes.
-    Rule 4  A bookmark promises that everything up to its version was sent.
+    Rule 4  A few watchers send per turn of the event loop, so that a crowd of them does not keep
+            requests waiting; what happens until it is its turn, a watcher sends in one chunk.
+    Rule 5  A bookmark promises that everything up to its version was sent.
 
 An object that begins to match the selectors is ADDED, one that ceases to is DELETED.
 """
@@ -32,6 +34,9 @@ from kubeberth.errors import ApiError
 # Events that may wait for one client; kube-apiserver's buffers go up to the same number.
 QUEUE_LIMIT = 1000
 CHUNK_LINES = 500
+# Sending costs some 50 us, handling a request some 500: with two of them a turn, requests lose
+# little to a crowd, and the crowd is soon through (benchmarks/bench_watch_fanout.py).
+SENDERS_PER_TURN = 2
 BOOKMARK_EVERY_S = 60.0
 # A last bookmark comes so long before the end, so that the next watch starts from it.
 BOOKMARK_BEFORE_END_S = 2.0
@@ -144,6 +149,32 @@ def error_line(error: ApiError) -> bytes:
     return _framed("ERROR", encode(error.status))
 
 
+class Turns:
+    """Hands out the right to send, first come first served, a few per turn of the event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def mine(self) -> None:
+        """Wait for a turn; an event loop with nothing else to do comes to it at once."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._next, loop)
+        future = loop.create_future()
+        self._waiting.append(future)
+        await future
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        n_released = 0
+        while self._waiting and n_released < SENDERS_PER_TURN:
+            future = self._waiting.popleft()
+            if not future.done():  # else its watcher is gone
+                future.set_result(None)
+                n_released += 1
+        if self._waiting:
+            loop.call_soon(self._next, loop)
+
+
 class WatchHub:
     """Hands the store's events to the open watches."""
 
@@ -153,6 +184,7 @@ class WatchHub:
         self._indexed: dict[tuple[str, str], set[Watcher]] = defaultdict(set)
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._is_closed = False
+        self.turns = Turns()
         store.subscribe(self._publish)
 
     @property
@@ -274,7 +306,9 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
     try:
         while True:
             if watcher.lines:
-                yield watcher.take()
+                await hub.turns.mine()
+                if watcher.lines:  # it may have been dropped while it waited
+                    yield watcher.take()
                 continue
             if watcher.is_dropped:
                 yield error_line(refusals.too_old_version(watcher.revision, hub.revision))

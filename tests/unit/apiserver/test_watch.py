@@ -1,6 +1,8 @@
 """Watches: every event once, in order, to whoever asked for it."""
 
 import asyncio
+import json
+from itertools import pairwise
 
 from kubeberth.api.scheme import CONFIG_MAPS
 from kubeberth.apiserver import watch
@@ -196,3 +198,42 @@ def test_tables_describe_their_columns_once(run):
 def test_bookmarks_come_every_minute_and_before_the_end():
     assert watch._bookmark_times(0.0, 150.0) == [60.0, 120.0, 148.0]
     assert watch._bookmark_times(0.0, 1.0) == []
+
+
+def test_a_crowd_sends_a_few_per_turn_of_the_loop_first_come_first_served():
+    async def scenario():
+        turns, sent, seen = watch.Turns(), [], []
+
+        async def watcher(number):
+            await turns.mine()
+            sent.append(number)
+
+        crowd = [asyncio.ensure_future(watcher(number)) for number in range(9)]
+        await asyncio.sleep(0)  # all are in line
+        crowd[0].cancel()  # who leaves takes nobody's turn
+        while not all(task.done() for task in crowd):
+            await asyncio.sleep(0)  # what a request needs to be handled
+            seen.append(len(sent))
+        assert sent == [1, 2, 3, 4, 5, 6, 7, 8]
+        assert max(b - a for a, b in pairwise([0, *seen])) == watch.SENDERS_PER_TURN
+
+    asyncio.run(scenario())
+
+
+def test_what_happens_before_a_watchers_turn_goes_out_in_one_chunk(run):
+    async def scenario(api):
+        path = f"{MAPS}?watch=true&resourceVersion={api.store.revision}"
+        async with api.open("GET", path) as messages:
+            chunks = (m["body"] async for m in messages if m.get("body"))
+            coming = asyncio.ensure_future(anext(chunks))
+            crowd = [asyncio.ensure_future(api.app.hub.turns.mine()) for _ in range(100)]
+            for one in "abc":
+                await api.config_map(one)
+            names = [
+                json.loads(line)["object"]["metadata"]["name"]
+                for line in (await coming).splitlines()
+            ]
+            assert names == ["a", "b", "c"]
+            await asyncio.gather(*crowd)
+
+    run(scenario)

@@ -1,26 +1,26 @@
-#!/usr/bin/env python3
-"""Replay recorded scheduling decisions: golden-scheduling [FILE...]; exit 1 on a difference.
+"""`scripts/golden scheduling [FILE...]`: replay recorded decisions of kube-scheduler.
 
-Without a file, all of tests/golden/scheduling.
+Prints per file how many decisions agree, and the first differences.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+from tests.golden.scheduling_replay import Tally, replay_file
 
-from tests.golden.scheduling_replay import Tally, replay_file  # noqa: E402
+FOLDER = Path(__file__).resolve().parents[1] / "golden/scheduling"
 
 
 def main(arguments: list[str]) -> int:
-    """Replay, print one line per file, and the first differences."""
-    folder = ROOT / "tests" / "golden" / "scheduling"
-    every = (path for path in sorted(folder.glob("*.jsonl.gz")) if "admission" not in path.name)
+    """Replay, and return 1 when a decision differs."""
+    parser = argparse.ArgumentParser(prog="golden scheduling", description=__doc__)
+    parser.add_argument("file", nargs="*", type=Path, help="default: tests/golden/scheduling")
+    options = parser.parse_args(arguments)
+    every = (path for path in sorted(FOLDER.glob("*.jsonl.gz")) if "admission" not in path.name)
     failed = False
-    for path in [Path(argument) for argument in arguments] or every:
+    for path in options.file or every:
         tally = replay_file(path)
         print(line(path, tally))
         for difference in tally.differences[:5]:
@@ -39,7 +39,3 @@ def line(path: Path, tally: Tally) -> str:
         f"{tally.n_whole_scenarios}/{tally.n_scenarios} scenarios whole"
         + (f"; not yet: {skipped}" if skipped else "")
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
