@@ -29,6 +29,6 @@ def command(kubeconfig: Path, scheduler_name: str, seed: int) -> None:
 
     async def main(ready: Ready) -> None:
         async with client:
-            await run(client, settings, on_ready=ready)
+            await run(client, settings, ready=ready)
 
     run_component(main)

@@ -63,19 +63,19 @@ async def run(
     settings: Settings,
     *,
     clock: Clock | None = None,
-    on_ready: Callable[[], None] = _nothing,
+    ready: Callable[[], None] = _nothing,
 ) -> None:
     """Schedule pods until cancelled.
 
     Parameters
     ----------
-    on_ready
+    ready
         Called once, when the cluster is known and pods are being placed.
     """
     clock = clock or SystemClock()
     async with asyncio.TaskGroup() as tasks:
         scheduler = Scheduler(client, settings, clock, tasks)
-        await scheduler.run(on_ready)
+        await scheduler.run(ready)
 
 
 class Scheduler:
@@ -98,7 +98,7 @@ class Scheduler:
         self._namespaces = Informer(client, NAMESPACES, decode_namespace)
         self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
 
-    async def run(self, on_ready: Callable[[], None]) -> None:
+    async def run(self, ready: Callable[[], None]) -> None:
         """Follow the cluster and place pods until cancelled."""
         self._nodes.subscribe(self._on_node)
         self._namespaces.subscribe(self._on_namespace)
@@ -108,7 +108,7 @@ class Scheduler:
         self._tasks.create_task(self._recorder.run())
         for informer in (self._nodes, self._namespaces, self._pods):
             await informer.synced.wait()
-        on_ready()
+        ready()
         while True:
             await self._place_all()
             await self._wait()

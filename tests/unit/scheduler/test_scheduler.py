@@ -22,7 +22,7 @@ def with_scheduler(story: Callable[[FakeApi], Awaitable[None]], *documents: Any)
         for document in documents:
             api.put(PODS if "spec" in document else NODES, document)
         ready = asyncio.Event()
-        scheduler = asyncio.create_task(run(cast(Client, api), Settings(), on_ready=ready.set))
+        scheduler = asyncio.create_task(run(cast(Client, api), Settings(), ready=ready.set))
         await ready.wait()
         await story(api)
         scheduler.cancel()
