@@ -368,7 +368,7 @@ _COLUMN_AGE = re.compile(
 
 # What kubectl itself words otherwise since the recordings, made with 1.33.
 _REWORDED = (
-    (r"(\bdeleted\b.*) from \S+ namespace$", r"\1"),
+    (r"(\bdeleted\b) from \S+ namespace\b", r"\1"),
     (r"^error: no objects passed to scale (.+)", r"Error from server (NotFound): \1"),
 )
 
