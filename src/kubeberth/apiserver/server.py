@@ -18,6 +18,7 @@ from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.certificates import ClientCertificates
 from kubeberth.apiserver.auth.tls import PeerCertificateProtocol, accept_any_certificate
+from kubeberth.apiserver.expiry import expire_events
 from kubeberth.apiserver.storage.memory import MemoryStore
 from kubeberth.apiserver.storage.store import StorageError, Store
 from kubeberth.clock import Clock
@@ -26,7 +27,7 @@ from kubeberth.errors import UsageError
 logger = logging.getLogger(__name__)
 
 # History older than this is forgotten, as kube-apiserver has etcd do.
-COMPACT_EVERY_S = 300.0
+HOUSEKEEPING_S = 300.0
 # Go clients keep idle connections for 90 seconds and stumble over those that went earlier.
 KEEP_ALIVE_S = 100
 # Watches end at once when the server stops; what is left then is a slow client.
@@ -115,7 +116,7 @@ async def _serve(
     )
     await app.start()
     server = make_server(app, context)
-    compactor = asyncio.ensure_future(compact_regularly(store))
+    keeping = asyncio.ensure_future(keep_house(store, clock))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     starting = asyncio.ensure_future(_started(server))
     try:
@@ -126,9 +127,9 @@ async def _serve(
     finally:
         app.close()
         server.should_exit = True
-        compactor.cancel()
+        keeping.cancel()
         starting.cancel()
-        await asyncio.gather(serving, compactor, starting, return_exceptions=True)
+        await asyncio.gather(serving, keeping, starting, return_exceptions=True)
 
 
 class _Server(uvicorn.Server):
@@ -169,15 +170,16 @@ async def _started(server: uvicorn.Server) -> None:
         await asyncio.sleep(0.002)
 
 
-async def compact_regularly(store: Store) -> None:
-    """Forget, again and again, what is older than the last time."""
+async def keep_house(store: Store, clock: Clock) -> None:
+    """Forget, again and again, history older than the last time, and events that are over."""
     before = store.revision
     while True:
-        await asyncio.sleep(COMPACT_EVERY_S)
+        await asyncio.sleep(HOUSEKEEPING_S)
         try:
             await store.compact(before)
+            await expire_events(store, clock.now())
         except StorageError:
-            logger.exception("cannot compact")
+            logger.exception("cannot clean up the store")
         before = store.revision
 
 
