@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -274,9 +275,9 @@ async def soak(data: Path, kills: int, pause_s: float) -> bool:
         settled_s = await until(lambda: is_settled(storm, pods.store), SETTLE_S)
         auditor.judge(pods.store)
         problems = await leftovers(client, storm)
+        problems += [] if settled_s is not None else await unsettled(client, pods.store)
         following.cancel()
     problems += [f"{count} x {what}" for what, count in auditor.found.items() if count]
-    problems += ["it did not come to rest"] if settled_s is None else []
     report(storm, resumed_s, settled_s, memory_mib(data), problems)
     return not problems
 
@@ -326,6 +327,22 @@ async def leftovers(client: Client, storm: Storm) -> list[str]:
     return problems
 
 
+async def unsettled(client: Client, known: dict[str, Document]) -> list[str]:
+    """Return the pods that are not at rest, as the server has them, and what was not heard of."""
+    listed = {
+        f"{NAMESPACE}/{pod['metadata']['name']}": pod
+        for pod in (await client.list(PODS, NAMESPACE))["items"]
+    }
+    problems = [
+        f"{key}: node {pod['spec'].get('nodeName')}, {pod['status'].get('phase')}"
+        for key, pod in listed.items()
+        if pod["status"].get("phase") != "Running" or "deletionTimestamp" in pod["metadata"]
+    ]
+    if listed != known:
+        problems.append("the auditor's watch does not tell what a list tells")
+    return [*problems, "it did not come to rest"]
+
+
 def report(
     storm: Storm,
     resumed_s: float | None,
@@ -363,6 +380,8 @@ def main() -> None:
             is_well = asyncio.run(soak(data, kills, pause_s))
         finally:
             subprocess.run([BERTH, "down", *at], check=True, stdout=subprocess.DEVNULL)
+            if "SOAK_LOGS" in os.environ:
+                shutil.copytree(data / "logs", os.environ["SOAK_LOGS"], dirs_exist_ok=True)
     sys.exit(0 if is_well else 1)
 
 
