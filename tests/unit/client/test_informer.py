@@ -1,0 +1,105 @@
+import asyncio
+import json
+from collections import deque
+from typing import Any, cast
+
+from kubeberth.api.scheme import PODS
+from kubeberth.client.client import Client, WatchEvent
+from kubeberth.client.informer import Informer
+from kubeberth.errors import ExpiredError, TransportError
+
+
+class Server:
+    """Answers lists with what it holds, and plays one script for each watch."""
+
+    def __init__(self, *scripts: list[WatchEvent | Exception | float]) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.version = "1"
+        self.watched_from: list[str] = []
+        self.watched_at: list[float] = []
+        self._scripts = deque(scripts)
+
+    async def list_bytes(self, *_: Any, **__: Any) -> bytes:
+        return json.dumps(
+            {"metadata": {"resourceVersion": self.version}, "items": self.items}
+        ).encode()
+
+    async def watch(self, *_: Any, resource_version: str, **__: Any) -> Any:
+        self.watched_from.append(resource_version)
+        self.watched_at.append(asyncio.get_running_loop().time())
+        for step in self._scripts.popleft() if self._scripts else [3600.0]:
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+            elif isinstance(step, Exception):
+                raise step
+            else:
+                yield step
+
+
+def pod(name: str, version: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "a", "resourceVersion": version}}
+
+
+def event(kind: str, name: str, version: str) -> WatchEvent:
+    return WatchEvent(kind, json.dumps(pod(name, version)).encode())
+
+
+def follow(server: Server, watches: int) -> tuple[Informer[dict[str, Any]], list[str]]:
+    """Run an informer until it has begun so many watches."""
+    told: list[str] = []
+
+    async def run() -> Informer[dict[str, Any]]:
+        informer = Informer(cast(Client, server), PODS, json.loads)
+        informer.subscribe(lambda change: told.append(f"{change.kind} {change.key}"))
+        task = asyncio.create_task(informer.run())
+        async with asyncio.timeout(10):
+            while len(server.watched_at) < watches:
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return informer
+
+    return asyncio.run(run()), told
+
+
+def test_a_broken_watch_goes_on_where_it_was() -> None:
+    server = Server([event("ADDED", "x", "5"), TransportError("gone")])
+    follow(server, 2)
+    assert server.watched_from == ["1", "5"]
+
+
+def test_an_expired_watch_lists_again_and_tells_only_what_differs() -> None:
+    server = Server([event("ADDED", "x", "10"), ExpiredError("too old")])
+    server.items, server.version = [pod("y", "6"), pod("z", "8")], "9"
+
+    informer, told = follow(server, 2)
+
+    assert server.watched_from == ["9", "9"]
+    assert told == ["added a/y", "added a/z", "added a/x", "deleted a/x"]
+    assert informer.store.keys() == {"a/y", "a/z"}
+
+
+def test_a_server_that_was_back_for_a_while_is_asked_again_at_once() -> None:
+    """However often it went away before: each outage starts the back-off over."""
+    outage: list[list[WatchEvent | Exception | float]] = [
+        [0.3, TransportError("killed")],
+        [TransportError("refused")],
+    ]
+    server = Server(*outage * 6)
+    follow(server, 12)
+    waited = [
+        later - at for at, later in zip(server.watched_at, server.watched_at[1:], strict=False)
+    ]
+    assert max(waited[1::2]) < 0.2
+
+
+def test_a_server_that_stays_away_is_asked_ever_more_seldom() -> None:
+    server = Server(*[[TransportError("refused")]] * 4)
+    follow(server, 5)
+    assert server.watched_at[4] - server.watched_at[0] > 0.3
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_hammered() -> None:
+    server = Server(*[[]] * 4)
+    follow(server, 5)
+    assert server.watched_at[4] - server.watched_at[0] > 0.3
