@@ -422,15 +422,21 @@ class Killer:
         for number in range(kills):
             await asyncio.sleep(every_s * self._dice.uniform(0.7, 1.3))
             name = self._dice.choice(PROCESSES)
-            pid = self._cluster.pids().get(name)
-            while not pid:
-                await asyncio.sleep(0.1)
-                pid = self._cluster.pids().get(name)
-            os.kill(pid, signal.SIGKILL)
+            pid = await self._kill(name)
             self.kills[name] += 1
             probe = asyncio.create_task(self._probe(name, pid, number))
             self._probes.add(probe)
         await asyncio.gather(*self._probes)
+
+    async def _kill(self, name: str) -> int:
+        """Kill a process as soon as it runs, and return its pid."""
+        while True:
+            pid = self._cluster.pids().get(name)
+            if pid:
+                with suppress(ProcessLookupError):  # dead, and its supervisor does not know yet
+                    os.kill(pid, signal.SIGKILL)
+                    return pid
+            await asyncio.sleep(0.1)
 
     async def _probe(self, name: str, killed: int, number: int) -> None:
         """Place a pod, and note how long after the restart it has a node."""
