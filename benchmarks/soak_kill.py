@@ -424,7 +424,7 @@ class Killer:
             name = self._dice.choice(PROCESSES)
             pid = await self._kill(name)
             self.kills[name] += 1
-            probe = asyncio.create_task(self._probe(name, pid, number))
+            probe = asyncio.create_task(asyncio.wait_for(self._probe(name, pid, number), 120))
             self._probes.add(probe)
         await asyncio.gather(*self._probes)
 
@@ -439,17 +439,25 @@ class Killer:
             await asyncio.sleep(0.1)
 
     async def _probe(self, name: str, killed: int, number: int) -> None:
-        """Place a pod, and note how long after the restart it has a node."""
+        """Place a pod, and note how long after the restart it has a node.
+
+        While other processes that this takes are away as well, the clock stands still.
+        """
         while self._cluster.pids().get(name) in (None, 0, killed):
             await asyncio.sleep(0.02)
-        restarted_at = time.monotonic()
         pod = f"probe-{number}"
-        uid = await self._churn.create_pod(_pod(pod, "10m"))
-        self._churn.pods[pod] = uid
-        while uid not in self._auditor.bound_at and time.monotonic() - restarted_at < 30:
-            await asyncio.sleep(0.01)
-        at = self._auditor.bound_at.get(uid, time.monotonic())
-        self.resumed_s[name].append(at - restarted_at)
+        creating = asyncio.create_task(self._churn.create_pod(_pod(pod, "10m")))
+        before, since = self._placing(), time.monotonic()
+        while not (creating.done() and creating.result() in self._auditor.bound_at):
+            await asyncio.sleep(0.02)
+            if before != (now := self._placing()) or None in now:
+                before, since = now, time.monotonic()
+        uid = self._churn.pods[pod] = creating.result()
+        self.resumed_s[name].append(max(0.0, self._auditor.bound_at[uid] - since))
+
+    def _placing(self) -> tuple[int | None, ...]:
+        pids = self._cluster.pids()
+        return pids.get("apiserver"), pids.get("scheduler")
 
 
 async def converge(client: Client, churn: Churn) -> list[str]:

@@ -103,6 +103,11 @@ class Informer(Generic[T]):
         self._version = ""
         self._subscribers: list[Callable[[Change[T]], None]] = []
 
+    @property
+    def revision(self) -> int:
+        """How far the store has come: it holds what was written up to this revision."""
+        return int(self._version) if self._version.isdecimal() else 0
+
     def subscribe(self, callback: Callable[[Change[T]], None]) -> None:
         """Call back for every change, in order; first with what the store already holds."""
         for key, item in self.store.items():

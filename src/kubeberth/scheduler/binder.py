@@ -81,5 +81,5 @@ class Binder:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, LAST_RETRY_S)
                 continue
-            is_same = document["metadata"]["uid"] == meta.uid
-            return is_same and document["spec"].get("nodeName") == node_name
+            found = (document["metadata"]["uid"], document["spec"].get("nodeName"))
+            return found == (meta.uid, node_name)

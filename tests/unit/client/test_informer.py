@@ -68,6 +68,12 @@ def test_a_broken_watch_goes_on_where_it_was() -> None:
     assert server.watched_from == ["1", "5"]
 
 
+def test_the_version_is_how_far_the_store_has_come() -> None:
+    server = Server([event("ADDED", "x", "5"), event("DELETED", "x", "6"), 3600.0])
+    informer, _ = follow(server, 1)
+    assert (informer.revision, informer.store) == (6, {})
+
+
 def test_an_expired_watch_lists_again_and_tells_only_what_differs() -> None:
     server = Server([event("ADDED", "x", "10"), ExpiredError("too old")])
     server.items, server.version = [pod("y", "6"), pod("z", "8")], "9"
