@@ -1,388 +1,617 @@
-"""Kill processes of a busy cluster again and again, and hold what is left against the rules.
+"""Whether a cluster keeps its promises while its processes are killed at random.
 
-    python benchmarks/soak_kill.py [KILLS] [SECONDS_BETWEEN]
+    python benchmarks/soak_kill.py [--kills 60] [--nodes 20] [--every 1.5] [--seed 1] [--calm 10]
 
-A cluster of twelve nodes is kept busy: deployments with required anti-affinity and affinity are
-scaled up and down, single pods come and go, labels change, nodes are cordoned. Meanwhile a random
-process gets SIGKILL, and the supervisor restarts it. An auditor that reads only the API counts what
-must never happen; at the end everything must come to rest as it was asked for. Ends by itself.
+Starts a cluster in a temporary directory and keeps it busy: deployments with anti-affinity between
+hosts and affinity to a zone are scaled and restarted, pods come and go, nodes are cordoned, tainted
+and labelled, whole namespaces are deleted. Meanwhile one of its processes (apiserver, scheduler,
+controllers, nodes) gets SIGKILL every `--every` seconds; the supervisor brings it back. An auditor
+reads nothing but the API. It reports
+
+- a pod that was acknowledged and is gone, though nobody deleted it
+- a pod whose spec.nodeName changed
+- a node with more requested than it has, at any revision
+- two pods of a required anti-affinity on one node; a pod outside of the zone it has to be in
+- after the storm, for a minute at most: a Deployment without its replicas, pods too many, orphans,
+  pods that are not Running and Ready, terminating pods that stay, a pending pod without a reason
+
+and prints how long placing took after each restart, and how much memory each process has. It stops
+by itself, after about kills * every + calm + 60 seconds, and ends with 1 when a promise was broken.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
 import os
 import random
-import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from kubeberth.api.quantity import milli_value
-from kubeberth.api.scheme import DEPLOYMENTS, NODES, PODS, REPLICA_SETS
+from kubeberth.api.scheme import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, Resource
 from kubeberth.client.client import Client
-from kubeberth.client.informer import Change, Informer
-from kubeberth.errors import AlreadyExistsError, BerthError, NotFoundError
+from kubeberth.errors import AlreadyExistsError, ApiError, ExpiredError, TransportError
 
 Document = dict[str, Any]
 
-BERTH = Path(sys.executable).with_name("berth")
-NAMESPACE = "default"
-NODES_COUNT, ZONES = 12, 3
-CPU_OF_NODE = 4000
-SETTLE_S = 60.0
+NAMESPACE = "soak"
+ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
+PROCESSES = ("apiserver", "scheduler", "controllers", "nodes")
+RESUME_S = 2.0
+CONVERGE_S = 60.0
+# A pod that vanished so recently may have been there when the scheduler decided.
+RECENT_S = 10.0
 
 
-def deployment(name: str, affinity: Document) -> Document:
-    """Return a Deployment of small pods."""
+class Cluster:
+    """A `berth up` of our own."""
+
+    def __init__(self, folder: Path, nodes: int) -> None:
+        self.data = folder / "cluster"
+        self._environment = {**os.environ, "HOME": str(folder)}
+        self._berth("up", "--port", "0", "--detach", "--nodes", str(nodes))
+
+    def _berth(self, command: str, *options: str) -> None:
+        words = [sys.executable, "-m", "kubeberth", command, "--data-dir", str(self.data), *options]
+        subprocess.run(words, env=self._environment, check=True, stdout=subprocess.DEVNULL)
+
+    def pids(self) -> dict[str, int]:
+        """Return the running processes."""
+        running = msgspec.json.decode((self.data / "running.json").read_bytes())
+        return {entry["name"]: entry["pid"] for entry in running["processes"]}
+
+    def memory_mb(self) -> dict[str, int]:
+        """Return the resident memory of each process."""
+        sizes = {}
+        for name, pid in self.pids().items():
+            with suppress(OSError):
+                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+                sizes[name] = pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+        return sizes
+
+    def complaints(self) -> list[str]:
+        """Return what the processes say about bugs."""
+        lines = []
+        for log in sorted((self.data / "logs").glob("*.log")):
+            text = log.read_text(errors="replace")
+            found = [line for line in text.splitlines() if "Traceback" in line or " ERROR " in line]
+            lines += [f"{log.stem}: {line}" for line in found[:5]]
+        return lines
+
+    def stop(self) -> None:
+        """End it."""
+        self._berth("down")
+
+
+class Auditor:
+    """Follows pods and nodes, one revision after the other, and notes what must not be."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.pods: dict[str, Document] = {}
+        self.nodes: dict[str, Document] = {}
+        self.broken: list[str] = []
+        self.bound_at: dict[str, float] = {}
+        self.n_events = 0
+        self.relists = 0
+        self._zones_left: dict[tuple[str, str], float] = {}
+        self._home: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(NODES, self.nodes, lambda old, new: None))
+            while not self.nodes:  # what pods are checked against
+                await asyncio.sleep(0.05)
+            tasks.create_task(self._follow(PODS, self.pods, self._check))
+
+    async def _follow(
+        self,
+        resource: Resource,
+        store: dict[str, Document],
+        check: Callable[[Document | None, Document | None], None],
+    ) -> None:
+        version = ""
+
+        def put(key: str, new: Document | None) -> None:
+            old = store.pop(key, None)
+            if new is not None:
+                store[key] = new
+            check(old, new)
+
+        while True:
+            try:
+                if not version:
+                    listed = await self._client.list(resource)
+                    present = {_key(item): item for item in listed["items"]}
+                    for key in store.keys() - present.keys():
+                        put(key, None)
+                    for key, item in present.items():
+                        put(key, item)
+                    version = listed["metadata"]["resourceVersion"]
+                    self.relists += 1
+                async for event in self._client.watch(resource, resource_version=version):
+                    item = msgspec.json.decode(event.object)
+                    following = item["metadata"]["resourceVersion"]
+                    if int(following) < int(version):
+                        self.broken.append(f"revisions go back: {version}, {following}")
+                    version = following
+                    if event.type != "BOOKMARK":
+                        self.n_events += 1
+                        put(_key(item), None if event.type == "DELETED" else item)
+            except ExpiredError:
+                version = ""
+            except (TransportError, ApiError):
+                await asyncio.sleep(0.05)
+
+    def _check(self, old: Document | None, new: Document | None) -> None:
+        if old is not None and _zone_group(old) and _node_of(old):
+            place = (_zone_group(old), self._zone(_node_of(old)))
+            self._zones_left[place] = time.monotonic()
+        if new is None:
+            return
+        uid, node = new["metadata"]["uid"], _node_of(new)
+        home = self._home.setdefault(uid, node) or node
+        if node != home:
+            self.broken.append(f"{_key(new)} moved from {home!r} to {node!r}")
+        self._home[uid] = home
+        if node and uid not in self.bound_at:
+            self.bound_at[uid] = time.monotonic()
+            self._check_placed(new, node)
+
+    def _check_placed(self, pod: Document, node: str) -> None:
+        there = [p for p in self.pods.values() if _node_of(p) == node and not _is_over(p)]
+        used = sum(map(_millis, there))
+        has = milli_value(self.nodes[node]["status"]["allocatable"]["cpu"])
+        if used > has:
+            self.broken.append(f"{node} has {has}m and is asked for {used}m, by {_key(pod)} last")
+        group = pod["metadata"].get("labels", {}).get("apart", "")
+        if group:
+            same = [p for p in there if p["metadata"].get("labels", {}).get("apart") == group]
+            if len(same) > 1:
+                names = ", ".join(map(_key, same))
+                self.broken.append(f"{node} has two pods that exclude each other: {names}")
+        if group := _zone_group(pod):
+            self._check_zone(pod, group, self._zone(node))
+
+    def _check_zone(self, pod: Document, group: str, zone: str) -> None:
+        """Pods of a group want to be where the group is; the first may go anywhere."""
+        uid = pod["metadata"]["uid"]
+        others = {
+            self._zone(_node_of(p))
+            for p in self.pods.values()
+            if _zone_group(p) == group and _node_of(p) and p["metadata"]["uid"] != uid
+        }
+        now = time.monotonic()
+        recent = {
+            z for (g, z), at in self._zones_left.items() if g == group and now - at < RECENT_S
+        }
+        if others and zone not in others | recent:
+            self.broken.append(f"{_key(pod)} is in {zone}, its group in {', '.join(others)}")
+
+    def _zone(self, node: str) -> str:
+        labels = self.nodes.get(node, {}).get("metadata", {}).get("labels", {})
+        return str(labels.get(ZONE, ""))
+
+
+def _key(item: Document) -> str:
+    meta = item["metadata"]
+    return f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else str(meta["name"])
+
+
+def _node_of(pod: Document) -> str:
+    return str(pod["spec"].get("nodeName", ""))
+
+
+def _is_over(pod: Document) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _millis(pod: Document) -> int:
+    requests = (c.get("resources", {}).get("requests", {}) for c in pod["spec"]["containers"])
+    return sum(milli_value(request.get("cpu", "0")) for request in requests)
+
+
+def _zone_group(pod: Document) -> str:
+    return str(pod["metadata"].get("labels", {}).get("together", ""))
+
+
+def _is_ready(pod: Document) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+class Churn:
+    """Keeps the cluster busy, and remembers what it was told is there."""
+
+    def __init__(self, client: Client, nodes: int, dice: random.Random) -> None:
+        self._client = client
+        self._nodes = [f"node-{number}" for number in range(1, nodes + 1)]
+        self._dice = dice
+        self._names = 0
+        self.replicas: dict[str, int] = {}
+        self.pods: dict[str, str] = {}
+        self.impossible: set[str] = set()
+        self.namespaces: set[str] = set()
+        self.done: Counter[str] = Counter()
+
+    async def begin(self) -> None:
+        """Make what is going to be changed."""
+        await self._keep_trying(lambda: self._client.create(NAMESPACES, _namespace(NAMESPACE)))
+        for name in ("apart-a", "apart-b", "together-a", "together-b", "plain-a", "plain-b"):
+            self.replicas[name] = 5
+            body = _deployment(name, 5)
+            await self._keep_trying(
+                lambda body=body: self._client.create(DEPLOYMENTS, body, NAMESPACE)
+            )
+
+    async def run(self) -> None:
+        """Do one thing after the other until cancelled."""
+        things = (
+            *(self._scale,) * 4,
+            *(self._create_pod,) * 4,
+            *(self._delete_pod,) * 2,
+            self._restart_deployment,
+            self._cordon,
+            self._taint,
+            self._label,
+            self._delete_namespace,
+        )
+        while True:
+            thing = self._dice.choice(things)
+            await thing()
+            self.done[thing.__name__.strip("_")] += 1
+            await asyncio.sleep(self._dice.uniform(0, 0.25))
+
+    async def calm_down(self) -> None:
+        """Make all nodes usable again, and leave enough room for everybody."""
+        for node in self._nodes:
+            await self._patch_node(node, {"spec": {"unschedulable": None, "taints": None}})
+        for name in self.replicas:
+            await self._set_replicas(name, self._dice.randint(3, 8))
+
+    async def create_pod(self, body: Document) -> str:
+        """Make a pod for certain, and return the uid that was acknowledged."""
+        made = await self._keep_trying(lambda: self._client.create(PODS, body, NAMESPACE))
+        if made is None:  # acknowledged to an earlier try whose answer was lost
+            name = body["metadata"]["name"]
+            made = await self._keep_trying(lambda: self._client.get(PODS, name, NAMESPACE))
+        assert made is not None
+        uid: str = made["metadata"]["uid"]
+        return uid
+
+    async def _keep_trying(self, call: Callable[[], Awaitable[Document]]) -> Document | None:
+        """Call until there is an answer; None when there is such an object, or none any more."""
+        while True:
+            try:
+                return await call()
+            except TransportError:
+                await asyncio.sleep(0.05)
+            except AlreadyExistsError:
+                return None
+            except ApiError as error:
+                if error.code == 404:
+                    return None
+                if error.code not in (409, 429, 500, 503):
+                    raise
+                await asyncio.sleep(0.05)
+
+    def _name(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}-{self._names}"
+
+    async def _set_replicas(self, name: str, replicas: int) -> None:
+        self.replicas[name] = replicas
+        change = {"spec": {"replicas": replicas}}
+        await self._keep_trying(lambda: self._client.patch(DEPLOYMENTS, name, change, NAMESPACE))
+
+    async def _scale(self) -> None:
+        await self._set_replicas(self._dice.choice(list(self.replicas)), self._dice.randint(0, 25))
+
+    async def _restart_deployment(self) -> None:
+        note = {"kubectl.kubernetes.io/restartedAt": self._name("restart")}
+        change = {"spec": {"template": {"metadata": {"annotations": note}}}}
+        name = self._dice.choice(list(self.replicas))
+        await self._keep_trying(lambda: self._client.patch(DEPLOYMENTS, name, change, NAMESPACE))
+
+    async def _create_pod(self) -> None:
+        name = self._name("single")
+        is_impossible = self._dice.random() < 0.1
+        body = _pod(name, "1000" if is_impossible else f"{self._dice.randint(1, 8) * 250}m")
+        self.pods[name] = await self.create_pod(body)
+        if is_impossible:
+            self.impossible.add(name)
+
+    async def _delete_pod(self) -> None:
+        if not self.pods:
+            return
+        name = self._dice.choice(list(self.pods))
+        del self.pods[name]
+        self.impossible.discard(name)
+        await self._keep_trying(lambda: self._client.delete(PODS, name, NAMESPACE))
+
+    async def _patch_node(self, name: str, change: Document) -> None:
+        await self._keep_trying(lambda: self._client.patch(NODES, name, change))
+
+    async def _cordon(self) -> None:
+        is_cordon = self._dice.random() < 0.4
+        change = {"spec": {"unschedulable": True if is_cordon else None}}
+        await self._patch_node(self._dice.choice(self._nodes), change)
+
+    async def _taint(self) -> None:
+        effect = self._dice.choice(("NoSchedule", "NoExecute", "PreferNoSchedule", ""))
+        taints = [{"key": "soak", "value": "x", "effect": effect}] if effect else None
+        await self._patch_node(self._dice.choice(self._nodes), {"spec": {"taints": taints}})
+
+    async def _label(self) -> None:
+        labels = {"disk": self._dice.choice(("ssd", "hdd", None))}
+        await self._patch_node(self._dice.choice(self._nodes), {"metadata": {"labels": labels}})
+
+    async def _delete_namespace(self) -> None:
+        """Make a namespace with some pods, and let it go again at once."""
+        name = self._name("gone")
+        self.namespaces.add(name)
+        await self._keep_trying(lambda: self._client.create(NAMESPACES, _namespace(name)))
+        body = _deployment("short", 8)
+        await self._keep_trying(lambda: self._client.create(DEPLOYMENTS, body, name))
+        await asyncio.sleep(self._dice.uniform(0, 1))
+        await self._keep_trying(lambda: self._client.delete(NAMESPACES, name))
+
+
+def _namespace(name: str) -> Document:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _pod(name: str, cpu: str) -> Document:
+    container = {"name": "c", "image": "nginx", "resources": {"requests": {"cpu": cpu}}}
+    spec = {"containers": [container], "tolerations": [{"operator": "Exists"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def _deployment(name: str, replicas: int) -> Document:
     labels = {"app": name}
-    container = {
-        "name": "main",
-        "image": "nginx",
-        "resources": {"requests": {"cpu": "300m"}},
-    }
+    affinity: Document = {}
+    if name.startswith("apart"):
+        labels["apart"] = name
+        affinity = {"podAntiAffinity": _required({"apart": name}, HOST)}
+    if name.startswith("together"):
+        labels["together"] = name
+        affinity = {"podAffinity": _required({"together": name}, ZONE)}
+    container = {"name": "c", "image": "nginx", "resources": {"requests": {"cpu": "300m"}}}
+    spec = {"containers": [container], "affinity": affinity, "terminationGracePeriodSeconds": 2}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name},
         "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "affinity": affinity,
-                    "terminationGracePeriodSeconds": 1,
-                    "containers": [container],
-                },
-            },
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
         },
     }
 
 
-def term(app: str, key: str) -> Document:
-    """Return a required affinity rule."""
-    rule = {"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": key}
-    return {"requiredDuringSchedulingIgnoredDuringExecution": [rule]}
+def _required(labels: dict[str, str], topology: str) -> Document:
+    term = {"labelSelector": {"matchLabels": labels}, "topologyKey": topology}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
 
 
-WORKLOADS = {
-    "apart": {"podAntiAffinity": term("apart", "kubernetes.io/hostname")},
-    "beside": {"podAffinity": term("apart", "topology.kubernetes.io/zone")},
-    "anywhere": {},
-}
+class Killer:
+    """Kills processes, and sees how long it takes until pods are placed again."""
 
-
-def single_pod(name: str) -> Document:
-    """Return a pod by itself."""
-    requests = {"cpu": "200m"}
-    container = {"name": "main", "image": "nginx", "resources": {"requests": requests}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "single"}},
-        "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
-    }
-
-
-@dataclass
-class Auditor:
-    """Reads pods as the API tells them, and counts what must not be."""
-
-    found: Counter[str] = field(default_factory=Counter)
-    nodes: dict[str, str] = field(default_factory=dict)
-
-    def observe(self, change: Change[Document]) -> None:
-        """Hold one change against the rules."""
-        old, new = change.old, change.new
-        before = (old or {}).get("spec", {}).get("nodeName")
-        after = (new or {}).get("spec", {}).get("nodeName")
-        same = old and new and old["metadata"]["uid"] == new["metadata"]["uid"]
-        if same and before and after != before:
-            self.found["a bound pod moved"] += 1
-
-    def judge(self, pods: dict[str, Document]) -> None:
-        """Hold all pods together against the rules."""
-        cpu: Counter[str] = Counter()
-        apart: Counter[str] = Counter()
-        for pod in pods.values():
-            node = pod["spec"].get("nodeName")
-            if not node or pod["status"].get("phase") in ("Succeeded", "Failed"):
-                continue
-            for container in pod["spec"]["containers"]:
-                cpu[node] += milli_value(container["resources"]["requests"]["cpu"])
-            apart[node] += pod["metadata"]["labels"]["app"] == "apart"
-        self.found["overcommitted nodes"] += sum(amount > CPU_OF_NODE for amount in cpu.values())
-        self.found["anti-affinity broken"] += sum(count > 1 for count in apart.values())
-
-
-class Storm:
-    """The churn, and what it was promised."""
-
-    def __init__(self, client: Client, data: Path, dice: random.Random) -> None:
-        self.client = client
-        self.promised: dict[str, None] = {}
-        self.replicas: dict[str, int] = {}
-        self.calls: Counter[str] = Counter()
+    def __init__(self, cluster: Cluster, churn: Churn, auditor: Auditor, dice: random.Random):
+        self._cluster, self._churn, self._auditor, self._dice = cluster, churn, auditor, dice
         self.kills: Counter[str] = Counter()
-        self._data = data
-        self._dice = dice
-        self._number = 0
+        self.resumed_s: dict[str, list[float]] = defaultdict(list)
+        self._probes: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Make the deployments."""
-        for name, affinity in WORKLOADS.items():
-            await self.client.create(DEPLOYMENTS, deployment(name, affinity))
-            self.replicas[name] = 3
+    async def run(self, kills: int, every_s: float) -> None:
+        """Kill so many times."""
+        for number in range(kills):
+            await asyncio.sleep(every_s * self._dice.uniform(0.7, 1.3))
+            name = self._dice.choice(PROCESSES)
+            pid = await self._kill(name)
+            self.kills[name] += 1
+            probe = asyncio.create_task(asyncio.wait_for(self._probe(name, pid, number), 120))
+            self._probes.add(probe)
+        await asyncio.gather(*self._probes)
 
-    async def churn(self) -> None:
-        """Change something, again and again; a server that is away is asked again later."""
-        deeds = (self._scale, self._create, self._create, self._delete, self._label, self._cordon)
+    async def _kill(self, name: str) -> int:
+        """Kill a process as soon as it runs, and return its pid."""
         while True:
-            deed = self._dice.choice(deeds)
-            try:
-                await deed()
-                self.calls["answered"] += 1
-            except BerthError as error:
-                self.calls[type(error).__name__] += 1
-            await asyncio.sleep(self._dice.uniform(0.005, 0.05))
+            pid = self._cluster.pids().get(name)
+            if pid:
+                with suppress(ProcessLookupError):  # dead, and its supervisor does not know yet
+                    os.kill(pid, signal.SIGKILL)
+                    return pid
+            await asyncio.sleep(0.1)
 
-    async def kill(self, times: int, pause_s: float) -> None:
-        """Kill a random process so many times."""
-        for _ in range(times):
-            await asyncio.sleep(pause_s * self._dice.uniform(0.5, 1.5))
-            running = json.loads((self._data / "running.json").read_bytes())
-            process = self._dice.choice(running["processes"])
-            try:
-                os.kill(process["pid"], signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            self.kills[process["name"]] += 1
+    async def _probe(self, name: str, killed: int, number: int) -> None:
+        """Place a pod, and note how long after the restart it has a node.
 
-    async def calm(self) -> None:
-        """Take back what would keep pods from running."""
-        for node in (await self.client.list(NODES))["items"]:
-            change = {"spec": {"unschedulable": None}}
-            await self.client.patch(NODES, node["metadata"]["name"], change)
+        While other processes that this takes are away as well, the clock stands still.
+        """
+        while self._cluster.pids().get(name) in (None, 0, killed):
+            await asyncio.sleep(0.02)
+        pod = f"probe-{number}"
+        creating = asyncio.create_task(self._churn.create_pod(_pod(pod, "10m")))
+        before, since = self._placing(), time.monotonic()
+        while not (creating.done() and creating.result() in self._auditor.bound_at):
+            await asyncio.sleep(0.02)
+            if before != (now := self._placing()) or None in now:
+                before, since = now, time.monotonic()
+        uid = self._churn.pods[pod] = creating.result()
+        self.resumed_s[name].append(max(0.0, self._auditor.bound_at[uid] - since))
 
-    async def _scale(self) -> None:
-        name = self._dice.choice(list(WORKLOADS))
-        replicas = self._dice.randint(1, 10)
-        change = {"spec": {"replicas": replicas}}
-        await self.client.patch(DEPLOYMENTS, name, change, NAMESPACE)
-        self.replicas[name] = replicas
-
-    async def _create(self) -> None:
-        if len(self.promised) > 60:
-            return
-        self._number += 1
-        name = f"single-{self._number}"
-        try:
-            await self.client.create(PODS, single_pod(name))
-        except AlreadyExistsError:
-            self.found_twice(name)
-        self.promised[name] = None
-
-    def found_twice(self, name: str) -> None:
-        """Note that a name nobody used was taken."""
-        self.calls["a name taken twice"] += 1
-
-    async def _delete(self) -> None:
-        if len(self.promised) < 20:
-            return
-        name = next(iter(self.promised))
-        # From here on nobody may rely on it: the call may succeed and its answer get lost.
-        del self.promised[name]
-        await self.client.delete(PODS, name, NAMESPACE)
-
-    async def _label(self) -> None:
-        change = {"metadata": {"labels": {"disktype": self._dice.choice(("ssd", "hdd"))}}}
-        await self.client.patch(NODES, self._some_node(), change)
-
-    async def _cordon(self) -> None:
-        change = {"spec": {"unschedulable": self._dice.choice((True, None, None))}}
-        await self.client.patch(NODES, self._some_node(), change)
-
-    def _some_node(self) -> str:
-        return f"node-{self._dice.randint(1, NODES_COUNT)}"
+    def _placing(self) -> tuple[int | None, ...]:
+        pids = self._cluster.pids()
+        return pids.get("apiserver"), pids.get("scheduler")
 
 
-async def until(condition: Callable[[], bool], within_s: float) -> float | None:
-    """Return after how many seconds something held, or None when it did not."""
-    started_at = time.monotonic()
-    while not condition():
-        if time.monotonic() - started_at > within_s:
-            return None
-        await asyncio.sleep(0.05)
-    return time.monotonic() - started_at
-
-
-async def first_placement(client: Client, pods: Informer[Document], name: str) -> float | None:
-    """Return how long a new pod waits for its node now, tried from this moment on."""
-    started_at = time.monotonic()
+async def converge(client: Client, churn: Churn) -> list[str]:
+    """Wait until all is as it should be, and return what is not after a minute."""
+    deadline = time.monotonic() + CONVERGE_S
     while True:
         try:
-            await client.create(PODS, single_pod(name))
-            break
-        except BerthError:
-            await asyncio.sleep(0.05)
-    key = f"{NAMESPACE}/{name}"
-    placed = await until(
-        lambda: bool(pods.store.get(key, {}).get("spec", {}).get("nodeName")), SETTLE_S
+            wrong = await _differences(client, churn)
+        except TransportError as error:
+            wrong = [str(error)]
+        if not wrong or time.monotonic() > deadline:
+            return wrong
+        await asyncio.sleep(0.25)
+
+
+async def _differences(client: Client, churn: Churn) -> list[str]:
+    pods = {_key(item): item for item in (await client.list(PODS))["items"]}
+    sets = {s["metadata"]["uid"]: s for s in (await client.list(REPLICA_SETS))["items"]}
+    deployments = (await client.list(DEPLOYMENTS))["items"]
+    namespaces = {item["metadata"]["name"] for item in (await client.list(NAMESPACES))["items"]}
+    wrong = [f"namespace {name} is still there" for name in churn.namespaces & namespaces]
+    count: Counter[str] = Counter()
+    for key, pod in pods.items():
+        if _is_refused_for_taint(pod):
+            continue
+        wrong += _pod_faults(key, pod, churn)
+        for owner in pod["metadata"].get("ownerReferences", []):
+            owning = sets.get(owner["uid"])
+            if owning is None:
+                wrong.append(f"pod {key} is an orphan")
+            elif owning["spec"]["replicas"]:
+                count[owning["metadata"]["labels"]["app"]] += 1
+            else:
+                wrong.append(f"pod {key} is of an old template")
+    for deployment in deployments:
+        name, status = deployment["metadata"]["name"], deployment.get("status", {})
+        wanted = churn.replicas.get(name, 0)
+        numbers = [
+            status.get(field, 0)
+            for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        ]
+        if {*numbers, count[name]} != {wanted}:
+            wrong.append(f"{name} should have {wanted}, says {numbers}, has {count[name]}")
+        if status.get("observedGeneration") != deployment["metadata"]["generation"]:
+            wrong.append(f"{name} has a generation nobody looked at")
+    for name, uid in churn.pods.items():
+        pod = pods.get(f"{NAMESPACE}/{name}")
+        if pod is None or pod["metadata"]["uid"] != uid:
+            wrong.append(f"pod {name} was acknowledged and is gone")
+    return wrong
+
+
+def _is_refused_for_taint(pod: Document) -> bool:
+    """Return whether a taint came between the decision and the kubelet: as upstream, it stays."""
+    status = pod.get("status", {})
+    return status.get("phase") == "Failed" and status.get("reason") == "TaintToleration"
+
+
+def _pod_faults(key: str, pod: Document, churn: Churn) -> list[str]:
+    status = pod.get("status", {})
+    if "deletionTimestamp" in pod["metadata"]:
+        return [f"pod {key} is still terminating ({status.get('phase')} on {_node_of(pod)!r})"]
+    if pod["metadata"]["name"] in churn.impossible:
+        said = [c for c in status.get("conditions", []) if c["type"] == "PodScheduled"]
+        if said and "Insufficient cpu" in said[0].get("message", ""):
+            return []
+        return [f"pod {key} is pending and nothing says why: {said}"]
+    if status.get("phase") != "Running" or not _is_ready(pod):
+        if status.get("reason"):
+            return [f"pod {key} is {status['reason']} on {_node_of(pod)!r}: {status['message']}"]
+        conditions = {
+            c["type"]: c.get("message", c["status"]) for c in status.get("conditions", [])
+        }
+        return [f"pod {key} is {status.get('phase')} on {_node_of(pod)!r}: {conditions}"]
+    return []
+
+
+async def soak(cluster: Cluster, options: argparse.Namespace) -> int:
+    """Run the storm, and return how many promises were broken."""
+    dice = random.Random(options.seed)
+    started_at = time.monotonic()
+    async with (
+        Client.from_kubeconfig(cluster.data / "kubeconfig") as client,
+        Client.from_kubeconfig(cluster.data / "kubeconfig") as watching,
+    ):
+        auditor = Auditor(watching)
+        churn = Churn(client, options.nodes, dice)
+        killer = Killer(cluster, churn, auditor, dice)
+        watch = asyncio.create_task(auditor.run())
+        await churn.begin()
+        before = cluster.memory_mb()
+        busy = asyncio.create_task(churn.run())
+        await killer.run(options.kills, options.every)
+        after_storm = cluster.memory_mb()
+        await asyncio.sleep(options.calm)
+        await _end(busy)
+        calm_at = time.monotonic()
+        await churn.calm_down()
+        wrong = await converge(client, churn)
+        converged_s = time.monotonic() - calm_at
+        after = cluster.memory_mb()
+        await _end(watch)
+    broken = [*auditor.broken, *wrong]
+    lasted_s = time.monotonic() - started_at
+    print(f"{lasted_s:.0f} s, {sum(killer.kills.values())} kills, seed {options.seed}")
+    print(f"done           {', '.join(f'{n} {k}' for k, n in sorted(churn.done.items()))}")
+    print(f"seen           {auditor.n_events} events, {len(auditor.bound_at)} pods placed,")
+    print(f"               {auditor.relists} lists, {len(churn.pods)} single pods at the end")
+    print(
+        f"converged      {converged_s:.1f} s after the last change"
+        if not wrong
+        else "NOT CONVERGED"
     )
-    return None if placed is None else time.monotonic() - started_at
-
-
-def memory_mib(data: Path) -> dict[str, int]:
-    """Return the resident memory of each process."""
-    running = json.loads((data / "running.json").read_bytes())
-    sizes = {}
-    for process in running["processes"]:
-        command = ["ps", "-o", "rss=", "-p", str(process["pid"])]
-        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        sizes[process["name"]] = int(listed or 0) // 1024
-    return sizes
-
-
-async def soak(data: Path, kills: int, pause_s: float) -> bool:
-    """Run the storm and print what came of it; return whether all was well."""
-    dice = random.Random(1)
-    auditor = Auditor()
-    async with Client.from_kubeconfig(data / "kubeconfig") as client:
-        pods = Informer(client, PODS, msgspec.json.decode, namespace=NAMESPACE)
-        pods.subscribe(auditor.observe)
-        storm = Storm(client, data, dice)
-        await storm.start()
-        following = asyncio.create_task(pods.run())
-        churning = asyncio.create_task(storm.churn())
-        judging = asyncio.create_task(judge_often(auditor, pods))
-        await storm.kill(kills, pause_s)
-        for task in (churning, judging):
-            task.cancel()
-        resumed_s = await first_placement(client, pods, "after-the-storm")
-        storm.promised["after-the-storm"] = None
-        await storm.calm()
-        settled_s = await until(lambda: is_settled(storm, pods.store), SETTLE_S)
-        auditor.judge(pods.store)
-        problems = await leftovers(client, storm)
-        problems += [] if settled_s is not None else await unsettled(client, pods.store)
-        following.cancel()
-    problems += [f"{count} x {what}" for what, count in auditor.found.items() if count]
-    report(storm, resumed_s, settled_s, memory_mib(data), problems)
-    return not problems
-
-
-async def judge_often(auditor: Auditor, pods: Informer[Document]) -> None:
-    """Hold what is known against the rules ten times a second."""
-    while True:
-        await asyncio.sleep(0.1)
-        auditor.judge(pods.store)
-
-
-def is_settled(storm: Storm, pods: dict[str, Document]) -> bool:
-    """Return whether every promised pod runs and every deployment has what it wants."""
-    running: dict[str, int] = defaultdict(int)
-    for pod in pods.values():
-        ready = any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in pod["status"].get("conditions", ())
+    print("\nprocess      kills  placing again after the restart   MB at first, after storm, end")
+    for name in PROCESSES:
+        took = killer.resumed_s[name] or [0.0]
+        late = sum(s > RESUME_S for s in took)
+        print(
+            f"{name:<12} {killer.kills[name]:>5}  median {statistics.median(took):5.2f} s"
+            f"  max {max(took):5.2f} s  late {late:>2}   "
+            f"{before.get(name, 0):>4} {after_storm.get(name, 0):>4} {after.get(name, 0):>4}"
         )
-        if "deletionTimestamp" in pod["metadata"] or not ready:
-            return False
-        running[pod["metadata"]["labels"]["app"]] += 1
-    singles = {
-        key.split("/")[1] for key, pod in pods.items() if "ownerReferences" not in pod["metadata"]
-    }
-    return storm.promised.keys() <= singles and all(
-        running[name] == count for name, count in storm.replicas.items()
-    )
+    for line in cluster.complaints():
+        print(f"log: {line}")
+    for fault in broken[:40]:
+        print(f"BROKEN: {fault}")
+    print(f"\n{len(broken)} promises broken")
+    return len(broken)
 
 
-async def leftovers(client: Client, storm: Storm) -> list[str]:
-    """Return what the server itself says is missing or too much."""
-    problems = []
-    for name in storm.promised:
-        try:
-            await client.get(PODS, name, NAMESPACE)
-        except NotFoundError:
-            problems.append(f"pod {name} was acknowledged and is gone")
-    sets = (await client.list(REPLICA_SETS, NAMESPACE))["items"]
-    owners = {item["metadata"]["uid"] for item in sets}
-    problems += [
-        f"pod {pod['metadata']['name']} has no owner any more"
-        for pod in (await client.list(PODS, NAMESPACE))["items"]
-        for owner in pod["metadata"].get("ownerReferences", ())
-        if owner["uid"] not in owners
-    ]
-    return problems
-
-
-async def unsettled(client: Client, known: dict[str, Document]) -> list[str]:
-    """Return the pods that are not at rest, as the server has them, and what was not heard of."""
-    listed = {
-        f"{NAMESPACE}/{pod['metadata']['name']}": pod
-        for pod in (await client.list(PODS, NAMESPACE))["items"]
-    }
-    problems = [
-        f"{key}: node {pod['spec'].get('nodeName')}, {pod['status'].get('phase')}"
-        for key, pod in listed.items()
-        if pod["status"].get("phase") != "Running" or "deletionTimestamp" in pod["metadata"]
-    ]
-    if listed != known:
-        problems.append("the auditor's watch does not tell what a list tells")
-    return [*problems, "it did not come to rest"]
-
-
-def report(
-    storm: Storm,
-    resumed_s: float | None,
-    settled_s: float | None,
-    memory: dict[str, int],
-    problems: list[str],
-) -> None:
-    """Print the result as a table."""
-    rows = [
-        ("killed", ", ".join(f"{name} {n}" for name, n in sorted(storm.kills.items()))),
-        ("calls", ", ".join(f"{what} {n}" for what, n in storm.calls.most_common())),
-        ("first placement after the last kill", _seconds(resumed_s)),
-        ("all at rest after", _seconds(settled_s)),
-        ("memory, MiB", ", ".join(f"{name} {size}" for name, size in memory.items())),
-        ("problems", "none" if not problems else "; ".join(problems)),
-    ]
-    for name, value in rows:
-        print(f"{name:<36}{value}")
-
-
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.2f} s"
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task; one that failed by itself says why."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def main() -> None:
-    """Start a cluster, let the storm loose, stop the cluster."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    pause_s = float(sys.argv[2]) if len(sys.argv) > 2 else 1.5
+    """Soak a cluster, and say how it went."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--nodes", type=int, default=20)
+    parser.add_argument("--every", type=float, default=1.5)
+    parser.add_argument("--calm", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder to leave the cluster's files in")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kubeberth-soak-") as name:
-        data = Path(name) / "cluster"
-        at = ["--data-dir", str(data)]
-        shape = ["--nodes", str(NODES_COUNT), "--zones", str(ZONES), "--port", "0", "--detach"]
-        subprocess.run([BERTH, "up", *shape, *at], check=True, stdout=subprocess.DEVNULL)
+        cluster = Cluster(options.keep or Path(name), options.nodes)
         try:
-            is_well = asyncio.run(soak(data, kills, pause_s))
+            broken = asyncio.run(soak(cluster, options))
         finally:
-            subprocess.run([BERTH, "down", *at], check=True, stdout=subprocess.DEVNULL)
-            if "SOAK_LOGS" in os.environ:
-                shutil.copytree(data / "logs", os.environ["SOAK_LOGS"], dirs_exist_ok=True)
-    sys.exit(0 if is_well else 1)
+            cluster.stop()
+    sys.exit(bool(broken))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,6 @@ class Cache:
         # Objects of no controller, per namespace: candidates for adoption.
         self._orphans: dict[tuple[Resource, str], dict[str, Any]] = defaultdict(dict)
         self._dependents: dict[str, dict[Place, Any]] = defaultdict(dict)
-        self._revisions: dict[Resource, int] = defaultdict(int)
 
     def apply(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take in one change; `new` is None for a deletion."""
@@ -60,14 +59,6 @@ class Cache:
             self._remove(resource, old)
         if new is not None:
             self._insert(resource, new)
-        latest = new if new is not None else old
-        if latest is not None and latest.metadata.resource_version.isdecimal():
-            revision = int(latest.metadata.resource_version)
-            self._revisions[resource] = max(self._revisions[resource], revision)
-
-    def revision(self, resource: Resource) -> int:
-        """Return the newest revision seen of a resource."""
-        return self._revisions[resource]
 
     def all(self, resource: Resource) -> Mapping[str, Any]:
         """Return all objects of a resource by key."""

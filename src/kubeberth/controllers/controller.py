@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from kubeberth.api.scheme import Resource
@@ -18,10 +18,15 @@ from kubeberth.controllers.action import Failure, ObjectRef, Outcome
 from kubeberth.controllers.cache import Cache, HasMetadata
 from kubeberth.controllers.executor import Executor, StoppedError
 from kubeberth.controllers.expectations import Expectations
-from kubeberth.controllers.workqueue import WorkQueue
-from kubeberth.errors import BerthError, ConflictError, NotFoundError
+from kubeberth.controllers.workqueue import MAX_DELAY_S, WorkQueue
+from kubeberth.errors import BerthError, ConflictError, NotFoundError, TransportError
 
 logger = logging.getLogger(__name__)
+
+# A server that is away says nothing about the key: work goes on soon after it is back.
+AWAY_S = 1.0
+# After a relist, what was made and removed meanwhile is seen without any change that tells.
+LOOK_AGAIN_S = 1.0
 
 
 class Reconciler(Protocol):
@@ -58,6 +63,8 @@ class Controller:
 
     Parameters
     ----------
+    revision_of
+        How far the cache has come with a resource.
     workers
         How many keys are worked on at a time.
     """
@@ -69,12 +76,14 @@ class Controller:
         executor: Executor,
         clock: Clock,
         *,
+        revision_of: Callable[[Resource], int],
         workers: int = 8,
     ) -> None:
         self._reconciler = reconciler
         self._cache = cache
         self._executor = executor
         self._clock = clock
+        self._revision_of = revision_of
         self._workers = workers
         self._queue = WorkQueue()
         self._expectations = Expectations()
@@ -126,9 +135,9 @@ class Controller:
 
     async def _process(self, key: str) -> None:
         now = self._clock.monotonic()
-        if not self._expectations.met(key, now, self._cache.revision, self._cache.is_going):
-            deadline = self._expectations.deadline(key)
-            self._queue.add_after(key, max(0.0, (deadline or now) - now), now)
+        if not self._expectations.met(key, now, self._revision_of, self._cache.is_going):
+            # Mostly the very change that it waits for brings it back at once.
+            self._queue.add_after(key, LOOK_AGAIN_S, now)
             return
         try:
             await self._attempt(key)
@@ -151,7 +160,8 @@ class Controller:
     def _note_failure(self, key: str, error: Exception) -> None:
         reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
         self._failures[key] = Failure(reason, str(error))
-        delay = self._queue.retry(key, self._clock.monotonic())
+        at_most_s = AWAY_S if isinstance(error, TransportError | TimeoutError) else MAX_DELAY_S
+        delay = self._queue.retry(key, self._clock.monotonic(), at_most_s=at_most_s)
         # Everyday: somebody else wrote first, or removed what was to be written.
         is_usual = isinstance(error, ConflictError | NotFoundError | StoppedError)
         level = logging.DEBUG if is_usual else logging.INFO

@@ -24,7 +24,14 @@ from kubeberth.controllers.action import (
     RecordEvent,
     UpdateObject,
 )
-from kubeberth.errors import AlreadyExistsError, ApiError, BerthError, ConflictError, NotFoundError
+from kubeberth.errors import (
+    AlreadyExistsError,
+    ApiError,
+    BerthError,
+    ConflictError,
+    NotFoundError,
+    TransportError,
+)
 
 T = TypeVar("T")
 
@@ -113,7 +120,7 @@ class Executor:
             results = await _gather(self._create_pod(action, journal) for _ in range(size))
             failed = [result for result in results if result is not None]
             if failed:
-                raise StoppedError("FailedCreate", str(failed[0]))
+                raise _stopped("FailedCreate", failed[0])
             left -= size
             batch *= 2
 
@@ -134,7 +141,7 @@ class Executor:
         results = await _gather(self._delete_pod(action.owner, pod, journal) for pod in action.pods)
         failed = [result for result in results if result is not None]
         if failed:
-            raise StoppedError("FailedDelete", str(failed[0]))
+            raise _stopped("FailedDelete", failed[0])
 
     async def _delete_pod(
         self, owner: ObjectRef, pod: ObjectRef, journal: Journal
@@ -247,6 +254,11 @@ class Executor:
             return None
         meta: dict[str, Any] = body["metadata"]
         return meta
+
+
+def _stopped(reason: str, error: BerthError) -> BerthError:
+    """Return what a failure says about the owner: nothing when it is the server that is away."""
+    return error if isinstance(error, TransportError) else StoppedError(reason, str(error))
 
 
 async def _gather(tasks: Iterable[Coroutine[Any, Any, T]]) -> Sequence[T]:

@@ -63,11 +63,6 @@ class Expectations:
         del self._expected[key]
         return True
 
-    def deadline(self, key: str) -> float | None:
-        """Return when the key's expectations are given up; None when there are none."""
-        expected = self._expected.get(key)
-        return expected.deadline if expected else None
-
     def _of(self, key: str, now: float) -> _Expected:
         expected = self._expected.setdefault(key, _Expected(now + TIMEOUT_S))
         expected.deadline = now + TIMEOUT_S

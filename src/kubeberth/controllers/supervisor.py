@@ -124,7 +124,12 @@ class Supervisor:
             recorder = EventRecorder(client, reconciler.name, clock)
             executor = Executor(client, recorder)
             controller = Controller(
-                reconciler, self._cache, executor, clock, workers=settings.workers
+                reconciler,
+                self._cache,
+                executor,
+                clock,
+                revision_of=self._revision_of,
+                workers=settings.workers,
             )
             self._recorders.append(recorder)
             self._controllers.append(controller)
@@ -142,6 +147,9 @@ class Supervisor:
                 controller.observe(resource, change.old, change.new)
 
         return listen
+
+    def _revision_of(self, resource: Resource) -> int:
+        return self._informers[resource].revision
 
     async def run(self) -> None:
         """Run all controllers until cancelled; they start once every list is complete."""

@@ -120,16 +120,20 @@ class TaintEvictionReconciler:
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
         """Return the pods whose tolerations, or whose node's taints, are others than before."""
-        if resource == PODS and isinstance(new, Pod):
-            before = (old.spec.node_name, old.spec.tolerations) if isinstance(old, Pod) else None
-            if new.spec.node_name and before != (new.spec.node_name, new.spec.tolerations):
+        if resource == PODS:
+            if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+                self._evict_at.pop(old.metadata.uid, None)
+            if isinstance(new, Pod) and new.spec.node_name and _concern(old) != _concern(new):
                 yield new.metadata.key
-        elif resource == PODS and old is not None:
-            self._evict_at.pop(old.metadata.uid, None)
         elif resource == NODES and isinstance(new, Node):
             was = no_execute(old) if isinstance(old, Node) else ()
             if was != no_execute(new):
                 yield from _pods_on(cache, new.metadata.name)
+
+    @property
+    def timers(self) -> int:
+        """How many pods are to go at some time."""
+        return len(self._evict_at)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what becomes of the pod."""
@@ -144,6 +148,13 @@ class TaintEvictionReconciler:
         else:
             self._evict_at[uid] = decision.evict_at
         return decision.outcome
+
+
+def _concern(pod: HasMetadata | None) -> tuple[object, ...]:
+    """Return what of a pod decides how long it may stay."""
+    if not isinstance(pod, Pod):
+        return ()
+    return (pod.metadata.uid, pod.spec.node_name, pod.spec.tolerations)
 
 
 def _pods_on(cache: Cache, node_name: str) -> list[str]:

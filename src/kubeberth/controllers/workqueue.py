@@ -47,12 +47,12 @@ class WorkQueue:
             self._due[key] = at
             heapq.heappush(self._timers, (at, key))
 
-    def retry(self, key: str, now: float) -> float:
+    def retry(self, key: str, now: float, *, at_most_s: float = MAX_DELAY_S) -> float:
         """Make a key that failed ready again after its back-off, which is returned."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         # The exponent is held down, or 2**failures would overflow a float some day.
-        delay = min(BASE_DELAY_S * 2.0 ** min(failures, 60), MAX_DELAY_S)
+        delay = min(BASE_DELAY_S * 2.0 ** min(failures, 60), at_most_s)
         self.add_after(key, delay, now)
         return delay
 

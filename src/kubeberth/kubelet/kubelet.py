@@ -277,10 +277,10 @@ class Kubelet:
                 worker.note_written(status, document["metadata"]["resourceVersion"])
             if worker.is_over:
                 await self._remove(pod)
-        except (NotFoundError, ConflictError):
-            # Gone, or another pod of that name: the watch will say so.
-            return True
+        except NotFoundError:
+            return True  # the watch will say so
         except BerthError as error:
+            # A conflict may mean another pod of that name; then the watch ends the retries.
             logger.warning("status of pod %s: %s", pod.metadata.key, error)
             if pod.metadata.uid in self._workers:
                 self._dirty[pod.metadata.uid] = None
@@ -292,10 +292,14 @@ class Kubelet:
             self._tasks.create_task(self._remove_leftover(pod))
 
     async def _remove_leftover(self, pod: KubeletPod) -> None:
-        try:
-            await self._remove(pod)
-        except BerthError as error:
-            logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
+        """Remove a pod; nobody else will, so it is tried until it is done."""
+        while True:
+            try:
+                await self._remove(pod)
+                return
+            except BerthError as error:
+                logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
+            await asyncio.sleep(RETRY_S)
 
     async def _remove(self, pod: KubeletPod) -> None:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""

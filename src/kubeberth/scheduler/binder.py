@@ -1,16 +1,24 @@
-"""Binder: carries out decisions, several at a time, and says how each one ended."""
+"""Binder: carries out decisions, several at a time, and says how each one ended.
+
+A call without an answer may have been carried out. Until the API server says which it was, the pod
+counts on its node: were the room given away, the node could end up with both.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from kubeberth.api.core import Pod
+from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
-from kubeberth.errors import BerthError
+from kubeberth.errors import BerthError, NotFoundError, ServerTimeoutError, TransportError
 from kubeberth.scheduler.queue import QueuedPod
 
 # As many as the client keeps connections; more would only wait in its pool.
 MAX_BINDS = 64
+# How soon, and how often, a server that did not answer is asked how a binding ended.
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 1.0
 
 Done = Callable[[QueuedPod, str, BerthError | None], None]
 
@@ -43,12 +51,35 @@ class Binder:
         self._tasks.create_task(self._bind(entry, node_name))
 
     async def _bind(self, entry: QueuedPod, node_name: str) -> None:
-        meta = entry.pod.metadata
-        failure: BerthError | None = None
         try:
-            await self._client.bind(meta.namespace, meta.name, node_name, uid=meta.uid)
-        except BerthError as error:
-            failure = error
+            failure = await self._failure(entry.pod, node_name)
         finally:
             self._n_running -= 1
         self._done(entry, node_name, failure)
+
+    async def _failure(self, pod: Pod, node_name: str) -> BerthError | None:
+        """Bind, and return what went wrong."""
+        meta = pod.metadata
+        try:
+            await self._client.bind(meta.namespace, meta.name, node_name, uid=meta.uid)
+        except (TransportError, ServerTimeoutError) as error:
+            return None if await self._is_bound(pod, node_name) else error
+        except BerthError as error:
+            return error
+        return None
+
+    async def _is_bound(self, pod: Pod, node_name: str) -> bool:
+        """Ask until there is an answer whether the pod is on the node."""
+        meta = pod.metadata
+        delay_s = FIRST_RETRY_S
+        while True:
+            try:
+                document = await self._client.get(PODS, meta.name, meta.namespace)
+            except NotFoundError:
+                return False
+            except BerthError:
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, LAST_RETRY_S)
+                continue
+            found = (document["metadata"]["uid"], document["spec"].get("nodeName"))
+            return found == (meta.uid, node_name)

@@ -20,7 +20,7 @@ from kubeberth.api.core import Pod
 from kubeberth.api.scheme import NEW_EVENTS, PODS
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, rfc3339, rfc3339_micro
-from kubeberth.errors import BerthError
+from kubeberth.errors import BerthError, TransportError
 from kubeberth.placement.decision import Failure
 from kubeberth.scheduler.config import Settings
 
@@ -36,6 +36,7 @@ MAX_NOTE_BYTES = 1024
 # Writing is slower than deciding when a great many pods fail at once: the oldest news goes first.
 MAX_PENDING = 20_000
 N_WRITERS = 4
+RETRY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,9 @@ class Recorder:
         self._client = client
         self._clock = clock
         self._book = EventBook(settings)
-        self._pending: deque[Write] = deque(maxlen=MAX_PENDING)
+        self._pending: deque[Write] = deque()
+        # The newest condition of each pod, by uid, while it is not written.
+        self._conditions: dict[str, PodCondition] = {}
         self._news = asyncio.Semaphore(0)
 
     def scheduled(self, pod: Pod, node_name: str) -> None:
@@ -187,7 +190,12 @@ class Recorder:
         self._note(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
         condition = to_condition(pod, failure, self._clock.now())
         if condition is not None:
-            self._add(PodCondition(pod, condition))
+            write = self._conditions[pod.metadata.uid] = PodCondition(pod, condition)
+            self._add(write)
+
+    def withdraw(self, pod: Pod) -> None:
+        """Write no more why a pod has no node: it is getting one."""
+        self._conditions.pop(pod.metadata.uid, None)
 
     def skipped(self, pod: Pod) -> None:
         """Record that a pod was not tried because it is being deleted."""
@@ -207,6 +215,8 @@ class Recorder:
             self._add(write)
 
     def _add(self, write: Write) -> None:
+        if len(self._pending) == MAX_PENDING:
+            self._close(self._pending.popleft())
         self._pending.append(write)
         self._news.release()
 
@@ -222,12 +232,34 @@ class Recorder:
             if not self._pending:
                 continue  # it was pushed out
             write = self._pending.popleft()
+            if self._is_void(write):
+                continue
             try:
                 await self._write(write)
-            except BerthError as error:
-                # Events are news, not state: what is lost is not written again. A lost condition
-                # comes back with the pod's next attempt.
+            except TransportError as error:
                 logger.info("could not record: %s", error)
+                if isinstance(write, PodCondition):
+                    await asyncio.sleep(RETRY_S)
+                    self._add(write)
+                    continue
+            except BerthError as error:
+                logger.info("could not record: %s", error)
+            self._close(write)
+
+    def _is_void(self, write: Write) -> bool:
+        """Return whether a condition is out of date: there is a newer one, or the pod has a node.
+
+        Events are news and what is lost of them stays lost, but a condition is what a pending pod
+        shows until its next attempt, minutes later: it is written as soon as the server is there.
+        """
+        if not isinstance(write, PodCondition):
+            return False
+        return self._conditions.get(write.pod.metadata.uid) is not write
+
+    def _close(self, write: Write) -> None:
+        """Forget a write that was done, or never will be."""
+        if isinstance(write, PodCondition) and not self._is_void(write):
+            del self._conditions[write.pod.metadata.uid]
 
     async def _write(self, write: Write) -> None:
         match write:

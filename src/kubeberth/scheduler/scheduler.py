@@ -149,6 +149,7 @@ class Scheduler:
             logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
             self._cache.assume(pod, decision.node)
             self._queue.settle(entry)
+            self._recorder.withdraw(pod)
             self._binder.start(entry, decision.node)
         elif decision.failure is not None:
             logger.debug("unschedulable", extra={"pod": pod.metadata.key})

@@ -18,7 +18,13 @@ from kubeberth.controllers.action import (
     PatchObject,
 )
 from kubeberth.controllers.executor import Executor, StoppedError
-from kubeberth.errors import AlreadyExistsError, ConflictError, ForbiddenError, NotFoundError
+from kubeberth.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    TransportError,
+)
 
 OWNER = ObjectRef(REPLICA_SETS, "web", "default", "uid-web")
 BODY = {"metadata": {"generateName": "web-"}, "spec": {}}
@@ -74,6 +80,13 @@ def test_the_first_batch_with_a_failure_is_the_last(allowed, tried):
     assert stopped.value.reason == "FailedCreate"
     assert len(api.objects[PODS]) == allowed
     assert sum(entry[0] == "create" for entry in api.log) == tried
+
+
+def test_a_server_that_is_away_is_no_failure_of_the_pods():
+    api = FakeApi()
+    api.is_down = True
+    with pytest.raises(TransportError):
+        carry_out(api, CreatePods(OWNER, BODY, 3))
 
 
 def test_what_a_terminating_namespace_refuses_need_not_be():

@@ -94,6 +94,16 @@ def test_a_change_of_taints_concerns_the_pods_of_the_node():
     assert [taint.key for taint in no_execute(world.cache.node("node-1"))] == [UNREACHABLE.key]
 
 
+def test_a_pod_made_anew_while_the_watch_was_away_is_looked_at_like_any_new_one():
+    world = World(tolerating(300))
+    world.taint(UNREACHABLE.key)
+    world.at(0)
+    new = pod(uid="another", spec={"tolerations": [tolerating(300)]})
+    assert world.set(PODS, new) == ["default/web-1"]
+    assert not world.is_evicted_at(299)
+    assert world.reconciler.timers == 1
+
+
 def test_a_pod_goes_when_its_time_is_over():
     """N112."""
     world = World(tolerating(300))

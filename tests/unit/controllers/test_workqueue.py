@@ -25,6 +25,12 @@ def test_failures_in_a_row_wait_5_ms_then_twice_as_long_each_time_up_to_1000_s()
     assert delay == 1000
 
 
+def test_a_failure_may_wait_for_less():
+    queue = WorkQueue()
+    delays = [queue.retry("a", 0, at_most_s=0.02) for _ in range(4)]
+    assert delays == [0.005, 0.01, 0.02, 0.02]
+
+
 def test_success_starts_the_back_off_over():
     queue = WorkQueue()
     queue.retry("a", 0)

@@ -9,8 +9,9 @@ from tests.fake_api import FakeApi
 from tests.unit.kubelet.test_parts import ManualClock
 
 from kubeberth.api.scheme import EVENTS, LEASES, NODES, PODS
-from kubeberth.errors import ForbiddenError
+from kubeberth.errors import ConflictError, ForbiddenError, ServiceUnavailableError
 from kubeberth.kubelet import heartbeat as heartbeat_module
+from kubeberth.kubelet import kubelet as kubelet_module
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.nodes import NodesSettings, run
 from kubeberth.kubelet.specs import node_specs
@@ -231,6 +232,40 @@ def test_pods_that_were_deleted_while_the_nodes_were_away_go_when_they_are_back(
         await api.client().delete(PODS, "starting", "default")
         async with nodes(api):
             await until(lambda: not api.objects[PODS])
+
+    asyncio.run(scenario())
+
+
+def test_an_ended_pod_that_was_deleted_goes_even_if_the_first_try_fails(monkeypatch):
+    monkeypatch.setattr(kubelet_module, "RETRY_S", 0.01)
+
+    async def scenario():
+        api = FakeApi()
+        put_pod(api)
+        api.change(PODS, "default/web", {"status": {"phase": "Running"}})
+        await api.client().delete(PODS, "web", "default")
+        api.change(PODS, "default/web", {"status": {"phase": "Succeeded"}})
+        api.refusals["delete", PODS] = ServiceUnavailableError("starting")
+        async with nodes(api):
+            await until(lambda: ("delete", "pods", "web") in api.log)
+            assert api.objects[PODS]
+            api.refusals.clear()
+            await until(lambda: not api.objects[PODS])
+
+    asyncio.run(scenario())
+
+
+def test_a_status_that_was_refused_for_a_conflict_is_written_again(monkeypatch):
+    monkeypatch.setattr(kubelet_module, "RETRY_S", 0.01)
+
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            api.refusals["patch", PODS] = ConflictError("the object has been modified")
+            put_pod(api)
+            await until(lambda: sum(entry[:2] == ("patch", "pods") for entry in api.log) > 1)
+            api.refusals.clear()
+            await until(lambda: is_ready(api))
 
     asyncio.run(scenario())
 

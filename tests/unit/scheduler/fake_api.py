@@ -11,7 +11,7 @@ import msgspec
 
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.client.client import WatchEvent
-from kubeberth.errors import ApiError, BerthError, ConflictError, NotFoundError
+from kubeberth.errors import ApiError, BerthError, ConflictError, NotFoundError, TransportError
 
 Document = dict[str, Any]
 
@@ -27,6 +27,8 @@ class FakeApi:
         Events that were created.
     refuse_bind
         Called before each binding; returns the error to raise, or None.
+    losses
+        How many of the next reads and writes of pods get no answer.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,7 @@ class FakeApi:
         self.written: list[Document] = []
         self.series: list[tuple[str, Document]] = []
         self.refuse_bind: Callable[[str], BerthError | None] = lambda _: None
+        self.losses = 0
         self._objects: dict[str, dict[str, Document]] = {}
         self._watchers: dict[str, list[asyncio.Queue[WatchEvent]]] = {}
         self._version = 0
@@ -55,6 +58,9 @@ class FakeApi:
     def pod(self, key: str) -> Document:
         """Return a pod as it is now."""
         return self._objects["pods"][key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._objects["pods"]
 
     async def until(self, condition: Callable[[], object], within_s: float = 5.0) -> None:
         """Wait until something holds; looks again after every change."""
@@ -81,6 +87,14 @@ class FakeApi:
         self._watchers.setdefault(resource.plural, []).append(events)
         while True:
             yield await events.get()
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
+        """Return a pod as it is now."""
+        self._lose()
+        document = self._objects[resource.plural].get(f"{namespace}/{name}")
+        if document is None:
+            raise NotFoundError(f'{resource.plural} "{name}" not found')
+        return document
 
     async def bind(self, namespace: str, pod: str, node: str, *, uid: str | None = None) -> None:
         """Assign a pod to a node."""
@@ -123,12 +137,18 @@ class FakeApi:
             self.series.append((name, change["series"]))
             self._changed.set()
             return {}
+        self._lose()
         pod = self._objects["pods"].get(f"{namespace}/{name}")
         if pod is None:
             raise NotFoundError(f'pods "{name}" not found')
         pod.setdefault("status", {})["conditions"] = change["status"]["conditions"]
         self._store(PODS, pod)
         return pod
+
+    def _lose(self) -> None:
+        if self.losses:
+            self.losses -= 1
+            raise TransportError("no answer")
 
     def _store(self, resource: Resource, document: Document) -> None:
         meta = document["metadata"]

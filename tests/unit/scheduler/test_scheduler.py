@@ -135,6 +135,72 @@ def test_failed_binding_gives_its_room_back_and_is_tried_again() -> None:
     assert api.bindings == [("default/web", "a")]
 
 
+def reasons(api: FakeApi) -> list[str]:
+    return [f"{event['reason']} {event['regarding']['name']}" for event in api.written]
+
+
+def test_binding_whose_answer_was_lost_keeps_its_room_though_the_watch_is_late() -> None:
+    async def story(api: FakeApi) -> None:
+        def done_but_lost(key: str) -> BerthError:
+            api.pod(key)["spec"]["nodeName"] = "a"  # and the watch does not tell yet
+            api.losses = 2
+            return TransportError("the server was killed")
+
+        api.refuse_bind = done_but_lost
+        api.put(PODS, pod("web", cpu="800m"))
+        await api.until(lambda: "Scheduled web" in reasons(api))
+        api.refuse_bind = lambda _: None
+        api.put(PODS, pod("next", cpu="800m"))
+        await api.until(lambda: "FailedScheduling next" in reasons(api))
+
+    api = with_scheduler(story, node("a"))
+    assert api.bindings == []
+    assert reasons(api) == ["Scheduled web", "FailedScheduling next"]
+
+
+def test_binding_whose_answer_was_lost_and_whose_pod_is_gone_gives_its_room_back() -> None:
+    async def story(api: FakeApi) -> None:
+        def gone(key: str) -> BerthError:
+            api.remove(PODS, key)
+            return TransportError("the server was killed")
+
+        api.refuse_bind = gone
+        api.put(PODS, pod("web", cpu="800m"))
+        await asyncio.sleep(0)
+        api.put(PODS, pod("next", cpu="800m"))
+        await api.until(lambda: "default/web" not in api)
+        api.refuse_bind = lambda _: None
+        await api.until(lambda: api.bindings)
+
+    assert with_scheduler(story, node("a")).bindings == [("default/next", "a")]
+
+
+def test_reason_of_a_pending_pod_is_written_though_the_server_was_away() -> None:
+    async def story(api: FakeApi) -> None:
+        api.losses = 3
+        api.put(PODS, pod("web", cpu="7"))
+        await api.until(lambda: api.pod("default/web")["status"].get("conditions"))
+
+    api = with_scheduler(story, node("a"))
+    [condition] = api.pod("default/web")["status"]["conditions"]
+    assert condition["message"].startswith("0/1 nodes are available: 1 Insufficient cpu.")
+
+
+def test_reason_that_was_not_written_in_time_is_not_put_on_a_pod_that_has_a_node() -> None:
+    async def story(api: FakeApi) -> None:
+        api.losses = 10**6
+        api.put(PODS, pod("web", cpu="7"))
+        await api.until(lambda: "FailedScheduling web" in reasons(api))
+        api.put(NODES, node("big", cpu="8"))
+        await api.until(lambda: api.bindings)
+        api.losses = 0
+        api.put(PODS, pod("last", cpu="7"))
+        await api.until(lambda: api.pod("default/last")["status"].get("conditions"))
+
+    api = with_scheduler(story, node("a"))
+    assert "conditions" not in api.pod("default/web")["status"]
+
+
 def test_pod_that_somebody_else_binds_meanwhile_counts_where_they_put_it() -> None:
     async def story(api: FakeApi) -> None:
         def somebody_else_first(key: str) -> BerthError:
