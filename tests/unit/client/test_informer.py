@@ -102,10 +102,10 @@ def test_a_server_that_was_back_for_a_while_is_asked_again_at_once() -> None:
 def test_a_server_that_stays_away_is_asked_ever_more_seldom() -> None:
     server = Server(*[[TransportError("refused")]] * 4)
     follow(server, 5)
-    assert server.watched_at[4] - server.watched_at[0] > 0.3
+    assert server.watched_at[4] - server.watched_at[0] > 0.15
 
 
 def test_a_server_that_ends_every_watch_at_once_is_not_hammered() -> None:
     server = Server(*[[]] * 4)
     follow(server, 5)
-    assert server.watched_at[4] - server.watched_at[0] > 0.3
+    assert server.watched_at[4] - server.watched_at[0] > 0.15
