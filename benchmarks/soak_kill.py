@@ -51,6 +51,8 @@ ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 PROCESSES = ("apiserver", "scheduler", "controllers", "nodes")
 RESUME_S = 2.0
 CONVERGE_S = 60.0
+# So that all of them and all deployments fit on twenty nodes.
+MAX_SINGLE_PODS = 25
 # A pod that vanished so recently may have been there when the scheduler decided.
 RECENT_S = 10.0
 
@@ -327,6 +329,8 @@ class Churn:
         await self._keep_trying(lambda: self._client.patch(DEPLOYMENTS, name, change, NAMESPACE))
 
     async def _create_pod(self) -> None:
+        if len(self.pods) >= MAX_SINGLE_PODS:
+            await self._delete_pod()
         name = self._name("single")
         is_impossible = self._dice.random() < 0.1
         body = _pod(name, "1000" if is_impossible else f"{self._dice.randint(1, 8) * 250}m")

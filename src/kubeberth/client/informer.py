@@ -18,7 +18,7 @@ import msgspec
 
 from kubeberth.api.scheme import Resource
 from kubeberth.client.client import Client, WatchEvent
-from kubeberth.errors import ApiError, ExpiredError, TransportError
+from kubeberth.errors import ApiError, BerthError, ExpiredError, TransportError
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 # The server is usually on the same machine and back within a second; a dead one is not hammered,
 # but asked often enough that work goes on within two seconds of its return.
 FIRST_BACKOFF_S, LAST_BACKOFF_S = 0.05, 1.5
+# Waits grow slowly: what is lost after a server's return is less than half of how long it was away.
+BACKOFF_GROWTH = 1.4
 # As client-go: watches end by themselves after 5 to 10 minutes, not all at once.
 WATCH_S = (300, 600)
 
@@ -120,19 +122,28 @@ class Informer(Generic[T]):
         backoff_s = FIRST_BACKOFF_S
         while True:
             began_at = loop.time()
-            try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
-            except ExpiredError:
-                self._version = ""
-            except (TransportError, ApiError) as error:
-                logger.warning("lost %s: %s", self._resource.group_resource, error)
+            trouble = await self._follow()
             if loop.time() - began_at > backoff_s:
                 # The server was there, or took its time to refuse: that is back-off enough.
                 backoff_s = FIRST_BACKOFF_S
+            if trouble is not None:
+                # Once an outage: thousands of informers may go through it together.
+                level = logging.WARNING if backoff_s == FIRST_BACKOFF_S else logging.DEBUG
+                logger.log(level, "lost %s: %s", self._resource.group_resource, trouble)
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1))
-            backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+            backoff_s = min(backoff_s * BACKOFF_GROWTH, LAST_BACKOFF_S)
+
+    async def _follow(self) -> BerthError | None:
+        """List if need be, watch until that ends, and return what went wrong."""
+        try:
+            if not self._version:
+                await self._list()
+            await self._watch()
+        except ExpiredError:
+            self._version = ""
+        except (TransportError, ApiError) as error:
+            return error
+        return None
 
     async def _list(self) -> None:
         body = await self._client.list_bytes(self._resource, self._namespace, **self._selectors)

@@ -79,16 +79,16 @@ def test_a_server_that_was_back_for_a_while_is_asked_again_at_once() -> None:
     waited = [
         later - at for at, later in zip(server.watched_at, server.watched_at[1:], strict=False)
     ]
-    assert max(waited[1::2]) < 0.2
+    assert max(waited[1::2]) < 0.5
 
 
 def test_a_server_that_stays_away_is_asked_ever_more_seldom() -> None:
     server = Server(*[[TransportError("refused")]] * 4)
     follow(server, 5)
-    assert server.watched_at[4] - server.watched_at[0] > 0.3
+    assert server.watched_at[4] - server.watched_at[0] > 0.15
 
 
 def test_a_server_that_ends_every_watch_at_once_is_not_hammered() -> None:
     server = Server(*[[]] * 4)
     follow(server, 5)
-    assert server.watched_at[4] - server.watched_at[0] > 0.3
+    assert server.watched_at[4] - server.watched_at[0] > 0.15
