@@ -25,11 +25,14 @@ from kubeberth.controllers.action import (
     RecordEvent,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.errors import TransportError
 
 MONITOR_PERIOD_S = 5.0
 GRACE_PERIOD_S = 50.0
 STARTUP_GRACE_PERIOD_S = 60.0
 LEASE_NAMESPACE = "kube-node-lease"
+# The failure of a reconcile whose API calls were not answered.
+SERVER_AWAY = TransportError.__name__
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -221,6 +224,9 @@ class NodeLifecycleReconciler:
         if node is None:
             self._heard.pop(key, None)
             return Outcome()
+        if failure is not None and failure.reason == SERVER_AWAY:
+            # No kubelet could be heard of either: each gets its time again.
+            self._heard.pop(key, None)
         silent_for_s = now - self._last_heard(node, cache.lease(f"{LEASE_NAMESPACE}/{key}"), now)
         is_down = _status_of(node, "Ready") != "True"
         suspicious = is_down or silent_for_s > GRACE_PERIOD_S

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 RENEW_PERIOD_S = LEASE_DURATION_S / 4
 RENEW_JITTER = 0.04
+# A beat that the server did not take is not missed for a whole period.
+RETRY_PERIOD_S = 2.0
 STATUS_PERIOD_S = 300.0
 # After a change the next periodic report moves by up to half a period, so that nodes that changed
 # together do not report together for ever.
@@ -55,6 +57,7 @@ class Heartbeat:
         self._lease: dict[str, Any] | None = None
         self._renewed_at: float | None = None
         self._status_at = 0.0
+        self._is_late = False
         self.node: Node | None = None
 
     async def register(self) -> None:
@@ -108,7 +111,8 @@ class Heartbeat:
 
     def next_beat_s(self) -> float:
         """Return how long to wait before the next beat."""
-        return self._dice.spread(RENEW_PERIOD_S, RENEW_JITTER)
+        period_s = RETRY_PERIOD_S if self._is_late else RENEW_PERIOD_S
+        return self._dice.spread(period_s, RENEW_JITTER)
 
     async def beat(self) -> None:
         """Renew the lease, and post the status when it is time, or when silence was noticed.
@@ -118,6 +122,7 @@ class Heartbeat:
         """
         now = self._clock.monotonic()
         was_away = self._renewed_at is not None and now - self._renewed_at > LEASE_DURATION_S
+        self._is_late = False
         try:
             await self._renew()
             if was_away or now >= self._status_at:
@@ -129,6 +134,7 @@ class Heartbeat:
             self._renewed_at = now
             logger.info("node %s is gone from the API", self._spec.name)
         except BerthError as error:
+            self._is_late = True
             logger.warning("node %s misses a heartbeat: %s", self._spec.name, error)
 
     async def _renew(self) -> None:

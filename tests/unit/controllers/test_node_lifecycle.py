@@ -3,7 +3,7 @@ from tests.objects import NOW, condition, node, pod
 
 from kubeberth.api.scheme import NODES
 from kubeberth.api.workloads import Lease, LeaseSpec
-from kubeberth.controllers.action import PatchObject, RecordEvent
+from kubeberth.controllers.action import Failure, PatchObject, RecordEvent
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.node_lifecycle import (
     NodeLifecycleReconciler,
@@ -88,3 +88,14 @@ def test_a_silent_node_is_found_by_the_controllers_own_clock():
     assert reconciler.reconcile(cache, "node-1", NOW, None).actions == ()
     assert reconciler.reconcile(cache, "node-1", NOW + 50, None).actions == ()
     assert reconciler.reconcile(cache, "node-1", NOW + 55, None).actions != ()
+
+
+def test_a_server_that_was_away_is_not_taken_for_a_silence_of_the_nodes():
+    cache, reconciler = Cache(), NodeLifecycleReconciler()
+    cache.apply(NODES, None, node())
+    away = Failure("TransportError", "no answer")
+    assert reconciler.reconcile(cache, "node-1", NOW, None).actions == ()
+    assert reconciler.reconcile(cache, "node-1", NOW + 55, None).actions != ()
+    assert reconciler.reconcile(cache, "node-1", NOW + 56, away).actions == ()
+    assert reconciler.reconcile(cache, "node-1", NOW + 100, None).actions == ()
+    assert reconciler.reconcile(cache, "node-1", NOW + 107, None).actions != ()

@@ -372,6 +372,22 @@ class TestHeartbeat:
         }
         assert ready["Ready"] == "True"
 
+    def test_tries_again_soon_when_the_server_did_not_take_a_beat(self):
+        async def scenario():
+            clock = ManualClock()
+            api = FakeApi(clock)
+            heartbeat = self.make(api, clock)
+            await heartbeat.register()
+            waits = []
+            for api.is_down in (False, True, False):
+                await heartbeat.beat()
+                waits.append(heartbeat.next_beat_s())
+            return waits
+
+        usual, soon, usual_again = asyncio.run(scenario())
+        assert soon < 3 < usual
+        assert usual_again > 3
+
     def test_does_not_bring_a_deleted_node_back(self):
         """N12."""
 
