@@ -27,6 +27,18 @@ RENEW_BEFORE = timedelta(days=30)
 # A laptop that wakes up with a slow clock still trusts what was made just now.
 CLOCK_SKEW = timedelta(minutes=5)
 
+FOR_SIGNING = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -132,23 +144,12 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         # The moment of making tells two authorities apart whose certificates get mixed up.
         name = _name([(NameOID.COMMON_NAME, f"kubeberth-ca@{self._now.timestamp():.0f}")])
-        usage = x509.KeyUsage(
-            digital_signature=True,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=True,
-            crl_sign=True,
-            encipher_only=False,
-            decipher_only=False,
-        )
         cert = (
             self._builder(name, CA_LIFETIME)
             .issuer_name(name)
             .public_key(key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
+            .add_extension(FOR_SIGNING, critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )

@@ -19,21 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubeberth.apiserver.auth import tls
 from kubeberth.apiserver.server import ServerSettings, serve
 from kubeberth.clock import SystemClock
+from kubeberth.cluster.pki import FOR_SIGNING
 from kubeberth.errors import UsageError
 
 MAPS = "/api/v1/namespaces/default/configmaps"
-
-_FOR_SIGNING = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=True,
-    crl_sign=True,
-    encipher_only=False,
-    decipher_only=False,
-)
 
 
 class Signer:
@@ -73,7 +62,7 @@ class Signer:
             )
         )
         if ca:
-            builder = builder.add_extension(_FOR_SIGNING, critical=True)
+            builder = builder.add_extension(FOR_SIGNING, critical=True)
         if usage is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         return builder.sign(self.key, hashes.SHA256())
