@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-_EVERYTHING = slice(None)
-
 
 class ChangeLog:
     """An append-only list of node slots, of which old parts are dropped.
@@ -18,13 +13,9 @@ class ChangeLog:
     """
 
     def __init__(self) -> None:
+        self.end = 0
         self._slots: list[int] = []
         self._start = 0
-
-    @property
-    def end(self) -> int:
-        """Position behind the last entry."""
-        return self._start + len(self._slots)
 
     def add(self, slot: int, n_slots: int) -> None:
         """Note that a node has changed.
@@ -33,16 +24,16 @@ class ChangeLog:
         so no more than that is kept.
         """
         self._slots.append(slot)
+        self.end += 1
         if len(self._slots) > 2 * n_slots + 64:
             self._start += n_slots + 32
             del self._slots[: n_slots + 32]
 
-    def since(self, position: int, n_slots: int) -> slice | NDArray[np.intp]:
-        """Return the nodes that changed from that position on; a full slice when nearly all did.
+    def since(self, position: int, at_most: int) -> list[int] | None:
+        """Return the nodes that changed from that position on, the same one perhaps repeatedly.
 
-        A position of -1 asks for everything.
+        None says that they are more than `at_most`, or no longer known; so does a position of -1.
         """
-        if position < self._start or self.end - position > n_slots // 4 + 1:
-            return _EVERYTHING
-        fresh = self._slots[position - self._start :]
-        return np.array(fresh if len(fresh) < 2 else sorted(set(fresh)), dtype=np.intp)
+        if position < self._start or self.end - position > at_most:
+            return None
+        return self._slots[position - self._start :]

@@ -12,7 +12,6 @@ from kubeberth.placement.decision import Decision
 from kubeberth.placement.delta import NodePut, PodPut
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.select import SeededSelect
 from kubeberth.placement.state import ClusterState
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
@@ -90,7 +89,7 @@ class Cluster:
 
     def __init__(self, *nodes: Node) -> None:
         self.state = ClusterState()
-        self.engine = Engine(Profile(), SeededSelect(np.random.default_rng(0)))
+        self.engine = Engine(self.state)
         self.put(*nodes)
 
     def put(self, *nodes: Node) -> None:

@@ -1,0 +1,404 @@
+"""Ranking: the nodes that one template may go to, best first, kept up to date by the change logs.
+
+A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes that
+pass (taints, preferences, spread). The second part depends on a few values only: the node's own
+preference score, its zone, how many such pods it has. Nodes with the same values form a *group*:
+whatever happens elsewhere, the order within a group stays. So each group is a heap by the first
+part, and a decision looks at the top of every group, adds the second part, and takes the best:
+exactly the best of all nodes that pass, since the groups that hold a node are all there is to
+normalise over.
+
+Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
+nodes when every node has its own (host names).
+
+After a pod is placed, one node has changed: its number is in the log, it is judged again (mostly by
+one dictionary lookup, see `loads.py`), and moves within its heap.
+
+Heaps hold ints, `(_BASE - score) << RANK_BITS | rank of the node`, the smallest first. A node that
+moved leaves its old number behind in the heap; it is dropped when it comes to the top.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush, heapreplace
+from itertools import compress
+from operator import sub
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.placement.loads import capacity_class_of, unpack
+from kubeberth.placement.normalize import normalize_groups
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, RankedRules
+from kubeberth.placement.request import PodRequest
+from kubeberth.placement.search import Choice
+from kubeberth.placement.state import ClusterState
+from kubeberth.placement.ties import RANK_BITS, TieBreak
+
+_RANK = (1 << RANK_BITS) - 1
+# More than any total: a hundred per rule and unit of weight.
+_BASE = 1 << 24
+# Behind every key there is.
+_NONE = 1 << 60
+_EMPTY = 1 << 61
+_REFUSED = -1
+# With more groups than this, one look at every node is cheaper than one at every group.
+_MAX_GROUPS = 192
+_MAX_VERDICTS = 1 << 17
+
+
+class TooManyGroupsError(Exception):
+    """The nodes differ in so many ways that grouping them does not pay."""
+
+
+class Ranking:
+    """One template's nodes on one cluster, in order of preference.
+
+    Raises
+    ------
+    TooManyGroupsError
+        Here or from `best`; then another way has to be taken.
+    """
+
+    def __init__(
+        self, state: ClusterState, profile: Profile, request: PodRequest, ties: TieBreak
+    ) -> None:
+        self._state = state
+        self._request = request
+        self._ties = ties
+        self._rules = RankedRules(state, profile, request)
+        self._capacities: dict[int, tuple[int, ...]] = {}
+        self._verdicts: dict[int, int] = {}
+        self._start()
+
+    def best(self) -> Choice | None:
+        """Return the best node, None when no node passes."""
+        self._follow()
+        version = self._rules.version()
+        if version != self._seen_version:
+            self._seen_version = version
+            self._open_groups()
+        if self._is_unweighed:
+            self._weigh()
+        tops = self._tops
+        if len(tops) == 1:
+            key = tops[0] - self._bonuses[0]
+            n_feasible = self._sizes[0]
+        else:
+            key = min(map(sub, tops, self._bonuses), default=_NONE)
+            n_feasible = sum(compress(self._sizes, self._is_open))
+        if key >= _NONE:
+            return None
+        if self._rules.error is not None and n_feasible > 1:
+            raise self._rules.error
+        return self._ties.slot_of(key & _RANK), _BASE - (key >> RANK_BITS), n_feasible
+
+    # Following the logs
+
+    def _follow(self) -> None:
+        state = self._state
+        log = state.usage_log
+        is_same_census = state.census.version == self._seen_census
+        if state.node_log.end != self._seen_nodes:
+            self._follow_looks()
+        elif log.end == self._seen_usage and is_same_census:
+            return
+        if not is_same_census:
+            self._seen_census = state.census.version
+            if self._rules.stamp() != self._seen_stamp:
+                self._start()
+                return
+        changed = log.since(self._seen_usage, state.n_slots // 4 + 1)
+        if changed is None or self._rules.epoch() != self._seen_epoch:
+            self._start()
+            return
+        self._seen_usage = log.end
+        cells = self._cells
+        for slot in changed if len(changed) == 1 else set(changed):
+            if cells[slot] != _REFUSED:
+                self._judge(slot)
+
+    def _follow_looks(self) -> None:
+        state = self._state
+        changed = state.node_log.since(self._seen_nodes, state.n_slots // 16 + 1)
+        if (
+            changed is None
+            or len(self._cells) != state.n_slots
+            or not self._rules.columns_are_as_before()
+        ):
+            self._start()
+            return
+        self._seen_nodes = state.node_log.end
+        nodes = np.array(sorted(set(changed)), dtype=np.intp)
+        looks = self._rules.look(nodes, self._ties)
+        passes, bases = looks.passes.tolist(), looks.bases.tolist()
+        keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
+        for index, slot in enumerate(nodes.tolist()):
+            key = next(keys) if keys else ()
+            self._bases[slot] = bases[index]
+            if passes[index]:
+                self._cells[slot] = self._cell_of(key)
+                self._judge(slot)
+            else:
+                self._cells[slot] = _REFUSED
+                self._leave(slot)
+
+    def _judge(self, slot: int) -> None:
+        """Put a node where it belongs now."""
+        load = self._state.loads[slot]
+        verdict = self._verdicts.get(load)
+        if verdict is None:
+            verdict = self._judge_load(load)
+        rules = self._rules
+        if verdict == _REFUSED or (rules.has_node_rules and not rules.admit(slot)):
+            self._leave(slot)
+            return
+        group = self._cells[slot]
+        if rules.node_scores:
+            values = tuple([score.node_value(slot) for score in rules.node_scores])
+            group = self._group_of(group, values)
+        self._enter(slot, group, verdict + self._bases[slot])
+
+    def _judge_load(self, load: int) -> int:
+        """Return what the rules over loads say: refused, or what the score leaves of the base."""
+        state, request = self._state, self._request
+        n_resources = len(state.resources)
+        class_id = capacity_class_of(load)
+        capacity = self._capacities.get(class_id)
+        if capacity is None or len(capacity) != n_resources:
+            capacity = self._capacities[class_id] = state.nodes.capacity(class_id)
+        used = unpack(load, n_resources)
+        verdict = _REFUSED
+        if not any(
+            rule.filter_load(state, request, capacity, used) for rule in self._rules.load_filters
+        ):
+            score = 0
+            for rule, weight in self._rules.load_scores:
+                score += weight * rule.score_load(state, request, capacity, used)
+            verdict = (_BASE - score) << RANK_BITS
+        if len(self._verdicts) > _MAX_VERDICTS:
+            self._verdicts.clear()
+        self._verdicts[load] = verdict
+        return verdict
+
+    # Heaps
+
+    def _enter(self, slot: int, group: int, entry: int) -> None:
+        """Put a node into a group, at the place that its entry says."""
+        old_entry, old_group = self._entries[slot], self._groups[slot]
+        heap = self._heaps[group]
+        if old_entry != _REFUSED and old_group == group:
+            if old_entry == entry:
+                return
+            self._entries[slot] = entry
+            if heap[0] == old_entry:
+                heapreplace(heap, entry)
+                self._settle(group)
+                return
+        else:
+            if old_entry != _REFUSED:
+                self._leave(slot)
+            self._entries[slot] = entry
+            self._groups[slot] = group
+            self._resize(group, +1)
+        heappush(heap, entry)
+        if entry < self._tops[group]:
+            self._tops[group] = entry
+        if len(heap) > 4 * self._sizes[group] + 64:
+            self._tidy(group)
+
+    def _leave(self, slot: int) -> None:
+        """Take a node out of its group, if it is in one."""
+        entry, group = self._entries[slot], self._groups[slot]
+        if entry == _REFUSED:
+            return
+        self._entries[slot] = _REFUSED
+        self._resize(group, -1)
+        if self._heaps[group][0] == entry:
+            heappop(self._heaps[group])
+            self._settle(group)
+        if not self._sizes[group] and self._rules.node_scores:
+            # Values like "three such pods" come and go; zones stay.
+            del self._group_ids[self._group_keys[group]]
+            self._vacant.append(group)
+
+    def _resize(self, group: int, change: int) -> None:
+        self._sizes[group] = size = self._sizes[group] + change
+        if size == 0 or size == change or self._rules.reads_sizes:
+            self._is_unweighed = True
+
+    def _settle(self, group: int) -> None:
+        """Drop what is stale from the top of a heap."""
+        heap, entries, groups = self._heaps[group], self._entries, self._groups
+        slot_of = self._ties.slot_of
+        while heap:
+            top = heap[0]
+            slot = slot_of(top & _RANK)
+            if entries[slot] == top and groups[slot] == group:
+                self._tops[group] = top
+                return
+            heappop(heap)
+        self._tops[group] = _EMPTY
+
+    def _tidy(self, group: int) -> None:
+        """Drop everything that is stale from a heap."""
+        entries, groups, slot_of = self._entries, self._groups, self._ties.slot_of
+        fresh = set()
+        for entry in self._heaps[group]:
+            slot = slot_of(entry & _RANK)
+            if entries[slot] == entry and groups[slot] == group:
+                fresh.add(entry)
+        self._heaps[group][:] = sorted(fresh)
+
+    # Groups
+
+    def _cell_of(self, key: Key) -> int:
+        """Return the number of the nodes with that key; also their group, but for node values."""
+        cell = self._cell_ids.get(key)
+        if cell is None:
+            cell = self._cell_ids[key] = len(self._cell_keys)
+            self._cell_keys.append(key)
+            if not self._rules.node_scores:
+                self._new_group(cell, ())
+        return cell
+
+    def _group_of(self, cell: int, values: Key) -> int:
+        group = self._group_ids.get((cell, values))
+        return self._new_group(cell, values) if group is None else group
+
+    def _new_group(self, cell: int, values: Key) -> int:
+        """Return a new group, or one that has become vacant."""
+        if self._vacant:
+            group = self._vacant.pop()
+            self._heaps[group].clear()
+        else:
+            group = len(self._heaps)
+            if group >= _MAX_GROUPS:
+                raise TooManyGroupsError
+            self._heaps.append([])
+            self._tops.append(_EMPTY)
+            self._bonuses.append(-_NONE)
+            self._sizes.append(0)
+            self._is_open.append(False)
+            self._group_keys.append((cell, values))
+        self._group_ids[cell, values] = group
+        self._group_keys[group] = (cell, values)
+        self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
+        self._is_unweighed = True
+        return group
+
+    def _open_groups(self) -> None:
+        """Ask the hard rules over shared domains again."""
+        if self._rules.shared_filters:
+            for group, (cell, _) in enumerate(self._group_keys):
+                self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
+        self._is_unweighed = True
+
+    def _weigh(self) -> None:
+        """Normalise over the groups that are open and hold a node."""
+        self._is_unweighed = False
+        is_open = self._is_open
+        live = [group for group, size in enumerate(self._sizes) if size and is_open[group]]
+        bonuses = [-_NONE] * len(is_open)
+        if live:
+            for group, bonus in zip(live, self._bonuses_of(live), strict=True):
+                bonuses[group] = bonus << RANK_BITS
+        self._bonuses = bonuses
+
+    def _bonuses_of(self, live: list[int]) -> list[int]:
+        rules, group_keys, cell_keys = self._rules, self._group_keys, self._cell_keys
+        keys = [cell_keys[group_keys[group][0]] for group in live]
+        bonuses = [0] * len(live)
+        for place, (rule, weight) in enumerate(rules.static_scores):
+            shares = normalize_groups([key[place] for key in keys], rule.normalization)
+            bonuses = [b + weight * share for b, share in zip(bonuses, shares, strict=True)]
+        if rules.group_scores:
+            view = GroupsView([self._sizes[group] for group in live], keys, rules.place_in_key)
+            for score, weight, index in rules.group_scores:
+                values = [] if index is None else [group_keys[g][1][index] for g in live]
+                shares = score.scores(view, values)
+                bonuses = [b + weight * share for b, share in zip(bonuses, shares, strict=True)]
+        return bonuses
+
+    # Starting over
+
+    def _start(self) -> None:
+        """Judge every node at once."""
+        state, rules = self._state, self._rules
+        rules.refresh()
+        self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
+        self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
+        self._seen_epoch, self._seen_version = rules.epoch(), _REFUSED
+        self._is_unweighed = True
+        self._verdicts.clear()
+        self._cell_ids: dict[Key, int] = {}
+        self._cell_keys: list[Key] = []
+        self._group_ids: dict[tuple[int, Key], int] = {}
+        self._group_keys: list[tuple[int, Key]] = []
+        self._heaps: list[list[int]] = []
+        self._tops: list[int] = []
+        self._bonuses: list[int] = []
+        self._sizes: list[int] = []
+        self._is_open: list[bool] = []
+        self._vacant: list[int] = []
+
+        looks = rules.look(slice(None), self._ties)
+        slots = np.flatnonzero(looks.passes)
+        cells = np.full(state.n_slots, _REFUSED, dtype=np.int64)
+        keys, codes = _distinct([part[slots] for part in looks.key], len(slots))
+        cells[slots] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
+        self._cells: list[int] = cells.tolist()
+        self._bases: list[int] = looks.bases.tolist()
+
+        passes, scores = rules.judge_all()
+        slots = np.flatnonzero(looks.passes & passes)
+        groups = cells
+        if rules.node_scores:
+            parts = [cells, *(score.node_values() for score in rules.node_scores)]
+            keys, codes = _distinct([part[slots] for part in parts], len(slots))
+            ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
+            groups = cells.copy()
+            groups[slots] = ids[codes]
+        entries = np.full(state.n_slots, _REFUSED, dtype=np.int64)
+        entries[slots] = ((_BASE - scores[slots]) << RANK_BITS) + looks.bases[slots]
+        self._entries: list[int] = entries.tolist()
+        self._groups: list[int] = groups.tolist()
+        self._fill(groups[slots], entries[slots])
+
+    def _fill(self, groups: Ints, entries: Ints) -> None:
+        """Make the heaps; a sorted list is one."""
+        for group, heap in enumerate(self._heaps):
+            members = entries if len(self._heaps) == 1 else entries[groups == group]
+            heap[:] = np.sort(members).tolist()
+            self._sizes[group] = len(heap)
+            self._tops[group] = heap[0] if heap else _EMPTY
+
+
+def _distinct(parts: list[Ints], length: int) -> tuple[list[Key], Ints]:
+    """Return the distinct rows of some columns, and the index of each node's row among them."""
+    codes: Ints = np.zeros(length, dtype=np.int64)
+    for part in parts:
+        _, part_codes = _distinct_values(part)
+        codes = codes * (int(part_codes.max(initial=0)) + 1) + part_codes
+        _, codes = _distinct_values(codes)
+    n_rows = int(codes.max(initial=-1)) + 1
+    first = np.zeros(n_rows, dtype=np.int64)
+    first[codes[::-1]] = np.arange(length - 1, -1, -1)
+    columns = [part[first].tolist() for part in parts]
+    return (list(zip(*columns, strict=True)) if columns else [()] * n_rows), codes
+
+
+def _distinct_values(values: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct values, and the index of each one; without sorting when they are small."""
+    if not len(values):
+        return values, values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span > 4 * len(values) + 64:
+        distinct, codes = np.unique(values, return_inverse=True)
+        return distinct, codes.astype(np.int64)
+    is_met = np.zeros(span, dtype=bool)
+    is_met[values - low] = True
+    code_of = np.cumsum(is_met) - 1
+    return np.flatnonzero(is_met) + low, code_of[values - low]
