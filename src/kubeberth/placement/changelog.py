@@ -16,18 +16,19 @@ class ChangeLog:
         self.end = 0
         self._slots: list[int] = []
         self._start = 0
+        self._n_kept = self._trim_at = 64
 
-    def add(self, slot: int, n_slots: int) -> None:
-        """Note that a node has changed.
-
-        A reader that is more than a round of all nodes behind is cheaper served with everything,
-        so no more than that is kept.
-        """
+    def add(self, slot: int) -> None:
+        """Note that a node has changed."""
         self._slots.append(slot)
-        self.end += 1
-        if len(self._slots) > 2 * n_slots + 64:
-            self._start += n_slots + 32
-            del self._slots[: n_slots + 32]
+        self.end = end = self.end + 1
+        if end > self._trim_at:
+            self._trim()
+
+    def keep(self, n_slots: int) -> None:
+        """Keep a round of all nodes; a reader that is further behind is served with everything."""
+        self._n_kept = n_slots + 64
+        self._trim_at = self._start + 2 * self._n_kept
 
     def since(self, position: int, at_most: int) -> list[int] | None:
         """Return the nodes that changed from that position on, the same one perhaps repeatedly.
@@ -37,3 +38,8 @@ class ChangeLog:
         if position < self._start or self.end - position > at_most:
             return None
         return self._slots[position - self._start :]
+
+    def _trim(self) -> None:
+        self._start = self.end - self._n_kept
+        del self._slots[: -self._n_kept]
+        self._trim_at = self._start + 2 * self._n_kept

@@ -54,29 +54,29 @@ class Engine:
         """Yield a decision for each pod; a placed one is assumed before the next is looked at."""
         state = self.state
         for pod in pods:
-            request = state.request(pod)
-            decision, slot = self._decide(pod.metadata.key, request)
+            meta = pod.metadata
+            key, request = meta.key, state.request(pod)
+            decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(pod, request, slot)
+                state.assume(key, meta.labels, request, slot)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
-        state = self.state
-        n_nodes = state.n_nodes
+        nodes = self.state.nodes
+        n_nodes = len(nodes.slot_of)
         try:
-            choice = self._search_of(request).best()
-        except TooManyGroupsError:
-            self._searches[request] = search = self._new_rows(request)
+            search = self._searches.get(request) or self._new_search(request)
             choice = search.best()
+        except TooManyGroupsError:
+            choice = self._keep(request, self._new_rows(request)).best()
         except RefusedError:
             choice = None
         except PlacementError as error:
-            return Decision(key, None, n_nodes, failure=Failure(str(error), is_error=True)), None
+            return Decision(key, None, n_nodes, 0, None, Failure(str(error), is_error=True)), None
         if choice is None:
-            return Decision(key, None, n_nodes, failure=self._explain_failure(request)), None
+            return Decision(key, None, n_nodes, 0, None, self._explain_failure(request)), None
         slot, score, n_feasible = choice
-        name = state.nodes.name_of[slot]
-        return Decision(key, name, n_nodes, n_feasible, score if n_feasible > 1 else None), slot
+        return Decision(key, nodes.name_of[slot], n_nodes, n_feasible, score), slot
 
     def _explain_failure(self, request: PodRequest) -> Failure:
         state, profile = self.state, self.profile
@@ -84,24 +84,21 @@ class Engine:
             return Failure(NO_NODES)
         return explain_failure(state, request, profile, judge(state, request, profile))
 
-    def _search_of(self, request: PodRequest) -> Search:
-        """Return what is kept of a template; the least recently used one makes room."""
-        searches = self._searches
-        search = searches.get(request)
-        if search is None:
-            search = searches[request] = self._new_search(request)
-            if len(searches) > 1 and len(searches) * self.state.n_slots > _MAX_KEPT_NODES:
-                del searches[next(iter(searches))]
-        elif len(searches) * self.state.n_slots > _MAX_KEPT_NODES // 2:
-            searches[request] = searches.pop(request)
-        return search
-
     def _new_search(self, request: PodRequest) -> Search:
         names, _ = narrow(request, self.profile)
         if names is None and self._can_rank:
-            return Ranking(self.state, self.profile, request, self._ties)
-        return self._new_rows(request)
+            search: Search = Ranking(self.state, self.profile, request, self._ties)
+        else:
+            search = self._new_rows(request)
+        return self._keep(request, search)
 
     def _new_rows(self, request: PodRequest) -> Search:
         names, _ = narrow(request, self.profile)
         return Rows(self.state, self.profile, request, self._ties, names)
+
+    def _keep(self, request: PodRequest, search: Search) -> Search:
+        """Keep what was worked out for a template; the one that was kept longest makes room."""
+        self._searches[request] = search
+        if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
+            del self._searches[next(iter(self._searches))]
+        return search

@@ -19,6 +19,8 @@ class Links:
     ----------
     own_counters
         Counter of each own term; filled when a pod of the template is first to be placed.
+    counts_own_terms
+        Whether that has happened.
     held
         Counters that a placed pod adds to, with the amount.
     n_placed
@@ -29,6 +31,7 @@ class Links:
     held: tuple[tuple[DomainCounter, int], ...]
     own_counters: dict[PodTerm, DomainCounter] = field(default_factory=dict)
     n_placed: int = 0
+    counts_own_terms: bool = False
 
     def copy(self, copied: CensusCopy) -> Links:
         """Return the same links into a copied census."""
@@ -37,6 +40,7 @@ class Links:
             tuple((copied.counters[counter], amount) for counter, amount in self.held),
             {term: copied.counters[counter] for term, counter in self.own_counters.items()},
             self.n_placed,
+            self.counts_own_terms,
         )
 
 
@@ -54,6 +58,9 @@ def link(census: Census, request: PodRequest, labels: Labels) -> Links:
 
 def link_own_terms(census: Census, request: PodRequest, links: Links) -> None:
     """Have the pods counted that a template's own terms mean, from now on."""
+    if links.counts_own_terms:
+        return
+    links.counts_own_terms = True
     for term in request.pod_rules.own_terms:
         if term not in links.own_counters:
             counter = links.own_counters[term] = census.matching(term)

@@ -153,18 +153,18 @@ class RankedRules:
         self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
         self.reads_sizes = any(score.reads_sizes for score, _ in scores)
         self.has_node_rules = bool(self._node_filters or self._usage_filters)
-        self._versions = [f.version for f in shared] + [score.version for score, _ in scores]
-        self._epochs = [f.epoch for f in self._node_filters]
+        self.versions = [f.version for f in shared] + [score.version for score, _ in scores]
+        self.epochs = [f.epoch for f in self._node_filters]
 
     # What tells that something is out of date
 
     def version(self) -> int:
         """Return a number that changes when groups open, close, or weigh differently."""
-        return sum([version() for version in self._versions])
+        return sum([version() for version in self.versions])
 
     def epoch(self) -> int:
         """Return a number that changes when nodes must be judged again that are in no log."""
-        return sum([epoch() for epoch in self._epochs])
+        return sum([epoch() for epoch in self.epochs])
 
     def stamp(self) -> int:
         """Return a number that changes when `refresh` is due."""

@@ -21,7 +21,6 @@ moved leaves its old number behind in the heap; it is dropped when it comes to t
 from __future__ import annotations
 
 from heapq import heappop, heappush, heapreplace
-from itertools import compress
 from operator import sub
 
 import numpy as np
@@ -74,50 +73,52 @@ class Ranking:
 
     def best(self) -> Choice | None:
         """Return the best node, None when no node passes."""
-        self._follow()
-        version = self._rules.version()
-        if version != self._seen_version:
-            self._seen_version = version
-            self._open_groups()
+        state = self._state
+        if (
+            state.usage_log.end != self._seen_usage
+            or state.node_log.end != self._seen_nodes
+            or state.census.version != self._seen_census
+        ):
+            self._follow()
+        if self._rules.versions:
+            version = self._rules.version()
+            if version != self._seen_version:
+                self._seen_version = version
+                self._open_groups()
         if self._is_unweighed:
             self._weigh()
         tops = self._tops
         if len(tops) == 1:
             key = tops[0] - self._bonuses[0]
-            n_feasible = self._sizes[0]
         else:
             key = min(map(sub, tops, self._bonuses), default=_NONE)
-            n_feasible = sum(compress(self._sizes, self._is_open))
         if key >= _NONE:
             return None
-        if self._rules.error is not None and n_feasible > 1:
+        if self._rules.error is not None and self._n_feasible > 1:
             raise self._rules.error
-        return self._ties.slot_of(key & _RANK), _BASE - (key >> RANK_BITS), n_feasible
+        return self._ties.slot_of(key & _RANK), _BASE - (key >> RANK_BITS), self._n_feasible
 
     # Following the logs
 
     def _follow(self) -> None:
         state = self._state
-        log = state.usage_log
-        is_same_census = state.census.version == self._seen_census
-        if state.node_log.end != self._seen_nodes:
-            self._follow_looks()
-        elif log.end == self._seen_usage and is_same_census:
-            return
-        if not is_same_census:
+        if state.census.version != self._seen_census:
             self._seen_census = state.census.version
             if self._rules.stamp() != self._seen_stamp:
                 self._start()
                 return
-        changed = log.since(self._seen_usage, state.n_slots // 4 + 1)
-        if changed is None or self._rules.epoch() != self._seen_epoch:
+        if state.node_log.end != self._seen_nodes:
+            self._follow_looks()
+        log = state.usage_log
+        changed = log.since(self._seen_usage, self._n_many)
+        if changed is None or (self._rules.epochs and self._rules.epoch() != self._seen_epoch):
             self._start()
             return
         self._seen_usage = log.end
-        cells = self._cells
+        cells, judge = self._cells, self._judge
         for slot in changed if len(changed) == 1 else set(changed):
             if cells[slot] != _REFUSED:
-                self._judge(slot)
+                judge(slot)
 
     def _follow_looks(self) -> None:
         state = self._state
@@ -158,7 +159,19 @@ class Ranking:
         if rules.node_scores:
             values = tuple([score.node_value(slot) for score in rules.node_scores])
             group = self._group_of(group, values)
-        self._enter(slot, group, verdict + self._bases[slot])
+        entry = verdict + self._bases[slot]
+        old_entry = self._entries[slot]
+        if old_entry == _REFUSED or self._groups[slot] != group:
+            self._leave(slot)
+            self._enter(slot, group, entry)
+        elif old_entry != entry:
+            self._entries[slot] = entry
+            heap = self._heaps[group]
+            if heap[0] == old_entry:
+                heapreplace(heap, entry)
+                self._settle(group)
+            else:
+                self._push(group, entry)
 
     def _judge_load(self, load: int) -> int:
         """Return what the rules over loads say: refused, or what the score leaves of the base."""
@@ -186,22 +199,13 @@ class Ranking:
 
     def _enter(self, slot: int, group: int, entry: int) -> None:
         """Put a node into a group, at the place that its entry says."""
-        old_entry, old_group = self._entries[slot], self._groups[slot]
+        self._entries[slot] = entry
+        self._groups[slot] = group
+        self._resize(group, +1)
+        self._push(group, entry)
+
+    def _push(self, group: int, entry: int) -> None:
         heap = self._heaps[group]
-        if old_entry != _REFUSED and old_group == group:
-            if old_entry == entry:
-                return
-            self._entries[slot] = entry
-            if heap[0] == old_entry:
-                heapreplace(heap, entry)
-                self._settle(group)
-                return
-        else:
-            if old_entry != _REFUSED:
-                self._leave(slot)
-            self._entries[slot] = entry
-            self._groups[slot] = group
-            self._resize(group, +1)
         heappush(heap, entry)
         if entry < self._tops[group]:
             self._tops[group] = entry
@@ -227,6 +231,7 @@ class Ranking:
         self._sizes[group] = size = self._sizes[group] + change
         if size == 0 or size == change or self._rules.reads_sizes:
             self._is_unweighed = True
+        self._n_feasible += change if self._is_open[group] else 0
 
     def _settle(self, group: int) -> None:
         """Drop what is stale from the top of a heap."""
@@ -305,6 +310,7 @@ class Ranking:
             for group, bonus in zip(live, self._bonuses_of(live), strict=True):
                 bonuses[group] = bonus << RANK_BITS
         self._bonuses = bonuses
+        self._n_feasible = sum([self._sizes[group] for group in live])
 
     def _bonuses_of(self, live: list[int]) -> list[int]:
         rules, group_keys, cell_keys = self._rules, self._group_keys, self._cell_keys
@@ -331,6 +337,8 @@ class Ranking:
         self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
         self._seen_epoch, self._seen_version = rules.epoch(), _REFUSED
         self._is_unweighed = True
+        self._n_feasible = 0
+        self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
         self._cell_ids: dict[Key, int] = {}
         self._cell_keys: list[Key] = []

@@ -111,6 +111,9 @@ class PodRules:
         return set().union(*(term.label_keys for term in terms))
 
 
+NO_POD_RULES = PodRules()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PodRequest:
     """A template: what its pods ask for, and what they take once placed.
@@ -281,7 +284,7 @@ def to_pod_rules(namespace: str, spec: PodSpec) -> PodRules:
     """Compile inter-pod affinity, from both points of view."""
     affinity = spec.affinity
     if affinity is None or (affinity.pod_affinity is None and affinity.pod_anti_affinity is None):
-        return PodRules()
+        return NO_POD_RULES
     like = affinity.pod_affinity or _NO_POD_AFFINITY
     unlike = affinity.pod_anti_affinity or _NO_POD_AFFINITY
     weighted = [

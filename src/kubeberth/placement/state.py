@@ -35,6 +35,7 @@ from kubeberth.placement.loads import capacity_class_of, to_matrix
 from kubeberth.placement.node_table import NodeTable, looks_the_same
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
+    NO_POD_RULES,
     HostPort,
     PodRequest,
     compile_request,
@@ -218,14 +219,15 @@ class ClusterState:
     def request(self, pod: Pod) -> PodRequest:
         """Return the template of a pod to be placed."""
         meta, spec = pod.metadata, pod.spec
-        labels = self.census.visible(meta.labels)
+        labels = meta.labels
+        if not self.census.left_out.isdisjoint(labels):
+            labels = self.census.visible(labels)
         key = template_key(meta.namespace, labels, spec, spec.node_name)
         request = self._templates.get(key)
         if request is None:
             request = self._new_template(meta.namespace, meta.labels, spec, spec.node_name)
-        links = self._links[request]
-        if not links.own_counters and request.pod_rules.own_terms:
-            link_own_terms(self.census, request, links)
+        if request.pod_rules is not NO_POD_RULES:
+            link_own_terms(self.census, request, self._links[request])
         return request
 
     def links(self, request: PodRequest) -> Links:
@@ -255,14 +257,12 @@ class ClusterState:
         for delta in deltas:
             self.apply(delta)
 
-    def assume(self, pod: Pod, request: PodRequest, slot: int) -> None:
-        """Put a pod that is nowhere yet on a node: PodPut for one whose template is known."""
-        key = pod.metadata.key
-        node_name = self.nodes.name_of[slot]
+    def assume(self, key: str, labels: Labels, request: PodRequest, slot: int) -> None:
+        """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
-        placed = PlacedPod(key, node_name, slot, request, pod.metadata.labels, request.load)
-        self._enter(placed)
+        node_name = self.nodes.name_of[slot]
+        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
 
     @contextmanager
     def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
@@ -280,6 +280,7 @@ class ClusterState:
         """Return a copy that changes on its own from now on; this one stays as it is."""
         other = ClusterState()
         other.nodes = self.nodes.copy()
+        other._grow()
         other.loads = self.loads.copy()
         other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
         other._pods = self._pods.copy()
@@ -296,7 +297,8 @@ class ClusterState:
         slot = self.nodes.slot_of.get(node.name)
         if slot is None:
             slot = self.nodes.add(node)
-            self.loads += [0] * (self.n_slots - len(self.loads))
+            if len(self.loads) < self.n_slots:
+                self._grow()
             self._note_looks(slot)
             for placed in list(self.pods_on(node.name)):
                 self._move(placed, slot)
@@ -313,8 +315,13 @@ class ClusterState:
     def _note_looks(self, slot: int) -> None:
         old_class = capacity_class_of(self.loads[slot])
         self.loads[slot] += int(self.nodes.capacity_class_ids[slot]) - old_class
-        self.node_log.add(slot, self.n_slots)
-        self.usage_log.add(slot, self.n_slots)
+        self.node_log.add(slot)
+        self.usage_log.add(slot)
+
+    def _grow(self) -> None:
+        self.loads += [0] * (self.n_slots - len(self.loads))
+        for log in (self.node_log, self.usage_log):
+            log.keep(self.n_slots)
 
     def _remove_node(self, name: str) -> None:
         slot = self.nodes.slot_of.get(name)
@@ -323,7 +330,7 @@ class ClusterState:
         for placed in list(self.pods_on(name)):
             self._move(placed, _NOWHERE)
         self.nodes.remove(name)
-        self.node_log.add(slot, self.n_slots)
+        self.node_log.add(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
@@ -357,8 +364,9 @@ class ClusterState:
         self._pods[key] = placed
         on_node = self._by_node.get(placed.node_name)
         if on_node is None:
-            on_node = self._by_node[placed.node_name] = {}
-        on_node[key] = placed
+            self._by_node[placed.node_name] = {key: placed}
+        else:
+            on_node[key] = placed
         self._links[placed.request].n_placed += 1
         if placed.slot != _NOWHERE:
             self._count(placed, +1)
@@ -385,18 +393,20 @@ class ClusterState:
         self.loads[slot] += placed.load if sign > 0 else -placed.load
         links = self._links[request]
         pods = links.label_class
-        number = pods.on_slots.get(slot, 0) + sign
+        on_slots = pods.on_slots
+        number = on_slots.get(slot, 0) + sign
         if number:
-            pods.on_slots[slot] = number
+            on_slots[slot] = number
         else:
-            del pods.on_slots[slot]
+            del on_slots[slot]
         for counter in pods.counted_by:
             counter.add(slot, sign, sign)
         for counter, amount in links.held:
             counter.add(slot, sign * amount, sign)
-        for port in request.host_ports:
-            self._count_port(port, slot, sign)
-        self.usage_log.add(slot, self.n_slots)
+        if request.host_ports:
+            for port in request.host_ports:
+                self._count_port(port, slot, sign)
+        self.usage_log.add(slot)
 
     def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
         """Note a host port as taken or free.
