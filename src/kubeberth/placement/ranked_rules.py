@@ -31,7 +31,7 @@ from kubeberth.placement.plugin import (
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.ties import RANK_BITS, TieBreak
+from kubeberth.placement.ties import RANK_BITS
 from kubeberth.placement.vocabulary import LabelColumn
 
 Ints = NDArray[np.int64]
@@ -153,14 +153,19 @@ class RankedRules:
         self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
         self.reads_sizes = any(score.reads_sizes for score, _ in scores)
         self.has_node_rules = bool(self._node_filters or self._usage_filters)
-        self.versions = [f.version for f in shared] + [score.version for score, _ in scores]
+        self.filter_versions = [f.version for f in shared]
+        self.score_versions = [score.version for score, _ in scores]
         self.epochs = [f.epoch for f in self._node_filters]
 
     # What tells that something is out of date
 
-    def version(self) -> int:
-        """Return a number that changes when groups open, close, or weigh differently."""
-        return sum([version() for version in self.versions])
+    def filter_version(self) -> int:
+        """Return a number that changes when groups may open or close."""
+        return sum([version() for version in self.filter_versions])
+
+    def score_version(self) -> int:
+        """Return a number that changes when groups may weigh differently."""
+        return sum([version() for version in self.score_versions])
 
     def epoch(self) -> int:
         """Return a number that changes when nodes must be judged again that are in no log."""
@@ -179,16 +184,15 @@ class RankedRules:
 
     # Answers
 
-    def look(self, nodes: Nodes, ties: TieBreak) -> Looks:
-        """Return what the looks of some nodes are worth."""
+    def look(self, nodes: Nodes, ranks: NDArray[np.intp]) -> Looks:
+        """Return what the looks of some nodes are worth; `ranks` holds the rank of every slot."""
         state, request = self._state, self._request
-        slots = state.slots[nodes]
         passes = state.exists[nodes].copy()
         for rule in self._look_filters:
             codes = rule.filter(state, request, nodes)
             if codes is not None:
                 passes &= codes == 0
-        bases = ties.ranks(slots)
+        bases = ranks[nodes].astype(np.int64)
         for score, weight in self._plain_scores:
             bases -= score.score(state, request, nodes) * weight << RANK_BITS
         key = [score.score(state, request, nodes) for score, _ in self.static_scores]
@@ -254,18 +258,17 @@ def _domain_rules(profile: Profile) -> dict[str, DomainRule]:
 class GroupsView:
     """Some groups, as soft rules see them.
 
-    Parameters
+    Attributes
     ----------
-    keys
-        Each group's key.
+    sizes
+        How many nodes are in each group.
     """
 
-    def __init__(self, sizes: list[int], keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes = sizes
-        self._keys = keys
-        self._place_in_key = place_in_key
+    def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
+        self.sizes: list[int] = [0] * len(keys)
+        parts = list(zip(*keys, strict=True))
+        self._domains = {key: list(parts[place]) for key, place in place_in_key.items()}
 
     def domains(self, column: LabelColumn) -> list[int]:
         """Return each group's domain."""
-        place = self._place_in_key[column.key]
-        return [key[place] for key in self._keys]
+        return self._domains[column.key]

@@ -80,13 +80,20 @@ class Ranking:
             or state.census.version != self._seen_census
         ):
             self._follow()
-        if self._rules.versions:
-            version = self._rules.version()
-            if version != self._seen_version:
-                self._seen_version = version
+        rules = self._rules
+        if rules.filter_versions:
+            version = rules.filter_version()
+            if version != self._seen_filters:
+                self._seen_filters = version
                 self._open_groups()
-        if self._is_unweighed:
+        if self._has_other_groups:
+            self._count_groups()
             self._weigh()
+        elif rules.score_versions:
+            version = rules.score_version()
+            if version != self._seen_scores:
+                self._seen_scores = version
+                self._weigh()
         tops = self._tops
         if len(tops) == 1:
             key = tops[0] - self._bonuses[0]
@@ -94,9 +101,9 @@ class Ranking:
             key = min(map(sub, tops, self._bonuses), default=_NONE)
         if key >= _NONE:
             return None
-        if self._rules.error is not None and self._n_feasible > 1:
-            raise self._rules.error
-        return self._ties.slot_of(key & _RANK), _BASE - (key >> RANK_BITS), self._n_feasible
+        if rules.error is not None and self._n_feasible > 1:
+            raise rules.error
+        return self._order[key & _RANK], _BASE - (key >> RANK_BITS), self._n_feasible
 
     # Following the logs
 
@@ -132,7 +139,7 @@ class Ranking:
             return
         self._seen_nodes = state.node_log.end
         nodes = np.array(sorted(set(changed)), dtype=np.intp)
-        looks = self._rules.look(nodes, self._ties)
+        looks = self._rules.look(nodes, self._ranks)
         passes, bases = looks.passes.tolist(), looks.bases.tolist()
         keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
         for index, slot in enumerate(nodes.tolist()):
@@ -230,16 +237,17 @@ class Ranking:
     def _resize(self, group: int, change: int) -> None:
         self._sizes[group] = size = self._sizes[group] + change
         if size == 0 or size == change or self._rules.reads_sizes:
-            self._is_unweighed = True
-        self._n_feasible += change if self._is_open[group] else 0
+            self._has_other_groups = True
+        elif self._is_open[group]:
+            self._n_feasible += change
 
     def _settle(self, group: int) -> None:
         """Drop what is stale from the top of a heap."""
         heap, entries, groups = self._heaps[group], self._entries, self._groups
-        slot_of = self._ties.slot_of
+        order = self._order
         while heap:
             top = heap[0]
-            slot = slot_of(top & _RANK)
+            slot = order[top & _RANK]
             if entries[slot] == top and groups[slot] == group:
                 self._tops[group] = top
                 return
@@ -248,10 +256,10 @@ class Ranking:
 
     def _tidy(self, group: int) -> None:
         """Drop everything that is stale from a heap."""
-        entries, groups, slot_of = self._entries, self._groups, self._ties.slot_of
+        entries, groups, order = self._entries, self._groups, self._order
         fresh = set()
         for entry in self._heaps[group]:
-            slot = slot_of(entry & _RANK)
+            slot = order[entry & _RANK]
             if entries[slot] == entry and groups[slot] == group:
                 fresh.add(entry)
         self._heaps[group][:] = sorted(fresh)
@@ -290,42 +298,51 @@ class Ranking:
         self._group_ids[cell, values] = group
         self._group_keys[group] = (cell, values)
         self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
-        self._is_unweighed = True
+        self._has_other_groups = True
         return group
 
     def _open_groups(self) -> None:
         """Ask the hard rules over shared domains again."""
-        if self._rules.shared_filters:
-            for group, (cell, _) in enumerate(self._group_keys):
-                self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
-        self._is_unweighed = True
+        rules, is_open = self._rules, self._is_open
+        of_cell = [rules.is_open(key) for key in self._cell_keys]
+        now_open = [of_cell[cell] for cell, _ in self._group_keys]
+        if now_open != is_open:
+            self._is_open = now_open
+            self._has_other_groups = True
+
+    def _count_groups(self) -> None:
+        """List the groups that are open and hold a node, and what does not change in them."""
+        self._has_other_groups = False
+        rules, is_open, sizes = self._rules, self._is_open, self._sizes
+        self._live = live = [g for g, size in enumerate(sizes) if size and is_open[g]]
+        self._n_feasible = sum([sizes[group] for group in live])
+        group_keys, cell_keys = self._group_keys, self._cell_keys
+        keys = [cell_keys[group_keys[group][0]] for group in live]
+        self._view = GroupsView(keys, rules.place_in_key) if live else None
+        self._values = [
+            [] if index is None else [group_keys[group][1][index] for group in live]
+            for _, _, index in rules.group_scores
+        ]
+        self._static = [0] * len(live)
+        for place, (rule, weight) in enumerate(rules.static_scores):
+            shares = normalize_groups([key[place] for key in keys], rule.normalization)
+            self._static = [b + weight * s for b, s in zip(self._static, shares, strict=True)]
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
-        self._is_unweighed = False
-        is_open = self._is_open
-        live = [group for group, size in enumerate(self._sizes) if size and is_open[group]]
-        bonuses = [-_NONE] * len(is_open)
-        if live:
-            for group, bonus in zip(live, self._bonuses_of(live), strict=True):
-                bonuses[group] = bonus << RANK_BITS
-        self._bonuses = bonuses
-        self._n_feasible = sum([self._sizes[group] for group in live])
-
-    def _bonuses_of(self, live: list[int]) -> list[int]:
-        rules, group_keys, cell_keys = self._rules, self._group_keys, self._cell_keys
-        keys = [cell_keys[group_keys[group][0]] for group in live]
-        bonuses = [0] * len(live)
-        for place, (rule, weight) in enumerate(rules.static_scores):
-            shares = normalize_groups([key[place] for key in keys], rule.normalization)
-            bonuses = [b + weight * share for b, share in zip(bonuses, shares, strict=True)]
-        if rules.group_scores:
-            view = GroupsView([self._sizes[group] for group in live], keys, rules.place_in_key)
-            for score, weight, index in rules.group_scores:
-                values = [] if index is None else [group_keys[g][1][index] for g in live]
+        view, bonuses, rules = self._view, self._static, self._rules
+        if view is not None and rules.group_scores:
+            if rules.reads_sizes:
+                view.sizes = [self._sizes[group] for group in self._live]
+            for (score, weight, _), values in zip(rules.group_scores, self._values, strict=True):
                 shares = score.scores(view, values)
-                bonuses = [b + weight * share for b, share in zip(bonuses, shares, strict=True)]
-        return bonuses
+                bonuses = [b + weight * s for b, s in zip(bonuses, shares, strict=True)]
+        if len(bonuses) == len(self._tops):
+            self._bonuses = [bonus << RANK_BITS for bonus in bonuses]
+            return
+        self._bonuses = [-_NONE] * len(self._tops)
+        for group, bonus in zip(self._live, bonuses, strict=True):
+            self._bonuses[group] = bonus << RANK_BITS
 
     # Starting over
 
@@ -335,8 +352,9 @@ class Ranking:
         rules.refresh()
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
         self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
-        self._seen_epoch, self._seen_version = rules.epoch(), _REFUSED
-        self._is_unweighed = True
+        self._seen_epoch = rules.epoch()
+        self._seen_filters = self._seen_scores = -1
+        self._has_other_groups = True
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
@@ -351,7 +369,11 @@ class Ranking:
         self._is_open: list[bool] = []
         self._vacant: list[int] = []
 
-        looks = rules.look(slice(None), self._ties)
+        order = np.argsort(self._ties.ranks(state.slots))
+        self._order: list[int] = order.tolist()
+        self._ranks = np.empty_like(order)
+        self._ranks[order] = state.slots
+        looks = rules.look(slice(None), self._ranks)
         slots = np.flatnonzero(looks.passes)
         cells = np.full(state.n_slots, _REFUSED, dtype=np.int64)
         keys, codes = _distinct([part[slots] for part in looks.key], len(slots))

@@ -20,13 +20,10 @@ _MASK = (1 << RANK_BITS) - 1
 
 
 class TieBreak(Protocol):
-    """An order of all slots: ranks are distinct, from 0 to 2**RANK_BITS - 1; the lowest wins."""
+    """An order of all slots."""
 
     def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Return the rank of each slot."""
-
-    def slot_of(self, rank: int) -> int:
-        """Return the slot of a rank."""
+        """Return the rank of each slot, no two the same; the lowest wins."""
 
 
 class FirstAdded:
@@ -35,10 +32,6 @@ class FirstAdded:
     def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the slots themselves."""
         return slots.astype(np.int64)
-
-    def slot_of(self, rank: int) -> int:
-        """Return the same number."""
-        return rank
 
 
 class Shuffled:
@@ -49,38 +42,19 @@ class Shuffled:
         # Multiplying by an odd number permutes the numbers below a power of two.
         self._factor = random.randrange(_MASK) | 1
         self._offset = random.randrange(_MASK)
-        self._inverse = pow(self._factor, -1, _MASK + 1)
 
     def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the slots in shuffled order."""
         return (slots.astype(np.int64) * self._factor + self._offset) & _MASK
 
-    def slot_of(self, rank: int) -> int:
-        """Return the slot of a rank."""
-        return (rank - self._offset) * self._inverse & _MASK
-
 
 class Listed:
-    """The node that comes first in a list; those that are not in it come last.
-
-    Parameters
-    ----------
-    slots
-        The order, of nodes that keep their slots.
-    """
+    """The node that comes first in a list of slots; those that are not in it come last."""
 
     def __init__(self, slots: Iterable[int]) -> None:
-        listed = list(slots)
-        others = set(range(max(listed, default=-1) + 1)) - set(listed)
-        self._slot_of = [*listed, *sorted(others)]
-        self._rank_of = np.argsort(np.array(self._slot_of, dtype=np.int64))
+        self._ranks = {slot: rank for rank, slot in enumerate(slots)}
 
     def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the places in the list."""
-        n_listed = len(self._rank_of)
-        known = self._rank_of[np.minimum(slots, max(n_listed - 1, 0))] if n_listed else slots
-        return np.where(slots < n_listed, known, slots).astype(np.int64)
-
-    def slot_of(self, rank: int) -> int:
-        """Return the slot at a place in the list."""
-        return self._slot_of[rank] if rank < len(self._slot_of) else rank
+        behind = len(self._ranks)
+        return np.array([self._ranks.get(s, behind + s) for s in slots.tolist()], dtype=np.int64)

@@ -102,7 +102,7 @@ class Cluster:
 
     def decide(self, pod: Pod) -> Decision:
         """Return the decision about a pod, which is not placed."""
-        return self.engine.place(self.state, pod)
+        return self.engine.place(pod)
 
     def place(self, pod: Pod) -> str | None:
         """Place a pod, and return where."""

@@ -6,6 +6,7 @@ Matches kube-scheduler 1.36 (plugins/interpodaffinity).
 
 from __future__ import annotations
 
+from operator import add
 from typing import ClassVar
 
 import numpy as np
@@ -184,7 +185,10 @@ class _Wishes:
         self.has_node_value = bool(self._of_nodes)
 
     def version(self) -> int:
-        return sum([counter.version for _, counter in self._of_domains])
+        version = 0
+        for _, counter in self._of_domains:
+            version += counter.version
+        return version
 
     def node_value(self, slot: int) -> int:
         total = 0
@@ -203,11 +207,11 @@ class _Wishes:
         return total
 
     def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        raw = node_values or [0] * len(groups.sizes)
+        raw = node_values
         for weight, counter in self._of_domains:
-            sums = counter.fit().tolist()
-            domains = groups.domains(counter.column)
-            raw = [value + weight * sums[d] for value, d in zip(raw, domains, strict=True)]
+            sums = counter.fit()
+            wanted = [weight * sums[domain] for domain in groups.domains(counter.column)]
+            raw = list(map(add, raw, wanted)) if raw else wanted
         return by_range(raw)
 
 
