@@ -95,7 +95,7 @@ class DomainCounter:
 
     def _set_sums(self, sums: NDArray[np.int64]) -> None:
         self.sums = sums
-        self.view = memoryview(sums)
+        self.view = memoryview(sums.data)
 
 
 @dataclass(slots=True, eq=False)

@@ -189,22 +189,22 @@ class Groups(Protocol):
 
 
 class GroupScore(Protocol):
-    """A soft rule as it looks to groups of nodes.
+    """A soft rule as it looks to groups of nodes."""
 
-    Attributes
-    ----------
-    columns
-        Topology keys by whose values nodes are grouped; those with a value per node are not among
-        them, what they contribute is the `node_value`.
-    has_node_value
-        Whether nodes are told apart by such a value as well.
-    reads_sizes
-        Whether the scores depend on how many nodes there are in each group.
-    """
+    @property
+    def columns(self) -> tuple[LabelColumn, ...]:
+        """Topology keys by whose values nodes are grouped.
 
-    columns: tuple[LabelColumn, ...]
-    has_node_value: bool
-    reads_sizes: bool
+        Those with a value per node are not among them; what they contribute is the `node_value`.
+        """
+
+    @property
+    def has_node_value(self) -> bool:
+        """Whether nodes are told apart by such a value as well."""
+
+    @property
+    def reads_sizes(self) -> bool:
+        """Whether the scores depend on how many nodes there are in each group."""
 
     def version(self) -> int:
         """Return a number that changes whenever a score may."""
@@ -223,9 +223,10 @@ class GroupScore(Protocol):
 class DomainRule(Protocol):
     """A rule that reads the cluster through topology keys only."""
 
-    def domain_filters(
-        self, state: ClusterState, request: PodRequest
-    ) -> Sequence[DomainFilter]:
+    name: ClassVar[str]
+    reads: ClassVar[Reads]
+
+    def domain_filters(self, state: ClusterState, request: PodRequest) -> Sequence[DomainFilter]:
         """Return the hard rules, which a node must all pass."""
 
     def group_score(self, state: ClusterState, request: PodRequest) -> GroupScore | None:

@@ -1,10 +1,10 @@
 """RankedRules: a profile's rules as they concern one template, sorted by how they are asked.
 
-    looks       rules over a node's own looks: once, and again when the node changes
-    loads       rules over amounts: per load, which many nodes share
-    node rules  hard rules over what pods are on the node, host names included: per node
-    shared      hard rules over topology keys that nodes share: per group of nodes
-    groups      soft rules that are normalised over all nodes that pass
+looks       rules over a node's own looks: once, and again when the node changes
+loads       rules over amounts: per load, which many nodes share
+node rules  hard rules over what pods are on the node, host names included: per node
+shared      hard rules over topology keys that nodes share: per group of nodes
+groups      soft rules that are normalised over all nodes that pass
 """
 
 from __future__ import annotations
@@ -247,7 +247,10 @@ class RankedRules:
 
 def _domain_rules(profile: Profile) -> dict[str, DomainRule]:
     """Return the rules over topology keys, each once though it may both filter and score."""
-    rules = (*profile.filters, *(rule for rule, _ in profile.scores))
+    rules: tuple[FilterPlugin | ScorePlugin, ...] = (
+        *profile.filters,
+        *(rule for rule, _ in profile.scores),
+    )
     return {
         rule.name: rule
         for rule in rules

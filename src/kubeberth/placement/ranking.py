@@ -1,11 +1,11 @@
-"""Ranking: the nodes that one template may go to, best first, kept up to date by the change logs.
+"""Ranking: the nodes that one template may go to, best first, kept up to date by change logs.
 
-A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes that
-pass (taints, preferences, spread). The second part depends on a few values only: the node's own
-preference score, its zone, how many such pods it has. Nodes with the same values form a *group*:
-whatever happens elsewhere, the order within a group stays. So each group is a heap by the first
-part, and a decision looks at the top of every group, adds the second part, and takes the best:
-exactly the best of all nodes that pass, since the groups that hold a node are all there is to
+A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes
+that pass (taints, preferences, spread). The second part depends on a few values only: the node's
+own preference score, its zone, how many such pods it has. Nodes with the same values form a
+*group*: whatever happens elsewhere, the order within a group stays. So each group is a heap by the
+first part, and a decision looks at the top of every group, adds the second part, and takes the
+best: exactly the best of all nodes that pass, since the groups that hold a node are all there is to
 normalise over.
 
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
@@ -69,6 +69,36 @@ class Ranking:
         self._rules = RankedRules(state, profile, request)
         self._capacities: dict[int, tuple[int, ...]] = {}
         self._verdicts: dict[int, int] = {}
+        # How far the logs have been followed.
+        self._n_many = 0
+        self._seen_nodes = self._seen_usage = -1
+        self._seen_census = self._seen_stamp = self._seen_epoch = -1
+        self._seen_filters = self._seen_scores = -1
+        # Per slot.
+        self._order: list[int] = []
+        self._ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._cells: list[int] = []
+        self._bases: list[int] = []
+        self._entries: list[int] = []
+        self._groups: list[int] = []
+        # Per cell, which is all nodes of one key, and per group.
+        self._cell_ids: dict[Key, int] = {}
+        self._cell_keys: list[Key] = []
+        self._group_ids: dict[tuple[int, Key], int] = {}
+        self._group_keys: list[tuple[int, Key]] = []
+        self._heaps: list[list[int]] = []
+        self._tops: list[int] = []
+        self._bonuses: list[int] = []
+        self._sizes: list[int] = []
+        self._is_open: list[bool] = []
+        self._vacant: list[int] = []
+        # Per group that is open and holds a node.
+        self._has_other_groups = True
+        self._n_feasible = 0
+        self._live: list[int] = []
+        self._view: GroupsView | None = None
+        self._values: list[list[int]] = []
+        self._static: list[int] = []
         self._start()
 
     def best(self) -> Choice | None:
@@ -358,19 +388,13 @@ class Ranking:
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
-        self._cell_ids: dict[Key, int] = {}
-        self._cell_keys: list[Key] = []
-        self._group_ids: dict[tuple[int, Key], int] = {}
-        self._group_keys: list[tuple[int, Key]] = []
-        self._heaps: list[list[int]] = []
-        self._tops: list[int] = []
-        self._bonuses: list[int] = []
-        self._sizes: list[int] = []
-        self._is_open: list[bool] = []
-        self._vacant: list[int] = []
+        self._cell_ids, self._cell_keys = {}, []
+        self._group_ids, self._group_keys, self._vacant = {}, [], []
+        self._heaps, self._tops, self._bonuses = [], [], []
+        self._sizes, self._is_open = [], []
 
         order = np.argsort(self._ties.ranks(state.slots))
-        self._order: list[int] = order.tolist()
+        self._order = order.tolist()
         self._ranks = np.empty_like(order)
         self._ranks[order] = state.slots
         looks = rules.look(slice(None), self._ranks)
@@ -378,8 +402,8 @@ class Ranking:
         cells = np.full(state.n_slots, _REFUSED, dtype=np.int64)
         keys, codes = _distinct([part[slots] for part in looks.key], len(slots))
         cells[slots] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
-        self._cells: list[int] = cells.tolist()
-        self._bases: list[int] = looks.bases.tolist()
+        self._cells = cells.tolist()
+        self._bases = looks.bases.tolist()
 
         passes, scores = rules.judge_all()
         slots = np.flatnonzero(looks.passes & passes)
@@ -392,8 +416,8 @@ class Ranking:
             groups[slots] = ids[codes]
         entries = np.full(state.n_slots, _REFUSED, dtype=np.int64)
         entries[slots] = ((_BASE - scores[slots]) << RANK_BITS) + looks.bases[slots]
-        self._entries: list[int] = entries.tolist()
-        self._groups: list[int] = groups.tolist()
+        self._entries = entries.tolist()
+        self._groups = groups.tolist()
         self._fill(groups[slots], entries[slots])
 
     def _fill(self, groups: Ints, entries: Ints) -> None:
@@ -420,7 +444,7 @@ def _distinct(parts: list[Ints], length: int) -> tuple[list[Key], Ints]:
 
 
 def _distinct_values(values: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct values, and the index of each one; without sorting when they are small."""
+    """Return the distinct values, and the index of each one; small values need no sorting."""
     if not len(values):
         return values, values
     low = int(values.min())

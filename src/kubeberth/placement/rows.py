@@ -19,7 +19,6 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import TieBreak
 
 
-
 class Rows:
     """One template's answers on one cluster.
 

@@ -219,7 +219,7 @@ class ClusterState:
     def request(self, pod: Pod) -> PodRequest:
         """Return the template of a pod to be placed."""
         meta, spec = pod.metadata, pod.spec
-        labels = meta.labels
+        labels: Labels = meta.labels
         if not self.census.left_out.isdisjoint(labels):
             labels = self.census.visible(labels)
         key = template_key(meta.namespace, labels, spec, spec.node_name)

@@ -38,7 +38,7 @@ class Shuffled:
     """An order that looks random and is the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
-        random = Random(seed)  # noqa: S311 - an order, not a secret
+        random = Random(seed)
         # Multiplying by an odd number permutes the numbers below a power of two.
         self._factor = random.randrange(_MASK) | 1
         self._offset = random.randrange(_MASK)

@@ -18,8 +18,8 @@ T = TypeVar("T", bound=Hashable)
 
 TaintList = tuple[tuple[str, str, str], ...]
 
-# The resources that every cluster has, at fixed rows; extended ones follow as they are met. The last
-# two are what CPU and memory count for in scores, where pods that ask for nothing weigh something.
+# The resources that every cluster has, at fixed rows; extended ones follow as they are met. The
+# last two are what CPU and memory count for in scores, where pods that ask for nothing weigh too.
 CPU, MEMORY, EPHEMERAL_STORAGE, PODS, SCORED_CPU, SCORED_MEMORY = range(6)
 NATIVE_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
 FIXED_RESOURCES = (*NATIVE_RESOURCES, "cpu (scored)", "memory (scored)")
@@ -71,7 +71,7 @@ class LabelColumn:
     def __init__(self, key: str, n_slots: int) -> None:
         self.key = key
         self.ids: NDArray[np.int32] = np.zeros(n_slots, dtype=np.int32)
-        self.view = memoryview(self.ids)
+        self.view = memoryview(self.ids.data)
         self._values: Interner[str | None] = Interner((None,))
         self._n_nodes: list[int] = [n_slots]
         self._n_shared = 0
@@ -106,14 +106,14 @@ class LabelColumn:
         """Make room for more nodes."""
         more = n_slots - len(self.ids)
         self.ids = np.concatenate([self.ids, np.zeros(more, dtype=np.int32)])
-        self.view = memoryview(self.ids)
+        self.view = memoryview(self.ids.data)
         self._n_nodes[ABSENT] += more
 
     def copy(self) -> LabelColumn:
         """Return a column that changes on its own from now on."""
         other = LabelColumn(self.key, 0)
         other.ids = self.ids.copy()
-        other.view = memoryview(other.ids)
+        other.view = memoryview(other.ids.data)
         other._values = self._values.copy()
         other._n_nodes = self._n_nodes.copy()
         other._n_shared = self._n_shared

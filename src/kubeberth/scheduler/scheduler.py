@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-
 from kubeberth.api.core import (
     Namespace,
     Node,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.placement.decision import Decision
 from kubeberth.placement.delta import NodePut, PodPut
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.profile import Profile
 from kubeberth.placement.state import ClusterState
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
