@@ -23,8 +23,8 @@ from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
 from kubeberth.placement.plugins import FILTERS, SCORES
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.select import select_first_by_name
 from kubeberth.placement.state import ClusterState
+from kubeberth.placement.ties import Listed
 
 Document = dict[str, Any]
 
@@ -79,7 +79,7 @@ def replay(record: Document, tally: Tally) -> None:
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
     profile = Profile()
-    engine = Engine(profile, select_first_by_name)
+    engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
     for document, result in zip(scenario["pending"], expected["results"], strict=True):
         tally.n_decisions += 1
@@ -88,7 +88,7 @@ def replay(record: Document, tally: Tally) -> None:
             _skip(tally, needs or "")
             compared_all = False
         pod = to_pod(document, scenario)
-        if state is not None and not needs:
+        if state is not None and engine is not None and not needs:
             tally.n_compared += 1
             found = _differences(result, state, engine, profile, pod)
             tally.differences += [f"{scenario['id']} {result['pod']}: {text}" for text in found]
@@ -129,7 +129,7 @@ def _differences(
     if "preEnqueue" in result:
         return []
     story = explain(state, pod, profile)
-    decision = engine.place(state, pod)
+    decision = engine.place(pod)
     found = [
         f"{what}: recorded {want!r}, ours {ours!r}"
         for what, want, ours in _pairs(result, story)
@@ -185,6 +185,12 @@ def build_state(scenario: Document) -> ClusterState:
         if not pod.is_terminal:
             state.apply(PodPut(pod, pod.spec.node_name))
     return state
+
+
+def by_name(state: ClusterState) -> Listed:
+    """Return the tie break of the records: the first by name."""
+    slots = {name: state.slot_of(name) for name in sorted(state.node_names)}
+    return Listed(slot for slot in slots.values() if slot is not None)
 
 
 def to_node(document: Document) -> Node:

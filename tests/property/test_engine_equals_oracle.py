@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 
 import msgspec
-import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.oracle.evaluator import Cluster, evaluate
@@ -23,8 +22,8 @@ from kubeberth.placement.delta import (
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import explain
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.select import SeededSelect
 from kubeberth.placement.state import ClusterState
+from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
 
 N_STEPS = 150
@@ -48,7 +47,7 @@ class History:
         self.state = ClusterState()
         self.cluster = Cluster()
         self.profile = Profile()
-        self.engine = Engine(self.profile, SeededSelect(np.random.default_rng(0)))
+        self.engine = Engine(self.state, self.profile, Shuffled(random.randrange(1000)))
         self.n_pods = 0
 
     def run(self) -> None:
@@ -96,7 +95,7 @@ class History:
             return
         pod = self.new_pod()
         answer = evaluate(self.cluster, pod)
-        decision = self.engine.place(self.state, pod)
+        decision = self.engine.place(pod)
         story = explain(self.state, pod, self.profile)
         rejected = {n: (r.plugin, tuple(sorted(r.reasons))) for n, r in story.rejected.items()}
         assert rejected == answer.rejected
@@ -106,7 +105,7 @@ class History:
             assert decision.failure == story.failure
             return
         assert decision.node in answer.best
-        assert decision.n_best == len(answer.best)
+        assert decision.n_feasible == len(self.cluster.nodes) - len(answer.rejected)
         assert decision.score == answer.totals[decision.node] or decision.n_feasible == 1
         self.put_pod(pod, decision.node)
 

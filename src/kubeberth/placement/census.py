@@ -2,20 +2,45 @@
 
 A term that is new is held against every class, a class that is new against every term; from then on
 placing a pod touches only the counters that count it.
+
+Labels that differ from pod to pod, such as a StatefulSet's pod names, would make a class of every
+pod, so they are left out until a term selects by them. A few are known by name; any other is found
+out when it has had too many values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-from kubeberth.api.core import Pod
 from kubeberth.placement.counters import DomainCounter, LabelClass
 from kubeberth.placement.podterm import PodTerm
 from kubeberth.placement.vocabulary import LabelColumn
 
+Labels = Mapping[str, str]
 ClassKey = tuple[str, tuple[tuple[str, str], ...]]
 Holding = Literal["anti", "affinity", "preferred"]
+
+PER_POD_LABELS = (
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+    "batch.kubernetes.io/job-completion-index",
+    "batch.kubernetes.io/job-name",
+    "batch.kubernetes.io/controller-uid",
+    "job-name",
+    "controller-uid",
+)
+_MAX_VALUES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CensusCopy:
+    """A copied census, and what became of the counters and classes of the original."""
+
+    census: Census
+    counters: Mapping[DomainCounter, DomainCounter]
+    classes: Mapping[LabelClass, LabelClass]
 
 
 class Census:
@@ -28,29 +53,48 @@ class Census:
 
     Attributes
     ----------
-    keys
-        Pod labels that some term looks at; classes differ in these only.
+    left_out
+        Pod labels by which classes do not differ.
+    version
+        Grows when a counter joins or leaves a class.
+    n_recounts
+        Grows when counters change although no pod came or went.
     """
 
     def __init__(self, column_of: Callable[[str], LabelColumn]) -> None:
-        self.keys: set[str] = set()
-        self.namespaces: dict[str, Mapping[str, str]] = {}
+        self.left_out: set[str] = set(PER_POD_LABELS)
+        self.namespaces: dict[str, Labels] = {}
+        self.version = 0
+        self.n_recounts = 0
         self._column_of = column_of
+        self._looked_at: set[str] = set()
+        self._values: dict[str, set[str]] = {}
         self._classes: dict[ClassKey, LabelClass] = {}
         self._matching: dict[PodTerm, DomainCounter] = {}
         self._held: dict[tuple[Holding, PodTerm], DomainCounter] = {}
 
-    def key_of(self, pod: Pod) -> ClassKey:
-        """Return what a pod shares with all pods that no term can tell from it."""
-        labels = pod.metadata.labels
-        seen = tuple(sorted((key, labels[key]) for key in self.keys if key in labels))
-        return pod.metadata.namespace, seen
+    # Classes
 
-    def class_of(self, key: ClassKey) -> LabelClass:
-        """Return the class of that key, introduced to every counter at first sight."""
+    def visible(self, labels: Labels) -> Labels:
+        """Return a pod's labels without those that are left out."""
+        if self.left_out.isdisjoint(labels):
+            return labels
+        return {key: value for key, value in labels.items() if key not in self.left_out}
+
+    def look_at(self, keys: set[str]) -> set[str]:
+        """Note that a term selects by these labels, and return those that had been left out."""
+        self._looked_at |= keys
+        found = keys & self.left_out
+        self.left_out -= found
+        return found
+
+    def class_of(self, namespace: str, labels: Labels) -> LabelClass:
+        """Return the class of pods with these visible labels, a new one at first sight."""
+        key = (namespace, tuple(sorted(labels.items())))
         found = self._classes.get(key)
         if found is None:
-            found = self._classes[key] = LabelClass(key[0], dict(key[1]))
+            self._note_values(labels)
+            found = self._classes[key] = LabelClass(namespace, dict(labels))
             for term, counter in self._matching.items():
                 if self._means(term, found):
                     found.counted_by[counter] = None
@@ -58,6 +102,22 @@ class Census:
                 if self._means(term, found):
                     _holders(found, holding)[counter] = None
         return found
+
+    def release_class(self, pods: LabelClass) -> None:
+        """Give back a class that `class_of` returned to one user less."""
+        pods.n_users -= 1
+        if pods.n_users == 0:
+            del self._classes[pods.namespace, tuple(sorted(pods.labels.items()))]
+
+    def _note_values(self, labels: Labels) -> None:
+        for key, value in labels.items():
+            values = self._values.setdefault(key, set())
+            if len(values) < _MAX_VALUES:
+                values.add(value)
+            elif key not in self._looked_at:
+                self.left_out.add(key)
+
+    # Counters
 
     def matching(self, term: PodTerm) -> DomainCounter:
         """Return the counter of the pods that an own term means."""
@@ -79,6 +139,7 @@ class Census:
             for pods in self._classes.values():
                 if self._means(term, pods):
                     _holders(pods, holding)[counter] = None
+                    self._note_change(pods)
         return counter
 
     def release_matching(self, term: PodTerm) -> None:
@@ -97,15 +158,12 @@ class Census:
         if counter.n_users == 0:
             del self._held[holding, term]
             for pods in self._classes.values():
-                _holders(pods, holding).pop(counter, None)
+                if _holders(pods, holding).pop(counter, 0) is None:
+                    self._note_change(pods)
 
-    def release_class(self, pods: LabelClass) -> None:
-        """Give back a class that `class_of` returned to one user less."""
-        pods.n_users -= 1
-        if pods.n_users == 0:
-            del self._classes[pods.namespace, tuple(sorted(pods.labels.items()))]
+    # Namespaces
 
-    def put_namespace(self, name: str, labels: Mapping[str, str] | None) -> bool:
+    def put_namespace(self, name: str, labels: Labels | None) -> bool:
         """Set or, with None, drop a namespace, and return whether any term sees a difference."""
         if self.namespaces.get(name) == labels:
             return False
@@ -114,7 +172,11 @@ class Census:
         else:
             self.namespaces[name] = labels
         changes = [self._recheck(pods) for pods in self._classes.values() if pods.namespace == name]
-        return any(changes)
+        if any(changes):
+            self.version += 1
+            self.n_recounts += 1
+            return True
+        return False
 
     def _recheck(self, pods: LabelClass) -> bool:
         """Ask every term with a namespace selector again about one class."""
@@ -134,10 +196,50 @@ class Census:
                     del holders[counter]
                 else:
                     holders[counter] = None
+        pods.version += changed
         return changed
+
+    def _note_change(self, pods: LabelClass) -> None:
+        pods.version += 1
+        self.version += 1
 
     def _means(self, term: PodTerm, pods: LabelClass) -> bool:
         return term.includes(pods.namespace, pods.labels, self.namespaces)
+
+    # Copying
+
+    def copy(self, column_of: Callable[[str], LabelColumn]) -> CensusCopy:
+        """Return a census over copies of the columns that changes on its own from now on."""
+        other = Census(column_of)
+        other.left_out = self.left_out.copy()
+        other.namespaces = self.namespaces.copy()
+        other._looked_at = self._looked_at.copy()
+        other._values = {key: values.copy() for key, values in self._values.items()}
+        counters = {
+            counter: counter.copy(column_of(counter.term.topology_key))
+            for counter in (*self._matching.values(), *self._held.values())
+        }
+
+        def copied(found: dict[DomainCounter, None]) -> dict[DomainCounter, None]:
+            return {counters[counter]: None for counter in found}
+
+        classes = {
+            pods: LabelClass(
+                pods.namespace,
+                pods.labels,
+                pods.on_slots.copy(),
+                copied(pods.counted_by),
+                copied(pods.anti),
+                copied(pods.affinity),
+                copied(pods.preferred),
+                pods.n_users,
+            )
+            for pods in self._classes.values()
+        }
+        other._classes = {key: classes[pods] for key, pods in self._classes.items()}
+        other._matching = {term: counters[counter] for term, counter in self._matching.items()}
+        other._held = {key: counters[counter] for key, counter in self._held.items()}
+        return CensusCopy(other, counters, classes)
 
 
 def _holders(pods: LabelClass, holding: Holding) -> dict[DomainCounter, None]:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-_EVERYTHING = slice(None)
-
 
 class ChangeLog:
     """An append-only list of node slots, of which old parts are dropped.
@@ -18,31 +13,33 @@ class ChangeLog:
     """
 
     def __init__(self) -> None:
+        self.end = 0
         self._slots: list[int] = []
         self._start = 0
+        self._n_kept = self._trim_at = 64
 
-    @property
-    def end(self) -> int:
-        """Position behind the last entry."""
-        return self._start + len(self._slots)
-
-    def add(self, slot: int, n_slots: int) -> None:
-        """Note that a node has changed.
-
-        A reader that is more than a round of all nodes behind is cheaper served with everything,
-        so no more than that is kept.
-        """
+    def add(self, slot: int) -> None:
+        """Note that a node has changed."""
         self._slots.append(slot)
-        if len(self._slots) > 2 * n_slots + 64:
-            self._start += n_slots + 32
-            del self._slots[: n_slots + 32]
+        self.end = end = self.end + 1
+        if end > self._trim_at:
+            self._trim()
 
-    def since(self, position: int, n_slots: int) -> slice | NDArray[np.intp]:
-        """Return the nodes that changed from that position on; a full slice when nearly all did.
+    def keep(self, n_slots: int) -> None:
+        """Keep a round of all nodes; a reader that is further behind is served with everything."""
+        self._n_kept = n_slots + 64
+        self._trim_at = self._start + 2 * self._n_kept
 
-        A position of -1 asks for everything.
+    def since(self, position: int, at_most: int) -> list[int] | None:
+        """Return the nodes that changed from that position on, the same one perhaps repeatedly.
+
+        None says that they are more than `at_most`, or no longer known; so does a position of -1.
         """
-        if position < self._start or self.end - position > n_slots // 4 + 1:
-            return _EVERYTHING
-        fresh = self._slots[position - self._start :]
-        return np.array(fresh if len(fresh) < 2 else sorted(set(fresh)), dtype=np.intp)
+        if position < self._start or self.end - position > at_most:
+            return None
+        return self._slots[position - self._start :]
+
+    def _trim(self) -> None:
+        self._start = self.end - self._n_kept
+        del self._slots[: -self._n_kept]
+        self._trim_at = self._start + 2 * self._n_kept

@@ -1,12 +1,11 @@
 """Counters per value of a topology key, and the classes of pods that they count.
 
-Pods are not looked at one by one: those that agree in namespace and in every label that some term
-selects by form a `LabelClass`, and a term either counts a whole class or does not.
+Pods are not looked at one by one: those that agree in namespace and labels form a `LabelClass`, and
+a term either counts a whole class or does not.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,38 +25,77 @@ class DomainCounter:
     ----------
     sums
         ndarray of int64, shape (n_domains,), indexed by the ids of the topology key's column.
+    view
+        The same numbers for one domain at a time.
     n_entries
         How many additions are in it; more than 0 although the sums are 0 when weights cancel out.
+    version
+        Grows with every change.
+    n_flips
+        Grows when a domain's sum becomes positive or ceases to be.
+    n_started
+        Grows when the counter gets its first entry or loses its last.
     """
 
-    __slots__ = ("column", "n_entries", "n_users", "sums", "term")
+    __slots__ = (
+        "column",
+        "n_entries",
+        "n_flips",
+        "n_started",
+        "n_users",
+        "sums",
+        "term",
+        "version",
+        "view",
+    )
 
     def __init__(self, term: PodTerm, column: LabelColumn) -> None:
         self.term = term
         self.column = column
-        self.sums: NDArray[np.int64] = np.zeros(column.n_values, dtype=np.int64)
-        self.n_entries = 0
-        self.n_users = 0
+        self.n_entries = self.n_users = self.version = self.n_flips = self.n_started = 0
+        self._set_sums(np.zeros(column.n_values, dtype=np.int64))
 
     def add(self, slot: int, amount: int, n_entries: int) -> None:
         """Add an amount on a node; take it back with both numbers negative."""
-        domain = self.column.ids[slot]
+        domain = self.column.view[slot]
         if domain == ABSENT:
             return
-        self._fit()
-        self.sums[domain] += amount
-        self.n_entries += n_entries
+        view = self.view
+        if domain >= len(view):
+            view = self.fit()
+        before = view[domain]
+        view[domain] = after = before + amount
+        self.version += 1
+        if (before > 0) is not (after > 0):
+            self.n_flips += 1
+        before = self.n_entries
+        self.n_entries = after = before + n_entries
+        if not before or not after:
+            self.n_started += 1
 
     def on(self, nodes: slice | NDArray[np.intp]) -> NDArray[np.int64]:
         """Return each node's sum: ndarray of int64, shape (n,)."""
-        self._fit()
+        self.fit()
         found: NDArray[np.int64] = self.sums[self.column.ids[nodes]]
         return found
 
-    def _fit(self) -> None:
+    def fit(self) -> memoryview:
+        """Make room for every domain there is, and return the view."""
         missing = self.column.n_values - len(self.sums)
         if missing > 0:
-            self.sums = np.concatenate([self.sums, np.zeros(missing, dtype=np.int64)])
+            self._set_sums(np.concatenate([self.sums, np.zeros(missing, dtype=np.int64)]))
+        return self.view
+
+    def copy(self, column: LabelColumn) -> DomainCounter:
+        """Return a counter over a copy of the column that changes on its own from now on."""
+        other = DomainCounter(self.term, column)
+        other._set_sums(self.sums.copy())
+        other.n_entries, other.n_users = self.n_entries, self.n_users
+        return other
+
+    def _set_sums(self, sums: NDArray[np.int64]) -> None:
+        self.sums = sums
+        self.view = memoryview(sums.data)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +105,7 @@ class LabelClass:
     Parameters
     ----------
     labels
-        Only the labels that some term selects by.
+        All their labels but those that are known to differ from pod to pod.
     on_slots
         How many of these pods there are on each node.
     counted_by
@@ -75,13 +113,16 @@ class LabelClass:
     anti, affinity, preferred
         Counters of pods *holding* a term that means this class: required anti-affinity, required
         affinity, and signed weights of preferred terms.
+    version
+        Grows when a counter joins or leaves.
     """
 
     namespace: str
     labels: Mapping[str, str]
-    on_slots: Counter[int] = field(default_factory=Counter)
+    on_slots: dict[int, int] = field(default_factory=dict)
     counted_by: dict[DomainCounter, None] = field(default_factory=dict)
     anti: dict[DomainCounter, None] = field(default_factory=dict)
     affinity: dict[DomainCounter, None] = field(default_factory=dict)
     preferred: dict[DomainCounter, None] = field(default_factory=dict)
     n_users: int = 0
+    version: int = 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a pod was not placed.
 
     Parameters
@@ -25,8 +24,7 @@ class Failure:
     is_error: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """Where a pod goes; or `node` is None, and `failure` says why.
 
     Parameters
@@ -35,8 +33,6 @@ class Decision:
         How many nodes passed the hard rules.
     score
         Total of the chosen node; None when it was the only one, which needs no scoring.
-    n_best
-        How many nodes had that total.
     """
 
     pod_key: str
@@ -44,5 +40,4 @@ class Decision:
     n_nodes: int
     n_feasible: int = 0
     score: int | None = None
-    n_best: int = 0
     failure: Failure | None = None

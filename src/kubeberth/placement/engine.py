@@ -1,4 +1,4 @@
-"""Engine: where a pod goes. The whole pipeline on one screen: narrow, filter, score, select.
+"""Engine: where a pod goes, by one profile over one cluster state.
 
 Pure: the state is read, a Decision comes back, and whoever asked carries it out. All nodes are
 looked at, none are sampled.
@@ -6,23 +6,24 @@ looked at, none are sampled.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Iterator
 
 from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure
-from kubeberth.placement.normalize import normalize
-from kubeberth.placement.plugin import PlacementError, Scores
+from kubeberth.placement.plugin import PlacementError
 from kubeberth.placement.profile import Profile
+from kubeberth.placement.ranked_rules import can_rank
+from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rows import Rows
-from kubeberth.placement.select import Select
+from kubeberth.placement.search import Search
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.verdicts import RefusedError, judge, narrow, to_slots
+from kubeberth.placement.ties import FirstAdded, TieBreak
+from kubeberth.placement.verdicts import RefusedError, judge, narrow
 
-# Rows take some tens of bytes per node: at 5,000 nodes this many templates take 80 MB.
-_MAX_TEMPLATES = 512
+# What is kept of one template takes some 60 bytes per node: a third of a gigabyte in all.
+_MAX_KEPT_NODES = 5_000_000
 
 
 class Engine:
@@ -30,64 +31,74 @@ class Engine:
 
     Parameters
     ----------
-    select
+    state
+        The cluster; whoever owns it may change it between two decisions.
+    ties
         Chooses among equally good nodes.
     """
 
-    def __init__(self, profile: Profile, select: Select) -> None:
-        self.profile = profile
-        self._select = select
-        self._rows: dict[PodRequest, Rows] = {}
+    def __init__(
+        self, state: ClusterState, profile: Profile | None = None, ties: TieBreak | None = None
+    ) -> None:
+        self.state = state
+        self.profile = profile or Profile()
+        self._ties = ties or FirstAdded()
+        self._can_rank = can_rank(self.profile)
+        self._searches: dict[PodRequest, Search] = {}
 
-    def place(self, state: ClusterState, pod: Pod) -> Decision:
-        """Return where the pod goes, or why it goes nowhere."""
-        key, n_nodes = pod.metadata.key, state.n_nodes
-        if not n_nodes:
-            return Decision(key, None, 0, failure=Failure(NO_NODES))
-        request = state.request(pod)
-        rows = self._rows_of(request)
-        rows.refresh(state)
-        candidates = self._filter(state, request, rows)
-        if len(candidates) == 0:
-            verdicts = judge(state, request, self.profile)
-            failure = explain_failure(state, request, self.profile, verdicts)
-            return Decision(key, None, n_nodes, failure=failure)
-        if len(candidates) == 1:
-            name = state.node(int(candidates[0])).name
-            return Decision(key, name, n_nodes, n_feasible=1, n_best=1)
-        try:
-            totals = self._score(state, rows, candidates)
-        except PlacementError as error:
-            failure = Failure(str(error), is_error=True)
-            return Decision(key, None, n_nodes, len(candidates), failure=failure)
-        slot, n_best = self._select(state, candidates, totals)
-        score, name = int(totals.max()), state.node(slot).name
-        return Decision(key, name, n_nodes, len(candidates), score, n_best)
+    def place(self, pod: Pod) -> Decision:
+        """Return where the pod goes, or why it goes nowhere; nothing is changed."""
+        return self._decide(pod.metadata.key, self.state.request(pod))[0]
 
-    def _filter(self, state: ClusterState, request: PodRequest, rows: Rows) -> NDArray[np.intp]:
-        """Return the slots of the nodes that pass every hard rule."""
+    def place_all(self, pods: Iterable[Pod]) -> Iterator[Decision]:
+        """Yield a decision for each pod; a placed one is assumed before the next is looked at."""
+        state = self.state
+        for pod in pods:
+            meta = pod.metadata
+            key, request = meta.key, state.request(pod)
+            decision, slot = self._decide(key, request)
+            if slot is not None:
+                state.assume(key, meta.labels, request, slot)
+            yield decision
+
+    def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
+        nodes = self.state.nodes
+        n_nodes = len(nodes.slot_of)
         try:
-            names, _ = narrow(request, self.profile)
+            search = self._searches.get(request) or self._new_search(request)
+            choice = search.best()
+        except TooManyGroupsError:
+            choice = self._keep(request, self._new_rows(request)).best()
         except RefusedError:
-            return np.zeros(0, dtype=np.intp)
-        passes = rows.passes(state)
-        if names is not None:
-            worth_a_look = np.zeros_like(passes)
-            worth_a_look[to_slots(state, names)] = True
-            passes &= worth_a_look
-        return np.flatnonzero(passes)
+            choice = None
+        except PlacementError as error:
+            return Decision(key, None, n_nodes, 0, None, Failure(str(error), is_error=True)), None
+        if choice is None:
+            return Decision(key, None, n_nodes, 0, None, self._explain_failure(request)), None
+        slot, score, n_feasible = choice
+        return Decision(key, nodes.name_of[slot], n_nodes, n_feasible, score), slot
 
-    def _score(self, state: ClusterState, rows: Rows, candidates: NDArray[np.intp]) -> Scores:
-        """Return the total of each candidate: ndarray of int64, shape (n_candidates,)."""
-        totals = rows.plain(candidates)
-        for raw, plugin, weight in rows.raw(state, candidates):
-            totals += normalize(raw, plugin.normalization) * weight
-        return totals
+    def _explain_failure(self, request: PodRequest) -> Failure:
+        state, profile = self.state, self.profile
+        if not state.n_nodes:
+            return Failure(NO_NODES)
+        return explain_failure(state, request, profile, judge(state, request, profile))
 
-    def _rows_of(self, request: PodRequest) -> Rows:
-        """Return the rows of a template; the least recently used ones make room."""
-        rows = self._rows.pop(request, None) or Rows(self.profile, request)
-        self._rows[request] = rows
-        if len(self._rows) > _MAX_TEMPLATES:
-            del self._rows[next(iter(self._rows))]
-        return rows
+    def _new_search(self, request: PodRequest) -> Search:
+        names, _ = narrow(request, self.profile)
+        if names is None and self._can_rank:
+            search: Search = Ranking(self.state, self.profile, request, self._ties)
+        else:
+            search = self._new_rows(request)
+        return self._keep(request, search)
+
+    def _new_rows(self, request: PodRequest) -> Search:
+        names, _ = narrow(request, self.profile)
+        return Rows(self.state, self.profile, request, self._ties, names)
+
+    def _keep(self, request: PodRequest, search: Search) -> Search:
+        """Keep what was worked out for a template; the one that was kept longest makes room."""
+        self._searches[request] = search
+        if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
+            del self._searches[next(iter(self._searches))]
+        return search

@@ -139,7 +139,7 @@ def _obstacles_without_victims(
     victims = [
         placed
         for placed in state.pods_on(state.node(slot).name)
-        if placed.pod.priority < request.priority
+        if placed.priority < request.priority
     ]
     if not victims:
         return (NO_VICTIMS,)

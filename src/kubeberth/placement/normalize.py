@@ -23,6 +23,34 @@ def normalize(raw: Scores, how: Normalization) -> Scores:
             return _by_range(raw)
 
 
+def normalize_groups(raw: list[int], how: Normalization) -> list[int]:
+    """Return the same for a few plain numbers, one per group of nodes."""
+    match how:
+        case Normalization.NONE:
+            return raw
+        case Normalization.DEFAULT:
+            return by_maximum(raw)
+        case Normalization.REVERSED:
+            return [MAX_SCORE - share for share in by_maximum(raw)]
+        case Normalization.MIN_MAX:
+            return by_range(raw)
+
+
+def by_maximum(raw: list[int]) -> list[int]:
+    """Return shares of the highest, in percent."""
+    maximum = max(raw, default=0)
+    return [value * MAX_SCORE // maximum for value in raw] if maximum > 0 else [0] * len(raw)
+
+
+def by_range(raw: list[int]) -> list[int]:
+    """Return places between the lowest and the highest, in percent."""
+    low, high = min(raw), max(raw)
+    span = high - low
+    if span == 0:
+        return [0] * len(raw)
+    return [int(float(MAX_SCORE) * ((value - low) / span)) for value in raw]
+
+
 def _by_maximum(raw: Scores) -> Scores:
     # Raw scores that use this are counts and positive weights: no negative operands.
     maximum = int(raw.max(initial=0))

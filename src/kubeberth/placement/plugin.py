@@ -2,19 +2,25 @@
 
 A rule is an object without state of its own. It answers for many nodes at once, for all of them or
 for those that changed: `nodes` is a slice or an array of slots, and an answer has one entry for
-each of these nodes. What a rule reads decides when its answer may be kept:
+each of these nodes. These answers are the rule's definition; explanations come from them alone.
 
-    Reads.NODE      the node's own looks (labels, taints, name): kept until the node changes
-    Reads.USAGE     what the pods on the node take: kept until a pod comes or goes there
-    Reads.CLUSTER   anything else, such as counters over domains: asked anew for every decision
+What a rule reads decides how often it is asked:
 
-Most decisions change one node, and arrays of one element cost ten times what plain numbers do; so
-rules that read usage answer for a single node as well. Both answers must be equal
-(tests/unit/placement/test_one_node.py).
+    Reads.NODE      the node's own looks (labels, taints, name): again when the node changes
+    Reads.LOAD      the amounts that pods take on the node: again when they change
+    Reads.USAGE     anything else about the pods on the node, such as ports: again when a pod
+                    comes or goes there
+    Reads.CLUSTER   anything else, such as counters over domains: for every decision
+
+Most decisions change one node, and an array of one element costs ten times what a number does. So
+rules may answer in smaller pieces as well, and the ranking uses these: `LoadFilter`, `LoadScore`,
+`UsageFilter`, and, for rules over the domains of topology keys, `DomainRule`. A small answer must
+equal the large one (tests/property).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Protocol, runtime_checkable
@@ -24,6 +30,10 @@ from numpy.typing import NDArray
 
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
+from kubeberth.placement.vocabulary import LabelColumn
+
+Amounts = Sequence[int]
+"""One amount per resource id."""
 
 Codes = NDArray[np.int64]
 """One code per node: 0 passes, anything else is the rule's own number for why not."""
@@ -37,6 +47,7 @@ class Reads(Enum):
     """What a rule's answer for one node depends on, besides the pod."""
 
     NODE = "node"
+    LOAD = "load"
     USAGE = "usage"
     CLUSTER = "cluster"
 
@@ -100,8 +111,21 @@ class FilterPlugin(Protocol):
 
 
 @runtime_checkable
+class LoadFilter(FilterPlugin, Protocol):
+    """A hard rule that reads loads."""
+
+    def filter_load(
+        self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
+    ) -> int:
+        """Return the code of a node with that much of each resource, so much of it in use."""
+
+
+@runtime_checkable
 class UsageFilter(FilterPlugin, Protocol):
-    """A hard rule that reads usage."""
+    """A hard rule that reads usage, and can answer for a single node."""
+
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the rule can ever refuse this template a node."""
 
     def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
         """Return the code of one node."""
@@ -128,8 +152,85 @@ class ScorePlugin(Protocol):
 
 
 @runtime_checkable
-class UsageScore(ScorePlugin, Protocol):
-    """A soft rule that reads usage."""
+class LoadScore(ScorePlugin, Protocol):
+    """A soft rule that reads loads."""
 
-    def score_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
-        """Return the raw score of one node."""
+    def score_load(
+        self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
+    ) -> int:
+        """Return the raw score of a node with that much of each resource, so much in use."""
+
+
+class DomainFilter(Protocol):
+    """A hard rule as it looks to the values of one topology key."""
+
+    column: LabelColumn
+
+    def version(self) -> int:
+        """Return a number that changes whenever an answer may."""
+
+    def epoch(self) -> int:
+        """Return a number that changes when answers may for domains where no pod came or went."""
+
+    def passes(self, domain: int) -> bool:
+        """Return whether nodes in a domain pass."""
+
+    def table(self) -> NDArray[np.bool_]:
+        """Return which domains pass: ndarray of bool, shape (n_domains,)."""
+
+
+class Groups(Protocol):
+    """The nodes that pass, grouped by all that normalised scores depend on."""
+
+    sizes: list[int]
+
+    def domains(self, column: LabelColumn) -> list[int]:
+        """Return each group's domain."""
+
+
+class GroupScore(Protocol):
+    """A soft rule as it looks to groups of nodes."""
+
+    @property
+    def columns(self) -> tuple[LabelColumn, ...]:
+        """Topology keys by whose values nodes are grouped.
+
+        Those with a value per node are not among them; what they contribute is the `node_value`.
+        """
+
+    @property
+    def has_node_value(self) -> bool:
+        """Whether nodes are told apart by such a value as well."""
+
+    @property
+    def reads_sizes(self) -> bool:
+        """Whether the scores depend on how many nodes there are in each group."""
+
+    def version(self) -> int:
+        """Return a number that changes whenever a score may."""
+
+    def node_value(self, slot: int) -> int:
+        """Return a node's value."""
+
+    def node_values(self) -> NDArray[np.int64]:
+        """Return every node's value: ndarray of int64, shape (n_slots,)."""
+
+    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
+        """Return each group's score, normalised over the groups: 0..100."""
+
+
+@runtime_checkable
+class DomainRule(Protocol):
+    """A rule that reads the cluster through topology keys only."""
+
+    name: ClassVar[str]
+    reads: ClassVar[Reads]
+
+    def domain_filters(self, state: ClusterState, request: PodRequest) -> Sequence[DomainFilter]:
+        """Return the hard rules, which a node must all pass."""
+
+    def group_score(self, state: ClusterState, request: PodRequest) -> GroupScore | None:
+        """Return the soft rule, or None when it has nothing to say now."""
+
+    def stamp(self, state: ClusterState, request: PodRequest) -> int:
+        """Return a number that changes when the two methods above may answer differently."""

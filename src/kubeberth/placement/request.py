@@ -7,20 +7,19 @@ template. `template_key` is what must be equal; `compile_request` does the work 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from kubeberth.api.core import (
     NodeSelectorTerm,
     Pod,
     PodAffinity,
     PodAffinityTerm,
-    PodStatus,
+    PodSpec,
     Toleration,
 )
+from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.requests import (
     Amounts,
     effective_request,
@@ -30,7 +29,7 @@ from kubeberth.api.requests import (
     scoring_request,
 )
 from kubeberth.api.selectors import Requirement
-from kubeberth.placement.counters import DomainCounter, LabelClass
+from kubeberth.placement.loads import pack
 from kubeberth.placement.nodeterm import (
     NodeTerm,
     NodeTermError,
@@ -38,7 +37,7 @@ from kubeberth.placement.nodeterm import (
     names_worth_a_look,
 )
 from kubeberth.placement.podterm import PodTerm, to_pod_set, to_pod_term
-from kubeberth.placement.vocabulary import PODS, Interner
+from kubeberth.placement.vocabulary import PODS, SCORED_CPU, SCORED_MEMORY, Interner
 
 _NO_POD_AFFINITY = PodAffinity()
 _ANY_ADDRESS = "0.0.0.0"
@@ -112,27 +111,30 @@ class PodRules:
         return set().union(*(term.label_keys for term in terms))
 
 
-@dataclass(slots=True, eq=False)
+NO_POD_RULES = PodRules()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PodRequest:
     """A template: what its pods ask for, and what they take once placed.
 
+    Knows nothing of any cluster but the numbers of its resources; see `links.py` for the rest.
+
     Parameters
     ----------
+    spec
+        The spec of one of its pods.
     amounts
         Resource ids and amounts asked for, zeros left out; in the order in which they are checked.
     scoring_cpu_memory
         Milli-CPU and bytes that NodeResourcesFit scores the pod with.
-    taken, scoring_taken
-        What one pod adds to its node: ndarray of int64, shape (n_resources,) and (2,).
-    own_counters
-        Counter of each own term; filled when a pod of the template is first to be placed.
-    held
-        Counters that a placed pod adds to, with the amount.
+    load
+        What one pod adds to its node; see `loads.py`.
     """
 
     key: bytes
     namespace: str
-    label_class: LabelClass
+    spec: PodSpec
     node_name: str
     priority: int
     preemption_policy: str
@@ -142,24 +144,26 @@ class PodRequest:
     host_ports: frozenset[HostPort]
     amounts: tuple[tuple[int, int], ...]
     scoring_cpu_memory: tuple[int, int]
-    taken: NDArray[np.int64]
-    scoring_taken: NDArray[np.int64]
-    own_counters: dict[PodTerm, DomainCounter] = field(default_factory=dict)
-    held: tuple[tuple[DomainCounter, int], ...] = ()
-    n_placed: int = 0
+    load: int
 
 
-def template_key(pod: Pod, label_class_key: object, *, is_placed: bool) -> bytes:
-    """Return what two pods of one template have in common, and no other pair has."""
-    spec = pod.spec
-    containers = [(c.resources, c.ports, c.image) for c in spec.containers]
-    init = [(c.resources, c.ports, c.image, c.restart_policy) for c in spec.init_containers]
+def template_key(namespace: str, labels: Mapping[str, str], spec: PodSpec, node_name: str) -> bytes:
+    """Return what two pods of one template have in common, and no other pair has.
+
+    Parameters
+    ----------
+    labels
+        Those that pods are told apart by.
+    node_name
+        The node that the pod itself names; empty once it is placed.
+    """
     return _encode(
         (
-            label_class_key,
-            "" if is_placed else spec.node_name,
-            containers,
-            init,
+            namespace,
+            labels,
+            node_name,
+            spec.containers,
+            spec.init_containers,
             spec.overhead,
             spec.resources,
             spec.node_selector,
@@ -172,33 +176,43 @@ def template_key(pod: Pod, label_class_key: object, *, is_placed: bool) -> bytes
 
 
 def compile_request(
-    pod: Pod,
     key: bytes,
-    label_class: LabelClass,
+    namespace: str,
+    spec: PodSpec,
+    node_name: str,
     rules: PodRules,
     resources: Interner[str],
-    *,
-    is_placed: bool,
 ) -> PodRequest:
-    """Return the request of a pod, its resources numbered by `resources`."""
-    # What the kubelet reports of one pod says nothing about the next one of the template.
-    pod = msgspec.structs.replace(pod, status=PodStatus())
+    """Return the request of pods with that spec, its resources numbered by `resources`."""
+    pod = Pod(metadata=ObjectMeta(namespace=namespace), spec=spec)
     scoring = scoring_request(pod)
     return PodRequest(
         key=key,
-        namespace=pod.metadata.namespace,
-        label_class=label_class,
-        node_name="" if is_placed else pod.spec.node_name,
+        namespace=namespace,
+        spec=spec,
+        node_name=node_name,
         priority=pod.priority,
-        preemption_policy=pod.spec.preemption_policy,
-        tolerations=pod.spec.tolerations,
-        node_rules=to_node_rules(pod),
+        preemption_policy=spec.preemption_policy,
+        tolerations=spec.tolerations,
+        node_rules=to_node_rules(spec),
         pod_rules=rules,
-        host_ports=to_host_ports(pod),
+        host_ports=to_host_ports(spec),
         amounts=_numbered(effective_request(pod), resources),
         scoring_cpu_memory=(scoring.get("cpu", 0), scoring.get("memory", 0)),
-        taken=to_vector(occupied(pod), resources),
-        scoring_taken=to_scoring_vector(pod),
+        load=to_load(pod, resources),
+    )
+
+
+def to_load(pod: Pod, resources: Interner[str]) -> int:
+    """Return what a placed pod adds to its node's load."""
+    scored = scoring_occupied(pod)
+    return pack(
+        (
+            *_numbered(occupied(pod), resources),
+            (PODS, 1),
+            (SCORED_CPU, scored.get("cpu", 0)),
+            (SCORED_MEMORY, scored.get("memory", 0)),
+        )
     )
 
 
@@ -212,25 +226,8 @@ def _numbered(amounts: Amounts, resources: Interner[str]) -> tuple[tuple[int, in
     )
 
 
-def to_vector(amounts: Amounts, resources: Interner[str]) -> NDArray[np.int64]:
-    """Return what a pod takes: ndarray of int64, shape (n_resources,); one of `pods`."""
-    numbered = _numbered(amounts, resources)
-    vector = np.zeros(len(resources), dtype=np.int64)
-    for resource, amount in numbered:
-        vector[resource] = amount
-    vector[PODS] = 1
-    return vector
-
-
-def to_scoring_vector(pod: Pod) -> NDArray[np.int64]:
-    """Return what a placed pod counts for in scores: ndarray of int64, (milli-CPU, bytes)."""
-    amounts = scoring_occupied(pod)
-    return np.array([amounts.get("cpu", 0), amounts.get("memory", 0)], dtype=np.int64)
-
-
-def to_host_ports(pod: Pod) -> frozenset[HostPort]:
+def to_host_ports(spec: PodSpec) -> frozenset[HostPort]:
     """Return the host ports that a pod occupies; ordinary init containers occupy none."""
-    spec = pod.spec
     containers = (*spec.containers, *(c for c in spec.init_containers if c.is_sidecar))
     return frozenset(
         (port.host_ip or _ANY_ADDRESS, port.protocol or "TCP", port.host_port)
@@ -240,12 +237,12 @@ def to_host_ports(pod: Pod) -> frozenset[HostPort]:
     )
 
 
-def to_node_rules(pod: Pod) -> NodeRules:
+def to_node_rules(spec: PodSpec) -> NodeRules:
     """Compile nodeSelector and node affinity."""
     selector = tuple(
-        Requirement(key, "In", frozenset((value,))) for key, value in pod.spec.node_selector.items()
+        Requirement(key, "In", frozenset((value,))) for key, value in spec.node_selector.items()
     )
-    affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+    affinity = spec.affinity.node_affinity if spec.affinity else None
     if affinity is None:
         return NodeRules(selector)
     required = affinity.required_during_scheduling_ignored_during_execution
@@ -283,11 +280,11 @@ def _parsable(terms: tuple[NodeSelectorTerm, ...]) -> tuple[NodeTerm, ...]:
     return tuple(compiled)
 
 
-def to_pod_rules(pod: Pod) -> PodRules:
+def to_pod_rules(namespace: str, spec: PodSpec) -> PodRules:
     """Compile inter-pod affinity, from both points of view."""
-    affinity = pod.spec.affinity
+    affinity = spec.affinity
     if affinity is None or (affinity.pod_affinity is None and affinity.pod_anti_affinity is None):
-        return PodRules()
+        return NO_POD_RULES
     like = affinity.pod_affinity or _NO_POD_AFFINITY
     unlike = affinity.pod_anti_affinity or _NO_POD_AFFINITY
     weighted = [
@@ -296,7 +293,6 @@ def to_pod_rules(pod: Pod) -> PodRules:
         for entry in rules.preferred_during_scheduling_ignored_during_execution
         if entry.weight
     ]
-    namespace = pod.metadata.namespace
     like_terms = like.required_during_scheduling_ignored_during_execution
     unlike_terms = unlike.required_during_scheduling_ignored_during_execution
 

@@ -1,7 +1,7 @@
-"""ClusterState: the cluster in columns, node axis last; changed by deltas alone.
+"""ClusterState: the cluster as the rules see it; changed by deltas alone.
 
 Input: deltas from the scheduler's cache or from a planner. Output: columns and counters that the
-rules read. A node has a *slot*, its index in every column, for as long as it exists.
+rules read.
 
 Rule 1: what a pod takes is added once when it is put on an existing node, and subtracted once.
 Rule 2: a pod whose node does not exist (yet, or any more) is remembered and takes nothing.
@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.api.core import Node, Pod
-from kubeberth.api.requests import is_counted, occupied, to_amounts
-from kubeberth.placement.census import Census, Holding
+from kubeberth.api.core import Node, Pod, PodSpec
+from kubeberth.placement.census import Census, Labels
 from kubeberth.placement.changelog import ChangeLog
-from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.delta import (
     Delta,
     NamespacePut,
@@ -32,24 +30,20 @@ from kubeberth.placement.delta import (
     PodPut,
     PodRemoved,
 )
-from kubeberth.placement.podterm import NamespaceLabels, PodTerm
+from kubeberth.placement.links import Links, link, link_own_terms, unlink
+from kubeberth.placement.loads import capacity_class_of, to_matrix
+from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
+    NO_POD_RULES,
     HostPort,
     PodRequest,
-    PodRules,
     compile_request,
     template_key,
+    to_load,
     to_pod_rules,
-    to_scoring_vector,
-    to_vector,
 )
-from kubeberth.placement.vocabulary import (
-    NATIVE_RESOURCES,
-    Interner,
-    LabelColumn,
-    TaintList,
-    to_taint_list,
-)
+from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
 
 Nodes = slice | NDArray[np.intp]
 """Which nodes to look at: a slice of all slots, or an array of slots."""
@@ -59,69 +53,132 @@ _NOWHERE = -1
 _MAX_IDLE_TEMPLATES = 2048
 
 
-@dataclass(slots=True, eq=False)
-class PlacedPod:
-    """A pod that is bound or assumed, and what was added for it."""
+class PlacedPod(msgspec.Struct, frozen=True, gc=False):
+    """A pod that is bound or assumed, and what was added for it.
 
-    pod: Pod
+    Parameters
+    ----------
+    key
+        `namespace/name`.
+    slot
+        Of its node, -1 while that does not exist.
+    load
+        What it adds to its node's load; differs from the template's when the kubelet reports other
+        sizes.
+    """
+
+    key: str
     node_name: str
     slot: int
     request: PodRequest
-    taken: NDArray[np.int64]
-    scoring_taken: NDArray[np.int64]
+    labels: Labels
+    load: int
+
+    @property
+    def priority(self) -> int:
+        """The pod's priority."""
+        return self.request.priority
 
 
 class ClusterState:
-    """The cluster as the rules see it.
+    """The cluster in columns and counters.
 
     Attributes
     ----------
-    n_slots
-        Length of every column; some slots may hold no node.
-    exists
-        ndarray of bool, shape (n_slots,).
-    allocatable, requested
-        ndarray of int64, shape (n_resources, n_slots), base units; row `PODS` counts pods.
-    scoring_requested
-        ndarray of int64, shape (2, n_slots): milli-CPU and bytes with the defaults for pods that
-        say nothing.
-    unschedulable
-        ndarray of bool, shape (n_slots,).
-    taint_list_ids
-        ndarray of int32, shape (n_slots,), index in `taint_lists`.
+    nodes
+        The nodes' own looks.
+    loads
+        What the pods of each slot take, one packed int each; see `loads.py`.
     ports_in_use
         Slots of the nodes on which a host port is taken.
+    census
+        Which pods there are, by label class, and what counts them.
+    node_log, usage_log
+        See rule 3.
     """
 
     def __init__(self) -> None:
-        self.n_slots = 0
-        self.slots: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        self.exists: NDArray[np.bool_] = np.zeros(0, dtype=bool)
-        self.unschedulable: NDArray[np.bool_] = np.zeros(0, dtype=bool)
-        self.taint_list_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
-        self.resources: Interner[str] = Interner(NATIVE_RESOURCES)
-        self.allocatable: NDArray[np.int64] = np.zeros((len(self.resources), 0), dtype=np.int64)
-        self.requested: NDArray[np.int64] = np.zeros((len(self.resources), 0), dtype=np.int64)
-        self.scoring_requested: NDArray[np.int64] = np.zeros((2, 0), dtype=np.int64)
-        self.taint_lists: Interner[TaintList] = Interner(((),))
+        self.nodes = NodeTable()
+        self.loads: list[int] = []
         self.ports_in_use: dict[HostPort, set[int]] = {}
         self.node_log = ChangeLog()
         self.usage_log = ChangeLog()
-        self._nodes: list[Node | None] = []
-        self._slot_of: dict[str, int] = {}
-        self._free_slots: list[int] = []
-        self._columns: dict[str, LabelColumn] = {}
+        self._requested: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
+        self._unpacked = -1
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
-        self._census = Census(self.label_column)
+        self.census = Census(self.label_column)
         self._templates: dict[bytes, PodRequest] = {}
+        self._links: dict[PodRequest, Links] = {}
 
     # Reading
 
     @property
     def n_nodes(self) -> int:
         """How many nodes there are."""
-        return len(self._slot_of)
+        return len(self.nodes.slot_of)
+
+    @property
+    def n_slots(self) -> int:
+        """Length of every column; some slots may hold no node."""
+        return self.nodes.n_slots
+
+    @property
+    def slots(self) -> NDArray[np.intp]:
+        """Every slot's own number."""
+        return self.nodes.slots
+
+    @property
+    def exists(self) -> NDArray[np.bool_]:
+        """Which slots hold a node: ndarray of bool, shape (n_slots,)."""
+        return self.nodes.exists
+
+    @property
+    def unschedulable(self) -> NDArray[np.bool_]:
+        """Which nodes are cordoned: ndarray of bool, shape (n_slots,)."""
+        return self.nodes.unschedulable
+
+    @property
+    def taint_list_ids(self) -> NDArray[np.int32]:
+        """Index in `taint_lists`: ndarray of int32, shape (n_slots,)."""
+        return self.nodes.taint_list_ids
+
+    @property
+    def taint_lists(self) -> Interner[TaintList]:
+        """Every distinct list of taints."""
+        return self.nodes.taint_lists
+
+    @property
+    def resources(self) -> Interner[str]:
+        """Names of the resources, in the order of their ids."""
+        return self.nodes.resources
+
+    @property
+    def allocatable(self) -> NDArray[np.int64]:
+        """Base units: ndarray of int64, shape (n_resources, n_slots)."""
+        return self.nodes.allocatable
+
+    @property
+    def requested(self) -> NDArray[np.int64]:
+        """What pods take: ndarray of int64, shape (n_resources, n_slots); row `PODS` counts them.
+
+        Unpacked from the loads when somebody asks, of those nodes that have changed.
+        """
+        n_slots, n_resources = self.n_slots, len(self.resources)
+        changed = self.usage_log.since(self._unpacked, n_slots // 2)
+        if changed is None or self._requested.shape != (n_resources, n_slots):
+            self._requested = np.ascontiguousarray(to_matrix(self.loads, n_resources))
+        elif changed:
+            slots = list(set(changed))
+            loads = [self.loads[slot] for slot in slots]
+            self._requested[:, slots] = to_matrix(loads, n_resources)
+        self._unpacked = self.usage_log.end
+        return self._requested
+
+    @property
+    def scoring_requested(self) -> NDArray[np.int64]:
+        """What CPU and memory count for in scores: ndarray of int64, shape (2, n_slots)."""
+        return self.requested[SCORED_CPU : SCORED_CPU + 2]
 
     @property
     def n_pods(self) -> int:
@@ -131,23 +188,20 @@ class ClusterState:
     @property
     def node_names(self) -> Iterable[str]:
         """The names of all nodes."""
-        return self._slot_of.keys()
+        return self.nodes.names
 
     @property
     def namespaces(self) -> NamespaceLabels:
         """Labels of every namespace."""
-        return self._census.namespaces
+        return self.census.namespaces
 
     def node(self, slot: int) -> Node:
         """Return the node in a slot."""
-        node = self._nodes[slot]
-        if node is None:
-            raise KeyError(f"no node in slot {slot}")
-        return node
+        return self.nodes.node(slot)
 
     def slot_of(self, name: str) -> int | None:
         """Return a node's slot, or None when there is no such node."""
-        return self._slot_of.get(name)
+        return self.nodes.slot_of.get(name)
 
     def node_of(self, pod_key: str) -> str | None:
         """Return where a pod is bound or assumed, or None."""
@@ -160,22 +214,25 @@ class ClusterState:
 
     def label_column(self, key: str) -> LabelColumn:
         """Return the column of a node label, built at first sight."""
-        column = self._columns.get(key)
-        if column is None:
-            column = self._columns[key] = LabelColumn(key, self.n_slots)
-            for slot in self._slot_of.values():
-                column.put(slot, self.node(slot).metadata.labels.get(key))
-        return column
+        return self.nodes.column(key)
 
     def request(self, pod: Pod) -> PodRequest:
         """Return the template of a pod to be placed."""
-        request = self._template(pod, is_placed=False)
-        if not request.own_counters:
-            for term in request.pod_rules.own_terms:
-                if term not in request.own_counters:
-                    counter = request.own_counters[term] = self._census.matching(term)
-                    counter.n_users += 1
+        meta, spec = pod.metadata, pod.spec
+        labels: Labels = meta.labels
+        if not self.census.left_out.isdisjoint(labels):
+            labels = self.census.visible(labels)
+        key = template_key(meta.namespace, labels, spec, spec.node_name)
+        request = self._templates.get(key)
+        if request is None:
+            request = self._new_template(meta.namespace, meta.labels, spec, spec.node_name)
+        if request.pod_rules is not NO_POD_RULES:
+            link_own_terms(self.census, request, self._links[request])
         return request
+
+    def links(self, request: PodRequest) -> Links:
+        """Return a template's label class and counters in this state."""
+        return self._links[request]
 
     # Changing
 
@@ -191,14 +248,21 @@ class ClusterState:
             case NodeRemoved(name):
                 self._remove_node(name)
             case NamespacePut(name, labels):
-                self._census.put_namespace(name, labels)
+                self.census.put_namespace(name, labels)
             case NamespaceRemoved(name):
-                self._census.put_namespace(name, None)
+                self.census.put_namespace(name, None)
 
     def apply_all(self, deltas: Iterable[Delta]) -> None:
         """Make changes, one after the other."""
         for delta in deltas:
             self.apply(delta)
+
+    def assume(self, key: str, labels: Labels, request: PodRequest, slot: int) -> None:
+        """Put a pod on a node: PodPut for one whose template and node have just been found."""
+        if key in self._pods:
+            self._remove_pod(key)
+        node_name = self.nodes.name_of[slot]
+        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
 
     @contextmanager
     def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
@@ -212,106 +276,99 @@ class ClusterState:
             for placed in absent:
                 self._count(placed, +1)
 
+    def fork(self) -> ClusterState:
+        """Return a copy that changes on its own from now on; this one stays as it is."""
+        other = ClusterState()
+        other.nodes = self.nodes.copy()
+        other._grow()
+        other.loads = self.loads.copy()
+        other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
+        other._pods = self._pods.copy()
+        other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
+        copied = self.census.copy(other.label_column)
+        other.census = copied.census
+        other._templates = self._templates.copy()
+        other._links = {request: links.copy(copied) for request, links in self._links.items()}
+        return other
+
     # Nodes
 
     def _put_node(self, node: Node) -> None:
-        slot = self._slot_of.get(node.name)
+        slot = self.nodes.slot_of.get(node.name)
         if slot is None:
-            slot = self._take_slot()
-            self._slot_of[node.name] = slot
-            self._write_node(slot, node)
-            self.exists[slot] = True
-            for placed in self.pods_on(node.name):
-                placed.slot = slot
-                self._count(placed, +1)
+            slot = self.nodes.add(node)
+            if len(self.loads) < self.n_slots:
+                self._grow()
+            self._note_looks(slot)
+            for placed in list(self.pods_on(node.name)):
+                self._move(placed, slot)
             return
-        old = self.node(slot)
-        if _looks_the_same(old, node):
-            self._nodes[slot] = node
+        if looks_the_same(self.nodes.node(slot), node):
+            self.nodes.keep(slot, node)
             return
-        moves = any(
-            old.metadata.labels.get(key) != node.metadata.labels.get(key) for key in self._columns
-        )
         # Sums belong to domains, so pods leave the old domain before the node's labels change.
+        moves = self.nodes.changes_domain(slot, node)
         with self.without(list(self.pods_on(node.name)) if moves else ()):
-            self._write_node(slot, node)
+            self.nodes.write(slot, node)
+        self._note_looks(slot)
 
-    def _write_node(self, slot: int, node: Node) -> None:
-        self._nodes[slot] = node
-        self.unschedulable[slot] = node.spec.unschedulable
-        self.taint_list_ids[slot] = self.taint_lists.intern(to_taint_list(node.spec.taints))
-        amounts = to_amounts(node.status.allocatable)
-        ids = {self.resources.intern(n): a for n, a in amounts.items() if is_counted(n)}
-        self._fit_resources()
-        self.allocatable[:, slot] = 0
-        for resource, amount in ids.items():
-            self.allocatable[resource, slot] = amount
-        labels = node.metadata.labels
-        for key, column in self._columns.items():
-            column.put(slot, labels.get(key))
-        self.node_log.add(slot, self.n_slots)
-        self.usage_log.add(slot, self.n_slots)
+    def _note_looks(self, slot: int) -> None:
+        old_class = capacity_class_of(self.loads[slot])
+        self.loads[slot] += int(self.nodes.capacity_class_ids[slot]) - old_class
+        self.node_log.add(slot)
+        self.usage_log.add(slot)
+
+    def _grow(self) -> None:
+        self.loads += [0] * (self.n_slots - len(self.loads))
+        for log in (self.node_log, self.usage_log):
+            log.keep(self.n_slots)
 
     def _remove_node(self, name: str) -> None:
-        slot = self._slot_of.pop(name, None)
+        slot = self.nodes.slot_of.get(name)
         if slot is None:
             return
-        for placed in self.pods_on(name):
+        for placed in list(self.pods_on(name)):
+            self._move(placed, _NOWHERE)
+        self.nodes.remove(name)
+        self.node_log.add(slot)
+
+    def _move(self, placed: PlacedPod, slot: int) -> None:
+        """Count a pod on a node that has come, or no more on one that goes."""
+        if placed.slot != _NOWHERE:
             self._count(placed, -1)
-            placed.slot = _NOWHERE
-        self.exists[slot] = False
-        self._nodes[slot] = None
-        for column in self._columns.values():
-            column.put(slot, None)
-        self._free_slots.append(slot)
-        self.node_log.add(slot, self.n_slots)
-
-    def _take_slot(self) -> int:
-        if not self._free_slots:
-            self._grow(self.n_slots + max(16, self.n_slots // 4))
-        return self._free_slots.pop()
-
-    def _grow(self, n_slots: int) -> None:
-        more = n_slots - self.n_slots
-        self._free_slots = list(range(n_slots - 1, self.n_slots - 1, -1))
-        self._nodes += [None] * more
-        self.slots = np.arange(n_slots, dtype=np.intp)
-        self.exists = np.pad(self.exists, (0, more))
-        self.unschedulable = np.pad(self.unschedulable, (0, more))
-        self.taint_list_ids = np.pad(self.taint_list_ids, (0, more))
-        self.allocatable = np.pad(self.allocatable, ((0, 0), (0, more)))
-        self.requested = np.pad(self.requested, ((0, 0), (0, more)))
-        self.scoring_requested = np.pad(self.scoring_requested, ((0, 0), (0, more)))
-        for column in self._columns.values():
-            column.grow(n_slots)
-        self.n_slots = n_slots
-
-    def _fit_resources(self) -> None:
-        missing = len(self.resources) - len(self.allocatable)
-        if missing:
-            self.allocatable = np.pad(self.allocatable, ((0, missing), (0, 0)))
-            self.requested = np.pad(self.requested, ((0, missing), (0, 0)))
+        self._replace(placed, slot=slot)
+        if slot != _NOWHERE:
+            self._count(self._pods[placed.key], +1)
 
     # Pods
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
-        request = self._template(pod, is_placed=True)
-        taken, scoring_taken = request.taken, request.scoring_taken
-        if _has_own_sizes(pod):
-            taken, scoring_taken = to_vector(occupied(pod), self.resources), to_scoring_vector(pod)
-            self._fit_resources()
-        placed = self._pods.get(pod.metadata.key)
+        meta = pod.metadata
+        key = template_key(meta.namespace, self.census.visible(meta.labels), pod.spec, "")
+        request = self._templates.get(key)
+        if request is None:
+            request = self._new_template(meta.namespace, meta.labels, pod.spec, "")
+        load = to_load(pod, self.resources) if _has_own_sizes(pod) else request.load
+        placed = self._pods.get(meta.key)
         if placed is not None:
-            if _takes_the_same(placed, node_name, request, taken, scoring_taken):
-                placed.pod = pod
+            if (placed.node_name, placed.request, placed.load) == (node_name, request, load):
+                if placed.labels is not meta.labels:
+                    self._replace(placed, labels=meta.labels)
                 return
-            self._remove_pod(pod.metadata.key)
-        slot = self._slot_of.get(node_name, _NOWHERE)
-        request.n_placed += 1
-        placed = PlacedPod(pod, node_name, slot, request, taken, scoring_taken)
-        self._pods[pod.metadata.key] = placed
-        self._by_node.setdefault(node_name, {})[pod.metadata.key] = placed
-        if slot != _NOWHERE:
+            self._remove_pod(meta.key)
+        slot = self.nodes.slot_of.get(node_name, _NOWHERE)
+        self._enter(PlacedPod(meta.key, node_name, slot, request, meta.labels, load))
+
+    def _enter(self, placed: PlacedPod) -> None:
+        key = placed.key
+        self._pods[key] = placed
+        on_node = self._by_node.get(placed.node_name)
+        if on_node is None:
+            self._by_node[placed.node_name] = {key: placed}
+        else:
+            on_node[key] = placed
+        self._links[placed.request].n_placed += 1
+        if placed.slot != _NOWHERE:
             self._count(placed, +1)
 
     def _remove_pod(self, key: str) -> None:
@@ -324,25 +381,32 @@ class ClusterState:
             del self._by_node[placed.node_name]
         if placed.slot != _NOWHERE:
             self._count(placed, -1)
-        placed.request.n_placed -= 1
+        self._links[placed.request].n_placed -= 1
+
+    def _replace(self, placed: PlacedPod, **changes: object) -> None:
+        changed = msgspec.structs.replace(placed, **changes)
+        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = changed
 
     def _count(self, placed: PlacedPod, sign: int) -> None:
         """Add (+1) or subtract (-1) everything that a pod takes on its node."""
         slot, request = placed.slot, placed.request
-        taken = placed.taken
-        self.requested[: len(taken), slot] += taken if sign > 0 else -taken
-        self.scoring_requested[:, slot] += sign * placed.scoring_taken
-        pods = request.label_class
-        pods.on_slots[slot] += sign
-        if not pods.on_slots[slot]:
-            del pods.on_slots[slot]
+        self.loads[slot] += placed.load if sign > 0 else -placed.load
+        links = self._links[request]
+        pods = links.label_class
+        on_slots = pods.on_slots
+        number = on_slots.get(slot, 0) + sign
+        if number:
+            on_slots[slot] = number
+        else:
+            del on_slots[slot]
         for counter in pods.counted_by:
             counter.add(slot, sign, sign)
-        for counter, amount in request.held:
+        for counter, amount in links.held:
             counter.add(slot, sign * amount, sign)
-        for port in request.host_ports:
-            self._count_port(port, slot, sign)
-        self.usage_log.add(slot, self.n_slots)
+        if request.host_ports:
+            for port in request.host_ports:
+                self._count_port(port, slot, sign)
+        self.usage_log.add(slot)
 
     def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
         """Note a host port as taken or free.
@@ -360,102 +424,46 @@ class ClusterState:
 
     # Templates
 
-    def _template(self, pod: Pod, *, is_placed: bool) -> PodRequest:
-        key = template_key(pod, self._census.key_of(pod), is_placed=is_placed)
-        request = self._templates.get(key)
-        return request or self._new_template(pod, is_placed=is_placed)
-
-    def _new_template(self, pod: Pod, *, is_placed: bool) -> PodRequest:
-        rules = to_pod_rules(pod)
-        self._look_at(rules.label_keys - self._census.keys)
-        class_key = self._census.key_of(pod)
-        key = template_key(pod, class_key, is_placed=is_placed)
-        request = self._templates[key] = compile_request(
-            pod,
-            key,
-            self._census.class_of(class_key),
-            rules,
-            self.resources,
-            is_placed=is_placed,
-        )
-        request.label_class.n_users += 1
-        request.held = self._hold(rules)
-        self._fit_resources()
+    def _new_template(
+        self, namespace: str, labels: Labels, spec: PodSpec, node_name: str
+    ) -> PodRequest:
+        rules = to_pod_rules(namespace, spec)
+        self._look_at(rules.label_keys)
+        visible = self.census.visible(labels)
+        key = template_key(namespace, visible, spec, node_name)
+        request = compile_request(key, namespace, spec, node_name, rules, self.resources)
+        self._templates[key] = request
+        self._links[request] = link(self.census, request, visible)
         if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
             self._drop_idle_templates(keep=request)
         return request
 
-    def _hold(self, rules: PodRules) -> tuple[tuple[DomainCounter, int], ...]:
-        held = []
-        for holding, term, amount in _holdings(rules):
-            counter = self._census.held(holding, term)
-            counter.n_users += 1
-            held.append((counter, amount))
-        return tuple(held)
-
     def _look_at(self, keys: set[str]) -> None:
         """Tell pods apart by more labels: those that carry one leave their classes for new ones."""
-        if not keys:
+        found = self.census.look_at(keys)
+        if not found:
             return
-        self._census.keys |= keys
-        affected = [
-            placed
-            for placed in self._pods.values()
-            if not keys.isdisjoint(placed.pod.metadata.labels)
-        ]
+        affected = [p for p in self._pods.values() if not found.isdisjoint(p.labels)]
         for placed in affected:
             if placed.slot != _NOWHERE:
                 self._count(placed, -1)
-            placed.request.n_placed -= 1
-            placed.request = self._template(placed.pod, is_placed=True)
-            placed.request.n_placed += 1
+            self._links[placed.request].n_placed -= 1
+            old = placed.request
+            visible = self.census.visible(placed.labels)
+            key = template_key(old.namespace, visible, old.spec, "")
+            request = self._templates.get(key)
+            if request is None:
+                request = self._new_template(old.namespace, placed.labels, old.spec, "")
+            self._links[request].n_placed += 1
+            self._replace(placed, request=request)
             if placed.slot != _NOWHERE:
-                self._count(placed, +1)
+                self._count(self._pods[placed.key], +1)
 
     def _drop_idle_templates(self, keep: PodRequest) -> None:
-        idle = [r for r in self._templates.values() if not r.n_placed and r is not keep]
+        idle = [r for r, links in self._links.items() if not links.n_placed and r is not keep]
         for request in idle[: -_MAX_IDLE_TEMPLATES // 2]:
             del self._templates[request.key]
-            for term in request.own_counters:
-                self._census.release_matching(term)
-            for holding, term, _ in _holdings(request.pod_rules):
-                self._census.release_held(holding, term)
-            self._census.release_class(request.label_class)
-
-
-def _holdings(rules: PodRules) -> Iterator[tuple[Holding, PodTerm, int]]:
-    for term in rules.held_anti:
-        yield "anti", term, 1
-    for term in rules.held_affinity:
-        yield "affinity", term, 1
-    for weight, term in rules.held_preferred:
-        yield "preferred", term, weight
-
-
-def _looks_the_same(old: Node, new: Node) -> bool:
-    """Return whether a new version of a node, such as a heartbeat, is the same to every rule."""
-    return (
-        old.metadata.labels == new.metadata.labels
-        and old.spec.unschedulable == new.spec.unschedulable
-        and old.spec.taints == new.spec.taints
-        and old.status.allocatable == new.status.allocatable
-    )
-
-
-def _takes_the_same(
-    placed: PlacedPod,
-    node_name: str,
-    request: PodRequest,
-    taken: NDArray[np.int64],
-    scoring_taken: NDArray[np.int64],
-) -> bool:
-    """Return whether a new version of a placed pod, such as "now running", changes no sum."""
-    return (
-        placed.node_name == node_name
-        and placed.request is request
-        and np.array_equal(placed.taken, taken)
-        and np.array_equal(placed.scoring_taken, scoring_taken)
-    )
+            unlink(self.census, request, self._links.pop(request))
 
 
 def _has_own_sizes(pod: Pod) -> bool:

@@ -18,9 +18,11 @@ T = TypeVar("T", bound=Hashable)
 
 TaintList = tuple[tuple[str, str, str], ...]
 
-# The resources that every cluster has, at fixed rows; extended ones follow as they are met.
-CPU, MEMORY, EPHEMERAL_STORAGE, PODS = range(4)
+# The resources that every cluster has, at fixed rows; extended ones follow as they are met. The
+# last two are what CPU and memory count for in scores, where pods that ask for nothing weigh too.
+CPU, MEMORY, EPHEMERAL_STORAGE, PODS, SCORED_CPU, SCORED_MEMORY = range(6)
 NATIVE_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
+FIXED_RESOURCES = (*NATIVE_RESOURCES, "cpu (scored)", "memory (scored)")
 
 ABSENT = 0
 """Id of "the node does not have this label"."""
@@ -50,6 +52,10 @@ class Interner(Generic[T]):
         """Return the id of a value that has been met, or None."""
         return self._ids.get(value)
 
+    def copy(self) -> Interner[T]:
+        """Return one that knows the same ids and goes its own way from now on."""
+        return Interner(self.values)
+
 
 class LabelColumn:
     """The value of one label on every node.
@@ -58,12 +64,17 @@ class LabelColumn:
     ----------
     ids
         ndarray of int32, shape (n_slots,): id of the node's value, `ABSENT` where it has none.
+    view
+        The same numbers for one node at a time, which is cheaper than to index an array.
     """
 
     def __init__(self, key: str, n_slots: int) -> None:
         self.key = key
         self.ids: NDArray[np.int32] = np.zeros(n_slots, dtype=np.int32)
+        self.view = memoryview(self.ids.data)
         self._values: Interner[str | None] = Interner((None,))
+        self._n_nodes: list[int] = [n_slots]
+        self._n_shared = 0
         self._tables: dict[Requirement, NDArray[np.bool_]] = {}
 
     @property
@@ -71,17 +82,42 @@ class LabelColumn:
         """How many ids there are, `ABSENT` included."""
         return len(self._values)
 
+    @property
+    def is_unique(self) -> bool:
+        """Whether no two nodes have the same value, as it is with host names."""
+        return not self._n_shared
+
     def put(self, slot: int, value: str | None) -> bool:
         """Set a node's value, and return whether it is another one than before."""
         value_id = ABSENT if value is None else self._values.intern(value)
-        if self.ids[slot] == value_id:
+        old_id = self.view[slot]
+        if old_id == value_id:
             return False
-        self.ids[slot] = value_id
+        self.view[slot] = value_id
+        if value_id == len(self._n_nodes):
+            self._n_nodes.append(0)
+        self._n_nodes[value_id] += 1
+        self._n_nodes[old_id] -= 1
+        self._n_shared += value_id != ABSENT and self._n_nodes[value_id] == 2
+        self._n_shared -= old_id != ABSENT and self._n_nodes[old_id] == 1
         return True
 
     def grow(self, n_slots: int) -> None:
         """Make room for more nodes."""
-        self.ids = np.concatenate([self.ids, np.zeros(n_slots - len(self.ids), dtype=np.int32)])
+        more = n_slots - len(self.ids)
+        self.ids = np.concatenate([self.ids, np.zeros(more, dtype=np.int32)])
+        self.view = memoryview(self.ids.data)
+        self._n_nodes[ABSENT] += more
+
+    def copy(self) -> LabelColumn:
+        """Return a column that changes on its own from now on."""
+        other = LabelColumn(self.key, 0)
+        other.ids = self.ids.copy()
+        other.view = memoryview(other.ids.data)
+        other._values = self._values.copy()
+        other._n_nodes = self._n_nodes.copy()
+        other._n_shared = self._n_shared
+        return other
 
     def table(self, requirement: Requirement) -> NDArray[np.bool_]:
         """Return which values meet a requirement: ndarray of bool, shape (n_values,)."""

@@ -87,12 +87,12 @@ class Waiting:
     @cached_property
     def node_rules(self) -> NodeRules:
         """NodeSelector and node affinity."""
-        return to_node_rules(self.pod)
+        return to_node_rules(self.pod.spec)
 
     @cached_property
     def pod_rules(self) -> PodRules:
         """Inter-pod affinity."""
-        return to_pod_rules(self.pod)
+        return to_pod_rules(self.pod.metadata.namespace, self.pod.spec)
 
     @cached_property
     def request(self) -> Amounts:
@@ -102,7 +102,7 @@ class Waiting:
     @cached_property
     def host_ports(self) -> frozenset[HostPort]:
         """Host ports that it wants."""
-        return to_host_ports(self.pod)
+        return to_host_ports(self.pod.spec)
 
 
 Hint = Callable[[ClusterEvent, Waiting, NamespaceLabels], bool]
@@ -181,7 +181,7 @@ def _node_ports(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bo
             return any(
                 freed[1:] == wanted[1:]
                 and (freed[0] == wanted[0] or _ANY_ADDRESS in (freed[0], wanted[0]))
-                for freed in to_host_ports(old)
+                for freed in to_host_ports(old.spec)
                 for wanted in waiting.host_ports
             )
     return False
@@ -252,7 +252,9 @@ def _changes_neighbours(
         return True
     if old is None or new is not None:
         return False
-    return _meets_any(to_pod_rules(old).held_anti, waiting.pod, namespaces)
+    return _meets_any(
+        to_pod_rules(old.metadata.namespace, old.spec).held_anti, waiting.pod, namespaces
+    )
 
 
 def _meets_all(terms: tuple[PodTerm, ...], pod: Pod | None, namespaces: NamespaceLabels) -> bool:

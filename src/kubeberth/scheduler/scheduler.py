@@ -13,8 +13,6 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-import numpy as np
-
 from kubeberth.api.core import (
     Namespace,
     Node,
@@ -32,7 +30,7 @@ from kubeberth.placement.decision import Failure
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.select import SeededSelect
+from kubeberth.placement.ties import Shuffled
 from kubeberth.scheduler.binder import Binder
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.config import Settings
@@ -84,12 +82,12 @@ class Scheduler:
     def __init__(
         self, client: Client, settings: Settings, clock: Clock, tasks: asyncio.TaskGroup
     ) -> None:
-        select = SeededSelect(np.random.default_rng(settings.seed))
         self._settings = settings
         self._clock = clock
         self._tasks = tasks
-        self._engine = Engine(Profile(settings.scheduler_name), select)
         self._cache = Cache()
+        profile = Profile(settings.scheduler_name)
+        self._engine = Engine(self._cache.state, profile, Shuffled(settings.seed))
         self._queue = SchedulingQueue()
         self._binder = Binder(client, tasks, self._on_bound)
         self._recorder = Recorder(client, settings, clock)
@@ -144,7 +142,7 @@ class Scheduler:
             self._recorder.skipped(pod)
             self._queue.remove(pod.metadata.key)
             return
-        decision = self._engine.place(self._cache.state, pod)
+        decision = self._engine.place(pod)
         if decision.node is not None:
             logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
             self._cache.assume(pod, decision.node)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.placement.decision import Decision
 from kubeberth.placement.delta import NodePut, PodPut
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.profile import Profile
-from kubeberth.placement.select import SeededSelect
 from kubeberth.placement.state import ClusterState
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
@@ -90,7 +87,7 @@ class Cluster:
 
     def __init__(self, *nodes: Node) -> None:
         self.state = ClusterState()
-        self.engine = Engine(Profile(), SeededSelect(np.random.default_rng(0)))
+        self.engine = Engine(self.state)
         self.put(*nodes)
 
     def put(self, *nodes: Node) -> None:
@@ -103,7 +100,7 @@ class Cluster:
 
     def decide(self, pod: Pod) -> Decision:
         """Return the decision about a pod, which is not placed."""
-        return self.engine.place(self.state, pod)
+        return self.engine.place(pod)
 
     def place(self, pod: Pod) -> str | None:
         """Place a pod, and return where."""

@@ -1,4 +1,4 @@
-"""Rules that read usage answer alike for one node and for many."""
+"""Rules that read loads answer alike for one node and for many."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.placement.builders import Cluster, make_node, make_pod
 
+from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.plugins import NodeResourcesBalancedAllocation, NodeResourcesFit
 
 cpu = st.integers(0, 200_000).map(lambda n: f"{n}m")
@@ -30,9 +31,12 @@ def test_arrays_and_plain_numbers_agree(
     fit, balance = NodeResourcesFit(), NodeResourcesBalancedAllocation()
     codes = fit.filter(cluster.state, request, nodes)
     assert codes is not None
-    slot = cluster.state.slot_of("a")
-    assert slot == 0
-    assert codes.tolist() == [fit.filter_one(cluster.state, request, slot)]
+    state = cluster.state
+    assert state.slot_of("a") == 0
+    load = state.loads[0]
+    capacity = state.nodes.capacity(capacity_class_of(load))
+    in_use = unpack(load, len(state.resources))
+    assert codes.tolist() == [fit.filter_load(state, request, capacity, in_use)]
     for rule in (fit, balance):
-        scores = rule.score(cluster.state, request, nodes).tolist()
-        assert scores == [rule.score_one(cluster.state, request, slot)]
+        scores = rule.score(state, request, nodes).tolist()
+        assert scores == [rule.score_load(state, request, capacity, in_use)]

@@ -84,7 +84,7 @@ def test_templates_that_nobody_uses_are_dropped_with_their_counters() -> None:
     for index in range(5000):
         cluster.decide(make_pod("web", affinity=far(term(ZONE, f"app-{index}"))))
     assert len(cluster.state._templates) < 4200
-    assert len(cluster.state._census._matching) == len(cluster.state._templates)
+    assert len(cluster.state.census._matching) == len(cluster.state._templates)
     assert cluster.place(make_pod("web", affinity=far(term(ZONE, "app-0")))) == "a"
 
 

@@ -41,7 +41,7 @@ def test_watch_is_right_when_it_shows_another_node() -> None:
     cache.assume(pod, "a")
     cache.put_pod(bound(pod, "b"))
     assert cache.state.node_of("default/web") == "b"
-    assert [placed.pod.metadata.name for placed in cache.state.pods_on("a")] == []
+    assert [placed.key for placed in cache.state.pods_on("a")] == []
 
 
 def test_failure_of_an_older_pod_of_the_name_does_not_touch_the_new_one() -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.placement.plugin import MAX_SCORE, Normalization, Reads, Scores
+from kubeberth.placement.plugin import MAX_SCORE, Amounts, Normalization, Reads, Scores
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import CPU, MEMORY
@@ -24,7 +24,7 @@ class NodeResourcesBalancedAllocation:
     """Soft rule over CPU and memory."""
 
     name: ClassVar[str] = "NodeResourcesBalancedAllocation"
-    reads: ClassVar[Reads] = Reads.USAGE
+    reads: ClassVar[Reads] = Reads.LOAD
     normalization: ClassVar[Normalization] = Normalization.NONE
 
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
@@ -39,18 +39,18 @@ class NodeResourcesBalancedAllocation:
         # The operand is between 0 and 150, so rounding down and truncating are the same.
         return 50 + (50 + with_pod - without) // 2
 
-    def score_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+    def score_load(
+        self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
+    ) -> int:
         """Return the score of one node."""
-        capacity_cpu = state.allocatable.item(CPU, slot)
-        capacity_memory = state.allocatable.item(MEMORY, slot)
-        if capacity_cpu == 0 or capacity_memory == 0:
+        if capacity[CPU] == 0 or capacity[MEMORY] == 0:
             return _UNCHANGED
         asked = dict(request.amounts)
-        cpu, memory = state.requested.item(CPU, slot), state.requested.item(MEMORY, slot)
-        without = _balance_of_one(cpu / capacity_cpu, memory / capacity_memory)
+        cpu, memory = used[CPU], used[MEMORY]
+        without = _balance_of_one(cpu / capacity[CPU], memory / capacity[MEMORY])
         with_pod = _balance_of_one(
-            (cpu + asked.get(CPU, 0)) / capacity_cpu,
-            (memory + asked.get(MEMORY, 0)) / capacity_memory,
+            (cpu + asked.get(CPU, 0)) / capacity[CPU],
+            (memory + asked.get(MEMORY, 0)) / capacity[MEMORY],
         )
         return 50 + (50 + with_pod - without) // 2
 

@@ -6,12 +6,24 @@ Matches kube-scheduler 1.36 (plugins/interpodaffinity).
 
 from __future__ import annotations
 
+from operator import add
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.placement.plugin import Codes, Normalization, Reads, Rejection, Scores
+from kubeberth.placement.counters import DomainCounter
+from kubeberth.placement.normalize import by_range
+from kubeberth.placement.plugin import (
+    Codes,
+    DomainFilter,
+    Groups,
+    GroupScore,
+    Normalization,
+    Reads,
+    Rejection,
+    Scores,
+)
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import ABSENT
@@ -44,7 +56,8 @@ class InterPodAffinity:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that break a required term; the code is the first of three steps."""
-        existing = [counter for counter in request.label_class.anti if counter.n_entries]
+        links = state.links(request)
+        existing = [counter for counter in links.label_class.anti if counter.n_entries]
         rules = request.pod_rules
         if not (rules.required or rules.anti or existing):
             return None
@@ -52,7 +65,7 @@ class InterPodAffinity:
         for counter in existing:
             codes[counter.on(nodes) > 0] = _EXISTING
         for term in rules.anti:
-            codes[request.own_counters[term].on(nodes) > 0] = _ANTI_AFFINITY
+            codes[links.own_counters[term].on(nodes) > 0] = _ANTI_AFFINITY
         if rules.required:
             codes[~_meets_affinity(state, request, nodes)] = _AFFINITY
         return codes
@@ -63,30 +76,150 @@ class InterPodAffinity:
 
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
         """Return whether any pod or term adds anything, be it 0 in sum."""
-        pods = request.label_class
-        return (
-            any(request.own_counters[term].n_entries for _, term in request.pod_rules.preferred)
-            or any(counter.n_entries for counter in pods.preferred)
-            or (self._hard_weight > 0 and any(counter.n_entries for counter in pods.affinity))
-        )
+        return any(counter.n_entries for _, counter in self._wishes(state, request))
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Add up the weights of the terms that the pods of each node's domains bring."""
         total = np.zeros(len(state.slots[nodes]), dtype=np.int64)
-        for weight, term in request.pod_rules.preferred:
-            total += weight * request.own_counters[term].on(nodes)
-        for counter in request.label_class.preferred:
-            total += counter.on(nodes)
-        if self._hard_weight:
-            for counter in request.label_class.affinity:
-                total += self._hard_weight * counter.on(nodes)
+        for weight, counter in self._wishes(state, request):
+            total += weight * counter.on(nodes)
         return total
+
+    def _wishes(self, state: ClusterState, request: PodRequest) -> list[tuple[int, DomainCounter]]:
+        """Return the counters that say how much a node is wanted, with the weight of a count."""
+        links = state.links(request)
+        own = links.own_counters
+        wishes = [(weight, own[term]) for weight, term in request.pod_rules.preferred]
+        wishes += [(1, counter) for counter in links.label_class.preferred]
+        if self._hard_weight:
+            wishes += [(self._hard_weight, counter) for counter in links.label_class.affinity]
+        return wishes
+
+    # The same by domain
+
+    def stamp(self, state: ClusterState, request: PodRequest) -> int:
+        """Return the version of the class: terms that mean these pods come and go."""
+        return state.links(request).label_class.version + state.census.n_recounts
+
+    def domain_filters(self, state: ClusterState, request: PodRequest) -> list[DomainFilter]:
+        """Return one filter per required term, own and held."""
+        links = state.links(request)
+        filters: list[DomainFilter] = [_Empty(counter) for counter in links.label_class.anti]
+        filters += [_Empty(links.own_counters[term]) for term in request.pod_rules.anti]
+        counters = [links.own_counters[term] for term in request.pod_rules.required]
+        means_itself = _means_itself(state, request)
+        filters += [_Inhabited(counter, counters, means_itself) for counter in counters]
+        return filters
+
+    def group_score(self, state: ClusterState, request: PodRequest) -> GroupScore | None:
+        """Return the sum of the wishes, by domain."""
+        wishes = self._wishes(state, request)
+        return _Wishes(wishes) if wishes else None
+
+
+class _Empty:
+    """Anti-affinity: a domain passes as long as none of the pods are there."""
+
+    def __init__(self, counter: DomainCounter) -> None:
+        self.column = counter.column
+        self._counter = counter
+
+    def version(self) -> int:
+        return self._counter.n_flips
+
+    def epoch(self) -> int:
+        return 0
+
+    def passes(self, domain: int) -> bool:
+        view = self._counter.view
+        return domain >= len(view) or view[domain] <= 0
+
+    def table(self) -> Mask:
+        self._counter.fit()
+        return self._counter.sums <= 0
+
+
+class _Inhabited:
+    """Affinity: a domain passes once the pods are there, or any domain for the first of a group."""
+
+    def __init__(
+        self, counter: DomainCounter, counters: list[DomainCounter], means_itself: bool
+    ) -> None:
+        self.column = counter.column
+        self._counter = counter
+        self._counters = counters
+        self._means_itself = means_itself
+
+    def version(self) -> int:
+        return self._counter.n_flips + self.epoch()
+
+    def epoch(self) -> int:
+        return sum(counter.n_started for counter in self._counters)
+
+    def passes(self, domain: int) -> bool:
+        if any(counter.n_entries for counter in self._counters):
+            view = self._counter.view
+            return domain < len(view) and view[domain] > 0
+        return domain != ABSENT and self._means_itself
+
+    def table(self) -> Mask:
+        self._counter.fit()
+        if any(counter.n_entries for counter in self._counters):
+            return self._counter.sums > 0
+        passes = np.full(len(self._counter.sums), self._means_itself)
+        passes[ABSENT] = False
+        return passes
+
+
+class _Wishes:
+    """Preferred terms in both directions: raw scores by domain, and their normalisation."""
+
+    reads_sizes: ClassVar[bool] = False
+
+    def __init__(self, wishes: list[tuple[int, DomainCounter]]) -> None:
+        self._wishes = wishes
+        self._of_nodes = [w for w in wishes if w[1].column.is_unique]
+        self._of_domains = [w for w in wishes if not w[1].column.is_unique]
+        columns = {counter.column.key: counter.column for _, counter in self._of_domains}
+        self.columns = tuple(columns.values())
+        self.has_node_value = bool(self._of_nodes)
+
+    def version(self) -> int:
+        version = 0
+        for _, counter in self._of_domains:
+            version += counter.version
+        return version
+
+    def node_value(self, slot: int) -> int:
+        total = 0
+        for weight, counter in self._of_nodes:
+            domain = counter.column.view[slot]
+            view = counter.view
+            if domain < len(view):
+                total += weight * view[domain]
+        return total
+
+    def node_values(self) -> Scores:
+        total = np.zeros(0, dtype=np.int64)
+        for weight, counter in self._of_nodes:
+            values = weight * counter.on(slice(None))
+            total = total + values if len(total) else values
+        return total
+
+    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
+        raw = node_values
+        for weight, counter in self._of_domains:
+            sums = counter.fit()
+            wanted = [weight * sums[domain] for domain in groups.domains(counter.column)]
+            raw = list(map(add, raw, wanted)) if raw else wanted
+        return by_range(raw)
 
 
 def _meets_affinity(state: ClusterState, request: PodRequest, nodes: Nodes) -> Mask:
     """Return where every required term finds its pods, or the pod may be the first of its kind."""
     terms = request.pod_rules.required
-    counters = [request.own_counters[term] for term in terms]
+    own = state.links(request).own_counters
+    counters = [own[term] for term in terms]
     has_keys = np.ones(len(state.slots[nodes]), dtype=bool)
     finds_pods = has_keys.copy()
     for counter in counters:
@@ -99,7 +232,7 @@ def _meets_affinity(state: ClusterState, request: PodRequest, nodes: Nodes) -> M
 
 
 def _means_itself(state: ClusterState, request: PodRequest) -> bool:
-    pods = request.label_class
+    pods = state.links(request).label_class
     return all(
         term.includes(pods.namespace, pods.labels, state.namespaces)
         for term in request.pod_rules.required

@@ -24,6 +24,10 @@ class NodePorts:
     name: ClassVar[str] = "NodePorts"
     reads: ClassVar[Reads] = Reads.USAGE
 
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the pod wants a host port."""
+        return bool(request.host_ports)
+
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes where a wanted port is taken."""
         taken = [slot for users in _users_in_conflict(state, request) for slot in users]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kubeberth.placement.plugin import (
     MAX_SCORE,
+    Amounts,
     Codes,
     Normalization,
     Reads,
@@ -21,7 +22,7 @@ from kubeberth.placement.plugin import (
 )
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.vocabulary import CPU, MEMORY, PODS
+from kubeberth.placement.vocabulary import CPU, MEMORY, PODS, SCORED_CPU, SCORED_MEMORY
 
 # Bits of a code; the n-th resource that the pod asks for has bit n behind these.
 _UNRESOLVABLE = 1
@@ -35,7 +36,7 @@ class NodeResourcesFit:
     """Hard rule over all requested resources, soft rule over CPU and memory."""
 
     name: ClassVar[str] = "NodeResourcesFit"
-    reads: ClassVar[Reads] = Reads.USAGE
+    reads: ClassVar[Reads] = Reads.LOAD
     normalization: ClassVar[Normalization] = Normalization.NONE
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
@@ -50,16 +51,15 @@ class NodeResourcesFit:
             codes |= (amount > capacity) * np.int64(_UNRESOLVABLE)
         return codes
 
-    def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+    def filter_load(
+        self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
+    ) -> int:
         """Return the code of one node."""
-        allocatable, requested = state.allocatable, state.requested
-        full = requested.item(PODS, slot) >= allocatable.item(PODS, slot)
-        code = _TOO_MANY_PODS if full else 0
+        code = _TOO_MANY_PODS if used[PODS] >= capacity[PODS] else 0
         for index, (resource, amount) in enumerate(request.amounts):
-            capacity = allocatable.item(resource, slot)
-            if amount > capacity - requested.item(resource, slot):
+            if amount > capacity[resource] - used[resource]:
                 code |= 1 << min(_FIRST_RESOURCE + index, _MAX_BITS)
-            if amount > capacity:
+            if amount > capacity[resource]:
                 code |= _UNRESOLVABLE
         return code
 
@@ -87,16 +87,19 @@ class NodeResourcesFit:
         mean: Scores = total // np.maximum(n_counted, 1)
         return mean
 
-    def score_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
+    def score_load(
+        self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
+    ) -> int:
         """Return the score of one node."""
         total = n_counted = 0
-        for row, resource in enumerate((CPU, MEMORY)):
-            capacity = state.allocatable.item(resource, slot)
-            if capacity == 0:
+        for resource, scored, asked in zip(
+            (CPU, MEMORY), (SCORED_CPU, SCORED_MEMORY), request.scoring_cpu_memory, strict=True
+        ):
+            room = capacity[resource]
+            if room == 0:
                 continue
             n_counted += 1
-            used = state.scoring_requested.item(row, slot) + request.scoring_cpu_memory[row]
-            total += max(capacity - used, 0) * MAX_SCORE // capacity
+            total += max(room - used[scored] - asked, 0) * MAX_SCORE // room
         return total // n_counted if n_counted else 0
 
 

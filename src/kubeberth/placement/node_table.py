@@ -1,0 +1,182 @@
+"""NodeTable: the nodes' own looks in columns, node axis last.
+
+A node has a *slot*, its index in every column, for as long as it exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.api.core import Node
+from kubeberth.api.requests import is_counted, to_amounts
+from kubeberth.placement.loads import pack, unpack
+from kubeberth.placement.vocabulary import (
+    FIXED_RESOURCES,
+    Interner,
+    LabelColumn,
+    TaintList,
+    to_taint_list,
+)
+
+
+class NodeTable:
+    """Every node's looks.
+
+    Attributes
+    ----------
+    n_slots
+        Length of every column; some slots may hold no node.
+    exists, unschedulable
+        ndarray of bool, shape (n_slots,).
+    taint_list_ids
+        ndarray of int32, shape (n_slots,), index in `taint_lists`.
+    capacity_class_ids
+        ndarray of int32, shape (n_slots,), index in `capacity_classes`; each of these is the packed
+        amounts of nodes of one size. Class 0 is a node that has nothing.
+    slot_of, name_of
+        Names to slots, and back.
+    """
+
+    def __init__(self) -> None:
+        self.n_slots = 0
+        self.slots: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self.exists: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self.unschedulable: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self.taint_list_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self.taint_lists: Interner[TaintList] = Interner(((),))
+        self.resources: Interner[str] = Interner(FIXED_RESOURCES)
+        self.capacity_class_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self.capacity_classes: Interner[int] = Interner((0,))
+        self.slot_of: dict[str, int] = {}
+        self.name_of: list[str] = []
+        self._allocatable: NDArray[np.int64] = np.zeros((len(self.resources), 0), dtype=np.int64)
+        self._nodes: list[Node | None] = []
+        self._free_slots: list[int] = []
+        self._columns: dict[str, LabelColumn] = {}
+
+    def node(self, slot: int) -> Node:
+        """Return the node in a slot."""
+        node = self._nodes[slot]
+        if node is None:
+            raise KeyError(f"no node in slot {slot}")
+        return node
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of all nodes."""
+        return self.slot_of.keys()
+
+    @property
+    def allocatable(self) -> NDArray[np.int64]:
+        """Base units: ndarray of int64, shape (n_resources, n_slots)."""
+        missing = len(self.resources) - len(self._allocatable)
+        if missing:
+            self._allocatable = np.pad(self._allocatable, ((0, missing), (0, 0)))
+        return self._allocatable
+
+    def capacity(self, class_id: int) -> tuple[int, ...]:
+        """Return the amounts of one capacity class, one per resource id."""
+        return unpack(self.capacity_classes.values[class_id], len(self.resources))
+
+    def column(self, key: str) -> LabelColumn:
+        """Return the column of a node label, built at first sight."""
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = LabelColumn(key, self.n_slots)
+            for slot in self.slot_of.values():
+                column.put(slot, self.node(slot).metadata.labels.get(key))
+        return column
+
+    def changes_domain(self, slot: int, node: Node) -> bool:
+        """Return whether a new version of a node has another value of some column's label."""
+        old = self.node(slot).metadata.labels
+        return any(old.get(key) != node.metadata.labels.get(key) for key in self._columns)
+
+    def add(self, node: Node) -> int:
+        """Give a new node a slot, and return it."""
+        if not self._free_slots:
+            self._grow(self.n_slots + max(16, self.n_slots // 4))
+        slot = self.slot_of[node.name] = self._free_slots.pop()
+        self.name_of[slot] = node.name
+        self.exists[slot] = True
+        self.write(slot, node)
+        return slot
+
+    def keep(self, slot: int, node: Node) -> None:
+        """Keep a new version of a node that looks like the old one."""
+        self._nodes[slot] = node
+
+    def write(self, slot: int, node: Node) -> None:
+        """Write a node's looks into every column."""
+        self._nodes[slot] = node
+        self.unschedulable[slot] = node.spec.unschedulable
+        self.taint_list_ids[slot] = self.taint_lists.intern(to_taint_list(node.spec.taints))
+        amounts = [
+            (self.resources.intern(name), amount)
+            for name, amount in to_amounts(node.status.allocatable).items()
+            if is_counted(name)
+        ]
+        packed = pack(amounts)
+        self.capacity_class_ids[slot] = self.capacity_classes.intern(packed)
+        self.allocatable[:, slot] = unpack(packed, len(self.resources))
+        labels = node.metadata.labels
+        for key, column in self._columns.items():
+            column.put(slot, labels.get(key))
+
+    def remove(self, name: str) -> int:
+        """Take a node out, and return the slot that it had."""
+        slot = self.slot_of.pop(name)
+        self.exists[slot] = False
+        self._nodes[slot] = None
+        for column in self._columns.values():
+            column.put(slot, None)
+        self._free_slots.append(slot)
+        return slot
+
+    def copy(self) -> NodeTable:
+        """Return a table that changes on its own from now on."""
+        other = NodeTable()
+        other.n_slots = self.n_slots
+        other.slots = self.slots
+        other.exists = self.exists.copy()
+        other.unschedulable = self.unschedulable.copy()
+        other.taint_list_ids = self.taint_list_ids.copy()
+        other.taint_lists = self.taint_lists.copy()
+        other.resources = self.resources.copy()
+        other.capacity_class_ids = self.capacity_class_ids.copy()
+        other.capacity_classes = self.capacity_classes.copy()
+        other.slot_of = self.slot_of.copy()
+        other.name_of = self.name_of.copy()
+        other._allocatable = self.allocatable.copy()
+        other._nodes = self._nodes.copy()
+        other._free_slots = self._free_slots.copy()
+        other._columns = {key: column.copy() for key, column in self._columns.items()}
+        return other
+
+    def _grow(self, n_slots: int) -> None:
+        more = n_slots - self.n_slots
+        self._free_slots = list(range(n_slots - 1, self.n_slots - 1, -1))
+        self._nodes += [None] * more
+        self.name_of += [""] * more
+        self.slots = np.arange(n_slots, dtype=np.intp)
+        self.exists = np.pad(self.exists, (0, more))
+        self.unschedulable = np.pad(self.unschedulable, (0, more))
+        self.taint_list_ids = np.pad(self.taint_list_ids, (0, more))
+        self.capacity_class_ids = np.pad(self.capacity_class_ids, (0, more))
+        self._allocatable = np.pad(self.allocatable, ((0, 0), (0, more)))
+        for column in self._columns.values():
+            column.grow(n_slots)
+        self.n_slots = n_slots
+
+
+def looks_the_same(old: Node, new: Node) -> bool:
+    """Return whether a new version of a node, such as a heartbeat, is the same to every rule."""
+    return (
+        old.metadata.labels == new.metadata.labels
+        and old.spec.unschedulable == new.spec.unschedulable
+        and old.spec.taints == new.spec.taints
+        and old.status.allocatable == new.status.allocatable
+    )

@@ -1,0 +1,277 @@
+"""RankedRules: a profile's rules as they concern one template, sorted by how they are asked.
+
+looks       rules over a node's own looks: once, and again when the node changes
+loads       rules over amounts: per load, which many nodes share
+node rules  hard rules over what pods are on the node, host names included: per node
+shared      hard rules over topology keys that nodes share: per group of nodes
+groups      soft rules that are normalised over all nodes that pass
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.placement.plugin import (
+    DomainFilter,
+    DomainRule,
+    FilterPlugin,
+    GroupScore,
+    LoadFilter,
+    LoadScore,
+    Normalization,
+    PlacementError,
+    Reads,
+    ScorePlugin,
+    UsageFilter,
+)
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.request import PodRequest
+from kubeberth.placement.state import ClusterState, Nodes
+from kubeberth.placement.ties import RANK_BITS
+from kubeberth.placement.vocabulary import LabelColumn
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Key = tuple[int, ...]
+
+
+def can_rank(profile: Profile) -> bool:
+    """Return whether every rule can answer in pieces; if not, every node is asked every time."""
+    filters = all(_can_filter(rule) for rule in profile.filters)
+    return filters and all(_can_score(rule) for rule, _ in profile.scores)
+
+
+def _can_filter(rule: FilterPlugin) -> bool:
+    match rule.reads:
+        case Reads.NODE:
+            return True
+        case Reads.LOAD:
+            return isinstance(rule, LoadFilter)
+        case Reads.USAGE:
+            return isinstance(rule, UsageFilter)
+        case Reads.CLUSTER:
+            return isinstance(rule, DomainRule)
+
+
+def _can_score(rule: ScorePlugin) -> bool:
+    match rule.reads:
+        case Reads.NODE:
+            return True
+        case Reads.LOAD:
+            return isinstance(rule, LoadScore) and rule.normalization is Normalization.NONE
+        case Reads.USAGE:
+            return False
+        case Reads.CLUSTER:
+            return isinstance(rule, DomainRule)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What the rules over looks say about some nodes.
+
+    Parameters
+    ----------
+    passes
+        ndarray of bool, shape (n,).
+    bases
+        ndarray of int64, shape (n,): rank of the node, less what it earns by its looks alone.
+    key
+        For each part of the key by which nodes are grouped, ndarray of int64, shape (n,).
+    """
+
+    passes: Mask
+    bases: Ints
+    key: list[Ints]
+
+
+class RankedRules:
+    """One template's rules.
+
+    Attributes
+    ----------
+    error
+        Why scoring fails for every pod of the template; only counts when there is a choice.
+    static_scores
+        Soft rules over looks; the raw scores are the first parts of a group's key.
+    shared_filters
+        Hard rules over shared topology keys, with the place of the domain in the key.
+    group_scores
+        Soft rules over topology keys, with weight, and place among the node values or None.
+    node_scores
+        Those of them by whose values nodes are told apart.
+    """
+
+    def __init__(self, state: ClusterState, profile: Profile, request: PodRequest) -> None:
+        self._state, self._request = state, request
+        self.error: PlacementError | None = None
+        self.load_filters = [
+            r for r in profile.filters if r.reads is Reads.LOAD and isinstance(r, LoadFilter)
+        ]
+        self.load_scores = [
+            (r, w) for r, w in self._speaking(profile, Reads.LOAD) if isinstance(r, LoadScore)
+        ]
+        self._look_filters = [r for r in profile.filters if r.reads is Reads.NODE]
+        looks = self._speaking(profile, Reads.NODE)
+        self.static_scores = [e for e in looks if e[0].normalization is not Normalization.NONE]
+        self._plain_scores = [e for e in looks if e[0].normalization is Normalization.NONE]
+        self._usage_filters = [
+            r
+            for r in profile.filters
+            if r.reads is Reads.USAGE and isinstance(r, UsageFilter) and r.concerns(request)
+        ]
+        self._domain_rules = _domain_rules(profile)
+        self._weights = {rule.name: weight for rule, weight in profile.scores}
+        self._names = {rule.name for rule in profile.filters}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Ask the rules over topology keys anew what they consist of."""
+        state, request = self._state, self._request
+        filters: list[DomainFilter] = []
+        scores: list[tuple[GroupScore, int]] = []
+        for name, rule in self._domain_rules.items():
+            if name in self._names:
+                filters += rule.domain_filters(state, request)
+            score = rule.group_score(state, request) if name in self._weights else None
+            if score is not None:
+                scores.append((score, self._weights[name]))
+        self._node_filters = [f for f in filters if f.column.is_unique]
+        shared = [f for f in filters if not f.column.is_unique]
+        columns = {f.column.key: f.column for f in shared}
+        columns |= {column.key: column for score, _ in scores for column in score.columns}
+        self._shared_columns = list(columns.values())
+        self._unique_columns = [f.column for f in self._node_filters]
+        n_static = len(self.static_scores)
+        self.place_in_key = {key: n_static + place for place, key in enumerate(columns)}
+        self.shared_filters = [(self.place_in_key[f.column.key], f) for f in shared]
+        self.node_scores = [score for score, _ in scores if score.has_node_value]
+        places = {id(score): place for place, score in enumerate(self.node_scores)}
+        self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
+        self.reads_sizes = any(score.reads_sizes for score, _ in scores)
+        self.has_node_rules = bool(self._node_filters or self._usage_filters)
+        self.filter_versions = [f.version for f in shared]
+        self.score_versions = [score.version for score, _ in scores]
+        self.epochs = [f.epoch for f in self._node_filters]
+
+    # What tells that something is out of date
+
+    def filter_version(self) -> int:
+        """Return a number that changes when groups may open or close."""
+        return sum([version() for version in self.filter_versions])
+
+    def score_version(self) -> int:
+        """Return a number that changes when groups may weigh differently."""
+        return sum([version() for version in self.score_versions])
+
+    def epoch(self) -> int:
+        """Return a number that changes when nodes must be judged again that are in no log."""
+        return sum([epoch() for epoch in self.epochs])
+
+    def stamp(self) -> int:
+        """Return a number that changes when `refresh` is due."""
+        rules = self._domain_rules.values()
+        return sum([rule.stamp(self._state, self._request) for rule in rules])
+
+    def columns_are_as_before(self) -> bool:
+        """Return whether the same topology keys as before have a value per node."""
+        return all(c.is_unique for c in self._unique_columns) and not any(
+            c.is_unique for c in self._shared_columns
+        )
+
+    # Answers
+
+    def look(self, nodes: Nodes, ranks: NDArray[np.intp]) -> Looks:
+        """Return what the looks of some nodes are worth; `ranks` holds the rank of every slot."""
+        state, request = self._state, self._request
+        passes = state.exists[nodes].copy()
+        for rule in self._look_filters:
+            codes = rule.filter(state, request, nodes)
+            if codes is not None:
+                passes &= codes == 0
+        bases = ranks[nodes].astype(np.int64)
+        for score, weight in self._plain_scores:
+            bases -= score.score(state, request, nodes) * weight << RANK_BITS
+        key = [score.score(state, request, nodes) for score, _ in self.static_scores]
+        key += [column.ids[nodes].astype(np.int64) for column in self._shared_columns]
+        return Looks(passes, bases, key)
+
+    def judge_all(self) -> tuple[Mask, Ints]:
+        """Return which nodes pass the rules over loads and pods, and what they earn by loads."""
+        state, request = self._state, self._request
+        everything = slice(None)
+        passes = np.ones(state.n_slots, dtype=bool)
+        rules: Sequence[FilterPlugin] = (*self.load_filters, *self._usage_filters)
+        for rule in rules:
+            codes = rule.filter(state, request, everything)
+            if codes is not None:
+                passes &= codes == 0
+        for domain_filter in self._node_filters:
+            passes &= domain_filter.table()[domain_filter.column.ids]
+        scores = np.zeros(state.n_slots, dtype=np.int64)
+        for score, weight in self.load_scores:
+            scores += score.score(state, request, everything) * weight
+        return passes, scores
+
+    def admit(self, slot: int) -> bool:
+        """Return whether a node passes the hard rules over what pods are on it."""
+        for domain_filter in self._node_filters:
+            if not domain_filter.passes(domain_filter.column.view[slot]):
+                return False
+        state, request = self._state, self._request
+        return not any(rule.filter_one(state, request, slot) for rule in self._usage_filters)
+
+    def is_open(self, key: Key) -> bool:
+        """Return whether nodes of that key pass the hard rules over shared topology keys."""
+        return all(rule.passes(key[place]) for place, rule in self.shared_filters)
+
+    def _speaking(self, profile: Profile, reads: Reads) -> list[tuple[ScorePlugin, int]]:
+        """Return the soft rules that have something to say about this template.
+
+        What makes a rule of this kind speak is in the template alone, so this holds for good; and
+        an error, too, only counts when it comes to scoring.
+        """
+        try:
+            return [
+                (rule, weight)
+                for rule, weight in profile.scores
+                if rule.reads is reads and rule.scores(self._state, self._request)
+            ]
+        except PlacementError as error:
+            self.error = error
+            return []
+
+
+def _domain_rules(profile: Profile) -> dict[str, DomainRule]:
+    """Return the rules over topology keys, each once though it may both filter and score."""
+    rules: tuple[FilterPlugin | ScorePlugin, ...] = (
+        *profile.filters,
+        *(rule for rule, _ in profile.scores),
+    )
+    return {
+        rule.name: rule
+        for rule in rules
+        if rule.reads is Reads.CLUSTER and isinstance(rule, DomainRule)
+    }
+
+
+class GroupsView:
+    """Some groups, as soft rules see them.
+
+    Attributes
+    ----------
+    sizes
+        How many nodes are in each group.
+    """
+
+    def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
+        self.sizes: list[int] = [0] * len(keys)
+        parts = list(zip(*keys, strict=True))
+        self._domains = {key: list(parts[place]) for key, place in place_in_key.items()}
+
+    def domains(self, column: LabelColumn) -> list[int]:
+        """Return each group's domain."""
+        return self._domains[column.key]

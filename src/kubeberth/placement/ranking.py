@@ -1,0 +1,458 @@
+"""Ranking: the nodes that one template may go to, best first, kept up to date by change logs.
+
+A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes
+that pass (taints, preferences, spread). The second part depends on a few values only: the node's
+own preference score, its zone, how many such pods it has. Nodes with the same values form a
+*group*: whatever happens elsewhere, the order within a group stays. So each group is a heap by the
+first part, and a decision looks at the top of every group, adds the second part, and takes the
+best: exactly the best of all nodes that pass, since the groups that hold a node are all there is to
+normalise over.
+
+Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
+nodes when every node has its own (host names).
+
+After a pod is placed, one node has changed: its number is in the log, it is judged again (mostly by
+one dictionary lookup, see `loads.py`), and moves within its heap.
+
+Heaps hold ints, `(_BASE - score) << RANK_BITS | rank of the node`, the smallest first. A node that
+moved leaves its old number behind in the heap; it is dropped when it comes to the top.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush, heapreplace
+from operator import sub
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.placement.loads import capacity_class_of, unpack
+from kubeberth.placement.normalize import normalize_groups
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, RankedRules
+from kubeberth.placement.request import PodRequest
+from kubeberth.placement.search import Choice
+from kubeberth.placement.state import ClusterState
+from kubeberth.placement.ties import RANK_BITS, TieBreak
+
+_RANK = (1 << RANK_BITS) - 1
+# More than any total: a hundred per rule and unit of weight.
+_BASE = 1 << 24
+# Behind every key there is.
+_NONE = 1 << 60
+_EMPTY = 1 << 61
+_REFUSED = -1
+# With more groups than this, one look at every node is cheaper than one at every group.
+_MAX_GROUPS = 192
+_MAX_VERDICTS = 1 << 17
+
+
+class TooManyGroupsError(Exception):
+    """The nodes differ in so many ways that grouping them does not pay."""
+
+
+class Ranking:
+    """One template's nodes on one cluster, in order of preference.
+
+    Raises
+    ------
+    TooManyGroupsError
+        Here or from `best`; then another way has to be taken.
+    """
+
+    def __init__(
+        self, state: ClusterState, profile: Profile, request: PodRequest, ties: TieBreak
+    ) -> None:
+        self._state = state
+        self._request = request
+        self._ties = ties
+        self._rules = RankedRules(state, profile, request)
+        self._capacities: dict[int, tuple[int, ...]] = {}
+        self._verdicts: dict[int, int] = {}
+        # How far the logs have been followed.
+        self._n_many = 0
+        self._seen_nodes = self._seen_usage = -1
+        self._seen_census = self._seen_stamp = self._seen_epoch = -1
+        self._seen_filters = self._seen_scores = -1
+        # Per slot.
+        self._order: list[int] = []
+        self._ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._cells: list[int] = []
+        self._bases: list[int] = []
+        self._entries: list[int] = []
+        self._groups: list[int] = []
+        # Per cell, which is all nodes of one key, and per group.
+        self._cell_ids: dict[Key, int] = {}
+        self._cell_keys: list[Key] = []
+        self._group_ids: dict[tuple[int, Key], int] = {}
+        self._group_keys: list[tuple[int, Key]] = []
+        self._heaps: list[list[int]] = []
+        self._tops: list[int] = []
+        self._bonuses: list[int] = []
+        self._sizes: list[int] = []
+        self._is_open: list[bool] = []
+        self._vacant: list[int] = []
+        # Per group that is open and holds a node.
+        self._has_other_groups = True
+        self._n_feasible = 0
+        self._live: list[int] = []
+        self._view: GroupsView | None = None
+        self._values: list[list[int]] = []
+        self._static: list[int] = []
+        self._start()
+
+    def best(self) -> Choice | None:
+        """Return the best node, None when no node passes."""
+        state = self._state
+        if (
+            state.usage_log.end != self._seen_usage
+            or state.node_log.end != self._seen_nodes
+            or state.census.version != self._seen_census
+        ):
+            self._follow()
+        rules = self._rules
+        if rules.filter_versions:
+            version = rules.filter_version()
+            if version != self._seen_filters:
+                self._seen_filters = version
+                self._open_groups()
+        if self._has_other_groups:
+            self._count_groups()
+            self._weigh()
+        elif rules.score_versions:
+            version = rules.score_version()
+            if version != self._seen_scores:
+                self._seen_scores = version
+                self._weigh()
+        tops = self._tops
+        if len(tops) == 1:
+            key = tops[0] - self._bonuses[0]
+        else:
+            key = min(map(sub, tops, self._bonuses), default=_NONE)
+        if key >= _NONE:
+            return None
+        if rules.error is not None and self._n_feasible > 1:
+            raise rules.error
+        return self._order[key & _RANK], _BASE - (key >> RANK_BITS), self._n_feasible
+
+    # Following the logs
+
+    def _follow(self) -> None:
+        state = self._state
+        if state.census.version != self._seen_census:
+            self._seen_census = state.census.version
+            if self._rules.stamp() != self._seen_stamp:
+                self._start()
+                return
+        if state.node_log.end != self._seen_nodes:
+            self._follow_looks()
+        log = state.usage_log
+        changed = log.since(self._seen_usage, self._n_many)
+        if changed is None or (self._rules.epochs and self._rules.epoch() != self._seen_epoch):
+            self._start()
+            return
+        self._seen_usage = log.end
+        cells, judge = self._cells, self._judge
+        for slot in changed if len(changed) == 1 else set(changed):
+            if cells[slot] != _REFUSED:
+                judge(slot)
+
+    def _follow_looks(self) -> None:
+        state = self._state
+        changed = state.node_log.since(self._seen_nodes, state.n_slots // 16 + 1)
+        if (
+            changed is None
+            or len(self._cells) != state.n_slots
+            or not self._rules.columns_are_as_before()
+        ):
+            self._start()
+            return
+        self._seen_nodes = state.node_log.end
+        nodes = np.array(sorted(set(changed)), dtype=np.intp)
+        looks = self._rules.look(nodes, self._ranks)
+        passes, bases = looks.passes.tolist(), looks.bases.tolist()
+        keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
+        for index, slot in enumerate(nodes.tolist()):
+            key = next(keys) if keys else ()
+            self._bases[slot] = bases[index]
+            if passes[index]:
+                self._cells[slot] = self._cell_of(key)
+                self._judge(slot)
+            else:
+                self._cells[slot] = _REFUSED
+                self._leave(slot)
+
+    def _judge(self, slot: int) -> None:
+        """Put a node where it belongs now."""
+        load = self._state.loads[slot]
+        verdict = self._verdicts.get(load)
+        if verdict is None:
+            verdict = self._judge_load(load)
+        rules = self._rules
+        if verdict == _REFUSED or (rules.has_node_rules and not rules.admit(slot)):
+            self._leave(slot)
+            return
+        group = self._cells[slot]
+        if rules.node_scores:
+            values = tuple([score.node_value(slot) for score in rules.node_scores])
+            group = self._group_of(group, values)
+        entry = verdict + self._bases[slot]
+        old_entry = self._entries[slot]
+        if old_entry == _REFUSED or self._groups[slot] != group:
+            self._leave(slot)
+            self._enter(slot, group, entry)
+        elif old_entry != entry:
+            self._entries[slot] = entry
+            heap = self._heaps[group]
+            if heap[0] == old_entry:
+                heapreplace(heap, entry)
+                self._settle(group)
+            else:
+                self._push(group, entry)
+
+    def _judge_load(self, load: int) -> int:
+        """Return what the rules over loads say: refused, or what the score leaves of the base."""
+        state, request = self._state, self._request
+        n_resources = len(state.resources)
+        class_id = capacity_class_of(load)
+        capacity = self._capacities.get(class_id)
+        if capacity is None or len(capacity) != n_resources:
+            capacity = self._capacities[class_id] = state.nodes.capacity(class_id)
+        used = unpack(load, n_resources)
+        verdict = _REFUSED
+        if not any(
+            rule.filter_load(state, request, capacity, used) for rule in self._rules.load_filters
+        ):
+            score = 0
+            for rule, weight in self._rules.load_scores:
+                score += weight * rule.score_load(state, request, capacity, used)
+            verdict = (_BASE - score) << RANK_BITS
+        if len(self._verdicts) > _MAX_VERDICTS:
+            self._verdicts.clear()
+        self._verdicts[load] = verdict
+        return verdict
+
+    # Heaps
+
+    def _enter(self, slot: int, group: int, entry: int) -> None:
+        """Put a node into a group, at the place that its entry says."""
+        self._entries[slot] = entry
+        self._groups[slot] = group
+        self._resize(group, +1)
+        self._push(group, entry)
+
+    def _push(self, group: int, entry: int) -> None:
+        heap = self._heaps[group]
+        heappush(heap, entry)
+        if entry < self._tops[group]:
+            self._tops[group] = entry
+        if len(heap) > 4 * self._sizes[group] + 64:
+            self._tidy(group)
+
+    def _leave(self, slot: int) -> None:
+        """Take a node out of its group, if it is in one."""
+        entry, group = self._entries[slot], self._groups[slot]
+        if entry == _REFUSED:
+            return
+        self._entries[slot] = _REFUSED
+        self._resize(group, -1)
+        if self._heaps[group][0] == entry:
+            heappop(self._heaps[group])
+            self._settle(group)
+        if not self._sizes[group] and self._rules.node_scores:
+            # Values like "three such pods" come and go; zones stay.
+            del self._group_ids[self._group_keys[group]]
+            self._vacant.append(group)
+
+    def _resize(self, group: int, change: int) -> None:
+        self._sizes[group] = size = self._sizes[group] + change
+        if size == 0 or size == change or self._rules.reads_sizes:
+            self._has_other_groups = True
+        elif self._is_open[group]:
+            self._n_feasible += change
+
+    def _settle(self, group: int) -> None:
+        """Drop what is stale from the top of a heap."""
+        heap, entries, groups = self._heaps[group], self._entries, self._groups
+        order = self._order
+        while heap:
+            top = heap[0]
+            slot = order[top & _RANK]
+            if entries[slot] == top and groups[slot] == group:
+                self._tops[group] = top
+                return
+            heappop(heap)
+        self._tops[group] = _EMPTY
+
+    def _tidy(self, group: int) -> None:
+        """Drop everything that is stale from a heap."""
+        entries, groups, order = self._entries, self._groups, self._order
+        fresh = set()
+        for entry in self._heaps[group]:
+            slot = order[entry & _RANK]
+            if entries[slot] == entry and groups[slot] == group:
+                fresh.add(entry)
+        self._heaps[group][:] = sorted(fresh)
+
+    # Groups
+
+    def _cell_of(self, key: Key) -> int:
+        """Return the number of the nodes with that key; also their group, but for node values."""
+        cell = self._cell_ids.get(key)
+        if cell is None:
+            cell = self._cell_ids[key] = len(self._cell_keys)
+            self._cell_keys.append(key)
+            if not self._rules.node_scores:
+                self._new_group(cell, ())
+        return cell
+
+    def _group_of(self, cell: int, values: Key) -> int:
+        group = self._group_ids.get((cell, values))
+        return self._new_group(cell, values) if group is None else group
+
+    def _new_group(self, cell: int, values: Key) -> int:
+        """Return a new group, or one that has become vacant."""
+        if self._vacant:
+            group = self._vacant.pop()
+            self._heaps[group].clear()
+        else:
+            group = len(self._heaps)
+            if group >= _MAX_GROUPS:
+                raise TooManyGroupsError
+            self._heaps.append([])
+            self._tops.append(_EMPTY)
+            self._bonuses.append(-_NONE)
+            self._sizes.append(0)
+            self._is_open.append(False)
+            self._group_keys.append((cell, values))
+        self._group_ids[cell, values] = group
+        self._group_keys[group] = (cell, values)
+        self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
+        self._has_other_groups = True
+        return group
+
+    def _open_groups(self) -> None:
+        """Ask the hard rules over shared domains again."""
+        rules, is_open = self._rules, self._is_open
+        of_cell = [rules.is_open(key) for key in self._cell_keys]
+        now_open = [of_cell[cell] for cell, _ in self._group_keys]
+        if now_open != is_open:
+            self._is_open = now_open
+            self._has_other_groups = True
+
+    def _count_groups(self) -> None:
+        """List the groups that are open and hold a node, and what does not change in them."""
+        self._has_other_groups = False
+        rules, is_open, sizes = self._rules, self._is_open, self._sizes
+        self._live = live = [g for g, size in enumerate(sizes) if size and is_open[g]]
+        self._n_feasible = sum([sizes[group] for group in live])
+        group_keys, cell_keys = self._group_keys, self._cell_keys
+        keys = [cell_keys[group_keys[group][0]] for group in live]
+        self._view = GroupsView(keys, rules.place_in_key) if live else None
+        self._values = [
+            [] if index is None else [group_keys[group][1][index] for group in live]
+            for _, _, index in rules.group_scores
+        ]
+        self._static = [0] * len(live)
+        for place, (rule, weight) in enumerate(rules.static_scores):
+            shares = normalize_groups([key[place] for key in keys], rule.normalization)
+            self._static = [b + weight * s for b, s in zip(self._static, shares, strict=True)]
+
+    def _weigh(self) -> None:
+        """Normalise over the groups that are open and hold a node."""
+        view, bonuses, rules = self._view, self._static, self._rules
+        if view is not None and rules.group_scores:
+            if rules.reads_sizes:
+                view.sizes = [self._sizes[group] for group in self._live]
+            for (score, weight, _), values in zip(rules.group_scores, self._values, strict=True):
+                shares = score.scores(view, values)
+                bonuses = [b + weight * s for b, s in zip(bonuses, shares, strict=True)]
+        if len(bonuses) == len(self._tops):
+            self._bonuses = [bonus << RANK_BITS for bonus in bonuses]
+            return
+        self._bonuses = [-_NONE] * len(self._tops)
+        for group, bonus in zip(self._live, bonuses, strict=True):
+            self._bonuses[group] = bonus << RANK_BITS
+
+    # Starting over
+
+    def _start(self) -> None:
+        """Judge every node at once."""
+        state, rules = self._state, self._rules
+        rules.refresh()
+        self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
+        self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
+        self._seen_epoch = rules.epoch()
+        self._seen_filters = self._seen_scores = -1
+        self._has_other_groups = True
+        self._n_feasible = 0
+        self._n_many = state.n_slots // 4 + 1
+        self._verdicts.clear()
+        self._cell_ids, self._cell_keys = {}, []
+        self._group_ids, self._group_keys, self._vacant = {}, [], []
+        self._heaps, self._tops, self._bonuses = [], [], []
+        self._sizes, self._is_open = [], []
+
+        order = np.argsort(self._ties.ranks(state.slots))
+        self._order = order.tolist()
+        self._ranks = np.empty_like(order)
+        self._ranks[order] = state.slots
+        looks = rules.look(slice(None), self._ranks)
+        slots = np.flatnonzero(looks.passes)
+        cells = np.full(state.n_slots, _REFUSED, dtype=np.int64)
+        keys, codes = _distinct([part[slots] for part in looks.key], len(slots))
+        cells[slots] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
+        self._cells = cells.tolist()
+        self._bases = looks.bases.tolist()
+
+        passes, scores = rules.judge_all()
+        slots = np.flatnonzero(looks.passes & passes)
+        groups = cells
+        if rules.node_scores:
+            parts = [cells, *(score.node_values() for score in rules.node_scores)]
+            keys, codes = _distinct([part[slots] for part in parts], len(slots))
+            ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
+            groups = cells.copy()
+            groups[slots] = ids[codes]
+        entries = np.full(state.n_slots, _REFUSED, dtype=np.int64)
+        entries[slots] = ((_BASE - scores[slots]) << RANK_BITS) + looks.bases[slots]
+        self._entries = entries.tolist()
+        self._groups = groups.tolist()
+        self._fill(groups[slots], entries[slots])
+
+    def _fill(self, groups: Ints, entries: Ints) -> None:
+        """Make the heaps; a sorted list is one."""
+        for group, heap in enumerate(self._heaps):
+            members = entries if len(self._heaps) == 1 else entries[groups == group]
+            heap[:] = np.sort(members).tolist()
+            self._sizes[group] = len(heap)
+            self._tops[group] = heap[0] if heap else _EMPTY
+
+
+def _distinct(parts: list[Ints], length: int) -> tuple[list[Key], Ints]:
+    """Return the distinct rows of some columns, and the index of each node's row among them."""
+    codes: Ints = np.zeros(length, dtype=np.int64)
+    for part in parts:
+        _, part_codes = _distinct_values(part)
+        codes = codes * (int(part_codes.max(initial=0)) + 1) + part_codes
+        _, codes = _distinct_values(codes)
+    n_rows = int(codes.max(initial=-1)) + 1
+    first = np.zeros(n_rows, dtype=np.int64)
+    first[codes[::-1]] = np.arange(length - 1, -1, -1)
+    columns = [part[first].tolist() for part in parts]
+    return (list(zip(*columns, strict=True)) if columns else [()] * n_rows), codes
+
+
+def _distinct_values(values: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct values, and the index of each one; small values need no sorting."""
+    if not len(values):
+        return values, values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span > 4 * len(values) + 64:
+        distinct, codes = np.unique(values, return_inverse=True)
+        return distinct, codes.astype(np.int64)
+    is_met = np.zeros(span, dtype=bool)
+    is_met[values - low] = True
+    code_of = np.cumsum(is_met) - 1
+    return np.flatnonzero(is_met) + low, code_of[values - low]

@@ -1,0 +1,60 @@
+"""Ties: which of equally good nodes it is.
+
+kube-scheduler takes whichever its parallel search makes the root of a heap, so any of the best is a
+right answer. Here the choice is a fixed order of the nodes: the same cluster gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+RANK_BITS = 20
+"""A million nodes can be told apart."""
+
+_MASK = (1 << RANK_BITS) - 1
+
+
+class TieBreak(Protocol):
+    """An order of all slots."""
+
+    def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the rank of each slot, no two the same; the lowest wins."""
+
+
+class FirstAdded:
+    """The node that has been there longest."""
+
+    def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the slots themselves."""
+        return slots.astype(np.int64)
+
+
+class Shuffled:
+    """An order that looks random and is the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        random = Random(seed)
+        # Multiplying by an odd number permutes the numbers below a power of two.
+        self._factor = random.randrange(_MASK) | 1
+        self._offset = random.randrange(_MASK)
+
+    def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the slots in shuffled order."""
+        return (slots.astype(np.int64) * self._factor + self._offset) & _MASK
+
+
+class Listed:
+    """The node that comes first in a list of slots; those that are not in it come last."""
+
+    def __init__(self, slots: Iterable[int]) -> None:
+        self._ranks = {slot: rank for rank, slot in enumerate(slots)}
+
+    def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the places in the list."""
+        behind = len(self._ranks)
+        return np.array([self._ranks.get(s, behind + s) for s in slots.tolist()], dtype=np.int64)
