@@ -18,7 +18,17 @@ import msgspec
 
 from kubeberth.api.core import Namespace, Node, Pod
 from kubeberth.api.requests import effective_request
-from kubeberth.placement.delta import NamespacePut, NodePut, PodPut
+from kubeberth.api.storage import (
+    CSIDriver,
+    CSINode,
+    CSIStorageCapacity,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+    StorageObject,
+    VolumeAttachment,
+)
+from kubeberth.placement.delta import NamespacePut, NodePut, PodPut, StoragePut
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
 from kubeberth.placement.plugins import FILTERS, SCORES
@@ -29,6 +39,15 @@ from kubeberth.placement.ties import Listed
 Document = dict[str, Any]
 
 RULES = {plugin.name for plugin in FILTERS} | {plugin.name for plugin, _ in SCORES}
+STORAGE_KINDS: dict[str, type[StorageObject]] = {
+    "pvs": PersistentVolume,
+    "pvcs": PersistentVolumeClaim,
+    "storageClasses": StorageClass,
+    "csiNodes": CSINode,
+    "csiDrivers": CSIDriver,
+    "csiStorageCapacities": CSIStorageCapacity,
+    "volumeAttachments": VolumeAttachment,
+}
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
@@ -92,9 +111,16 @@ def replay(record: Document, tally: Tally) -> None:
             tally.n_compared += 1
             found = _differences(result, state, engine, profile, pod)
             tally.differences += [f"{scenario['id']} {result['pod']}: {text}" for text in found]
-        if state is not None and "chosen" in result:
-            state.apply(PodPut(pod, result["chosen"]))
+        if state is not None and engine is not None and "chosen" in result:
+            _assume(state, engine, pod, result["chosen"])
     tally.n_whole_scenarios += compared_all
+
+
+def _assume(state: ClusterState, engine: Engine, pod: Pod, node_name: str) -> None:
+    request, slot = state.request(pod), state.slot_of(node_name)
+    assert slot is not None
+    promised = engine.reserve(request, slot)
+    state.assume(pod.metadata.key, pod.metadata.labels, request, slot, promised)
 
 
 def _skip(tally: Tally, reason: str) -> None:
@@ -180,6 +206,9 @@ def build_state(scenario: Document) -> ClusterState:
         state.apply(NamespacePut(name, msgspec.convert(labels, dict[str, str])))
     for document in scenario["nodes"]:
         state.apply(NodePut(to_node(document)))
+    for field_name, kind in STORAGE_KINDS.items():
+        for document in scenario.get(field_name, []):
+            state.apply(StoragePut(to_storage(document, kind)))
     for document in scenario["pods"]:
         pod = to_pod(document, scenario)
         if not pod.is_terminal:
@@ -204,6 +233,16 @@ def to_node(document: Document) -> Node:
 def to_namespace(document: Document) -> Namespace:
     """Return a namespace as the API server stores it."""
     return msgspec.convert(document, Namespace)
+
+
+def to_storage(document: Document, kind: type[StorageObject]) -> StorageObject:
+    """Return a claim, a volume or the like as the API server stores it."""
+    item = copy.deepcopy(document)
+    if kind in (PersistentVolumeClaim, CSIStorageCapacity):
+        item["metadata"].setdefault("namespace", "default")
+    if kind is StorageClass:
+        item.setdefault("volumeBindingMode", "Immediate")
+    return msgspec.convert(item, kind)
 
 
 def to_pod(document: Document, scenario: Document) -> Pod:

@@ -10,18 +10,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kubeberth.api.core import (
-    Node,
-    NodeSelectorRequirement,
-    NodeSelectorTerm,
-    Pod,
-    PodAffinityTerm,
-    Toleration,
-)
-from kubeberth.api.meta import LabelSelector
-from kubeberth.api.quantity import int_value, milli_value
+from tests.oracle import storage
+from tests.oracle.labels import Labels, label_selector_holds, node_term_holds
 
-Labels = Mapping[str, str]
+from kubeberth.api.core import Node, Pod, PodAffinityTerm, Toleration
+from kubeberth.api.quantity import int_value, milli_value
 
 DEFAULTS = {"cpu": 100, "memory": 200 * 1024 * 1024}
 
@@ -33,6 +26,22 @@ class Cluster:
     nodes: dict[str, Node] = field(default_factory=dict)
     pods: dict[str, tuple[Pod, str]] = field(default_factory=dict)
     namespaces: dict[str, Labels] = field(default_factory=dict)
+    stored: storage.StoredObjects = field(default_factory=storage.StoredObjects)
+    image_sizes: dict[str, int] = field(default_factory=dict)
+
+    def put_node(self, node: Node) -> None:
+        """Keep a node, and forget what its old version said."""
+        self.remove_node(node.name)
+        self.nodes[node.name] = node
+        for image in node.status.images:
+            for name in image.names:
+                self.image_sizes.setdefault(name, image.size_bytes)
+
+    def remove_node(self, name: str) -> None:
+        """Forget a node, and the sizes of images that are nowhere else."""
+        self.nodes.pop(name, None)
+        left = {name for node in self.nodes.values() for name in image_names(node)}
+        self.image_sizes = {k: size for k, size in self.image_sizes.items() if k in left}
 
     def on(self, node_name: str) -> list[Pod]:
         return [pod for pod, name in self.pods.values() if name == node_name]
@@ -43,10 +52,14 @@ class Cluster:
 
 @dataclass
 class Answer:
-    """Rejections by node as (plugin, reasons), and weighted scores by plugin and node."""
+    """Rejections by node as (plugin, reasons), and weighted scores by plugin and node.
+
+    `refused` is set when the pod is refused before any node is looked at.
+    """
 
     rejected: dict[str, tuple[str, tuple[str, ...]]]
     scores: dict[str, dict[str, int]]
+    refused: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -63,6 +76,9 @@ class Answer:
 
 
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
+    refused = storage.refusal(cluster.stored, pod)
+    if refused is not None:
+        return Answer({}, {}, refused)
     rejected = {}
     for node in cluster.nodes.values():
         rejection = first_rejection(cluster, pod, node)
@@ -89,8 +105,26 @@ def first_rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[
     short = shortages(cluster, pod, node)
     if short:
         return "NodeResourcesFit", short
+    placed = [(other, home.name) for other, home in cluster.placed()]
+    about_volumes = storage.first_rejection(cluster.stored, placed, pod, node)
+    if about_volumes is not None:
+        return about_volumes
     reason = neighbour_trouble(cluster, pod, node)
-    return ("InterPodAffinity", (reason,)) if reason else None
+    if reason:
+        return "InterPodAffinity", (reason,)
+    if not features_needed(pod) <= set(node.status.declared_features):
+        return "NodeDeclaredFeatures", ("node(s) didn't match Pod's required features",)
+    return None
+
+
+def features_needed(pod: Pod) -> set[str]:
+    needed = set()
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        if any(rule.action == "RestartAllContainers" for rule in container.restart_policy_rules):
+            needed.add("RestartAllContainersOnContainerExits")
+    if pod.spec.host_network and pod.spec.host_users is False:
+        needed.add("UserNamespacesHostNetworkSupport")
+    return needed
 
 
 def is_tolerated(taint: tuple[str, str, str], tolerations: Iterable[Toleration]) -> bool:
@@ -115,33 +149,6 @@ def node_rules_hold(pod: Pod, node: Node) -> bool:
     if not required:
         return True
     return any(node_term_holds(term, node) for term in required.node_selector_terms)
-
-
-def node_term_holds(term: NodeSelectorTerm, node: Node) -> bool:
-    if not term.match_expressions and not term.match_fields:
-        return False
-    for requirement in term.match_expressions:
-        if not requirement_holds(requirement, node.metadata.labels):
-            return False
-    return all(requirement_holds(r, {"metadata.name": node.name}) for r in term.match_fields)
-
-
-def requirement_holds(requirement: NodeSelectorRequirement, labels: Labels) -> bool:
-    present = requirement.key in labels
-    value = labels.get(requirement.key, "")
-    if requirement.operator == "In":
-        return present and value in requirement.values
-    if requirement.operator == "NotIn":
-        return not (present and value in requirement.values)
-    if requirement.operator == "Exists":
-        return present
-    if requirement.operator == "DoesNotExist":
-        return not present
-    try:
-        number, limit = int(value), int(requirement.values[0])
-    except ValueError:
-        return False
-    return present and (number > limit if requirement.operator == "Gt" else number < limit)
 
 
 def request(pod: Pod, defaults: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -263,21 +270,6 @@ def _means(term: PodAffinityTerm, owner: Pod, other: Pod, namespace_labels: Labe
     return covered and label_selector_holds(term.label_selector, other.metadata.labels)
 
 
-def label_selector_holds(selector: LabelSelector | None, labels: Labels) -> bool:
-    if selector is None:
-        return False
-    for key, value in selector.match_labels.items():
-        if labels.get(key) != value:
-            return False
-    for requirement in selector.match_expressions:
-        as_node = NodeSelectorRequirement(
-            key=requirement.key, operator=requirement.operator, values=requirement.values
-        )
-        if not requirement_holds(as_node, labels):
-            return False
-    return True
-
-
 # Soft rules
 
 
@@ -285,6 +277,7 @@ def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[st
     scores = {
         "TaintToleration": by_share({n.name: soft_taints(pod, n) for n in feasible}, reverse=True),
         "NodeResourcesFit": {n.name: least_allocated(cluster, pod, n) for n in feasible},
+        "ImageLocality": {n.name: images_at_hand(cluster, pod, n) for n in feasible},
     }
     weights = {"TaintToleration": 3, "NodeAffinity": 2, "InterPodAffinity": 2}
     affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
@@ -358,6 +351,24 @@ def balanced(cluster: Cluster, pod: Pod, node: Node) -> int:
         return int((1 - deviation) * 100)
 
     return math.floor(50 + (50 + balance(request(pod)) - balance({})) / 2)
+
+
+def images_at_hand(cluster: Cluster, pod: Pod, node: Node) -> int:
+    containers = [*pod.spec.init_containers, *pod.spec.containers]
+    wanted_images = [container.image for container in containers]
+    wanted_images += [volume.image.reference for volume in pod.spec.volumes if volume.image]
+    total = 0
+    for name in wanted_images:
+        full = name if ":" in name.split("/")[-1] else name + ":latest"
+        if full in image_names(node):
+            holders = sum(full in image_names(other) for other in cluster.nodes.values())
+            total += int(cluster.image_sizes[full] * (holders / len(cluster.nodes)))
+    low, high = 23 * 2**20, 1000 * 2**20 * len(containers)
+    return 100 * (min(max(total, low), high) - low) // (high - low)
+
+
+def image_names(node: Node) -> set[str]:
+    return {name for image in node.status.images for name in image.names}
 
 
 def wishes(cluster: Cluster, pod: Pod) -> dict[tuple[str, str], int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from tests.property.storage_strategies import OWNER_UID, pod_volumes
 
 from kubeberth.api.core import Node, Pod
 
@@ -123,8 +124,31 @@ requests = _documents(
     memory=st.sampled_from(["100Mi", "1Gi"]),
     **{"example.com/gpu": st.just("1")},
 )
+IMAGES = ["small:1", "big", "registry.example.com:5000/huge"]
 containers = st.lists(
-    requests.map(lambda amounts: {"resources": {"requests": amounts}}), min_size=1, max_size=2
+    st.builds(
+        lambda amounts, image, rules: {
+            "resources": {"requests": amounts},
+            "image": image,
+            "restartPolicyRules": rules,
+        },
+        requests,
+        st.sampled_from(IMAGES),
+        st.sampled_from(
+            [[], [], [], [{"action": "Restart"}], [{"action": "RestartAllContainers"}]]
+        ),
+    ),
+    min_size=1,
+    max_size=2,
+)
+node_images = st.lists(
+    st.builds(
+        lambda name, size: {"names": [name, f"{name}@sha256:0"], "sizeBytes": size},
+        st.sampled_from(["small:1", "big:latest", "registry.example.com:5000/huge:latest"]),
+        st.sampled_from([10 * 2**20, 700 * 2**20, 9000 * 2**20]),
+    ),
+    max_size=2,
+    unique_by=lambda image: image["names"][0],
 )
 
 
@@ -147,6 +171,7 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
         affinity=_some(_documents(nodeAffinity=_some(node_affinity))),
     ),
     "resources": _documents(initContainers=containers),
+    "volumes": st.fixed_dictionaries({"volumes": pod_volumes}),
     "everything": _documents(
         tolerations=tolerations,
         affinity=_documents(
@@ -161,13 +186,15 @@ _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 @st.composite
 def pods(draw: st.DrawFn, name: str) -> Pod:
     """Return a pod that is mostly about one kind of rule."""
-    flavour = draw(st.sampled_from(["pods", "pods", "nodes", "resources", "everything"]))
+    flavours = ["pods", "pods", "nodes", "resources", "volumes", "volumes", "everything"]
+    flavour = draw(st.sampled_from(flavours))
     spec = draw(_FLAVOURS[flavour])
-    is_small = flavour in ("pods", "nodes")
+    is_small = flavour in ("pods", "nodes", "volumes")
     document = {
         "metadata": {
             "name": name,
-            "namespace": draw(st.sampled_from(NAMESPACES)),
+            "uid": draw(st.sampled_from([OWNER_UID, "uid-of-another"])),
+            "namespace": "default" if "volumes" in spec else draw(st.sampled_from(NAMESPACES)),
             "labels": draw(pod_labels),
         },
         "spec": {"containers": _SMALL if is_small else draw(containers), **spec},
@@ -205,6 +232,12 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     document = {
         "metadata": {"name": name, "labels": labels},
         "spec": spec,
-        "status": {"allocatable": allocatable},
+        "status": {
+            "allocatable": allocatable,
+            "images": draw(node_images),
+            "declaredFeatures": draw(
+                st.sampled_from([[], ["RestartAllContainersOnContainerExits"], ["Other"]])
+            ),
+        },
     }
     return msgspec.convert(document, Node)

@@ -7,10 +7,13 @@ from random import Random
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.oracle import storage
 from tests.oracle.evaluator import Cluster, evaluate
+from tests.property.storage_strategies import ALWAYS_THERE, storage_objects
 from tests.property.strategies import NAMESPACES, NODE_NAMES, namespace_labels, nodes, pods
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.storage import StorageObject
 from kubeberth.placement.delta import (
     NamespacePut,
     NamespaceRemoved,
@@ -18,10 +21,13 @@ from kubeberth.placement.delta import (
     NodeRemoved,
     PodPut,
     PodRemoved,
+    StoragePut,
+    StorageRemoved,
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import explain
 from kubeberth.placement.profile import Profile
+from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
@@ -41,9 +47,11 @@ class History:
         templates: list[Pod],
         looks: list[list[Node]],
         labels: list[dict[str, str]],
+        stored: list[StorageObject],
         random: Random,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
+        self.stored = stored
         self.state = ClusterState()
         self.cluster = Cluster()
         self.profile = Profile()
@@ -53,21 +61,23 @@ class History:
     def run(self) -> None:
         for _ in range(4):
             self.put_node()
-        steps = (self.place, self.put_node, self.remove_pod, self.bind_by_hand)
-        rare = (self.remove_node, self.label_namespace, self.remove_namespace)
+        for item in (*ALWAYS_THERE, *self.stored[::3]):
+            self.put(item)
+        steps = (self.place, self.put_node, self.remove_pod, self.put_storage, self.bind_by_hand)
+        rare = (self.remove_node, self.label_namespace, self.remove_namespace, self.remove_storage)
         for _ in range(N_STEPS):
-            step = self.random.choices((*steps, *rare), (10, 3, 3, 1, 1, 1, 0.3))[0]
+            step = self.random.choices((*steps, *rare), (12, 3, 3, 3, 1, 1, 1, 0.3, 0.5))[0]
             step()
             self.check_sums()
 
     def put_node(self) -> None:
         node = self.random.choice(self.random.choice(self.looks))
-        self.cluster.nodes[node.name] = node
+        self.cluster.put_node(node)
         self.state.apply(NodePut(node))
 
     def remove_node(self) -> None:
         name = self.random.choice(NODE_NAMES)
-        self.cluster.nodes.pop(name, None)
+        self.cluster.remove_node(name)
         self.state.apply(NodeRemoved(name))
 
     def label_namespace(self) -> None:
@@ -80,6 +90,18 @@ class History:
         self.cluster.namespaces.pop(name, None)
         self.state.apply(NamespaceRemoved(name))
 
+    def put_storage(self) -> None:
+        self.put(self.random.choice(self.stored))
+
+    def put(self, item: StorageObject) -> None:
+        self.cluster.stored.put(item)
+        self.state.apply(StoragePut(item))
+
+    def remove_storage(self) -> None:
+        item = self.random.choice((*ALWAYS_THERE, *self.stored))
+        self.cluster.stored.remove(type(item), item.metadata.key)
+        self.state.apply(StorageRemoved(type(item), item.metadata.key))
+
     def bind_by_hand(self) -> None:
         """Put a pod anywhere, be it on a node that is full or not there."""
         self.put_pod(self.new_pod(), self.random.choice(NODE_NAMES))
@@ -88,6 +110,7 @@ class History:
         if self.cluster.pods:
             key = self.random.choice(sorted(self.cluster.pods))
             del self.cluster.pods[key]
+            self.cluster.stored.promises.pop(key, None)
             self.state.apply(PodRemoved(key))
 
     def place(self) -> None:
@@ -97,6 +120,12 @@ class History:
         answer = evaluate(self.cluster, pod)
         decision = self.engine.place(pod)
         story = explain(self.state, pod, self.profile)
+        if answer.refused is not None:
+            assert story.refused is not None
+            assert (story.refused.plugin, story.refused.reasons) == answer.refused
+            assert decision.failure == story.failure
+            return
+        assert story.refused is None
         rejected = {n: (r.plugin, tuple(sorted(r.reasons))) for n, r in story.rejected.items()}
         assert rejected == answer.rejected
         assert story.scores == answer.scores
@@ -107,16 +136,33 @@ class History:
         assert decision.node in answer.best
         assert decision.n_feasible == len(self.cluster.nodes) - len(answer.rejected)
         assert decision.score == answer.totals[decision.node] or decision.n_feasible == 1
-        self.put_pod(pod, decision.node)
+        self.assume(pod, decision.node, decision.reservations)
+
+    def assume(self, pod: Pod, node_name: str, reservations: tuple[Reservation, ...]) -> None:
+        """Put a pod where it was decided, with all that was promised to it."""
+        key, node = pod.metadata.key, self.cluster.nodes[node_name]
+        _, promises = storage.bind(self.cluster.stored, pod, node)
+        assert set(reservations) == {
+            *(BindClaim(claim, volume) for claim, volume in promises.volumes),
+            *(ProvisionClaim(claim, name) for claim, name in promises.nodes),
+        }
+        self.cluster.pods[key] = (pod, node_name)
+        self.cluster.stored.promises[key] = promises
+        request, slot = self.state.request(pod), self.state.slot_of(node_name)
+        assert slot is not None
+        self.state.assume(key, pod.metadata.labels, request, slot, reservations)
 
     def new_pod(self) -> Pod:
         self.n_pods += 1
         template = self.random.choice(self.templates)
-        meta = msgspec.structs.replace(template.metadata, name=f"pod-{self.n_pods}")
+        is_owner = any(volume.ephemeral for volume in template.spec.volumes)
+        name = "owner" if is_owner else f"pod-{self.n_pods}"
+        meta = msgspec.structs.replace(template.metadata, name=name)
         return msgspec.structs.replace(template, metadata=meta)
 
     def put_pod(self, pod: Pod, node_name: str) -> None:
         self.cluster.pods[pod.metadata.key] = (pod, node_name)
+        self.cluster.stored.promises.pop(pod.metadata.key, None)
         self.state.apply(PodPut(pod, node_name))
 
     def check_sums(self) -> None:
@@ -130,10 +176,15 @@ class History:
     templates=st.lists(pods("template"), min_size=6, max_size=6),
     looks=st.tuples(*(st.lists(nodes(n), min_size=3, max_size=3) for n in NODE_NAMES)),
     labels=st.lists(namespace_labels, min_size=2, max_size=2),
+    stored=st.lists(storage_objects(NODE_NAMES), min_size=20, max_size=20),
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_engine_and_plain_evaluator_agree_through_any_history(
-    templates: list[Pod], looks: tuple[list[Node], ...], labels: list[dict[str, str]], seed: int
+    templates: list[Pod],
+    looks: tuple[list[Node], ...],
+    labels: list[dict[str, str]],
+    stored: list[StorageObject],
+    seed: int,
 ) -> None:
-    History(templates, list(looks), labels, Random(seed)).run()
+    History(templates, list(looks), labels, stored, Random(seed)).run()

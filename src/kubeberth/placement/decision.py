@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kubeberth.placement.reservation import Reservation
+
 
 class Failure(msgspec.Struct, frozen=True):
     """Why a pod was not placed.
@@ -33,6 +35,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         How many nodes passed the hard rules.
     score
         Total of the chosen node; None when it was the only one, which needs no scoring.
+    reservations
+        What is promised to the pod there, to be made good before it is bound.
     """
 
     pod_key: str
@@ -41,3 +45,4 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     n_feasible: int = 0
     score: int | None = None
     failure: Failure | None = None
+    reservations: tuple[Reservation, ...] = ()

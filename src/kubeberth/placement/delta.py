@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.storage import StorageObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,34 @@ class NamespaceRemoved:
     name: str
 
 
-Delta = NodePut | NodeRemoved | PodPut | PodRemoved | NamespacePut | NamespaceRemoved
+@dataclass(frozen=True, slots=True)
+class StoragePut:
+    """A claim, a volume or the like has appeared, or is different now."""
+
+    item: StorageObject
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRemoved:
+    """A claim, a volume or the like is gone.
+
+    Parameters
+    ----------
+    key
+        `namespace/name`, or `name` for what lives in no namespace.
+    """
+
+    kind: type[StorageObject]
+    key: str
+
+
+Delta = (
+    NodePut
+    | NodeRemoved
+    | PodPut
+    | PodRemoved
+    | NamespacePut
+    | NamespaceRemoved
+    | StoragePut
+    | StorageRemoved
+)

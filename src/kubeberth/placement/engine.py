@@ -16,6 +16,7 @@ from kubeberth.placement.profile import Profile, concerns
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.rows import Rows
 from kubeberth.placement.search import Search
 from kubeberth.placement.state import ClusterState
@@ -45,6 +46,7 @@ class Engine:
         self._ties = ties or FirstAdded()
         self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}
+        self._reserving: set[PodRequest] = set()
 
     def place(self, pod: Pod) -> Decision:
         """Return where the pod goes, or why it goes nowhere; nothing is changed."""
@@ -58,7 +60,7 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta.labels, request, slot)
+                state.assume(key, meta.labels, request, slot, decision.reservations)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
@@ -76,7 +78,17 @@ class Engine:
         if choice is None:
             return Decision(key, None, n_nodes, 0, None, self._explain_failure(request)), None
         slot, score, n_feasible = choice
-        return Decision(key, nodes.name_of[slot], n_nodes, n_feasible, score), slot
+        name = nodes.name_of[slot]
+        if request in self._reserving:
+            promised = self.reserve(request, slot)
+            return Decision(key, name, n_nodes, n_feasible, score, None, promised), slot
+        return Decision(key, name, n_nodes, n_feasible, score), slot
+
+    def reserve(self, request: PodRequest, slot: int) -> tuple[Reservation, ...]:
+        """Return what a pod of a template is to be promised on a node that it passes."""
+        profile = self.profile.concerning(request)
+        found = [rule.reserve(self.state, request, slot) for rule in profile.reserves]
+        return tuple(promise for promises in found for promise in promises)
 
     def _explain_failure(self, request: PodRequest) -> Failure:
         state, profile = self.state, self.profile
@@ -86,6 +98,8 @@ class Engine:
 
     def _new_search(self, request: PodRequest) -> Search:
         profile = self.profile.concerning(request)
+        if profile.reserves:
+            self._reserving.add(request)
         names, _ = narrow(self.state, request, profile)
         if names is None and not any(concerns(rule, request) for rule in self._unrankable):
             search: Search = Ranking(self.state, profile, request, self._ties)
@@ -101,5 +115,7 @@ class Engine:
         """Keep what was worked out for a template; the one that was kept longest makes room."""
         self._searches[request] = search
         if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
-            del self._searches[next(iter(self._searches))]
+            oldest = next(iter(self._searches))
+            del self._searches[oldest]
+            self._reserving.discard(oldest)
         return search

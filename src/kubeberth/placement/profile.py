@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kubeberth.placement.plugin import FilterPlugin, PreFilterPlugin, ScorePlugin, Selective
-from kubeberth.placement.plugins import FILTERS, PRE_FILTERS, SCORES
+from kubeberth.placement.plugin import (
+    FilterPlugin,
+    PreFilterPlugin,
+    ReservePlugin,
+    ScorePlugin,
+    Selective,
+)
+from kubeberth.placement.plugins import FILTERS, PRE_FILTERS, RESERVES, SCORES
 from kubeberth.placement.request import PodRequest
 
 
@@ -25,13 +31,15 @@ class Profile:
     pre_filters: tuple[PreFilterPlugin, ...] = PRE_FILTERS
     filters: tuple[FilterPlugin, ...] = FILTERS
     scores: tuple[tuple[ScorePlugin, int], ...] = SCORES
+    reserves: tuple[ReservePlugin, ...] = RESERVES
 
     def concerning(self, request: PodRequest) -> Profile:
-        """Return the profile without the hard rules that have nothing to say about a template."""
+        """Return the profile without the rules that say they have nothing to do with a template."""
         return replace(
             self,
             pre_filters=tuple(rule for rule in self.pre_filters if concerns(rule, request)),
             filters=tuple(rule for rule in self.filters if concerns(rule, request)),
+            reserves=tuple(rule for rule in self.reserves if concerns(rule, request)),
         )
 
 

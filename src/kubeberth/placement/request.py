@@ -29,6 +29,8 @@ from kubeberth.api.requests import (
     scoring_request,
 )
 from kubeberth.api.selectors import Requirement
+from kubeberth.placement.features import required_features
+from kubeberth.placement.images import needed_images
 from kubeberth.placement.loads import pack
 from kubeberth.placement.nodeterm import (
     NodeTerm,
@@ -36,6 +38,7 @@ from kubeberth.placement.nodeterm import (
     compile_term,
     names_worth_a_look,
 )
+from kubeberth.placement.pod_volumes import NO_VOLUMES, ClaimUse, PodVolumes
 from kubeberth.placement.podterm import PodTerm, to_pod_set, to_pod_term
 from kubeberth.placement.vocabulary import PODS, SCORED_CPU, SCORED_MEMORY, Interner
 
@@ -124,6 +127,10 @@ class PodRequest:
     ----------
     spec
         The spec of one of its pods.
+    images
+        Names with tags, each as often as it is needed.
+    features
+        Features that a node must declare.
     amounts
         Resource ids and amounts asked for, zeros left out; in the order in which they are checked.
     scoring_cpu_memory
@@ -141,13 +148,26 @@ class PodRequest:
     tolerations: tuple[Toleration, ...]
     node_rules: NodeRules
     pod_rules: PodRules
+    volumes: PodVolumes
     host_ports: frozenset[HostPort]
+    images: tuple[str, ...]
+    features: frozenset[str]
     amounts: tuple[tuple[int, int], ...]
     scoring_cpu_memory: tuple[int, int]
     load: int
 
+    def claim_key(self, use: ClaimUse) -> str:
+        """Return `namespace/name` of a claim that the pod uses."""
+        return f"{self.namespace}/{use.name}"
 
-def template_key(namespace: str, labels: Mapping[str, str], spec: PodSpec, node_name: str) -> bytes:
+
+def template_key(
+    namespace: str,
+    labels: Mapping[str, str],
+    spec: PodSpec,
+    volumes: PodVolumes,
+    node_name: str,
+) -> bytes:
     """Return what two pods of one template have in common, and no other pair has.
 
     Parameters
@@ -171,6 +191,9 @@ def template_key(namespace: str, labels: Mapping[str, str], spec: PodSpec, node_
             spec.tolerations,
             spec.priority,
             spec.preemption_policy,
+            spec.host_network,
+            spec.host_users,
+            None if volumes is NO_VOLUMES else volumes,
         )
     )
 
@@ -179,6 +202,7 @@ def compile_request(
     key: bytes,
     namespace: str,
     spec: PodSpec,
+    volumes: PodVolumes,
     node_name: str,
     rules: PodRules,
     resources: Interner[str],
@@ -197,6 +221,9 @@ def compile_request(
         node_rules=to_node_rules(spec),
         pod_rules=rules,
         host_ports=to_host_ports(spec),
+        volumes=volumes,
+        images=needed_images(spec, volumes.images),
+        features=required_features(spec),
         amounts=_numbered(effective_request(pod), resources),
         scoring_cpu_memory=(scoring.get("cpu", 0), scoring.get("memory", 0)),
         load=to_load(pod, resources),

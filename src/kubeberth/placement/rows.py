@@ -56,12 +56,11 @@ class Rows:
 
     def _passing(self, nodes: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return those of some nodes that pass every hard rule."""
-        passes = np.ones(len(nodes), dtype=bool)
         for plugin in self._profile.filters:
             codes = plugin.filter(self._state, self._request, nodes)
             if codes is not None:
-                passes &= codes == 0
-        return nodes[passes]
+                nodes = nodes[codes == 0]
+        return nodes
 
     def _totals(self, candidates: NDArray[np.intp]) -> Scores:
         """Return the total of each candidate: ndarray of int64, shape (n_candidates,)."""

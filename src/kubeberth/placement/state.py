@@ -29,10 +29,13 @@ from kubeberth.placement.delta import (
     NodeRemoved,
     PodPut,
     PodRemoved,
+    StoragePut,
+    StorageRemoved,
 )
 from kubeberth.placement.links import Links, link, link_own_terms, unlink
 from kubeberth.placement.loads import capacity_class_of, to_matrix
 from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.pod_volumes import NO_VOLUMES, PodVolumes, to_pod_volumes
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
     NO_POD_RULES,
@@ -43,7 +46,10 @@ from kubeberth.placement.request import (
     to_load,
     to_pod_rules,
 )
+from kubeberth.placement.reservation import Reservation
+from kubeberth.placement.storage import Storage
 from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
+from kubeberth.placement.volume_use import VolumeUse
 
 Nodes = slice | NDArray[np.intp]
 """Which nodes to look at: a slice of all slots, or an array of slots."""
@@ -65,6 +71,8 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
     load
         What it adds to its node's load; differs from the template's when the kubelet reports other
         sizes.
+    reservations
+        What it has been promised while it is assumed.
     """
 
     key: str
@@ -73,6 +81,7 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
     request: PodRequest
     labels: Labels
     load: int
+    reservations: tuple[Reservation, ...] = ()
 
     @property
     def priority(self) -> int:
@@ -93,6 +102,8 @@ class ClusterState:
         Slots of the nodes on which a host port is taken.
     census
         Which pods there are, by label class, and what counts them.
+    storage, volume_use
+        Claims, volumes and the like, and which of them pods use where.
     node_log, usage_log
         See rule 3.
     """
@@ -108,6 +119,8 @@ class ClusterState:
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
         self.census = Census(self.label_column)
+        self.storage = Storage()
+        self.volume_use = VolumeUse(self.storage, self.nodes)
         self._templates: dict[bytes, PodRequest] = {}
         self._links: dict[PodRequest, Links] = {}
 
@@ -222,10 +235,11 @@ class ClusterState:
         labels: Labels = meta.labels
         if not self.census.left_out.isdisjoint(labels):
             labels = self.census.visible(labels)
-        key = template_key(meta.namespace, labels, spec, spec.node_name)
+        volumes = to_pod_volumes(pod) if spec.volumes else NO_VOLUMES
+        key = template_key(meta.namespace, labels, spec, volumes, spec.node_name)
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, spec, spec.node_name)
+            request = self._new_template(meta.namespace, meta.labels, spec, volumes, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
             link_own_terms(self.census, request, self._links[request])
         return request
@@ -251,18 +265,33 @@ class ClusterState:
                 self.census.put_namespace(name, labels)
             case NamespaceRemoved(name):
                 self.census.put_namespace(name, None)
+            case StoragePut(item):
+                kind, key = type(item), item.metadata.key
+                self.volume_use.note(kind, key)
+                self.storage.put(item)
+                self.volume_use.note(kind, key)
+            case StorageRemoved(kind, key):
+                self.volume_use.note(kind, key)
+                self.storage.remove(kind, key)
 
     def apply_all(self, deltas: Iterable[Delta]) -> None:
         """Make changes, one after the other."""
         for delta in deltas:
             self.apply(delta)
 
-    def assume(self, key: str, labels: Labels, request: PodRequest, slot: int) -> None:
+    def assume(
+        self,
+        key: str,
+        labels: Labels,
+        request: PodRequest,
+        slot: int,
+        reservations: tuple[Reservation, ...] = (),
+    ) -> None:
         """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
         node_name = self.nodes.name_of[slot]
-        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
+        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load, reservations))
 
     @contextmanager
     def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
@@ -271,7 +300,10 @@ class ClusterState:
         for placed in absent:
             self._count(placed, -1)
         try:
-            yield
+            with self.volume_use.set_aside(
+                (p.request.namespace, p.request.volumes) for p in absent
+            ):
+                yield
         finally:
             for placed in absent:
                 self._count(placed, +1)
@@ -285,6 +317,8 @@ class ClusterState:
         other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
+        other.storage = self.storage.copy()
+        other.volume_use = self.volume_use.copy(other.storage, other.nodes)
         copied = self.census.copy(other.label_column)
         other.census = copied.census
         other._templates = self._templates.copy()
@@ -317,6 +351,7 @@ class ClusterState:
         self.loads[slot] += int(self.nodes.capacity_class_ids[slot]) - old_class
         self.node_log.add(slot)
         self.usage_log.add(slot)
+        self.volume_use.note_node(slot)
 
     def _grow(self) -> None:
         self.loads += [0] * (self.n_slots - len(self.loads))
@@ -331,6 +366,7 @@ class ClusterState:
             self._move(placed, _NOWHERE)
         self.nodes.remove(name)
         self.node_log.add(slot)
+        self.volume_use.note_node(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
@@ -344,10 +380,12 @@ class ClusterState:
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
         meta = pod.metadata
-        key = template_key(meta.namespace, self.census.visible(meta.labels), pod.spec, "")
+        volumes = to_pod_volumes(pod) if pod.spec.volumes else NO_VOLUMES
+        visible = self.census.visible(meta.labels)
+        key = template_key(meta.namespace, visible, pod.spec, volumes, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, pod.spec, "")
+            request = self._new_template(meta.namespace, meta.labels, pod.spec, volumes, "")
         load = to_load(pod, self.resources) if _has_own_sizes(pod) else request.load
         placed = self._pods.get(meta.key)
         if placed is not None:
@@ -370,6 +408,8 @@ class ClusterState:
         self._links[placed.request].n_placed += 1
         if placed.slot != _NOWHERE:
             self._count(placed, +1)
+        if placed.reservations:
+            self.storage.reserve(key, placed.reservations)
 
     def _remove_pod(self, key: str) -> None:
         placed = self._pods.pop(key, None)
@@ -382,6 +422,8 @@ class ClusterState:
         if placed.slot != _NOWHERE:
             self._count(placed, -1)
         self._links[placed.request].n_placed -= 1
+        if placed.reservations:
+            self.storage.release(key, placed.reservations)
 
     def _replace(self, placed: PlacedPod, **changes: object) -> None:
         changed = msgspec.structs.replace(placed, **changes)
@@ -406,6 +448,8 @@ class ClusterState:
         if request.host_ports:
             for port in request.host_ports:
                 self._count_port(port, slot, sign)
+        if request.volumes is not NO_VOLUMES:
+            self.volume_use.count(slot, request.namespace, request.volumes, sign)
         self.usage_log.add(slot)
 
     def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
@@ -425,13 +469,18 @@ class ClusterState:
     # Templates
 
     def _new_template(
-        self, namespace: str, labels: Labels, spec: PodSpec, node_name: str
+        self,
+        namespace: str,
+        labels: Labels,
+        spec: PodSpec,
+        volumes: PodVolumes,
+        node_name: str,
     ) -> PodRequest:
         rules = to_pod_rules(namespace, spec)
         self._look_at(rules.label_keys)
         visible = self.census.visible(labels)
-        key = template_key(namespace, visible, spec, node_name)
-        request = compile_request(key, namespace, spec, node_name, rules, self.resources)
+        key = template_key(namespace, visible, spec, volumes, node_name)
+        request = compile_request(key, namespace, spec, volumes, node_name, rules, self.resources)
         self._templates[key] = request
         self._links[request] = link(self.census, request, visible)
         if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
@@ -450,10 +499,12 @@ class ClusterState:
             self._links[placed.request].n_placed -= 1
             old = placed.request
             visible = self.census.visible(placed.labels)
-            key = template_key(old.namespace, visible, old.spec, "")
+            key = template_key(old.namespace, visible, old.spec, old.volumes, "")
             request = self._templates.get(key)
             if request is None:
-                request = self._new_template(old.namespace, placed.labels, old.spec, "")
+                request = self._new_template(
+                    old.namespace, placed.labels, old.spec, old.volumes, ""
+                )
             self._links[request].n_placed += 1
             self._replace(placed, request=request)
             if placed.slot != _NOWHERE:

@@ -5,33 +5,51 @@ The first rule that refuses a node is the one that is named for it, so the order
 
 from __future__ import annotations
 
-from kubeberth.placement.plugin import FilterPlugin, PreFilterPlugin, ScorePlugin
+from kubeberth.placement.plugin import FilterPlugin, PreFilterPlugin, ReservePlugin, ScorePlugin
 from kubeberth.placement.plugins.balanced_allocation import NodeResourcesBalancedAllocation
+from kubeberth.placement.plugins.image_locality import ImageLocality
 from kubeberth.placement.plugins.inter_pod_affinity import InterPodAffinity
 from kubeberth.placement.plugins.node_affinity import NodeAffinity
+from kubeberth.placement.plugins.node_declared_features import NodeDeclaredFeatures
 from kubeberth.placement.plugins.node_name import NodeName
 from kubeberth.placement.plugins.node_ports import NodePorts
 from kubeberth.placement.plugins.node_resources_fit import NodeResourcesFit
 from kubeberth.placement.plugins.node_unschedulable import NodeUnschedulable
+from kubeberth.placement.plugins.node_volume_limits import NodeVolumeLimits
 from kubeberth.placement.plugins.scheduling_gates import SchedulingGates
 from kubeberth.placement.plugins.taint_toleration import TaintToleration
+from kubeberth.placement.plugins.volume_binding import VolumeBinding
+from kubeberth.placement.plugins.volume_restrictions import VolumeRestrictions
+from kubeberth.placement.plugins.volume_zone import VolumeZone
 
 __all__ = [
     "FILTERS",
     "PRE_FILTERS",
+    "RESERVES",
     "SCORES",
+    "ImageLocality",
     "InterPodAffinity",
     "NodeAffinity",
+    "NodeDeclaredFeatures",
     "NodeName",
     "NodePorts",
     "NodeResourcesBalancedAllocation",
     "NodeResourcesFit",
     "NodeUnschedulable",
+    "NodeVolumeLimits",
     "SchedulingGates",
     "TaintToleration",
+    "VolumeBinding",
+    "VolumeRestrictions",
+    "VolumeZone",
 ]
 
-PRE_FILTERS: tuple[PreFilterPlugin, ...] = (NodeAffinity(),)
+PRE_FILTERS: tuple[PreFilterPlugin, ...] = (
+    NodeAffinity(),
+    VolumeRestrictions(),
+    VolumeBinding(),
+    VolumeZone(),
+)
 
 FILTERS: tuple[FilterPlugin, ...] = (
     NodeUnschedulable(),
@@ -40,7 +58,12 @@ FILTERS: tuple[FilterPlugin, ...] = (
     NodeAffinity(),
     NodePorts(),
     NodeResourcesFit(),
+    VolumeRestrictions(),
+    NodeVolumeLimits(),
+    VolumeBinding(),
+    VolumeZone(),
     InterPodAffinity(),
+    NodeDeclaredFeatures(),
 )
 
 # With the weights of the default profile.
@@ -50,4 +73,7 @@ SCORES: tuple[tuple[ScorePlugin, int], ...] = (
     (NodeResourcesFit(), 1),
     (InterPodAffinity(), 2),
     (NodeResourcesBalancedAllocation(), 1),
+    (ImageLocality(), 1),
 )
+
+RESERVES: tuple[ReservePlugin, ...] = (VolumeBinding(),)

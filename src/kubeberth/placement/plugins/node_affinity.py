@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kubeberth.api.selectors import Requirement
+from kubeberth.placement.label_masks import Mask, meets_all
 from kubeberth.placement.nodeterm import NameRequirement, NodeTerm
 from kubeberth.placement.plugin import (
     Codes,
@@ -25,8 +24,6 @@ from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 
 _MISMATCH = "node(s) didn't match Pod's node affinity/selector"
-
-Mask = NDArray[np.bool_]
 
 
 class NodeAffinity:
@@ -54,7 +51,7 @@ class NodeAffinity:
         rules = request.node_rules
         if not rules.selector and rules.required is None:
             return None
-        passes = _meets_all(state, rules.selector, nodes)
+        passes = meets_all(state, rules.selector, nodes)
         if rules.required is not None:
             passes &= _meets_any(state, rules.required, nodes)
         return (~passes).astype(np.int64)
@@ -85,17 +82,9 @@ def _meets_any(state: ClusterState, terms: tuple[NodeTerm, ...], nodes: Nodes) -
 
 
 def _meets(state: ClusterState, term: NodeTerm, nodes: Nodes) -> Mask:
-    found = _meets_all(state, term.labels, nodes)
+    found = meets_all(state, term.labels, nodes)
     for requirement in term.names:
         found &= _has_name(state, requirement, nodes)
-    return found
-
-
-def _meets_all(state: ClusterState, labels: tuple[Requirement, ...], nodes: Nodes) -> Mask:
-    found = np.ones(len(state.slots[nodes]), dtype=bool)
-    for requirement in labels:
-        column = state.label_column(requirement.key)
-        found &= column.table(requirement)[column.ids[nodes]]
     return found
 
 
