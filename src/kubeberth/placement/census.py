@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from kubeberth.placement.counters import DomainCounter, LabelClass
+from kubeberth.placement.counters import DomainCounter, LabelClass, Pulse
 from kubeberth.placement.podterm import PodTerm
 from kubeberth.placement.vocabulary import LabelColumn
 
@@ -59,6 +59,8 @@ class Census:
         Grows when a counter joins or leaves a class.
     n_recounts
         Grows when counters change although no pod came or went.
+    pulse
+        Shared by all counters.
     """
 
     def __init__(self, column_of: Callable[[str], LabelColumn]) -> None:
@@ -66,6 +68,7 @@ class Census:
         self.namespaces: dict[str, Labels] = {}
         self.version = 0
         self.n_recounts = 0
+        self.pulse = Pulse()
         self._column_of = column_of
         self._looked_at: set[str] = set()
         self._values: dict[str, set[str]] = {}
@@ -123,7 +126,7 @@ class Census:
         """Return the counter of the pods that an own term means."""
         counter = self._matching.get(term)
         if counter is None:
-            counter = DomainCounter(term, self._column_of(term.topology_key))
+            counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._matching[term] = counter
             for pods in self._classes.values():
                 if self._means(term, pods):
@@ -134,7 +137,7 @@ class Census:
         """Return the counter of the pods that hold a term."""
         counter = self._held.get((holding, term))
         if counter is None:
-            counter = DomainCounter(term, self._column_of(term.topology_key))
+            counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._held[holding, term] = counter
             for pods in self._classes.values():
                 if self._means(term, pods):
@@ -216,7 +219,7 @@ class Census:
         other._looked_at = self._looked_at.copy()
         other._values = {key: values.copy() for key, values in self._values.items()}
         counters = {
-            counter: counter.copy(column_of(counter.term.topology_key))
+            counter: counter.copy(column_of(counter.term.topology_key), other.pulse)
             for counter in (*self._matching.values(), *self._held.values())
         }
 

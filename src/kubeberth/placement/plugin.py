@@ -162,15 +162,25 @@ class LoadScore(ScorePlugin, Protocol):
 
 
 class DomainFilter(Protocol):
-    """A hard rule as it looks to the values of one topology key."""
+    """A hard rule as it looks to the values of one topology key.
+
+    Attributes
+    ----------
+    is_local
+        Whether a pod that comes or goes can only change the answer for its own domain.
+    """
 
     column: LabelColumn
+    is_local: bool
 
     def version(self) -> int:
-        """Return a number that changes whenever an answer may."""
+        """Return a number that changes whenever an answer may; the census' pulse beats then."""
 
     def epoch(self) -> int:
-        """Return a number that changes when answers may for domains where no pod came or went."""
+        """Return a number that changes whenever answers may for domains where no pod came or went.
+
+        Only asked when the rule is not local.
+        """
 
     def passes(self, domain: int) -> bool:
         """Return whether nodes in a domain pass."""
@@ -184,8 +194,8 @@ class Groups(Protocol):
 
     sizes: list[int]
 
-    def domains(self, column: LabelColumn) -> list[int]:
-        """Return each group's domain."""
+    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+        """Return, for each group, its domain's entry in a table with one entry per domain."""
 
 
 class GroupScore(Protocol):
@@ -193,18 +203,19 @@ class GroupScore(Protocol):
 
     @property
     def columns(self) -> tuple[LabelColumn, ...]:
-        """Topology keys by whose values nodes are grouped.
-
-        Those with a value per node are not among them; what they contribute is the `node_value`.
-        """
+        """Topology keys by whose values nodes are grouped."""
 
     @property
-    def has_node_value(self) -> bool:
-        """Whether nodes are told apart by such a value as well."""
+    def node_columns(self) -> tuple[LabelColumn, ...]:
+        """Topology keys with a value per node; what they contribute is the `node_value`."""
 
     @property
     def reads_sizes(self) -> bool:
         """Whether the scores depend on how many nodes there are in each group."""
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether a group that is alone always has the same score."""
 
     def version(self) -> int:
         """Return a number that changes whenever a score may."""
