@@ -88,13 +88,16 @@ class PlacementError(Exception):
     """An attempt that ends with an internal error, as upstream's would."""
 
 
-class NarrowPlugin(Protocol):
-    """Names the only nodes worth a look."""
+class PreFilterPlugin(Protocol):
+    """Looks at the pod before any node is looked at."""
 
     name: ClassVar[str]
+    reads: ClassVar[Reads]
 
-    def narrow(self, request: PodRequest) -> frozenset[str] | Rejection | None:
-        """Return node names, or why no node can do, or None for all nodes."""
+    def pre_filter(
+        self, state: ClusterState, request: PodRequest
+    ) -> frozenset[str] | Rejection | None:
+        """Return the only nodes worth a look, or why no node can do, or None for all nodes."""
 
 
 class FilterPlugin(Protocol):
@@ -111,6 +114,18 @@ class FilterPlugin(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A rule that has nothing to say about most templates."""
+
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the rule can ever refuse this template a node.
+
+        The engine asks once per template and drops the rule for good, so the answer must lie in
+        the template alone.
+        """
+
+
+@runtime_checkable
 class LoadFilter(FilterPlugin, Protocol):
     """A hard rule that reads loads."""
 
@@ -123,9 +138,6 @@ class LoadFilter(FilterPlugin, Protocol):
 @runtime_checkable
 class UsageFilter(FilterPlugin, Protocol):
     """A hard rule that reads usage, and can answer for a single node."""
-
-    def concerns(self, request: PodRequest) -> bool:
-        """Return whether the rule can ever refuse this template a node."""
 
     def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
         """Return the code of one node."""

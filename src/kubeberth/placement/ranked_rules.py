@@ -25,6 +25,7 @@ from kubeberth.placement.plugin import (
     LoadScore,
     Normalization,
     PlacementError,
+    PreFilterPlugin,
     Reads,
     ScorePlugin,
     UsageFilter,
@@ -40,13 +41,17 @@ Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
 
 
-def can_rank(profile: Profile) -> bool:
-    """Return whether every rule can answer in pieces; if not, every node is asked every time."""
-    filters = all(_can_filter(rule) for rule in profile.filters)
-    return filters and all(_can_score(rule) for rule, _ in profile.scores)
+def unrankable(profile: Profile) -> tuple[object, ...]:
+    """Return the rules that cannot answer in pieces.
+
+    For templates that one of them concerns every node is asked every time.
+    """
+    rules: tuple[PreFilterPlugin | FilterPlugin, ...] = (*profile.pre_filters, *profile.filters)
+    filters = tuple(rule for rule in rules if not _can_filter(rule))
+    return (*filters, *(rule for rule, _ in profile.scores if not _can_score(rule)))
 
 
-def _can_filter(rule: FilterPlugin) -> bool:
+def _can_filter(rule: PreFilterPlugin | FilterPlugin) -> bool:
     match rule.reads:
         case Reads.NODE:
             return True
@@ -90,7 +95,7 @@ class Looks:
 
 
 class RankedRules:
-    """One template's rules.
+    """One template's rules: those of a profile that concern it.
 
     Attributes
     ----------
@@ -125,9 +130,7 @@ class RankedRules:
         self.static_scores = [e for e in looks if e[0].normalization is not Normalization.NONE]
         self._plain_scores = [e for e in looks if e[0].normalization is Normalization.NONE]
         self._usage_filters = [
-            r
-            for r in profile.filters
-            if r.reads is Reads.USAGE and isinstance(r, UsageFilter) and r.concerns(request)
+            r for r in profile.filters if r.reads is Reads.USAGE and isinstance(r, UsageFilter)
         ]
         self._domain_rules = _domain_rules(profile)
         self._weights = {rule.name: weight for rule, weight in profile.scores}

@@ -5,7 +5,7 @@ The first rule that refuses a node is the one that is named for it, so the order
 
 from __future__ import annotations
 
-from kubeberth.placement.plugin import FilterPlugin, NarrowPlugin, ScorePlugin
+from kubeberth.placement.plugin import FilterPlugin, PreFilterPlugin, ScorePlugin
 from kubeberth.placement.plugins.balanced_allocation import NodeResourcesBalancedAllocation
 from kubeberth.placement.plugins.inter_pod_affinity import InterPodAffinity
 from kubeberth.placement.plugins.node_affinity import NodeAffinity
@@ -18,7 +18,7 @@ from kubeberth.placement.plugins.taint_toleration import TaintToleration
 
 __all__ = [
     "FILTERS",
-    "NARROWING",
+    "PRE_FILTERS",
     "SCORES",
     "InterPodAffinity",
     "NodeAffinity",
@@ -31,7 +31,7 @@ __all__ = [
     "TaintToleration",
 ]
 
-NARROWING: tuple[NarrowPlugin, ...] = (NodeAffinity(),)
+PRE_FILTERS: tuple[PreFilterPlugin, ...] = (NodeAffinity(),)
 
 FILTERS: tuple[FilterPlugin, ...] = (
     NodeUnschedulable(),

@@ -36,7 +36,13 @@ class NodeAffinity:
     reads: ClassVar[Reads] = Reads.NODE
     normalization: ClassVar[Normalization] = Normalization.DEFAULT
 
-    def narrow(self, request: PodRequest) -> frozenset[str] | Rejection | None:
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the pod says on which nodes it must run."""
+        return bool(request.node_rules.selector) or request.node_rules.required is not None
+
+    def pre_filter(
+        self, state: ClusterState, request: PodRequest
+    ) -> frozenset[str] | Rejection | None:
         """Return the nodes that `matchFields` name, when the terms name any."""
         names = request.node_rules.only_names
         if names is not None and not names:
