@@ -32,7 +32,7 @@ from kubeberth.placement.delta import (
 )
 from kubeberth.placement.links import Links, link, link_own_terms, unlink
 from kubeberth.placement.loads import capacity_class_of, to_matrix
-from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.node_table import Nodes, NodeTable, looks_the_same
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
     NO_POD_RULES,
@@ -45,8 +45,7 @@ from kubeberth.placement.request import (
 )
 from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
 
-Nodes = slice | NDArray[np.intp]
-"""Which nodes to look at: a slice of all slots, or an array of slots."""
+__all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
 _NOWHERE = -1
 # Templates without a pod on any node are kept for pods to come, up to this many.
