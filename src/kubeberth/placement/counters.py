@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.placement.podterm import PodTerm
+from kubeberth.placement.spread_counter import SpreadCounter
 from kubeberth.placement.vocabulary import ABSENT, LabelColumn
 
 
@@ -122,6 +123,8 @@ class DomainCounter:
 class LabelClass:
     """Pods that no term can tell apart.
 
+    Terminating pods are a class of their own: they are not counted when pods are spread.
+
     Parameters
     ----------
     labels
@@ -133,16 +136,23 @@ class LabelClass:
     anti, affinity, preferred
         Counters of pods *holding* a term that means this class: required anti-affinity, required
         affinity, and signed weights of preferred terms.
+    spread
+        Counters of pods of this class for spreading.
+    spread_uncounted
+        Those that mean this class and do not count it all the same.
     version
         Grows when a counter joins or leaves.
     """
 
     namespace: str
     labels: Mapping[str, str]
+    is_terminating: bool = False
     on_slots: dict[int, int] = field(default_factory=dict)
     counted_by: dict[DomainCounter, None] = field(default_factory=dict)
     anti: dict[DomainCounter, None] = field(default_factory=dict)
     affinity: dict[DomainCounter, None] = field(default_factory=dict)
     preferred: dict[DomainCounter, None] = field(default_factory=dict)
+    spread: dict[SpreadCounter, None] = field(default_factory=dict)
+    spread_uncounted: dict[SpreadCounter, None] = field(default_factory=dict)
     n_users: int = 0
     version: int = 0

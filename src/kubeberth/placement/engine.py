@@ -58,7 +58,7 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta.labels, request, slot)
+                state.assume(key, meta, request, slot)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:

@@ -1,6 +1,7 @@
 """Normalisation: raw scores of the feasible nodes become 0..100.
 
-Matches kube-scheduler 1.36 (plugins/helper/normalize_score.go, interpodaffinity/scoring.go).
+Matches kube-scheduler 1.36 (plugins/helper/normalize_score.go, interpodaffinity/scoring.go,
+podtopologyspread/scoring.go).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def normalize(raw: Scores, how: Normalization) -> Scores:
             return MAX_SCORE - _by_maximum(raw)
         case Normalization.MIN_MAX:
             return _by_range(raw)
+        case Normalization.INVERTED:
+            return _by_inversion(raw)
 
 
 def normalize_groups(raw: list[int], how: Normalization) -> list[int]:
@@ -38,6 +41,8 @@ def normalize_groups(raw: list[int], how: Normalization) -> list[int]:
             return [MAX_SCORE - share for share in by_maximum(raw)]
         case Normalization.MIN_MAX:
             return by_range(raw)
+        case Normalization.INVERTED:
+            return by_inversion(raw)
 
 
 def by_maximum(raw: list[int]) -> list[int]:
@@ -55,6 +60,18 @@ def by_range(raw: Sequence[int]) -> list[int]:
     return [int(_FULL * ((value - low) / span)) for value in raw]
 
 
+def by_inversion(raw: list[int]) -> list[int]:
+    """Return shares of the highest of which the lowest gets most; what is negative gets nothing."""
+    if min(raw, default=0) < 0:
+        counted = iter(by_inversion([value for value in raw if value >= 0]))
+        return [next(counted) if value >= 0 else 0 for value in raw]
+    high = max(raw, default=0)
+    if high == 0:
+        return [MAX_SCORE] * len(raw)
+    ends = high + min(raw)
+    return [MAX_SCORE * (ends - value) // high for value in raw]
+
+
 def _by_maximum(raw: Scores) -> Scores:
     # Raw scores that use this are counts and positive weights: no negative operands.
     maximum = int(raw.max(initial=0))
@@ -68,3 +85,12 @@ def _by_range(raw: Scores) -> Scores:
     # Floating point, in upstream's order of operations: 29 of 0..100 becomes 28.
     scaled: Scores = (_FULL * ((raw - low) / (high - low))).astype(np.int64)
     return scaled
+
+
+def _by_inversion(raw: Scores) -> Scores:
+    counted = raw[raw >= 0]
+    high = int(counted.max(initial=0))
+    if high == 0:
+        return np.where(raw >= 0, MAX_SCORE, 0)
+    shares = MAX_SCORE * (high + int(counted.min()) - raw) // high
+    return np.where(raw >= 0, shares, 0)

@@ -59,6 +59,7 @@ class Normalization(Enum):
     DEFAULT = "default"
     REVERSED = "reversed"
     MIN_MAX = "min-max"
+    INVERTED = "inverted"
 
 
 @dataclass(frozen=True, slots=True)

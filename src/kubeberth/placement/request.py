@@ -29,6 +29,7 @@ from kubeberth.api.requests import (
     scoring_request,
 )
 from kubeberth.api.selectors import Requirement
+from kubeberth.placement.default_selectors import ControllerRef, controller_ref
 from kubeberth.placement.loads import pack
 from kubeberth.placement.nodeterm import (
     NodeTerm,
@@ -37,6 +38,7 @@ from kubeberth.placement.nodeterm import (
     names_worth_a_look,
 )
 from kubeberth.placement.podterm import PodTerm, to_pod_set, to_pod_term
+from kubeberth.placement.spread import SpreadConstraint, to_spread_constraints
 from kubeberth.placement.vocabulary import PODS, SCORED_CPU, SCORED_MEMORY, Interner
 
 _NO_POD_AFFINITY = PodAffinity()
@@ -130,6 +132,10 @@ class PodRequest:
         Milli-CPU and bytes that NodeResourcesFit scores the pod with.
     load
         What one pod adds to its node; see `loads.py`.
+    spread
+        Its own topology spread constraints.
+    controller
+        What manages its pods, as far as default constraints are concerned.
     """
 
     key: bytes
@@ -145,9 +151,14 @@ class PodRequest:
     amounts: tuple[tuple[int, int], ...]
     scoring_cpu_memory: tuple[int, int]
     load: int
+    spread: tuple[SpreadConstraint, ...]
+    controller: ControllerRef | None
+    is_terminating: bool
 
 
-def template_key(namespace: str, labels: Mapping[str, str], spec: PodSpec, node_name: str) -> bytes:
+def template_key(
+    meta: ObjectMeta, labels: Mapping[str, str], spec: PodSpec, node_name: str
+) -> bytes:
     """Return what two pods of one template have in common, and no other pair has.
 
     Parameters
@@ -159,8 +170,10 @@ def template_key(namespace: str, labels: Mapping[str, str], spec: PodSpec, node_
     """
     return _encode(
         (
-            namespace,
+            meta.namespace,
             labels,
+            meta.deletion_timestamp is not None,
+            controller_ref(meta),
             node_name,
             spec.containers,
             spec.init_containers,
@@ -171,24 +184,25 @@ def template_key(namespace: str, labels: Mapping[str, str], spec: PodSpec, node_
             spec.tolerations,
             spec.priority,
             spec.preemption_policy,
+            spec.topology_spread_constraints,
         )
     )
 
 
 def compile_request(
     key: bytes,
-    namespace: str,
+    meta: ObjectMeta,
     spec: PodSpec,
     node_name: str,
     rules: PodRules,
     resources: Interner[str],
 ) -> PodRequest:
-    """Return the request of pods with that spec, its resources numbered by `resources`."""
-    pod = Pod(metadata=ObjectMeta(namespace=namespace), spec=spec)
+    """Return the request of pods like that, its resources numbered by `resources`."""
+    pod = Pod(metadata=meta, spec=spec)
     scoring = scoring_request(pod)
     return PodRequest(
         key=key,
-        namespace=namespace,
+        namespace=meta.namespace,
         spec=spec,
         node_name=node_name,
         priority=pod.priority,
@@ -200,6 +214,9 @@ def compile_request(
         amounts=_numbered(effective_request(pod), resources),
         scoring_cpu_memory=(scoring.get("cpu", 0), scoring.get("memory", 0)),
         load=to_load(pod, resources),
+        spread=to_spread_constraints(spec.topology_spread_constraints, meta.labels),
+        controller=controller_ref(meta),
+        is_terminating=meta.deletion_timestamp is not None,
     )
 
 

@@ -85,6 +85,10 @@ class LabelColumn:
         """Whether no two nodes have the same value, as it is with host names."""
         return not self._n_shared
 
+    def id_of(self, value: str) -> int | None:
+        """Return the id of a value, None when no node ever had it."""
+        return self._values.get(value)
+
     def put(self, slot: int, value: str | None) -> bool:
         """Set a node's value, and return whether it is another one than before."""
         value_id = ABSENT if value is None else self._values.intern(value)

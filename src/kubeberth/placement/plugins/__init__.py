@@ -13,6 +13,7 @@ from kubeberth.placement.plugins.node_name import NodeName
 from kubeberth.placement.plugins.node_ports import NodePorts
 from kubeberth.placement.plugins.node_resources_fit import NodeResourcesFit
 from kubeberth.placement.plugins.node_unschedulable import NodeUnschedulable
+from kubeberth.placement.plugins.pod_topology_spread import PodTopologySpread
 from kubeberth.placement.plugins.scheduling_gates import SchedulingGates
 from kubeberth.placement.plugins.taint_toleration import TaintToleration
 
@@ -27,6 +28,7 @@ __all__ = [
     "NodeResourcesBalancedAllocation",
     "NodeResourcesFit",
     "NodeUnschedulable",
+    "PodTopologySpread",
     "SchedulingGates",
     "TaintToleration",
 ]
@@ -40,6 +42,7 @@ FILTERS: tuple[FilterPlugin, ...] = (
     NodeAffinity(),
     NodePorts(),
     NodeResourcesFit(),
+    PodTopologySpread(),
     InterPodAffinity(),
 )
 
@@ -48,6 +51,7 @@ SCORES: tuple[tuple[ScorePlugin, int], ...] = (
     (TaintToleration(), 3),
     (NodeAffinity(), 2),
     (NodeResourcesFit(), 1),
+    (PodTopologySpread(), 2),
     (InterPodAffinity(), 2),
     (NodeResourcesBalancedAllocation(), 1),
 )

@@ -9,10 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kubeberth.api.selectors import Requirement
-from kubeberth.placement.nodeterm import NameRequirement, NodeTerm
+from kubeberth.placement.node_match import meets, meets_all, meets_any
 from kubeberth.placement.plugin import (
     Codes,
     Normalization,
@@ -25,8 +23,6 @@ from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 
 _MISMATCH = "node(s) didn't match Pod's node affinity/selector"
-
-Mask = NDArray[np.bool_]
 
 
 class NodeAffinity:
@@ -54,9 +50,9 @@ class NodeAffinity:
         rules = request.node_rules
         if not rules.selector and rules.required is None:
             return None
-        passes = _meets_all(state, rules.selector, nodes)
+        passes = meets_all(state.nodes, rules.selector, nodes)
         if rules.required is not None:
-            passes &= _meets_any(state, rules.required, nodes)
+            passes &= meets_any(state.nodes, rules.required, nodes)
         return (~passes).astype(np.int64)
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
@@ -73,33 +69,5 @@ class NodeAffinity:
         """Add up the weights of the preferred terms that each node meets."""
         total = np.zeros(len(state.slots[nodes]), dtype=np.int64)
         for weight, term in request.node_rules.preferred:
-            total += weight * _meets(state, term, nodes)
+            total += weight * meets(state.nodes, term, nodes)
         return total
-
-
-def _meets_any(state: ClusterState, terms: tuple[NodeTerm, ...], nodes: Nodes) -> Mask:
-    found = np.zeros(len(state.slots[nodes]), dtype=bool)
-    for term in terms:
-        found |= _meets(state, term, nodes)
-    return found
-
-
-def _meets(state: ClusterState, term: NodeTerm, nodes: Nodes) -> Mask:
-    found = _meets_all(state, term.labels, nodes)
-    for requirement in term.names:
-        found &= _has_name(state, requirement, nodes)
-    return found
-
-
-def _meets_all(state: ClusterState, labels: tuple[Requirement, ...], nodes: Nodes) -> Mask:
-    found = np.ones(len(state.slots[nodes]), dtype=bool)
-    for requirement in labels:
-        column = state.label_column(requirement.key)
-        found &= column.table(requirement)[column.ids[nodes]]
-    return found
-
-
-def _has_name(state: ClusterState, requirement: NameRequirement, nodes: Nodes) -> Mask:
-    slot = state.slot_of(requirement.name)
-    is_it: Mask = state.slots[nodes] == (-1 if slot is None else slot)
-    return ~is_it if requirement.negated else is_it
