@@ -28,6 +28,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.core import Pod
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
@@ -88,6 +89,23 @@ class PlacementError(Exception):
     """An attempt that ends with an internal error, as upstream's would."""
 
 
+class Plugin(Protocol):
+    """Anything that takes part in a decision."""
+
+    name: ClassVar[str]
+
+
+@runtime_checkable
+class PreEnqueuePlugin(Protocol):
+    """Keeps pods out of the queue."""
+
+    name: ClassVar[str]
+
+    def pre_enqueue(self, pod: Pod) -> Rejection | None:
+        """Return why the pod must wait, or None."""
+
+
+@runtime_checkable
 class NarrowPlugin(Protocol):
     """Names the only nodes worth a look."""
 
@@ -97,6 +115,7 @@ class NarrowPlugin(Protocol):
         """Return node names, or why no node can do, or None for all nodes."""
 
 
+@runtime_checkable
 class FilterPlugin(Protocol):
     """A hard rule."""
 
@@ -131,6 +150,7 @@ class UsageFilter(FilterPlugin, Protocol):
         """Return the code of one node."""
 
 
+@runtime_checkable
 class ScorePlugin(Protocol):
     """A soft rule."""
 
