@@ -6,7 +6,8 @@ decodes and checks such files.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -196,6 +197,21 @@ ARGS: tuple[type[Args], ...] = (
     VolumeBindingArgs,
     DynamicResourcesArgs,
 )
+
+
+A = TypeVar("A", bound=Args)
+
+
+class Arguments:
+    """The arguments of all plugins of a profile."""
+
+    def __init__(self, given: Iterable[Args] = ()) -> None:
+        self._given = {type(args): args for args in given}
+
+    def of(self, kind: type[A]) -> A:
+        """Return the arguments of one kind, the defaults when none were given."""
+        args = self._given.get(kind)
+        return args if isinstance(args, kind) else kind()
 
 
 class PluginConfig(ConfigStruct, frozen=True):

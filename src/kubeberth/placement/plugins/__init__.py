@@ -6,6 +6,13 @@ refuses a node is the one that is named for it.
 
 from __future__ import annotations
 
+from kubeberth.api.scheduler_config import (
+    Arguments,
+    InterPodAffinityArgs,
+    NodeAffinityArgs,
+    NodeResourcesBalancedAllocationArgs,
+    NodeResourcesFitArgs,
+)
 from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.plugins.balanced_allocation import NodeResourcesBalancedAllocation
 from kubeberth.placement.plugins.inter_pod_affinity import InterPodAffinity
@@ -31,16 +38,19 @@ __all__ = [
 ]
 
 
-def in_tree_plugins() -> tuple[Plugin, ...]:
+NO_ARGUMENTS = Arguments()
+
+
+def in_tree_plugins(arguments: Arguments = NO_ARGUMENTS) -> tuple[Plugin, ...]:
     """Return every rule there is."""
     return (
         SchedulingGates(),
         NodeUnschedulable(),
         NodeName(),
         TaintToleration(),
-        NodeAffinity(),
+        NodeAffinity(arguments.of(NodeAffinityArgs)),
         NodePorts(),
-        NodeResourcesFit(),
-        InterPodAffinity(),
-        NodeResourcesBalancedAllocation(),
+        NodeResourcesFit(arguments.of(NodeResourcesFitArgs)),
+        InterPodAffinity(arguments.of(InterPodAffinityArgs)),
+        NodeResourcesBalancedAllocation(arguments.of(NodeResourcesBalancedAllocationArgs)),
     )

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.scheduler_config import NodeAffinityArgs
 from kubeberth.api.selectors import Requirement
 from kubeberth.placement.nodeterm import NameRequirement, NodeTerm
 from kubeberth.placement.plugin import (
@@ -21,20 +22,32 @@ from kubeberth.placement.plugin import (
     Rejection,
     Scores,
 )
-from kubeberth.placement.request import PodRequest
+from kubeberth.placement.request import PodRequest, compile_node_rules
 from kubeberth.placement.state import ClusterState, Nodes
 
-_MISMATCH = "node(s) didn't match Pod's node affinity/selector"
+_MISMATCH, _ENFORCED_MISMATCH = 1, 2
+_REASONS = {
+    _MISMATCH: "node(s) didn't match Pod's node affinity/selector",
+    _ENFORCED_MISMATCH: "node(s) didn't match scheduler-enforced node affinity",
+}
+
+_DEFAULT_ARGS = NodeAffinityArgs()
 
 Mask = NDArray[np.bool_]
 
 
 class NodeAffinity:
-    """Hard rule over nodeSelector and required terms, soft rule over preferred terms."""
+    """Hard rule over nodeSelector and required terms, soft rule over preferred terms.
+
+    The terms of its arguments apply to every pod, besides the pod's own.
+    """
 
     name: ClassVar[str] = "NodeAffinity"
     reads: ClassVar[Reads] = Reads.NODE
     normalization: ClassVar[Normalization] = Normalization.DEFAULT
+
+    def __init__(self, args: NodeAffinityArgs = _DEFAULT_ARGS) -> None:
+        self._added = compile_node_rules(args.added_affinity, {})
 
     def narrow(self, request: PodRequest) -> frozenset[str] | Rejection | None:
         """Return the nodes that `matchFields` name, when the terms name any."""
@@ -45,28 +58,31 @@ class NodeAffinity:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that miss the selector, or all of the required terms."""
-        rules = request.node_rules
-        if not rules.selector and rules.required is None:
+        rules, added = request.node_rules, self._added.required
+        if not rules.selector and rules.required is None and added is None:
             return None
         passes = _meets_all(state, rules.selector, nodes)
         if rules.required is not None:
             passes &= _meets_any(state, rules.required, nodes)
-        return (~passes).astype(np.int64)
+        codes = np.where(passes, 0, _MISMATCH)
+        if added is not None:
+            codes[~_meets_any(state, added, nodes)] = _ENFORCED_MISMATCH
+        return codes
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
-        """Return what code 1 means."""
-        return Rejection(self.name, (_MISMATCH,), resolvable=False)
+        """Return whose terms a node misses."""
+        return Rejection(self.name, (_REASONS[code],), resolvable=False)
 
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
         """Return whether there are preferred terms; one that does not parse ends the attempt."""
         if request.node_rules.error:
             raise PlacementError(request.node_rules.error)
-        return request.node_rules.has_preferred
+        return request.node_rules.has_preferred or self._added.has_preferred
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Add up the weights of the preferred terms that each node meets."""
         total = np.zeros(len(state.slots[nodes]), dtype=np.int64)
-        for weight, term in request.node_rules.preferred:
+        for weight, term in (*self._added.preferred, *request.node_rules.preferred):
             total += weight * _meets(state, term, nodes)
         return total
 
