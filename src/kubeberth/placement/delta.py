@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import LabelSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,57 @@ class NamespaceRemoved:
     name: str
 
 
-Delta = NodePut | NodeRemoved | PodPut | PodRemoved | NamespacePut | NamespaceRemoved
+@dataclass(frozen=True, slots=True)
+class ServicePut:
+    """A Service has appeared, or selects by other labels now; None is a Service that does not."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRemoved:
+    """A Service is gone."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerPut:
+    """A controller whose pods belong together has appeared, or selects by other labels now.
+
+    Parameters
+    ----------
+    kind
+        `ReplicationController`, `ReplicaSet` or `StatefulSet`.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRemoved:
+    """A controller is gone."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+Delta = (
+    NodePut
+    | NodeRemoved
+    | PodPut
+    | PodRemoved
+    | NamespacePut
+    | NamespaceRemoved
+    | ServicePut
+    | ServiceRemoved
+    | ControllerPut
+    | ControllerRemoved
+)

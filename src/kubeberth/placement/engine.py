@@ -12,8 +12,8 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure
 from kubeberth.placement.plugin import PlacementError
-from kubeberth.placement.profile import Profile, default_profile
-from kubeberth.placement.ranked_rules import can_rank
+from kubeberth.placement.profile import Profile, concerns, default_profile
+from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rows import Rows
@@ -43,7 +43,7 @@ class Engine:
         self.state = state
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
-        self._can_rank = can_rank(self.profile)
+        self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}
 
     def place(self, pod: Pod) -> Decision:
@@ -58,7 +58,7 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta.labels, request, slot)
+                state.assume(key, meta, request, slot)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
@@ -85,16 +85,17 @@ class Engine:
         return explain_failure(state, request, profile, judge(state, request, profile))
 
     def _new_search(self, request: PodRequest) -> Search:
-        names, _ = narrow(request, self.profile)
-        if names is None and self._can_rank:
-            search: Search = Ranking(self.state, self.profile, request, self._ties)
+        profile = self.profile.concerning(request)
+        names, _ = narrow(self.state, request, profile)
+        if names is None and not any(concerns(rule, request) for rule in self._unrankable):
+            search: Search = Ranking(self.state, profile, request, self._ties)
         else:
             search = self._new_rows(request)
         return self._keep(request, search)
 
     def _new_rows(self, request: PodRequest) -> Search:
-        names, _ = narrow(request, self.profile)
-        return Rows(self.state, self.profile, request, self._ties, names)
+        profile = self.profile.concerning(request)
+        return Rows(self.state, profile, request, self._ties)
 
     def _keep(self, request: PodRequest, search: Search) -> Search:
         """Keep what was worked out for a template; the one that was kept longest makes room."""

@@ -60,6 +60,7 @@ class Normalization(Enum):
     DEFAULT = "default"
     REVERSED = "reversed"
     MIN_MAX = "min-max"
+    INVERTED = "inverted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,16 @@ class PreEnqueuePlugin(Protocol):
 
 
 @runtime_checkable
-class NarrowPlugin(Protocol):
-    """Names the only nodes worth a look."""
+class PreFilterPlugin(Protocol):
+    """Looks at the pod before any node is looked at."""
 
     name: ClassVar[str]
+    reads: ClassVar[Reads]
 
-    def narrow(self, request: PodRequest) -> frozenset[str] | Rejection | None:
-        """Return node names, or why no node can do, or None for all nodes."""
+    def pre_filter(
+        self, state: ClusterState, request: PodRequest
+    ) -> frozenset[str] | Rejection | None:
+        """Return the only nodes worth a look, or why no node can do, or None for all nodes."""
 
 
 @runtime_checkable
@@ -130,6 +134,18 @@ class FilterPlugin(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A rule that has nothing to say about most templates."""
+
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the rule can ever refuse this template a node.
+
+        The engine asks once per template and drops the rule for good, so the answer must lie in
+        the template alone.
+        """
+
+
+@runtime_checkable
 class LoadFilter(FilterPlugin, Protocol):
     """A hard rule that reads loads."""
 
@@ -142,9 +158,6 @@ class LoadFilter(FilterPlugin, Protocol):
 @runtime_checkable
 class UsageFilter(FilterPlugin, Protocol):
     """A hard rule that reads usage, and can answer for a single node."""
-
-    def concerns(self, request: PodRequest) -> bool:
-        """Return whether the rule can ever refuse this template a node."""
 
     def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
         """Return the code of one node."""
@@ -182,15 +195,25 @@ class LoadScore(ScorePlugin, Protocol):
 
 
 class DomainFilter(Protocol):
-    """A hard rule as it looks to the values of one topology key."""
+    """A hard rule as it looks to the values of one topology key.
+
+    Attributes
+    ----------
+    is_local
+        Whether a pod that comes or goes can only change the answer for its own domain.
+    """
 
     column: LabelColumn
+    is_local: bool
 
     def version(self) -> int:
-        """Return a number that changes whenever an answer may."""
+        """Return a number that changes whenever an answer may; the census' pulse beats then."""
 
     def epoch(self) -> int:
-        """Return a number that changes when answers may for domains where no pod came or went."""
+        """Return a number that changes whenever answers may for domains where no pod came or went.
+
+        Only asked when the rule is not local.
+        """
 
     def passes(self, domain: int) -> bool:
         """Return whether nodes in a domain pass."""
@@ -204,8 +227,8 @@ class Groups(Protocol):
 
     sizes: list[int]
 
-    def domains(self, column: LabelColumn) -> list[int]:
-        """Return each group's domain."""
+    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+        """Return, for each group, its domain's entry in a table with one entry per domain."""
 
 
 class GroupScore(Protocol):
@@ -213,18 +236,19 @@ class GroupScore(Protocol):
 
     @property
     def columns(self) -> tuple[LabelColumn, ...]:
-        """Topology keys by whose values nodes are grouped.
-
-        Those with a value per node are not among them; what they contribute is the `node_value`.
-        """
+        """Topology keys by whose values nodes are grouped."""
 
     @property
-    def has_node_value(self) -> bool:
-        """Whether nodes are told apart by such a value as well."""
+    def node_columns(self) -> tuple[LabelColumn, ...]:
+        """Topology keys with a value per node; what they contribute is the `node_value`."""
 
     @property
     def reads_sizes(self) -> bool:
         """Whether the scores depend on how many nodes there are in each group."""
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether a group that is alone always has the same score."""
 
     def version(self) -> int:
         """Return a number that changes whenever a score may."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubeberth.api.scheduler_config import DEFAULT_SCHEDULER_NAME, Plugins
 from kubeberth.placement.extension_points import Chosen, Point, choose
 from kubeberth.placement.plugin import (
     FilterPlugin,
-    NarrowPlugin,
     Plugin,
     PreEnqueuePlugin,
+    PreFilterPlugin,
     ScorePlugin,
+    Selective,
 )
 from kubeberth.placement.plugins import in_tree_plugins
+from kubeberth.placement.request import PodRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,22 @@ class Profile:
 
     name: str
     pre_enqueue: tuple[PreEnqueuePlugin, ...]
-    narrowing: tuple[NarrowPlugin, ...]
+    pre_filters: tuple[PreFilterPlugin, ...]
     filters: tuple[FilterPlugin, ...]
     scores: tuple[tuple[ScorePlugin, int], ...]
+
+    def concerning(self, request: PodRequest) -> Profile:
+        """Return the profile without the hard rules that have nothing to say about a template."""
+        return replace(
+            self,
+            pre_filters=tuple(rule for rule in self.pre_filters if concerns(rule, request)),
+            filters=tuple(rule for rule in self.filters if concerns(rule, request)),
+        )
+
+
+def concerns(rule: object, request: PodRequest) -> bool:
+    """Return whether a rule may have something to say about a template."""
+    return not isinstance(rule, Selective) or rule.concerns(request)
 
 
 def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
@@ -53,7 +68,7 @@ def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
     return Profile(
         name,
         tuple(rule for rule, _ in at("preEnqueue") if isinstance(rule, PreEnqueuePlugin)),
-        tuple(rule for rule, _ in at("preFilter") if isinstance(rule, NarrowPlugin)),
+        tuple(rule for rule, _ in at("preFilter") if isinstance(rule, PreFilterPlugin)),
         tuple(rule for rule, _ in at("filter") if isinstance(rule, FilterPlugin)),
         tuple((rule, weight) for rule, weight in at("score") if isinstance(rule, ScorePlugin)),
     )

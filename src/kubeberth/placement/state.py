@@ -19,9 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Node, Pod, PodSpec
+from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.selectors import Selector, from_label_selector
 from kubeberth.placement.census import Census, Labels
 from kubeberth.placement.changelog import ChangeLog
+from kubeberth.placement.counted_nodes import CountedNodesBook
+from kubeberth.placement.default_selectors import ControllerRef, DefaultSelectors
 from kubeberth.placement.delta import (
+    ControllerPut,
+    ControllerRemoved,
     Delta,
     NamespacePut,
     NamespaceRemoved,
@@ -29,10 +35,19 @@ from kubeberth.placement.delta import (
     NodeRemoved,
     PodPut,
     PodRemoved,
+    ServicePut,
+    ServiceRemoved,
 )
-from kubeberth.placement.links import Links, link, link_own_terms, unlink
+from kubeberth.placement.links import (
+    Links,
+    link,
+    link_own_terms,
+    link_spread,
+    unlink,
+    unlink_spread,
+)
 from kubeberth.placement.loads import capacity_class_of, to_matrix
-from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.node_table import Nodes, NodeTable, looks_the_same
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
     NO_POD_RULES,
@@ -43,10 +58,11 @@ from kubeberth.placement.request import (
     to_load,
     to_pod_rules,
 )
+from kubeberth.placement.spread import label_keys
+from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
 
-Nodes = slice | NDArray[np.intp]
-"""Which nodes to look at: a slice of all slots, or an array of slots."""
+__all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
 _NOWHERE = -1
 # Templates without a pod on any node are kept for pods to come, up to this many.
@@ -71,8 +87,13 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
     node_name: str
     slot: int
     request: PodRequest
-    labels: Labels
+    meta: ObjectMeta
     load: int
+
+    @property
+    def labels(self) -> Labels:
+        """All the pod's labels."""
+        return self.meta.labels
 
     @property
     def priority(self) -> int:
@@ -107,7 +128,9 @@ class ClusterState:
         self._unpacked = -1
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
-        self.census = Census(self.label_column)
+        self._counted_nodes = CountedNodesBook(self.nodes)
+        self.census = Census(self.label_column, self._counted_nodes)
+        self._selectors = DefaultSelectors()
         self._templates: dict[bytes, PodRequest] = {}
         self._links: dict[PodRequest, Links] = {}
 
@@ -222,17 +245,37 @@ class ClusterState:
         labels: Labels = meta.labels
         if not self.census.left_out.isdisjoint(labels):
             labels = self.census.visible(labels)
-        key = template_key(meta.namespace, labels, spec, spec.node_name)
+        key = template_key(meta, labels, spec, spec.node_name)
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, spec, spec.node_name)
+            request = self._new_template(meta, spec, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
-            link_own_terms(self.census, request, self._links[request])
+            links = self._links[request]
+            if not links.counts_own_terms:
+                link_own_terms(self.census, request, links)
         return request
 
     def links(self, request: PodRequest) -> Links:
         """Return a template's label class and counters in this state."""
         return self._links[request]
+
+    def default_selector(self, request: PodRequest) -> Selector:
+        """Return what a template's default constraints select by; empty when it has none."""
+        links = self._links[request]
+        version = self._selectors.version(request.namespace)
+        if links.selectors_version != version:
+            links.selectors_version = version
+            labels = links.label_class.labels
+            found = self._selectors.selector(request.namespace, labels, request.controller)
+            if found != links.default_selector:
+                links.default_selector = found
+                links.n_defaults += 1
+                unlink_spread(self.census, links)
+        return links.default_selector
+
+    def spread_counter(self, request: PodRequest, term: SpreadTerm) -> SpreadCounter:
+        """Return the counter of the pods that a constraint of a template spreads."""
+        return link_spread(self.census, self._links[request], term)
 
     # Changing
 
@@ -251,30 +294,54 @@ class ClusterState:
                 self.census.put_namespace(name, labels)
             case NamespaceRemoved(name):
                 self.census.put_namespace(name, None)
+            case ServicePut(namespace, name, selector):
+                self._put_service(namespace, name, selector)
+            case ServiceRemoved(namespace, name):
+                self._put_service(namespace, name, None)
+            case ControllerPut(kind, namespace, name, selector):
+                self._put_controller(namespace, (kind, name), from_label_selector(selector))
+            case ControllerRemoved(kind, namespace, name):
+                self._put_controller(namespace, (kind, name), None)
 
     def apply_all(self, deltas: Iterable[Delta]) -> None:
         """Make changes, one after the other."""
         for delta in deltas:
             self.apply(delta)
 
-    def assume(self, key: str, labels: Labels, request: PodRequest, slot: int) -> None:
+    def assume(self, key: str, meta: ObjectMeta, request: PodRequest, slot: int) -> None:
         """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
         node_name = self.nodes.name_of[slot]
-        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
+        self._enter(PlacedPod(key, node_name, slot, request, meta, request.load))
 
     @contextmanager
     def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
-        """Leave some pods out of account for a while; afterwards everything is as before."""
+        """Leave some pods out of account for a while; afterwards everything is as before.
+
+        As upstream, this subtracts from the counts for spreading even what they never counted: pods
+        that are terminating, and those that an empty selector means.
+        """
         absent = [placed for placed in pods if placed.slot != _NOWHERE]
         for placed in absent:
             self._count(placed, -1)
+            self._count_uncounted(placed, -1)
         try:
             yield
         finally:
             for placed in absent:
                 self._count(placed, +1)
+                self._count_uncounted(placed, +1)
+
+    @contextmanager
+    def _lifted(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
+        """Take pods off the counters while their node changes; they are in none of its domains."""
+        lifted = list(pods)
+        for placed in lifted:
+            self._count(placed, -1)
+        yield
+        for placed in lifted:
+            self._count(placed, +1)
 
     def fork(self) -> ClusterState:
         """Return a copy that changes on its own from now on; this one stays as it is."""
@@ -285,7 +352,9 @@ class ClusterState:
         other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
-        copied = self.census.copy(other.label_column)
+        other._counted_nodes = self._counted_nodes.copy(other.nodes)
+        other._selectors = self._selectors.copy()
+        copied = self.census.copy(other.label_column, other._counted_nodes)
         other.census = copied.census
         other._templates = self._templates.copy()
         other._links = {request: links.copy(copied) for request, links in self._links.items()}
@@ -299,6 +368,7 @@ class ClusterState:
             slot = self.nodes.add(node)
             if len(self.loads) < self.n_slots:
                 self._grow()
+            self._counted_nodes.renew(slot)
             self._note_looks(slot)
             for placed in list(self.pods_on(node.name)):
                 self._move(placed, slot)
@@ -306,10 +376,14 @@ class ClusterState:
         if looks_the_same(self.nodes.node(slot), node):
             self.nodes.keep(slot, node)
             return
-        # Sums belong to domains, so pods leave the old domain before the node's labels change.
-        moves = self.nodes.changes_domain(slot, node)
-        with self.without(list(self.pods_on(node.name)) if moves else ()):
+        # Sums belong to domains, so pods leave the old domain before the node's looks change.
+        moves = self.nodes.changes_domain(slot, node) or (
+            self._counted_nodes.reads_taints
+            and self.nodes.node(slot).spec.taints != node.spec.taints
+        )
+        with self._lifted(self.pods_on(node.name) if moves else ()):
             self.nodes.write(slot, node)
+            self._counted_nodes.renew(slot)
         self._note_looks(slot)
 
     def _note_looks(self, slot: int) -> None:
@@ -322,6 +396,7 @@ class ClusterState:
         self.loads += [0] * (self.n_slots - len(self.loads))
         for log in (self.node_log, self.usage_log):
             log.keep(self.n_slots)
+        self._counted_nodes.grow()
 
     def _remove_node(self, name: str) -> None:
         slot = self.nodes.slot_of.get(name)
@@ -330,6 +405,7 @@ class ClusterState:
         for placed in list(self.pods_on(name)):
             self._move(placed, _NOWHERE)
         self.nodes.remove(name)
+        self._counted_nodes.renew(slot)
         self.node_log.add(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
@@ -344,20 +420,20 @@ class ClusterState:
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
         meta = pod.metadata
-        key = template_key(meta.namespace, self.census.visible(meta.labels), pod.spec, "")
+        key = template_key(meta, self.census.visible(meta.labels), pod.spec, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, pod.spec, "")
+            request = self._new_template(meta, pod.spec, "")
         load = to_load(pod, self.resources) if _has_own_sizes(pod) else request.load
         placed = self._pods.get(meta.key)
         if placed is not None:
             if (placed.node_name, placed.request, placed.load) == (node_name, request, load):
-                if placed.labels is not meta.labels:
-                    self._replace(placed, labels=meta.labels)
+                if placed.meta is not meta:
+                    self._replace(placed, meta=meta)
                 return
             self._remove_pod(meta.key)
         slot = self.nodes.slot_of.get(node_name, _NOWHERE)
-        self._enter(PlacedPod(meta.key, node_name, slot, request, meta.labels, load))
+        self._enter(PlacedPod(meta.key, node_name, slot, request, meta, load))
 
     def _enter(self, placed: PlacedPod) -> None:
         key = placed.key
@@ -401,12 +477,18 @@ class ClusterState:
             del on_slots[slot]
         for counter in pods.counted_by:
             counter.add(slot, sign, sign)
+        for spread_counter in pods.spread:
+            spread_counter.add(slot, sign)
         for counter, amount in links.held:
             counter.add(slot, sign * amount, sign)
         if request.host_ports:
             for port in request.host_ports:
                 self._count_port(port, slot, sign)
         self.usage_log.add(slot)
+
+    def _count_uncounted(self, placed: PlacedPod, sign: int) -> None:
+        for counter in self._links[placed.request].label_class.spread_uncounted:
+            counter.add(placed.slot, sign)
 
     def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
         """Note a host port as taken or free.
@@ -422,16 +504,28 @@ class ClusterState:
         if not users:
             del self.ports_in_use[port]
 
+    # Services and controllers
+
+    def _put_service(self, namespace: str, name: str, selector: Labels | None) -> None:
+        self._look_at(set(selector or ()))
+        if self._selectors.put_service(namespace, name, selector):
+            self.census.version += 1
+
+    def _put_controller(
+        self, namespace: str, ref: ControllerRef, selector: Selector | None
+    ) -> None:
+        self._look_at({entry.key for entry in selector.requirements} if selector else set())
+        if self._selectors.put_controller(namespace, ref, selector):
+            self.census.version += 1
+
     # Templates
 
-    def _new_template(
-        self, namespace: str, labels: Labels, spec: PodSpec, node_name: str
-    ) -> PodRequest:
-        rules = to_pod_rules(namespace, spec)
-        self._look_at(rules.label_keys)
-        visible = self.census.visible(labels)
-        key = template_key(namespace, visible, spec, node_name)
-        request = compile_request(key, namespace, spec, node_name, rules, self.resources)
+    def _new_template(self, meta: ObjectMeta, spec: PodSpec, node_name: str) -> PodRequest:
+        rules = to_pod_rules(meta.namespace, spec)
+        self._look_at(rules.label_keys | label_keys(spec.topology_spread_constraints))
+        visible = self.census.visible(meta.labels)
+        key = template_key(meta, visible, spec, node_name)
+        request = compile_request(key, meta, spec, node_name, rules, self.resources)
         self._templates[key] = request
         self._links[request] = link(self.census, request, visible)
         if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
@@ -450,10 +544,10 @@ class ClusterState:
             self._links[placed.request].n_placed -= 1
             old = placed.request
             visible = self.census.visible(placed.labels)
-            key = template_key(old.namespace, visible, old.spec, "")
+            key = template_key(placed.meta, visible, old.spec, "")
             request = self._templates.get(key)
             if request is None:
-                request = self._new_template(old.namespace, placed.labels, old.spec, "")
+                request = self._new_template(placed.meta, old.spec, "")
             self._links[request].n_placed += 1
             self._replace(placed, request=request)
             if placed.slot != _NOWHERE:

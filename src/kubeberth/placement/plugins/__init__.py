@@ -12,6 +12,7 @@ from kubeberth.api.scheduler_config import (
     NodeAffinityArgs,
     NodeResourcesBalancedAllocationArgs,
     NodeResourcesFitArgs,
+    PodTopologySpreadArgs,
 )
 from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.plugins.balanced_allocation import NodeResourcesBalancedAllocation
@@ -21,6 +22,7 @@ from kubeberth.placement.plugins.node_name import NodeName
 from kubeberth.placement.plugins.node_ports import NodePorts
 from kubeberth.placement.plugins.node_resources_fit import NodeResourcesFit
 from kubeberth.placement.plugins.node_unschedulable import NodeUnschedulable
+from kubeberth.placement.plugins.pod_topology_spread import PodTopologySpread
 from kubeberth.placement.plugins.scheduling_gates import SchedulingGates
 from kubeberth.placement.plugins.taint_toleration import TaintToleration
 
@@ -32,11 +34,11 @@ __all__ = [
     "NodeResourcesBalancedAllocation",
     "NodeResourcesFit",
     "NodeUnschedulable",
+    "PodTopologySpread",
     "SchedulingGates",
     "TaintToleration",
     "in_tree_plugins",
 ]
-
 
 NO_ARGUMENTS = Arguments()
 
@@ -51,6 +53,7 @@ def in_tree_plugins(arguments: Arguments = NO_ARGUMENTS) -> tuple[Plugin, ...]:
         NodeAffinity(arguments.of(NodeAffinityArgs)),
         NodePorts(),
         NodeResourcesFit(arguments.of(NodeResourcesFitArgs)),
+        PodTopologySpread(arguments.of(PodTopologySpreadArgs)),
         InterPodAffinity(arguments.of(InterPodAffinityArgs)),
         NodeResourcesBalancedAllocation(arguments.of(NodeResourcesBalancedAllocationArgs)),
     )

@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kubeberth.api.scheduler_config import NodeAffinityArgs
-from kubeberth.api.selectors import Requirement
-from kubeberth.placement.nodeterm import NameRequirement, NodeTerm
+from kubeberth.placement.node_match import meets, meets_all, meets_any
 from kubeberth.placement.plugin import (
     Codes,
     Normalization,
@@ -33,8 +31,6 @@ _REASONS = {
 
 _DEFAULT_ARGS = NodeAffinityArgs()
 
-Mask = NDArray[np.bool_]
-
 
 class NodeAffinity:
     """Hard rule over nodeSelector and required terms, soft rule over preferred terms.
@@ -49,7 +45,16 @@ class NodeAffinity:
     def __init__(self, args: NodeAffinityArgs = _DEFAULT_ARGS) -> None:
         self._added = compile_node_rules(args.added_affinity, {})
 
-    def narrow(self, request: PodRequest) -> frozenset[str] | Rejection | None:
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the pod, or the scheduler for it, says on which nodes it must run."""
+        rules = request.node_rules
+        return (
+            bool(rules.selector) or rules.required is not None or self._added.required is not None
+        )
+
+    def pre_filter(
+        self, state: ClusterState, request: PodRequest
+    ) -> frozenset[str] | Rejection | None:
         """Return the nodes that `matchFields` name, when the terms name any."""
         names = request.node_rules.only_names
         if names is not None and not names:
@@ -58,15 +63,15 @@ class NodeAffinity:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that miss the selector, or all of the required terms."""
-        rules, added = request.node_rules, self._added.required
-        if not rules.selector and rules.required is None and added is None:
+        if not self.concerns(request):
             return None
-        passes = _meets_all(state, rules.selector, nodes)
+        rules, added = request.node_rules, self._added.required
+        passes = meets_all(state.nodes, rules.selector, nodes)
         if rules.required is not None:
-            passes &= _meets_any(state, rules.required, nodes)
+            passes &= meets_any(state.nodes, rules.required, nodes)
         codes = np.where(passes, 0, _MISMATCH)
         if added is not None:
-            codes[~_meets_any(state, added, nodes)] = _ENFORCED_MISMATCH
+            codes[~meets_any(state.nodes, added, nodes)] = _ENFORCED_MISMATCH
         return codes
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
@@ -83,33 +88,5 @@ class NodeAffinity:
         """Add up the weights of the preferred terms that each node meets."""
         total = np.zeros(len(state.slots[nodes]), dtype=np.int64)
         for weight, term in (*self._added.preferred, *request.node_rules.preferred):
-            total += weight * _meets(state, term, nodes)
+            total += weight * meets(state.nodes, term, nodes)
         return total
-
-
-def _meets_any(state: ClusterState, terms: tuple[NodeTerm, ...], nodes: Nodes) -> Mask:
-    found = np.zeros(len(state.slots[nodes]), dtype=bool)
-    for term in terms:
-        found |= _meets(state, term, nodes)
-    return found
-
-
-def _meets(state: ClusterState, term: NodeTerm, nodes: Nodes) -> Mask:
-    found = _meets_all(state, term.labels, nodes)
-    for requirement in term.names:
-        found &= _has_name(state, requirement, nodes)
-    return found
-
-
-def _meets_all(state: ClusterState, labels: tuple[Requirement, ...], nodes: Nodes) -> Mask:
-    found = np.ones(len(state.slots[nodes]), dtype=bool)
-    for requirement in labels:
-        column = state.label_column(requirement.key)
-        found &= column.table(requirement)[column.ids[nodes]]
-    return found
-
-
-def _has_name(state: ClusterState, requirement: NameRequirement, nodes: Nodes) -> Mask:
-    slot = state.slot_of(requirement.name)
-    is_it: Mask = state.slots[nodes] == (-1 if slot is None else slot)
-    return ~is_it if requirement.negated else is_it
