@@ -12,7 +12,7 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure
 from kubeberth.placement.plugin import PlacementError
-from kubeberth.placement.profile import Profile, concerns
+from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
@@ -41,7 +41,7 @@ class Engine:
         self, state: ClusterState, profile: Profile | None = None, ties: TieBreak | None = None
     ) -> None:
         self.state = state
-        self.profile = profile or Profile()
+        self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
         self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}

@@ -28,6 +28,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.core import Pod
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
@@ -89,6 +90,23 @@ class PlacementError(Exception):
     """An attempt that ends with an internal error, as upstream's would."""
 
 
+class Plugin(Protocol):
+    """Anything that takes part in a decision."""
+
+    name: ClassVar[str]
+
+
+@runtime_checkable
+class PreEnqueuePlugin(Protocol):
+    """Keeps pods out of the queue."""
+
+    name: ClassVar[str]
+
+    def pre_enqueue(self, pod: Pod) -> Rejection | None:
+        """Return why the pod must wait, or None."""
+
+
+@runtime_checkable
 class PreFilterPlugin(Protocol):
     """Looks at the pod before any node is looked at."""
 
@@ -101,6 +119,7 @@ class PreFilterPlugin(Protocol):
         """Return the only nodes worth a look, or why no node can do, or None for all nodes."""
 
 
+@runtime_checkable
 class FilterPlugin(Protocol):
     """A hard rule."""
 
@@ -144,6 +163,7 @@ class UsageFilter(FilterPlugin, Protocol):
         """Return the code of one node."""
 
 
+@runtime_checkable
 class ScorePlugin(Protocol):
     """A soft rule."""
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.scheduler_config import InterPodAffinityArgs
 from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.normalize import by_range
 from kubeberth.placement.plugin import (
@@ -36,24 +37,24 @@ _REASONS = {
     _EXISTING: "node(s) didn't satisfy existing pods anti-affinity rules",
 }
 
+_DEFAULT_ARGS = InterPodAffinityArgs()
+
 Mask = NDArray[np.bool_]
 
 
 class InterPodAffinity:
     """Hard rule over required terms, soft rule over preferred ones, each in both directions.
 
-    Parameters
-    ----------
-    hard_pod_affinity_weight
-        What a required affinity term of a pod on a node adds to the score of the pods it means.
+    With a weight, a required affinity term of a pod on a node also wants the pods that it means.
     """
 
     name: ClassVar[str] = "InterPodAffinity"
     reads: ClassVar[Reads] = Reads.CLUSTER
     normalization: ClassVar[Normalization] = Normalization.MIN_MAX
 
-    def __init__(self, hard_pod_affinity_weight: int = 1) -> None:
-        self._hard_weight = hard_pod_affinity_weight
+    def __init__(self, args: InterPodAffinityArgs = _DEFAULT_ARGS) -> None:
+        self._hard_weight = args.hard_pod_affinity_weight
+        self._ignores_others = args.ignore_preferred_terms_of_existing_pods
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that break a required term; the code is the first of three steps."""
@@ -88,6 +89,8 @@ class InterPodAffinity:
 
     def _wishes(self, state: ClusterState, request: PodRequest) -> list[tuple[int, DomainCounter]]:
         """Return the counters that say how much a node is wanted, with the weight of a count."""
+        if self._ignores_others and not request.pod_rules.preferred:
+            return []
         links = state.links(request)
         own = links.own_counters
         wishes = [(weight, own[term]) for weight, term in request.pod_rules.preferred]

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.api.core import TopologySpreadConstraint
+from kubeberth.api.scheduler_config import PodTopologySpreadArgs
 from kubeberth.placement.counted_nodes import PER_NODE, Inclusion
 from kubeberth.placement.plugin import Codes, Normalization, Reads, Rejection, Scores
 from kubeberth.placement.request import PodRequest
@@ -32,6 +32,8 @@ _REASONS = {_MISSING_KEY: f"{_REASON} (missing required label)", _SKEWED: _REASO
 
 _IGNORED = -1
 
+_DEFAULT_ARGS = PodTopologySpreadArgs()
+
 Counted = tuple[SpreadConstraint, SpreadCounter]
 """A constraint, and the pods that it spreads."""
 
@@ -39,21 +41,17 @@ Counted = tuple[SpreadConstraint, SpreadCounter]
 class PodTopologySpread:
     """Hard rule over `DoNotSchedule` constraints, soft rule over `ScheduleAnyway` constraints.
 
-    Parameters
-    ----------
-    defaults
-        Constraints of pods that bring none; what they select by is found from Services and
-        controllers. None stands for those of the system, which alone put up with nodes that lack a
-        topology key.
+    Pods that bring none have those of its arguments; what these select by is found from Services
+    and controllers. Only those of the system put up with nodes that lack a topology key.
     """
 
     name: ClassVar[str] = "PodTopologySpread"
     reads: ClassVar[Reads] = Reads.CLUSTER
     normalization: ClassVar[Normalization] = Normalization.INVERTED
 
-    def __init__(self, defaults: tuple[TopologySpreadConstraint, ...] | None = None) -> None:
-        self._defaults = SYSTEM_DEFAULTS if defaults is None else defaults
-        self._is_system = defaults is None
+    def __init__(self, args: PodTopologySpreadArgs = _DEFAULT_ARGS) -> None:
+        self._is_system = args.defaulting_type == "System"
+        self._defaults = SYSTEM_DEFAULTS if self._is_system else args.default_constraints
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that lack a key, or where one pod more would be too many."""
