@@ -58,13 +58,14 @@ class CountedNodes:
         The same numbers for one node at a time.
     n_domains
         How many domains have a node that takes part, `ABSENT` aside.
+    version
+        Grows when that number changes.
     """
 
     def __init__(self, table: NodeTable, key: str, inclusion: Inclusion) -> None:
         self.key = key
         self.inclusion = inclusion
-        self.n_users = 0
-        self.n_domains = 0
+        self.n_users = self.n_domains = self.version = 0
         self._table = table
         self._n_nodes: dict[int, int] = {}
         self._set(np.full(table.n_slots, _LEFT_OUT, dtype=np.int32))
@@ -86,7 +87,9 @@ class CountedNodes:
         domain = self.view[slot]
         if domain > ABSENT:
             self._n_nodes[domain] -= 1
-            self.n_domains -= not self._n_nodes[domain]
+            if not self._n_nodes[domain]:
+                self.n_domains -= 1
+                self.version += 1
         self.view[slot] = _LEFT_OUT
         self._enter(np.array([slot], dtype=np.intp), [slot])
 
@@ -113,7 +116,9 @@ class CountedNodes:
             if domain > ABSENT:
                 before = self._n_nodes.get(domain, 0)
                 self._n_nodes[domain] = before + 1
-                self.n_domains += not before
+                if not before:
+                    self.n_domains += 1
+                    self.version += 1
 
     def _ids(self, nodes: Nodes) -> NDArray[np.int64]:
         if self.key == PER_NODE:

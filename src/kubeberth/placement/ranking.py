@@ -94,6 +94,7 @@ class Ranking:
         self._vacant: list[int] = []
         # Per group that is open and holds a node.
         self._has_other_groups = True
+        self._has_other_sizes = False
         self._n_feasible = 0
         self._live: list[int] = []
         self._view: GroupsView | None = None
@@ -121,7 +122,7 @@ class Ranking:
             self._weigh()
         elif rules.score_versions:
             version = rules.score_version()
-            if version != self._seen_scores:
+            if version != self._seen_scores or self._has_other_sizes:
                 self._seen_scores = version
                 self._weigh()
         tops = self._tops
@@ -266,10 +267,11 @@ class Ranking:
 
     def _resize(self, group: int, change: int) -> None:
         self._sizes[group] = size = self._sizes[group] + change
-        if size == 0 or size == change or self._rules.reads_sizes:
+        if size == 0 or size == change:
             self._has_other_groups = True
         elif self._is_open[group]:
             self._n_feasible += change
+            self._has_other_sizes = True
 
     def _settle(self, group: int) -> None:
         """Drop what is stale from the top of a heap."""
@@ -360,6 +362,7 @@ class Ranking:
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
+        self._has_other_sizes = False
         view, bonuses, rules = self._view, self._static, self._rules
         if view is not None and rules.group_scores:
             if rules.reads_sizes:

@@ -6,7 +6,10 @@ Matches kube-scheduler 1.36 (plugins/podtopologyspread).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import compress
 from math import log
+from operator import add
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +17,17 @@ from numpy.typing import NDArray
 
 from kubeberth.api.core import TopologySpreadConstraint
 from kubeberth.placement.counted_nodes import PER_NODE, Inclusion
-from kubeberth.placement.plugin import Codes, Normalization, Reads, Rejection, Scores
+from kubeberth.placement.normalize import by_inversion
+from kubeberth.placement.plugin import (
+    Codes,
+    DomainFilter,
+    Groups,
+    GroupScore,
+    Normalization,
+    Reads,
+    Rejection,
+    Scores,
+)
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.spread import (
     HOSTNAME,
@@ -105,6 +118,35 @@ class PodTopologySpread:
         raw[is_ignored] = _IGNORED
         return raw
 
+    # The same by domain
+
+    def stamp(self, state: ClusterState, request: PodRequest) -> int:
+        """Return how often something else than before said what the default constraints mean."""
+        if request.spread:
+            return 0
+        state.default_selector(request)
+        return state.links(request).n_defaults
+
+    def domain_filters(self, state: ClusterState, request: PodRequest) -> list[DomainFilter]:
+        """Return one filter per hard constraint."""
+        return [
+            _EvenEnough(
+                constraint,
+                counter,
+                state.label_column(constraint.topology_key),
+                _means_itself(state, request, constraint),
+            )
+            for constraint, counter in self._hard(state, request)
+        ]
+
+    def group_score(self, state: ClusterState, request: PodRequest) -> GroupScore | None:
+        """Return the soft constraints together."""
+        parts = [
+            _Part(constraint, counter, state.label_column(constraint.topology_key))
+            for constraint, counter in self._soft(state, request)
+        ]
+        return _Crowding(parts, self._requires_all_keys(request)) if parts else None
+
     # Which constraints
 
     def _constraints(
@@ -112,7 +154,7 @@ class PodTopologySpread:
     ) -> list[SpreadConstraint]:
         """Return the pod's own constraints, else the defaults if anything says what they mean."""
         constraints = request.spread
-        if not request.spec.topology_spread_constraints:
+        if not constraints:
             selector = state.default_selector(request)
             if not selector.requirements:
                 return []
@@ -146,19 +188,157 @@ class PodTopologySpread:
         ]
 
 
+class _EvenEnough:
+    """A hard constraint: a domain passes as long as one pod more does not make it too full."""
+
+    def __init__(
+        self,
+        constraint: SpreadConstraint,
+        counter: SpreadCounter,
+        column: LabelColumn,
+        means_itself: bool,
+    ) -> None:
+        self.column = column
+        self._constraint = constraint
+        self._counter = counter
+        self._means_itself = means_itself
+        self._seen_limit = -1
+        self._n_limits = 0
+
+    def version(self) -> int:
+        return self._counter.version + self._counter.nodes.version
+
+    def epoch(self) -> int:
+        limit = self._limit()
+        if limit != self._seen_limit:
+            self._seen_limit = limit
+            self._n_limits += 1
+        return self._n_limits
+
+    def passes(self, domain: int) -> bool:
+        view = self._counter.view
+        number = view[domain] if domain < len(view) else 0
+        return domain != ABSENT and number <= self._limit()
+
+    def table(self) -> NDArray[np.bool_]:
+        self._counter.fit()
+        passes: NDArray[np.bool_] = self._counter.counts <= self._limit()
+        passes[ABSENT] = False
+        return passes
+
+    def _limit(self) -> int:
+        return _limit(self._constraint, self._counter, self._means_itself)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A soft constraint with what it reads."""
+
+    constraint: SpreadConstraint
+    counter: SpreadCounter
+    column: LabelColumn
+
+    @property
+    def is_per_node(self) -> bool:
+        return self.constraint.topology_key == HOSTNAME
+
+    @property
+    def least(self) -> float:
+        """What every domain scores, be it empty."""
+        return float(self.constraint.max_skew - 1)
+
+
+class _Crowding:
+    """Soft constraints: raw scores by domain, and their normalisation.
+
+    A node's value is 1 more than the pods on it that are spread over host names, 0 when it has no
+    host name.
+    """
+
+    def __init__(self, parts: list[_Part], requires_all_keys: bool) -> None:
+        self._parts = parts
+        self._requires_all_keys = requires_all_keys
+        self._of_nodes = [part for part in parts if part.is_per_node]
+        self._of_domains = [part for part in parts if not part.is_per_node]
+        self.columns = tuple(part.column for part in self._of_domains)
+        self.has_node_value = self.reads_sizes = bool(self._of_nodes)
+
+    def version(self) -> int:
+        version = 0
+        for part in self._of_domains:
+            version += part.counter.version
+        return version
+
+    def node_value(self, slot: int) -> int:
+        for part in self._of_nodes:
+            if part.column.view[slot] != ABSENT:
+                counter = part.counter
+                return 1 + counter.fit()[counter.nodes.view[slot]]
+        return 0
+
+    def node_values(self) -> NDArray[np.int64]:
+        part = self._of_nodes[0]
+        return np.where(part.column.ids == ABSENT, 0, 1 + part.counter.on(slice(None)))
+
+    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
+        is_ignored = self._ignored(groups, node_values)
+        totals: list[float] = []
+        for part in self._parts:
+            if part.is_per_node:
+                shares = _shares_of_nodes(part, groups.sizes, node_values, is_ignored)
+            else:
+                shares = _shares_of_domains(part, groups.domains(part.column), is_ignored)
+            totals = list(map(add, totals, shares)) if totals else shares
+        raw = [int(total + 0.5) for total in totals]
+        if is_ignored:
+            raw = [_IGNORED if i else value for i, value in zip(is_ignored, raw, strict=True)]
+        return by_inversion(raw)
+
+    def _ignored(self, groups: Groups, node_values: list[int]) -> list[bool]:
+        """Return which groups lack a key that they ought to have; empty when none does."""
+        if not self._requires_all_keys:
+            return []
+        by_key = [groups.domains(part.column) for part in self._of_domains]
+        if self._of_nodes:
+            by_key.append(node_values)
+        if not any(ABSENT in domains for domains in by_key):
+            return []
+        return [ABSENT in domains for domains in zip(*by_key, strict=True)]
+
+
+def _shares_of_nodes(
+    part: _Part, sizes: list[int], values: list[int], is_ignored: list[bool]
+) -> list[float]:
+    size = sum(sizes)
+    if is_ignored:
+        size -= sum(compress(sizes, is_ignored))
+    weight, least = log(size + 2), part.least
+    share = {value: (value - 1) * weight + least if value else 0.0 for value in set(values)}
+    return [share[value] for value in values]
+
+
+def _shares_of_domains(part: _Part, domains: list[int], is_ignored: list[bool]) -> list[float]:
+    counted = domains
+    if is_ignored:
+        counted = [d for d, ignored in zip(domains, is_ignored, strict=True) if not ignored]
+    weight, least = log(_n_values(counted, part.column) + 2), part.least
+    sums = _sums(part.counter, part.column)
+    share = {d: int(sums[d]) * weight + least if d != ABSENT else 0.0 for d in set(domains)}
+    return [share[domain] for domain in domains]
+
+
 def _counter(
     state: ClusterState, request: PodRequest, constraint: SpreadConstraint, keys: frozenset[str]
 ) -> SpreadCounter:
     """Return the counter of a constraint, over the nodes that have all of some keys."""
-    key, rules = constraint.topology_key, request.node_rules
+    rules = request.node_rules
     inclusion = Inclusion(
-        # Nodes without the constraint's own key are in no domain anyway.
-        keys - {key},
+        keys,
         rules.selector if constraint.honors_affinity else (),
         rules.required if constraint.honors_affinity else None,
         request.tolerations if constraint.honors_taints else None,
     )
-    term = SpreadTerm(request.namespace, constraint.selector, key, inclusion)
+    term = SpreadTerm(request.namespace, constraint.selector, constraint.topology_key, inclusion)
     return state.spread_counter(request, term)
 
 
