@@ -22,14 +22,14 @@ from kubeberth.api.requests import effective_request
 from kubeberth.placement.delta import ControllerPut, NamespacePut, NodePut, PodPut, ServicePut
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
-from kubeberth.placement.plugins import FILTERS, SCORES
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.plugins import in_tree_plugins
+from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Listed
 
 Document = dict[str, Any]
 
-RULES = {plugin.name for plugin in FILTERS} | {plugin.name for plugin, _ in SCORES}
+RULES = {plugin.name for plugin in in_tree_plugins()}
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
@@ -85,7 +85,7 @@ def replay(record: Document, tally: Tally) -> None:
         return
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
-    profile = Profile()
+    profile = default_profile()
     engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
     for document, result in zip(scenario["pending"], expected["results"], strict=True):

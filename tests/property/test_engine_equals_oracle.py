@@ -37,7 +37,7 @@ from kubeberth.placement.delta import (
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import explain
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.profile import default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
@@ -64,7 +64,7 @@ class History:
         self.selectors = selectors
         self.state = ClusterState()
         self.cluster = Cluster()
-        self.profile = Profile()
+        self.profile = default_profile()
         self.engine = Engine(self.state, self.profile, Shuffled(random.randrange(1000)))
         self.n_pods = 0
 

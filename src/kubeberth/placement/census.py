@@ -64,6 +64,8 @@ class Census:
         Grows when a counter joins or leaves a class.
     n_recounts
         Grows when counters change although no pod came or went.
+    pulse
+        Shared by all counters.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Census:
         self.namespaces: dict[str, Labels] = {}
         self.version = 0
         self.n_recounts = 0
+        self.pulse = counted_nodes.pulse
         self._column_of = column_of
         self._counted_nodes = counted_nodes
         self._looked_at: set[str] = set()
@@ -138,7 +141,7 @@ class Census:
         """Return the counter of the pods that an own term means."""
         counter = self._matching.get(term)
         if counter is None:
-            counter = DomainCounter(term, self._column_of(term.topology_key))
+            counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._matching[term] = counter
             for pods in self._classes.values():
                 if self._means(term, pods):
@@ -149,7 +152,7 @@ class Census:
         """Return the counter of the pods that hold a term."""
         counter = self._held.get((holding, term))
         if counter is None:
-            counter = DomainCounter(term, self._column_of(term.topology_key))
+            counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._held[holding, term] = counter
             for pods in self._classes.values():
                 if self._means(term, pods):
@@ -181,7 +184,7 @@ class Census:
         counter = self._spread.get(term)
         if counter is None:
             nodes = self._counted_nodes.lend(term.topology_key, term.inclusion)
-            counter = self._spread[term] = SpreadCounter(term, nodes)
+            counter = self._spread[term] = SpreadCounter(term, nodes, self.pulse)
             for pods in self._classes.values():
                 _enlist_for_spread(pods, counter)
         counter.n_users += 1
@@ -254,11 +257,11 @@ class Census:
         other._looked_at = self._looked_at.copy()
         other._values = {key: values.copy() for key, values in self._values.items()}
         counters = {
-            counter: counter.copy(column_of(counter.term.topology_key))
+            counter: counter.copy(column_of(counter.term.topology_key), other.pulse)
             for counter in (*self._matching.values(), *self._held.values())
         }
         spread = {
-            counter: counter.copy(counted_nodes.get(term.topology_key, term.inclusion))
+            counter: counter.copy(counted_nodes.get(term.topology_key, term.inclusion), other.pulse)
             for term, counter in self._spread.items()
         }
 

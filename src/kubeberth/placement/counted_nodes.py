@@ -18,6 +18,7 @@ from kubeberth.api.selectors import Requirement
 from kubeberth.placement.node_match import HARD_EFFECTS, meets_all, meets_any, n_untolerated
 from kubeberth.placement.node_table import Nodes, NodeTable
 from kubeberth.placement.nodeterm import NodeTerm
+from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.vocabulary import ABSENT
 
 PER_NODE = ""
@@ -140,9 +141,16 @@ class CountedNodes:
 
 
 class CountedNodesBook:
-    """Every `CountedNodes` of one cluster that is in use."""
+    """Every `CountedNodes` of one cluster that is in use.
+
+    Attributes
+    ----------
+    pulse
+        Beats with every change; for whoever counts something else to beat it as well.
+    """
 
     def __init__(self, table: NodeTable) -> None:
+        self.pulse = Pulse()
         self._table = table
         self._entries: dict[tuple[str, Inclusion], CountedNodes] = {}
 
@@ -172,6 +180,7 @@ class CountedNodesBook:
 
     def renew(self, slot: int) -> None:
         """Take note of a node that has come, changed or gone; no pods may be counted on it now."""
+        self.pulse.n_beats += 1
         for entry in self._entries.values():
             entry.renew(slot)
 

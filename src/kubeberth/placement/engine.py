@@ -12,8 +12,8 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure
 from kubeberth.placement.plugin import PlacementError
-from kubeberth.placement.profile import Profile
-from kubeberth.placement.ranked_rules import can_rank
+from kubeberth.placement.profile import Profile, concerns, default_profile
+from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rows import Rows
@@ -41,9 +41,9 @@ class Engine:
         self, state: ClusterState, profile: Profile | None = None, ties: TieBreak | None = None
     ) -> None:
         self.state = state
-        self.profile = profile or Profile()
+        self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
-        self._can_rank = can_rank(self.profile)
+        self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}
 
     def place(self, pod: Pod) -> Decision:
@@ -85,16 +85,17 @@ class Engine:
         return explain_failure(state, request, profile, judge(state, request, profile))
 
     def _new_search(self, request: PodRequest) -> Search:
-        names, _ = narrow(request, self.profile)
-        if names is None and self._can_rank:
-            search: Search = Ranking(self.state, self.profile, request, self._ties)
+        profile = self.profile.concerning(request)
+        names, _ = narrow(self.state, request, profile)
+        if names is None and not any(concerns(rule, request) for rule in self._unrankable):
+            search: Search = Ranking(self.state, profile, request, self._ties)
         else:
             search = self._new_rows(request)
         return self._keep(request, search)
 
     def _new_rows(self, request: PodRequest) -> Search:
-        names, _ = narrow(request, self.profile)
-        return Rows(self.state, self.profile, request, self._ties, names)
+        profile = self.profile.concerning(request)
+        return Rows(self.state, profile, request, self._ties)
 
     def _keep(self, request: PodRequest, search: Search) -> Search:
         """Keep what was worked out for a template; the one that was kept longest makes room."""

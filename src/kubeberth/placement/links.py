@@ -74,8 +74,6 @@ def link(census: Census, request: PodRequest, labels: Labels) -> Links:
 
 def link_own_terms(census: Census, request: PodRequest, links: Links) -> None:
     """Have the pods counted that a template's own terms mean, from now on."""
-    if links.counts_own_terms:
-        return
     links.counts_own_terms = True
     for term in request.pod_rules.own_terms:
         if term not in links.own_counters:

@@ -6,9 +6,13 @@ podtopologyspread/scoring.go).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kubeberth.placement.plugin import MAX_SCORE, Normalization, Scores
+
+_FULL = float(MAX_SCORE)
 
 
 def normalize(raw: Scores, how: Normalization) -> Scores:
@@ -47,13 +51,13 @@ def by_maximum(raw: list[int]) -> list[int]:
     return [value * MAX_SCORE // maximum for value in raw] if maximum > 0 else [0] * len(raw)
 
 
-def by_range(raw: list[int]) -> list[int]:
+def by_range(raw: Sequence[int]) -> list[int]:
     """Return places between the lowest and the highest, in percent."""
     low, high = min(raw), max(raw)
     span = high - low
     if span == 0:
         return [0] * len(raw)
-    return [int(float(MAX_SCORE) * ((value - low) / span)) for value in raw]
+    return [int(_FULL * ((value - low) / span)) for value in raw]
 
 
 def by_inversion(raw: list[int]) -> list[int]:
@@ -79,7 +83,7 @@ def _by_range(raw: Scores) -> Scores:
     if low == high:
         return np.zeros_like(raw)
     # Floating point, in upstream's order of operations: 29 of 0..100 becomes 28.
-    scaled: Scores = (float(MAX_SCORE) * ((raw - low) / (high - low))).astype(np.int64)
+    scaled: Scores = (_FULL * ((raw - low) / (high - low))).astype(np.int64)
     return scaled
 
 

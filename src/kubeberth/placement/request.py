@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kubeberth.api.core import (
+    NodeAffinity,
     NodeSelectorTerm,
     Pod,
     PodAffinity,
@@ -128,8 +129,8 @@ class PodRequest:
         The spec of one of its pods.
     amounts
         Resource ids and amounts asked for, zeros left out; in the order in which they are checked.
-    scoring_cpu_memory
-        Milli-CPU and bytes that NodeResourcesFit scores the pod with.
+    scoring_amounts
+        What NodeResourcesFit scores the pod with, by resource id, zeros left out.
     load
         What one pod adds to its node; see `loads.py`.
     spread
@@ -149,7 +150,7 @@ class PodRequest:
     pod_rules: PodRules
     host_ports: frozenset[HostPort]
     amounts: tuple[tuple[int, int], ...]
-    scoring_cpu_memory: tuple[int, int]
+    scoring_amounts: Mapping[int, int]
     load: int
     spread: tuple[SpreadConstraint, ...]
     controller: ControllerRef | None
@@ -199,7 +200,6 @@ def compile_request(
 ) -> PodRequest:
     """Return the request of pods like that, its resources numbered by `resources`."""
     pod = Pod(metadata=meta, spec=spec)
-    scoring = scoring_request(pod)
     return PodRequest(
         key=key,
         namespace=meta.namespace,
@@ -212,7 +212,7 @@ def compile_request(
         pod_rules=rules,
         host_ports=to_host_ports(spec),
         amounts=_numbered(effective_request(pod), resources),
-        scoring_cpu_memory=(scoring.get("cpu", 0), scoring.get("memory", 0)),
+        scoring_amounts=dict(_numbered(scoring_request(pod), resources)),
         load=to_load(pod, resources),
         spread=to_spread_constraints(spec.topology_spread_constraints, meta.labels),
         controller=controller_ref(meta),
@@ -255,11 +255,18 @@ def to_host_ports(spec: PodSpec) -> frozenset[HostPort]:
 
 
 def to_node_rules(spec: PodSpec) -> NodeRules:
-    """Compile nodeSelector and node affinity."""
-    selector = tuple(
-        Requirement(key, "In", frozenset((value,))) for key, value in spec.node_selector.items()
-    )
+    """Compile nodeSelector and node affinity of a pod."""
     affinity = spec.affinity.node_affinity if spec.affinity else None
+    return compile_node_rules(affinity, spec.node_selector)
+
+
+def compile_node_rules(
+    affinity: NodeAffinity | None, node_selector: Mapping[str, str]
+) -> NodeRules:
+    """Compile node affinity and nodeSelector."""
+    selector = tuple(
+        Requirement(key, "In", frozenset((value,))) for key, value in node_selector.items()
+    )
     if affinity is None:
         return NodeRules(selector)
     required = affinity.required_during_scheduling_ignored_during_execution

@@ -250,7 +250,9 @@ class ClusterState:
         if request is None:
             request = self._new_template(meta, spec, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
-            link_own_terms(self.census, request, self._links[request])
+            links = self._links[request]
+            if not links.counts_own_terms:
+                link_own_terms(self.census, request, links)
         return request
 
     def links(self, request: PodRequest) -> Links:

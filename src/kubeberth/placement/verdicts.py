@@ -66,7 +66,9 @@ class Verdicts:
                 yield rejection, self.slots[judged & (self.codes == code)]
 
 
-def narrow(request: PodRequest, profile: Profile) -> tuple[frozenset[str] | None, tuple[str, ...]]:
+def narrow(
+    state: ClusterState, request: PodRequest, profile: Profile
+) -> tuple[frozenset[str] | None, tuple[str, ...]]:
     """Return the only nodes worth a look, None for all, and the names of the rules that say so.
 
     Raises
@@ -76,8 +78,8 @@ def narrow(request: PodRequest, profile: Profile) -> tuple[frozenset[str] | None
     """
     names: frozenset[str] | None = None
     narrowed_by = []
-    for plugin in profile.narrowing:
-        found = plugin.narrow(request)
+    for plugin in profile.pre_filters:
+        found = plugin.pre_filter(state, request)
         if isinstance(found, Rejection):
             raise RefusedError(found)
         if found is not None:
@@ -104,7 +106,7 @@ def judge(state: ClusterState, request: PodRequest, profile: Profile) -> Verdict
     judges = np.full(len(slots), _PASSED, dtype=np.int16)
     codes = np.zeros(len(slots), dtype=np.int64)
     try:
-        names, narrowed_by = narrow(request, profile)
+        names, narrowed_by = narrow(state, request, profile)
     except RefusedError as refusal:
         return Verdicts(slots, judges, codes, (), refusal.rejection)
     if names is not None:

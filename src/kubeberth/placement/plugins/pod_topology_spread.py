@@ -6,8 +6,9 @@ Matches kube-scheduler 1.36 (plugins/podtopologyspread).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, repeat
 from math import log
 from operator import add
 from typing import ClassVar
@@ -15,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.api.core import TopologySpreadConstraint
+from kubeberth.api.scheduler_config import PodTopologySpreadArgs
 from kubeberth.placement.counted_nodes import PER_NODE, Inclusion
 from kubeberth.placement.normalize import by_inversion
 from kubeberth.placement.plugin import (
@@ -45,6 +46,13 @@ _REASONS = {_MISSING_KEY: f"{_REASON} (missing required label)", _SKEWED: _REASO
 
 _IGNORED = -1
 
+_DEFAULT_ARGS = PodTopologySpreadArgs()
+
+# What is remembered of sums of scores.
+_MAX_ROUNDED = 4096
+
+Mask = NDArray[np.bool_]
+
 Counted = tuple[SpreadConstraint, SpreadCounter]
 """A constraint, and the pods that it spreads."""
 
@@ -52,21 +60,17 @@ Counted = tuple[SpreadConstraint, SpreadCounter]
 class PodTopologySpread:
     """Hard rule over `DoNotSchedule` constraints, soft rule over `ScheduleAnyway` constraints.
 
-    Parameters
-    ----------
-    defaults
-        Constraints of pods that bring none; what they select by is found from Services and
-        controllers. None stands for those of the system, which alone put up with nodes that lack a
-        topology key.
+    Pods that bring none have those of its arguments; what these select by is found from Services
+    and controllers. Only those of the system put up with nodes that lack a topology key.
     """
 
     name: ClassVar[str] = "PodTopologySpread"
     reads: ClassVar[Reads] = Reads.CLUSTER
     normalization: ClassVar[Normalization] = Normalization.INVERTED
 
-    def __init__(self, defaults: tuple[TopologySpreadConstraint, ...] | None = None) -> None:
-        self._defaults = SYSTEM_DEFAULTS if defaults is None else defaults
-        self._is_system = defaults is None
+    def __init__(self, args: PodTopologySpreadArgs = _DEFAULT_ARGS) -> None:
+        self._is_system = args.defaulting_type == "System"
+        self._defaults = SYSTEM_DEFAULTS if self._is_system else args.default_constraints
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that lack a key, or where one pod more would be too many."""
@@ -110,7 +114,7 @@ class PodTopologySpread:
             if constraint.topology_key == HOSTNAME:
                 counts, size = counter.on(nodes), n_nodes
             else:
-                counts = _sums(counter, column)[domains]
+                counts = np.array(_sums(counter, column))[domains]
                 size = _n_values(domains[~is_ignored].tolist(), column)
             share = counts * log(size + 2) + float(constraint.max_skew - 1)
             total += np.where(domains == ABSENT, 0.0, share)
@@ -191,6 +195,8 @@ class PodTopologySpread:
 class _EvenEnough:
     """A hard constraint: a domain passes as long as one pod more does not make it too full."""
 
+    is_local = False
+
     def __init__(
         self,
         constraint: SpreadConstraint,
@@ -202,7 +208,7 @@ class _EvenEnough:
         self._constraint = constraint
         self._counter = counter
         self._means_itself = means_itself
-        self._seen_limit = -1
+        self._seen_limit = self._limit()
         self._n_limits = 0
 
     def version(self) -> int:
@@ -216,13 +222,11 @@ class _EvenEnough:
         return self._n_limits
 
     def passes(self, domain: int) -> bool:
-        view = self._counter.view
-        number = view[domain] if domain < len(view) else 0
-        return domain != ABSENT and number <= self._limit()
+        return domain != ABSENT and self._counter.fit()[domain] <= self._limit()
 
-    def table(self) -> NDArray[np.bool_]:
+    def table(self) -> Mask:
         self._counter.fit()
-        passes: NDArray[np.bool_] = self._counter.counts <= self._limit()
+        passes: Mask = self._counter.counts <= self._limit()
         passes[ABSENT] = False
         return passes
 
@@ -240,12 +244,23 @@ class _Part:
 
     @property
     def is_per_node(self) -> bool:
+        """Whether each node is counted by itself."""
         return self.constraint.topology_key == HOSTNAME
 
     @property
     def least(self) -> float:
         """What every domain scores, be it empty."""
         return float(self.constraint.max_skew - 1)
+
+
+class _Rounded(dict[float, int]):
+    """Remembers rounded sums: most groups have one of a few."""
+
+    def __missing__(self, total: float) -> int:
+        if len(self) > _MAX_ROUNDED:
+            self.clear()
+        self[total] = rounded = int(total + 0.5)
+        return rounded
 
 
 class _Crowding:
@@ -255,13 +270,23 @@ class _Crowding:
     host name.
     """
 
+    is_relative: ClassVar[bool] = True
+
     def __init__(self, parts: list[_Part], requires_all_keys: bool) -> None:
         self._parts = parts
         self._requires_all_keys = requires_all_keys
-        self._of_nodes = [part for part in parts if part.is_per_node]
         self._of_domains = [part for part in parts if not part.is_per_node]
+        self._of_nodes = next((part for part in parts if part.is_per_node), None)
         self.columns = tuple(part.column for part in self._of_domains)
-        self.has_node_value = self.reads_sizes = bool(self._of_nodes)
+        self.node_columns = () if self._of_nodes is None else (self._of_nodes.column,)
+        self.reads_sizes = self._of_nodes is not None
+        self._rounded = _Rounded()
+        # Of the groups that were asked about last.
+        self._groups: Groups | None = None
+        self._is_ignored: list[bool] = []
+        self._weights: list[float] = []
+        self._n_nodes = -1
+        self._of_values: list[float] = []
 
     def version(self) -> int:
         version = 0
@@ -270,61 +295,66 @@ class _Crowding:
         return version
 
     def node_value(self, slot: int) -> int:
-        for part in self._of_nodes:
-            if part.column.view[slot] != ABSENT:
-                counter = part.counter
-                return 1 + counter.fit()[counter.nodes.view[slot]]
-        return 0
+        part = self._of_nodes
+        if part is None or part.column.view[slot] == ABSENT:
+            return 0
+        return 1 + part.counter.fit()[part.counter.nodes.view[slot]]
 
     def node_values(self) -> NDArray[np.int64]:
-        part = self._of_nodes[0]
+        part = self._of_nodes
+        if part is None:
+            return np.zeros(0, dtype=np.int64)
         return np.where(part.column.ids == ABSENT, 0, 1 + part.counter.on(slice(None)))
 
     def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        is_ignored = self._ignored(groups, node_values)
-        totals: list[float] = []
+        if groups is not self._groups:
+            self._meet(groups, node_values)
+        totals: Sequence[float] = ()
+        shares: Sequence[float]
+        weights = iter(self._weights)
         for part in self._parts:
             if part.is_per_node:
-                shares = _shares_of_nodes(part, groups.sizes, node_values, is_ignored)
+                shares = self._shares_of_nodes(part, groups.sizes, node_values)
             else:
-                shares = _shares_of_domains(part, groups.domains(part.column), is_ignored)
+                shares = groups.pick(part.column, _shares_of_domains(part, next(weights)))
             totals = list(map(add, totals, shares)) if totals else shares
-        raw = [int(total + 0.5) for total in totals]
-        if is_ignored:
-            raw = [_IGNORED if i else value for i, value in zip(is_ignored, raw, strict=True)]
+        raw = list(map(self._rounded.__getitem__, totals))
+        if self._is_ignored:
+            pairs = zip(raw, self._is_ignored, strict=True)
+            raw = [_IGNORED if is_ignored else value for value, is_ignored in pairs]
         return by_inversion(raw)
 
-    def _ignored(self, groups: Groups, node_values: list[int]) -> list[bool]:
-        """Return which groups lack a key that they ought to have; empty when none does."""
-        if not self._requires_all_keys:
-            return []
-        by_key = [groups.domains(part.column) for part in self._of_domains]
-        if self._of_nodes:
-            by_key.append(node_values)
-        if not any(ABSENT in domains for domains in by_key):
-            return []
-        return [ABSENT in domains for domains in zip(*by_key, strict=True)]
+    def _meet(self, groups: Groups, node_values: list[int]) -> None:
+        """Take in what depends on nothing but which groups there are."""
+        self._groups = groups
+        ids = [groups.pick(column, range(column.n_values)) for column in self.columns]
+        by_key = [*ids, node_values] if self.node_columns else ids
+        is_ignored = [ABSENT in domains for domains in zip(*by_key, strict=True)]
+        self._is_ignored = is_ignored if self._requires_all_keys and any(is_ignored) else []
+        is_counted = [not ignored for ignored in self._is_ignored] or repeat(True)
+        self._weights = [
+            log(_n_values(compress(domains, is_counted), column) + 2)
+            for domains, column in zip(ids, self.columns, strict=True)
+        ]
+        self._n_nodes = -1
+
+    def _shares_of_nodes(self, part: _Part, sizes: Sequence[int], values: list[int]) -> list[float]:
+        n_nodes = sum(sizes) - sum(compress(sizes, self._is_ignored))
+        if n_nodes != self._n_nodes:
+            self._n_nodes = n_nodes
+            weight, least = log(n_nodes + 2), part.least
+            share = {value: (value - 1) * weight + least for value in set(values)}
+            share[0] = 0.0
+            self._of_values = [share[value] for value in values]
+        return self._of_values
 
 
-def _shares_of_nodes(
-    part: _Part, sizes: list[int], values: list[int], is_ignored: list[bool]
-) -> list[float]:
-    size = sum(sizes)
-    if is_ignored:
-        size -= sum(compress(sizes, is_ignored))
-    weight, least = log(size + 2), part.least
-    share = {value: (value - 1) * weight + least if value else 0.0 for value in set(values)}
-    return [share[value] for value in values]
-
-
-def _shares_of_domains(part: _Part, domains: list[int], is_ignored: list[bool]) -> list[float]:
-    counted = domains
-    if is_ignored:
-        counted = [d for d, ignored in zip(domains, is_ignored, strict=True) if not ignored]
-    weight, least = log(_n_values(counted, part.column) + 2), part.least
-    sums = _sums(part.counter, part.column)
-    share = {d: int(sums[d]) * weight + least if d != ABSENT else 0.0 for d in set(domains)}
-    return [share[domain] for domain in domains]
+def _shares_of_domains(part: _Part, weight: float) -> list[float]:
+    """Return what each domain scores; nothing for nodes that lack the key."""
+    least = part.least
+    shares = [number * weight + least for number in _sums(part.counter, part.column)]
+    shares[ABSENT] = 0.0
+    return shares
 
 
 def _counter(
@@ -359,18 +389,18 @@ def _limit(constraint: SpreadConstraint, counter: SpreadCounter, means_itself: b
     return constraint.max_skew - means_itself + counter.minimum(constraint.min_domains)
 
 
-def _sums(counter: SpreadCounter, column: LabelColumn) -> NDArray[np.int64]:
+def _sums(counter: SpreadCounter, column: LabelColumn) -> Sequence[int]:
     """Return the count of each value; as upstream, a missing label is an empty value to it."""
-    counter.fit()
+    view = counter.fit()
     empty = column.id_of("")
     if empty is None:
-        return counter.counts
-    sums = counter.counts.copy()
+        return view
+    sums = view.tolist()
     sums[empty] += sums[ABSENT]
     return sums
 
 
-def _n_values(domains: list[int], column: LabelColumn) -> int:
+def _n_values(domains: Iterable[int], column: LabelColumn) -> int:
     """Return how many values some domains stand for; a missing label is an empty one."""
     values = set(domains)
     return len(values) - (ABSENT in values and column.id_of("") in values)
