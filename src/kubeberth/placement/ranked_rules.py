@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ from kubeberth.placement.vocabulary import LabelColumn
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
+T = TypeVar("T")
 
 
 def unrankable(profile: Profile) -> tuple[object, ...]:
@@ -272,20 +274,29 @@ class GroupsView:
     """
 
     def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes: list[int] = [0] * len(keys)
+        self.sizes: Sequence[int] = [0] * len(keys)
         parts = list(zip(*keys, strict=True))
         self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
-    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+    def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table."""
         return self._pickers[column.key](table)
 
 
-Picker = Callable[[Sequence[int]], Sequence[int]]
+class Picker(Protocol):
+    """Takes entries out of a table."""
+
+    def __call__(self, table: Sequence[T], /) -> Sequence[T]:
+        """Return the entries."""
+        ...
 
 
 def picker(places: Sequence[int]) -> Picker:
     """Return what takes the entries at these places out of a table."""
     if len(places) > 1:
-        return itemgetter(*places)
-    return lambda table: [table[place] for place in places]
+        return cast(Picker, itemgetter(*places))
+
+    def pick(table: Sequence[T], /) -> Sequence[T]:
+        return [table[place] for place in places]
+
+    return pick
