@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.policy import PodDisruptionBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,44 @@ class NamespaceRemoved:
     name: str
 
 
-Delta = NodePut | NodeRemoved | PodPut | PodRemoved | NamespacePut | NamespaceRemoved
+@dataclass(frozen=True, slots=True)
+class Nominated:
+    """A pending pod waits for room on a node; takes the place of an earlier nomination."""
+
+    pod: Pod
+    node_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NominationCleared:
+    """A pod waits for room on no node in particular any more."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PdbPut:
+    """A disruption budget has appeared, or says something else now."""
+
+    budget: PodDisruptionBudget
+
+
+@dataclass(frozen=True, slots=True)
+class PdbRemoved:
+    """A disruption budget is gone."""
+
+    key: str
+
+
+Delta = (
+    NodePut
+    | NodeRemoved
+    | PodPut
+    | PodRemoved
+    | NamespacePut
+    | NamespaceRemoved
+    | Nominated
+    | NominationCleared
+    | PdbPut
+    | PdbRemoved
+)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kubeberth.placement.plugin import FilterPlugin, NarrowPlugin, ScorePlugin
 from kubeberth.placement.plugins import FILTERS, NARROWING, SCORES
+from kubeberth.placement.sample import EVERY_NODE, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,12 @@ class Profile:
         The `spec.schedulerName` that it answers to.
     scores
         Soft rules with their weights.
+    preemption
+        How many nodes are tried for victims.
     """
 
     name: str = "default-scheduler"
     narrowing: tuple[NarrowPlugin, ...] = NARROWING
     filters: tuple[FilterPlugin, ...] = FILTERS
     scores: tuple[tuple[ScorePlugin, int], ...] = SCORES
+    preemption: Sample = EVERY_NODE

@@ -5,14 +5,14 @@ rules read.
 
 Rule 1: what a pod takes is added once when it is put on an existing node, and subtracted once.
 Rule 2: a pod whose node does not exist (yet, or any more) is remembered and takes nothing.
-Rule 3: every change of a node's own looks is in `node_log`, every change of what its pods take in
-`usage_log`. Counters change for whole domains at once and are in no log.
+Rule 3: every change of a node's own looks is in `node_log`, every change of its pods, and of those
+nominated to it, in `usage_log`. Counters change for whole domains at once and are in no log.
+Rule 4: what a trial changes is put back before anything else happens, and is in no log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -27,12 +27,19 @@ from kubeberth.placement.delta import (
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PdbRemoved,
     PodPut,
     PodRemoved,
 )
+from kubeberth.placement.disruption import Budget, to_budget
 from kubeberth.placement.links import Links, link, link_own_terms, unlink
 from kubeberth.placement.loads import capacity_class_of, to_matrix
 from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.nominations import Nominations
+from kubeberth.placement.placed import NOWHERE, PlacedPod
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
     NO_POD_RULES,
@@ -48,36 +55,8 @@ from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, Ta
 Nodes = slice | NDArray[np.intp]
 """Which nodes to look at: a slice of all slots, or an array of slots."""
 
-_NOWHERE = -1
 # Templates without a pod on any node are kept for pods to come, up to this many.
 _MAX_IDLE_TEMPLATES = 2048
-
-
-class PlacedPod(msgspec.Struct, frozen=True, gc=False):
-    """A pod that is bound or assumed, and what was added for it.
-
-    Parameters
-    ----------
-    key
-        `namespace/name`.
-    slot
-        Of its node, -1 while that does not exist.
-    load
-        What it adds to its node's load; differs from the template's when the kubelet reports other
-        sizes.
-    """
-
-    key: str
-    node_name: str
-    slot: int
-    request: PodRequest
-    labels: Labels
-    load: int
-
-    @property
-    def priority(self) -> int:
-        """The pod's priority."""
-        return self.request.priority
 
 
 class ClusterState:
@@ -93,6 +72,10 @@ class ClusterState:
         Slots of the nodes on which a host port is taken.
     census
         Which pods there are, by label class, and what counts them.
+    nominations
+        Pods that wait for room on a node.
+    budgets
+        Disruption budgets by `namespace/name`.
     node_log, usage_log
         See rule 3.
     """
@@ -105,6 +88,9 @@ class ClusterState:
         self.usage_log = ChangeLog()
         self._requested: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
         self._unpacked = -1
+        self._tried: set[int] = set()
+        self.nominations = Nominations()
+        self.budgets: dict[str, Budget] = {}
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
         self.census = Census(self.label_column)
@@ -168,11 +154,12 @@ class ClusterState:
         changed = self.usage_log.since(self._unpacked, n_slots // 2)
         if changed is None or self._requested.shape != (n_resources, n_slots):
             self._requested = np.ascontiguousarray(to_matrix(self.loads, n_resources))
-        elif changed:
-            slots = list(set(changed))
+        elif changed or self._tried:
+            slots = list(self._tried.union(changed))
             loads = [self.loads[slot] for slot in slots]
             self._requested[:, slots] = to_matrix(loads, n_resources)
         self._unpacked = self.usage_log.end
+        self._tried.clear()
         return self._requested
 
     @property
@@ -198,6 +185,20 @@ class ClusterState:
     def node(self, slot: int) -> Node:
         """Return the node in a slot."""
         return self.nodes.node(slot)
+
+    def nominated_on(self, slot: int, priority: int, key: str) -> list[PlacedPod]:
+        """Return the other pods nominated to a node that a pod has to fit the node with.
+
+        Parameters
+        ----------
+        priority, key
+            Of the pod that is to be placed.
+        """
+        return [
+            msgspec.structs.replace(nominated, slot=slot)
+            for nominated in self.nominations.on(self.nodes.name_of[slot])
+            if nominated.priority >= priority and nominated.key != key
+        ]
 
     def slot_of(self, name: str) -> int | None:
         """Return a node's slot, or None when there is no such node."""
@@ -251,6 +252,14 @@ class ClusterState:
                 self.census.put_namespace(name, labels)
             case NamespaceRemoved(name):
                 self.census.put_namespace(name, None)
+            case Nominated(pod, node_name):
+                self._nominate(pod, node_name)
+            case NominationCleared(key):
+                self._clear_nomination(key)
+            case PdbPut(budget):
+                self.budgets[budget.metadata.key] = to_budget(budget)
+            case PdbRemoved(key):
+                self.budgets.pop(key, None)
 
     def apply_all(self, deltas: Iterable[Delta]) -> None:
         """Make changes, one after the other."""
@@ -261,20 +270,29 @@ class ClusterState:
         """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
+        if self.nominations:
+            self._clear_nomination(key)
         node_name = self.nodes.name_of[slot]
         self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
 
-    @contextmanager
-    def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
-        """Leave some pods out of account for a while; afterwards everything is as before."""
-        absent = [placed for placed in pods if placed.slot != _NOWHERE]
-        for placed in absent:
-            self._count(placed, -1)
-        try:
-            yield
-        finally:
-            for placed in absent:
-                self._count(placed, +1)
+    def count(self, placed: PlacedPod, sign: int) -> None:
+        """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back."""
+        self._count(placed, sign)
+        self._tried.add(placed.slot)
+
+    def count_port(self, port: HostPort, slot: int, sign: int) -> None:
+        """Note a host port as taken (+1) or free (-1).
+
+        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
+        port, either one frees it.
+        """
+        users = self.ports_in_use.setdefault(port, set())
+        if sign > 0:
+            users.add(slot)
+            return
+        users.discard(slot)
+        if not users:
+            del self.ports_in_use[port]
 
     def fork(self) -> ClusterState:
         """Return a copy that changes on its own from now on; this one stays as it is."""
@@ -283,6 +301,8 @@ class ClusterState:
         other._grow()
         other.loads = self.loads.copy()
         other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
+        other.nominations = self.nominations.copy()
+        other.budgets = self.budgets.copy()
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
         copied = self.census.copy(other.label_column)
@@ -307,9 +327,12 @@ class ClusterState:
             self.nodes.keep(slot, node)
             return
         # Sums belong to domains, so pods leave the old domain before the node's labels change.
-        moves = self.nodes.changes_domain(slot, node)
-        with self.without(list(self.pods_on(node.name)) if moves else ()):
-            self.nodes.write(slot, node)
+        pods = list(self.pods_on(node.name)) if self.nodes.changes_domain(slot, node) else []
+        for placed in pods:
+            self._count(placed, -1)
+        self.nodes.write(slot, node)
+        for placed in pods:
+            self._count(placed, +1)
         self._note_looks(slot)
 
     def _note_looks(self, slot: int) -> None:
@@ -328,36 +351,50 @@ class ClusterState:
         if slot is None:
             return
         for placed in list(self.pods_on(name)):
-            self._move(placed, _NOWHERE)
+            self._move(placed, NOWHERE)
         self.nodes.remove(name)
         self.node_log.add(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
-        if placed.slot != _NOWHERE:
-            self._count(placed, -1)
-        self._replace(placed, slot=slot)
-        if slot != _NOWHERE:
-            self._count(self._pods[placed.key], +1)
+        self._set_aside(placed)
+        moved = msgspec.structs.replace(placed, slot=slot)
+        self._replace(moved)
+        self._take_in(moved)
 
     # Pods
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
         meta = pod.metadata
+        placed = self._place(pod, node_name)
+        if self.nominations:
+            self._clear_nomination(meta.key)
+        known = self._pods.get(meta.key)
+        if known is None:
+            self._enter(placed)
+        elif known != placed:
+            if _takes_the_same(known, placed):
+                self._replace(placed)
+            else:
+                self._remove_pod(meta.key)
+                self._enter(placed)
+
+    def _place(self, pod: Pod, node_name: str) -> PlacedPod:
+        meta = pod.metadata
         key = template_key(meta.namespace, self.census.visible(meta.labels), pod.spec, "")
         request = self._templates.get(key)
         if request is None:
             request = self._new_template(meta.namespace, meta.labels, pod.spec, "")
-        load = to_load(pod, self.resources) if _has_own_sizes(pod) else request.load
-        placed = self._pods.get(meta.key)
-        if placed is not None:
-            if (placed.node_name, placed.request, placed.load) == (node_name, request, load):
-                if placed.labels is not meta.labels:
-                    self._replace(placed, labels=meta.labels)
-                return
-            self._remove_pod(meta.key)
-        slot = self.nodes.slot_of.get(node_name, _NOWHERE)
-        self._enter(PlacedPod(meta.key, node_name, slot, request, meta.labels, load))
+        return PlacedPod(
+            meta.key,
+            node_name,
+            self.nodes.slot_of.get(node_name, NOWHERE),
+            request,
+            meta.labels,
+            to_load(pod, self.resources) if _has_own_sizes(pod) else request.load,
+            pod.status.start_time,
+            pod.is_terminating and _makes_way(pod),
+        )
 
     def _enter(self, placed: PlacedPod) -> None:
         key = placed.key
@@ -368,8 +405,7 @@ class ClusterState:
         else:
             on_node[key] = placed
         self._links[placed.request].n_placed += 1
-        if placed.slot != _NOWHERE:
-            self._count(placed, +1)
+        self._take_in(placed)
 
     def _remove_pod(self, key: str) -> None:
         placed = self._pods.pop(key, None)
@@ -379,13 +415,24 @@ class ClusterState:
         del on_node[key]
         if not on_node:
             del self._by_node[placed.node_name]
-        if placed.slot != _NOWHERE:
-            self._count(placed, -1)
+        self._set_aside(placed)
         self._links[placed.request].n_placed -= 1
 
-    def _replace(self, placed: PlacedPod, **changes: object) -> None:
-        changed = msgspec.structs.replace(placed, **changes)
-        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = changed
+    def _replace(self, placed: PlacedPod) -> None:
+        """Know something else about a pod, which takes what it took before."""
+        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = placed
+        if placed.slot != NOWHERE:
+            self.usage_log.add(placed.slot)
+
+    def _take_in(self, placed: PlacedPod) -> None:
+        if placed.slot != NOWHERE:
+            self._count(placed, +1)
+            self.usage_log.add(placed.slot)
+
+    def _set_aside(self, placed: PlacedPod) -> None:
+        if placed.slot != NOWHERE:
+            self._count(placed, -1)
+            self.usage_log.add(placed.slot)
 
     def _count(self, placed: PlacedPod, sign: int) -> None:
         """Add (+1) or subtract (-1) everything that a pod takes on its node."""
@@ -405,22 +452,27 @@ class ClusterState:
             counter.add(slot, sign * amount, sign)
         if request.host_ports:
             for port in request.host_ports:
-                self._count_port(port, slot, sign)
-        self.usage_log.add(slot)
+                self.count_port(port, slot, sign)
 
-    def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
-        """Note a host port as taken or free.
+    # Nominations
 
-        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
-        port, either one frees it.
-        """
-        users = self.ports_in_use.setdefault(port, set())
-        if sign > 0:
-            users.add(slot)
-            return
-        users.discard(slot)
-        if not users:
-            del self.ports_in_use[port]
+    def _nominate(self, pod: Pod, node_name: str) -> None:
+        self._clear_nomination(pod.metadata.key)
+        nominated = self._place(pod, node_name)
+        self._links[nominated.request].n_placed += 1
+        self.nominations.put(nominated)
+        self._note_nomination(nominated)
+
+    def _clear_nomination(self, key: str) -> None:
+        nominated = self.nominations.remove(key)
+        if nominated is not None:
+            self._links[nominated.request].n_placed -= 1
+            self._note_nomination(nominated)
+
+    def _note_nomination(self, nominated: PlacedPod) -> None:
+        slot = self.nodes.slot_of.get(nominated.node_name)
+        if slot is not None:
+            self.usage_log.add(slot)
 
     # Templates
 
@@ -443,27 +495,41 @@ class ClusterState:
         found = self.census.look_at(keys)
         if not found:
             return
-        affected = [p for p in self._pods.values() if not found.isdisjoint(p.labels)]
-        for placed in affected:
-            if placed.slot != _NOWHERE:
-                self._count(placed, -1)
-            self._links[placed.request].n_placed -= 1
-            old = placed.request
-            visible = self.census.visible(placed.labels)
-            key = template_key(old.namespace, visible, old.spec, "")
-            request = self._templates.get(key)
-            if request is None:
-                request = self._new_template(old.namespace, placed.labels, old.spec, "")
-            self._links[request].n_placed += 1
-            self._replace(placed, request=request)
-            if placed.slot != _NOWHERE:
-                self._count(self._pods[placed.key], +1)
+        for placed in [p for p in self._pods.values() if not found.isdisjoint(p.labels)]:
+            self._set_aside(placed)
+            told_apart = self._with_own_template(placed)
+            self._replace(told_apart)
+            self._take_in(told_apart)
+        for nominated in [p for p in self.nominations if not found.isdisjoint(p.labels)]:
+            self.nominations.put(self._with_own_template(nominated))
+
+    def _with_own_template(self, placed: PlacedPod) -> PlacedPod:
+        """Return a pod with the template of the labels that pods are told apart by now."""
+        old = placed.request
+        self._links[old].n_placed -= 1
+        key = template_key(old.namespace, self.census.visible(placed.labels), old.spec, "")
+        request = self._templates.get(key)
+        if request is None:
+            request = self._new_template(old.namespace, placed.labels, old.spec, "")
+        self._links[request].n_placed += 1
+        return msgspec.structs.replace(placed, request=request)
 
     def _drop_idle_templates(self, keep: PodRequest) -> None:
         idle = [r for r, links in self._links.items() if not links.n_placed and r is not keep]
         for request in idle[: -_MAX_IDLE_TEMPLATES // 2]:
             del self._templates[request.key]
             unlink(self.census, request, self._links.pop(request))
+
+
+def _takes_the_same(one: PlacedPod, other: PlacedPod) -> bool:
+    return (one.node_name, one.request, one.load) == (other.node_name, other.request, other.load)
+
+
+def _makes_way(pod: Pod) -> bool:
+    target = pod.condition("DisruptionTarget")
+    return (
+        target is not None and target.status == "True" and target.reason == "PreemptionByScheduler"
+    )
 
 
 def _has_own_sizes(pod: Pod) -> bool:
