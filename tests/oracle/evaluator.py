@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubeberth.api.core import (
     Node,
@@ -19,6 +19,7 @@ from kubeberth.api.core import (
     Toleration,
 )
 from kubeberth.api.meta import LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.quantity import int_value, milli_value
 
 Labels = Mapping[str, str]
@@ -33,6 +34,8 @@ class Cluster:
     nodes: dict[str, Node] = field(default_factory=dict)
     pods: dict[str, tuple[Pod, str]] = field(default_factory=dict)
     namespaces: dict[str, Labels] = field(default_factory=dict)
+    nominated: dict[str, tuple[Pod, str]] = field(default_factory=dict)
+    budgets: dict[str, PodDisruptionBudget] = field(default_factory=dict)
 
     def on(self, node_name: str) -> list[Pod]:
         return [pod for pod, name in self.pods.values() if name == node_name]
@@ -63,13 +66,27 @@ class Answer:
 
 
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
+    _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
+    if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
+        return Answer({}, score(cluster, pod, [cluster.nodes[own]]))
     rejected = {}
     for node in cluster.nodes.values():
-        rejection = first_rejection(cluster, pod, node)
-        if rejection is not None:
-            rejected[node.name] = rejection
+        found = rejection(cluster, pod, node)
+        if found is not None:
+            rejected[node.name] = found
     feasible = [node for node in cluster.nodes.values() if node.name not in rejected]
     return Answer(rejected, score(cluster, pod, feasible) if feasible else {})
+
+
+def rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, ...]] | None:
+    """A node has to pass with the pods nominated to it, and without them."""
+    guests = {
+        key: (other, name)
+        for key, (other, name) in cluster.nominated.items()
+        if name == node.name and other.priority >= pod.priority and key != pod.metadata.key
+    }
+    crowded = replace(cluster, pods={**cluster.pods, **guests})
+    return first_rejection(crowded, pod, node) or first_rejection(cluster, pod, node)
 
 
 # Hard rules

@@ -68,7 +68,7 @@ class Engine:
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
         nodes = self.state.nodes
         n_nodes = len(nodes.slot_of)
-        if self.state.nominations and (slot := self._own_nomination(key, request)) is not None:
+        if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
             return Decision(key, nodes.name_of[slot], n_nodes, 1), slot
         try:
             search = self._searches.get(request) or self._new_search(request)
@@ -87,7 +87,7 @@ class Engine:
     def _own_nomination(self, key: str, request: PodRequest) -> int | None:
         """Return the node to which a pod is nominated, if there is one and it fits."""
         state = self.state
-        nominated = state.nominations.get(key)
+        nominated = state.nominations.pods.get(key)
         slot = None if nominated is None else state.slot_of(nominated.node_name)
         if slot is None or _is_refused(request, self.profile):
             return None

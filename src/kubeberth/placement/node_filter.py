@@ -92,7 +92,7 @@ class NodeFilter:
         return self._refusal(slot)
 
     def _guests(self, slot: int) -> list[PlacedPod]:
-        if not self._state.nominations:
+        if not self._state.nominations.pods:
             return []
         return self._state.nominated_on(slot, self._request.priority, self._key)
 

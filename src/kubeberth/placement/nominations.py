@@ -6,32 +6,28 @@ it there, and fit it without it as well, for it may never come.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from kubeberth.placement.placed import PlacedPod
 
 
 class Nominations:
-    """Which pods are nominated to which nodes; as false as an empty collection when none are."""
+    """Which pods are nominated to which nodes.
+
+    Attributes
+    ----------
+    pods
+        Every nominated pod by key.
+    """
 
     def __init__(self) -> None:
-        self._pods: dict[str, PlacedPod] = {}
+        self.pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._pods)
-
-    def __iter__(self) -> Iterator[PlacedPod]:
-        return iter(self._pods.values())
 
     @property
     def node_names(self) -> Iterable[str]:
         """Names of the nodes to which pods are nominated, whether these exist or not."""
         return self._by_node.keys()
-
-    def get(self, key: str) -> PlacedPod | None:
-        """Return a nominated pod, or None."""
-        return self._pods.get(key)
 
     def on(self, node_name: str) -> Iterable[PlacedPod]:
         """Return the pods that are nominated to a node."""
@@ -39,12 +35,12 @@ class Nominations:
 
     def put(self, nominated: PlacedPod) -> None:
         """Take in a pod that is not nominated, or replace one on the same node."""
-        self._pods[nominated.key] = nominated
+        self.pods[nominated.key] = nominated
         self._by_node.setdefault(nominated.node_name, {})[nominated.key] = nominated
 
     def remove(self, key: str) -> PlacedPod | None:
         """Drop the nomination of a pod, and return what it was."""
-        nominated = self._pods.pop(key, None)
+        nominated = self.pods.pop(key, None)
         if nominated is not None:
             on_node = self._by_node[nominated.node_name]
             del on_node[key]
@@ -55,6 +51,6 @@ class Nominations:
     def copy(self) -> Nominations:
         """Return a book that changes on its own from now on."""
         other = Nominations()
-        other._pods = self._pods.copy()
+        other.pods = self.pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
         return other

@@ -93,7 +93,7 @@ def _waits_already(
     state: ClusterState, request: PodRequest, profile: Profile, verdicts: Verdicts, key: str
 ) -> bool:
     """Return whether victims of an earlier search are on their way out for the pod."""
-    nominated = state.nominations.get(key) if state.nominations else None
+    nominated = state.nominations.pods.get(key)
     slot = None if nominated is None else state.slot_of(nominated.node_name)
     if nominated is None or slot is None:
         return False

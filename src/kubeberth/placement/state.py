@@ -186,6 +186,12 @@ class ClusterState:
         """Return the node in a slot."""
         return self.nodes.node(slot)
 
+    @property
+    def nominated_slots(self) -> list[int]:
+        """Slots of the nodes to which pods are nominated, in ascending order."""
+        slot_of = self.nodes.slot_of
+        return sorted(slot_of[name] for name in self.nominations.node_names if name in slot_of)
+
     def nominated_on(self, slot: int, priority: int, key: str) -> list[PlacedPod]:
         """Return the other pods nominated to a node that a pod has to fit the node with.
 
@@ -270,7 +276,7 @@ class ClusterState:
         """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
-        if self.nominations:
+        if self.nominations.pods:
             self._clear_nomination(key)
         node_name = self.nodes.name_of[slot]
         self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
@@ -367,7 +373,7 @@ class ClusterState:
     def _put_pod(self, pod: Pod, node_name: str) -> None:
         meta = pod.metadata
         placed = self._place(pod, node_name)
-        if self.nominations:
+        if self.nominations.pods:
             self._clear_nomination(meta.key)
         known = self._pods.get(meta.key)
         if known is None:
@@ -500,7 +506,9 @@ class ClusterState:
             told_apart = self._with_own_template(placed)
             self._replace(told_apart)
             self._take_in(told_apart)
-        for nominated in [p for p in self.nominations if not found.isdisjoint(p.labels)]:
+        for nominated in [
+            p for p in self.nominations.pods.values() if not found.isdisjoint(p.labels)
+        ]:
             self.nominations.put(self._with_own_template(nominated))
 
     def _with_own_template(self, placed: PlacedPod) -> PlacedPod:

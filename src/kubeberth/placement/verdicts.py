@@ -122,7 +122,7 @@ def judge(state: ClusterState, request: PodRequest, profile: Profile, key: str) 
     except RefusedError as refusal:
         nothing = np.zeros(len(slots), dtype=np.int64)
         return Verdicts(slots, nothing.astype(np.int16), nothing, (), refusal.rejection)
-    nominated = state.nominations.get(key) if state.nominations else None
+    nominated = state.nominations.pods.get(key)
     if nominated is not None:
         own = to_slots(state, frozenset((nominated.node_name,)))
         verdicts = _judge(state, request, profile, own, key)
@@ -155,12 +155,11 @@ def _judge(
         refused = (judges == _PASSED) & (found != 0)
         judges[refused] = index
         codes[refused] = found[refused]
-    if state.nominations:
+    if state.nominations.pods:
         node_filter = NodeFilter(state, profile, request, key)
-        for slot in to_slots(state, frozenset(state.nominations.node_names)).tolist():
-            place = np.searchsorted(slots, slot)
-            if place < len(slots) and slots[place] == slot:
-                judges[place], codes[place] = node_filter.refusal(slot) or (_PASSED, 0)
+        for place in np.flatnonzero(np.isin(slots, state.nominated_slots)).tolist():
+            refusal = node_filter.refusal(int(slots[place]))
+            judges[place], codes[place] = refusal or (_PASSED, 0)
     return Verdicts(slots, judges, codes)
 
 
