@@ -18,30 +18,39 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Namespace, Node, Pod
+from kubeberth.api.meta import LabelSelector, ObjectMeta
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.requests import effective_request
 from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import (
+    ControllerPut,
     NamespacePut,
     NodePut,
     Nominated,
     NominationCleared,
     PdbPut,
     PodPut,
+    ServicePut,
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
-from kubeberth.placement.plugins import FILTERS, SCORES
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.plugins import in_tree_plugins
+from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Listed
 
 Document = dict[str, Any]
 
-RULES = {plugin.name for plugin in FILTERS} | {plugin.name for plugin, _ in SCORES}
+RULES = {plugin.name for plugin in in_tree_plugins()}
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+
+_CONTROLLERS = {
+    "replicationControllers": "ReplicationController",
+    "replicaSets": "ReplicaSet",
+    "statefulSets": "StatefulSet",
+}
 
 
 @dataclass
@@ -88,7 +97,7 @@ def replay(record: Document, tally: Tally) -> None:
         return
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
-    profile = Profile()
+    profile = default_profile()
     engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
     pending = zip(scenario["pending"], expected["results"], strict=True)
@@ -120,8 +129,8 @@ def _skip(tally: Tally, reason: str) -> None:
 def _whole_scenario_needs(scenario: Document) -> str:
     if scenario.get("config"):
         return "KubeSchedulerConfiguration"
-    if scenario.get("record") == "trace":
-        return "PodTopologySpread"  # the trace's pods have a service, hence default constraints
+    if scenario.get("record") == "trace" and "ImageLocality" not in RULES:
+        return "ImageLocality"  # the trace's records do not say what each rule gave
     return ""
 
 
@@ -131,8 +140,6 @@ def decision_needs(result: Document) -> str:
     if "preFilter" in result:
         plugins.add(result["preFilter"]["plugin"])
     plugins |= {name for name, scores in result.get("scores", {}).items() if any(scores.values())}
-    if "topology spread constraints" in result.get("message", ""):
-        plugins.add("PodTopologySpread")  # said in the part about preemption
     missing = sorted(plugins - RULES - {"", _ALWAYS_ZERO})
     return missing[0] if missing else ""
 
@@ -191,6 +198,11 @@ def _is_nominated(decision: Decision, result: Document) -> bool:
 
 
 def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any]]:
+    if "numFeasible" in result:
+        yield "numFeasible", result["numFeasible"], len(story.feasible)
+        yield "maxTotal", result.get("maxTotal", 0), max(story.totals.values(), default=0)
+        yield "best", result.get("best", []), list(story.best)
+        return
     yield "feasible", sorted(result.get("feasible") or []), sorted(story.feasible)
     refused = story.refused
     yield (
@@ -232,6 +244,18 @@ def build_state(scenario: Document) -> ClusterState:
         name = document["metadata"]["name"]
         labels = {**document["metadata"].get("labels", {}), "kubernetes.io/metadata.name": name}
         state.apply(NamespacePut(name, msgspec.convert(labels, dict[str, str])))
+    for document in scenario.get("services", []):
+        meta = to_meta(document)
+        selector = document["spec"].get("selector")
+        state.apply(ServicePut(meta.namespace, meta.name, selector))
+    for field_name, kind in _CONTROLLERS.items():
+        for document in scenario.get(field_name, []):
+            meta = to_meta(document)
+            selector = document["spec"].get("selector")
+            if kind == "ReplicationController":
+                selector = {"matchLabels": selector}
+            typed = msgspec.convert(selector, LabelSelector | None)
+            state.apply(ControllerPut(kind, meta.namespace, meta.name, typed))
     for document in scenario["nodes"]:
         state.apply(NodePut(to_node(document)))
     for document in scenario["pods"]:
@@ -247,6 +271,11 @@ def by_name(state: ClusterState) -> Listed:
     """Return the tie break of the records: the first by name."""
     slots = {name: state.slot_of(name) for name in sorted(state.node_names)}
     return Listed(slot for slot in slots.values() if slot is not None)
+
+
+def to_meta(document: Document) -> ObjectMeta:
+    """Return an object's metadata as the API server stores it."""
+    return msgspec.convert({"namespace": "default", **document["metadata"]}, ObjectMeta)
 
 
 def to_node(document: Document) -> Node:
@@ -359,11 +388,14 @@ def _merge_label_keys(pod: Document) -> None:
             ),
         ]
         for term in terms:
-            if term.get("labelSelector") is not None:
-                _merge_into(term, labels)
+            _merge_into(term, labels)
+    for constraint in pod["spec"].get("topologySpreadConstraints") or []:
+        _merge_into(constraint, labels)
 
 
 def _merge_into(term: Document, labels: Document) -> None:
+    if term.get("labelSelector") is None:
+        return
     expressions = term["labelSelector"].setdefault("matchExpressions", [])
     for field_name, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
         for key in term.get(field_name, []):

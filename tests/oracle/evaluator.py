@@ -7,41 +7,23 @@ quantities. Slow on purpose; the engine must agree with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from kubeberth.api.core import (
-    Node,
-    NodeSelectorRequirement,
-    NodeSelectorTerm,
-    Pod,
-    PodAffinityTerm,
-    Toleration,
+from tests.oracle.objects import (
+    Cluster,
+    Labels,
+    is_tolerated,
+    label_selector_holds,
+    node_rules_hold,
+    node_term_holds,
 )
-from kubeberth.api.meta import LabelSelector
-from kubeberth.api.policy import PodDisruptionBudget
+from tests.oracle.spread import spread_scores, spread_trouble
+
+from kubeberth.api.core import Node, Pod, PodAffinityTerm
 from kubeberth.api.quantity import int_value, milli_value
 
-Labels = Mapping[str, str]
-
 DEFAULTS = {"cpu": 100, "memory": 200 * 1024 * 1024}
-
-
-@dataclass
-class Cluster:
-    """Objects, and nothing worked out beforehand."""
-
-    nodes: dict[str, Node] = field(default_factory=dict)
-    pods: dict[str, tuple[Pod, str]] = field(default_factory=dict)
-    namespaces: dict[str, Labels] = field(default_factory=dict)
-    nominated: dict[str, tuple[Pod, str]] = field(default_factory=dict)
-    budgets: dict[str, PodDisruptionBudget] = field(default_factory=dict)
-
-    def on(self, node_name: str) -> list[Pod]:
-        return [pod for pod, name in self.pods.values() if name == node_name]
-
-    def placed(self) -> list[tuple[Pod, Node]]:
-        return [(pod, self.nodes[name]) for pod, name in self.pods.values() if name in self.nodes]
 
 
 @dataclass
@@ -85,7 +67,7 @@ def rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, .
         for key, (other, name) in cluster.nominated.items()
         if name == node.name and other.priority >= pod.priority and key != pod.metadata.key
     }
-    crowded = replace(cluster, pods={**cluster.pods, **guests})
+    crowded = cluster.with_guests(guests)
     return first_rejection(crowded, pod, node) or first_rejection(cluster, pod, node)
 
 
@@ -106,59 +88,11 @@ def first_rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[
     short = shortages(cluster, pod, node)
     if short:
         return "NodeResourcesFit", short
+    reason = spread_trouble(cluster, pod, node)
+    if reason:
+        return "PodTopologySpread", (reason,)
     reason = neighbour_trouble(cluster, pod, node)
     return ("InterPodAffinity", (reason,)) if reason else None
-
-
-def is_tolerated(taint: tuple[str, str, str], tolerations: Iterable[Toleration]) -> bool:
-    key, value, effect = taint
-    for toleration in tolerations:
-        if toleration.effect not in ("", effect) or toleration.key not in ("", key):
-            continue
-        if toleration.operator == "Exists":
-            return True
-        if toleration.operator in ("", "Equal") and toleration.value == value:
-            return True
-    return False
-
-
-def node_rules_hold(pod: Pod, node: Node) -> bool:
-    labels = node.metadata.labels
-    for key, value in pod.spec.node_selector.items():
-        if key not in labels or labels[key] != value:
-            return False
-    affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
-    required = affinity and affinity.required_during_scheduling_ignored_during_execution
-    if not required:
-        return True
-    return any(node_term_holds(term, node) for term in required.node_selector_terms)
-
-
-def node_term_holds(term: NodeSelectorTerm, node: Node) -> bool:
-    if not term.match_expressions and not term.match_fields:
-        return False
-    for requirement in term.match_expressions:
-        if not requirement_holds(requirement, node.metadata.labels):
-            return False
-    return all(requirement_holds(r, {"metadata.name": node.name}) for r in term.match_fields)
-
-
-def requirement_holds(requirement: NodeSelectorRequirement, labels: Labels) -> bool:
-    present = requirement.key in labels
-    value = labels.get(requirement.key, "")
-    if requirement.operator == "In":
-        return present and value in requirement.values
-    if requirement.operator == "NotIn":
-        return not (present and value in requirement.values)
-    if requirement.operator == "Exists":
-        return present
-    if requirement.operator == "DoesNotExist":
-        return not present
-    try:
-        number, limit = int(value), int(requirement.values[0])
-    except ValueError:
-        return False
-    return present and (number > limit if requirement.operator == "Gt" else number < limit)
 
 
 def request(pod: Pod, defaults: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -280,21 +214,6 @@ def _means(term: PodAffinityTerm, owner: Pod, other: Pod, namespace_labels: Labe
     return covered and label_selector_holds(term.label_selector, other.metadata.labels)
 
 
-def label_selector_holds(selector: LabelSelector | None, labels: Labels) -> bool:
-    if selector is None:
-        return False
-    for key, value in selector.match_labels.items():
-        if labels.get(key) != value:
-            return False
-    for requirement in selector.match_expressions:
-        as_node = NodeSelectorRequirement(
-            key=requirement.key, operator=requirement.operator, values=requirement.values
-        )
-        if not requirement_holds(as_node, labels):
-            return False
-    return True
-
-
 # Soft rules
 
 
@@ -303,11 +222,19 @@ def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[st
         "TaintToleration": by_share({n.name: soft_taints(pod, n) for n in feasible}, reverse=True),
         "NodeResourcesFit": {n.name: least_allocated(cluster, pod, n) for n in feasible},
     }
-    weights = {"TaintToleration": 3, "NodeAffinity": 2, "InterPodAffinity": 2}
+    weights = {
+        "TaintToleration": 3,
+        "NodeAffinity": 2,
+        "PodTopologySpread": 2,
+        "InterPodAffinity": 2,
+    }
     affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
     if affinity and affinity.preferred_during_scheduling_ignored_during_execution:
         raw = {n.name: preferred_nodes(pod, n) for n in feasible}
         scores["NodeAffinity"] = by_share(raw, reverse=False)
+    spread = spread_scores(cluster, pod, feasible)
+    if spread:
+        scores["PodTopologySpread"] = spread
     pairs = wishes(cluster, pod)
     if pairs:
         scores["InterPodAffinity"] = by_range({n.name: wanted(pairs, n) for n in feasible})

@@ -5,16 +5,11 @@ Works on the objects alone, as the rest of the plain evaluator.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tests.oracle.evaluator import (
-    Cluster,
-    allocatable,
-    evaluate,
-    label_selector_holds,
-    rejection,
-    request,
-)
+from tests.oracle.evaluator import allocatable, evaluate, rejection, request
+from tests.oracle.objects import Cluster, label_selector_holds
+from tests.oracle.spread import NO_LABEL
 
 from kubeberth.api.core import Node, Pod
 
@@ -23,6 +18,7 @@ UNRESOLVABLE = {
     "node(s) had untolerated taint(s)",
     "node(s) didn't match Pod's node affinity/selector",
     "node(s) didn't match pod affinity rules",
+    NO_LABEL,
 }
 
 
@@ -95,8 +91,7 @@ def make_room(cluster: Cluster, pod: Pod, node: Node) -> Room | tuple[str, ...]:
     if not lower:
         return ("No preemption victims found for incoming pod",)
     lower.sort(key=importance)
-    without_all = without(cluster, lower)
-    rejected = rejection(without_all, pod, node)
+    rejected = rejection(cluster.without(lower), pod, node)
     if rejected:
         return rejected[1]
     protected = [other for other in lower if other in breaking(cluster, lower)]
@@ -105,7 +100,7 @@ def make_room(cluster: Cluster, pod: Pod, node: Node) -> Room | tuple[str, ...]:
     gone = list(lower)
     for other in protected + unprotected:
         fewer = [one for one in gone if one is not other]
-        if rejection(without(cluster, fewer), pod, node):
+        if rejection(cluster.without(fewer), pod, node):
             victims.append(other)
         else:
             gone = fewer
@@ -114,11 +109,6 @@ def make_room(cluster: Cluster, pod: Pod, node: Node) -> Room | tuple[str, ...]:
         [victim.metadata.key for victim in victims],
         sum(victim in protected for victim in victims),
     )
-
-
-def without(cluster: Cluster, pods: list[Pod]) -> Cluster:
-    keys = {pod.metadata.key for pod in pods}
-    return replace(cluster, pods={k: v for k, v in cluster.pods.items() if k not in keys})
 
 
 def importance(pod: Pod) -> tuple[int, bool, str]:

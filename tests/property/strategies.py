@@ -24,6 +24,21 @@ def _documents(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Document]:
 
 pod_labels = _documents(app=st.sampled_from(["a", "b"]), tier=st.sampled_from(["x", "y"]))
 namespace_labels = _documents(env=st.sampled_from(["prod", "dev"]))
+CONTROLLERS = [
+    ("ReplicationController", "v1"),
+    ("ReplicaSet", "apps/v1"),
+    ("StatefulSet", "apps/v1"),
+]
+owner_references = st.builds(
+    lambda kind, is_controller: {
+        "kind": kind[0],
+        "apiVersion": kind[1],
+        "name": "owner",
+        "controller": is_controller,
+    },
+    st.sampled_from([*CONTROLLERS, ("ReplicaSet", "example.com/v1")]),
+    st.sampled_from([True, True, False]),
+)
 
 
 def label_selectors(keys: list[str], values: list[str]) -> st.SearchStrategy[Document]:
@@ -63,6 +78,25 @@ pod_affinity = _documents(
         st.fixed_dictionaries({"weight": weights, "podAffinityTerm": pod_terms}), max_size=2
     ),
 )
+spread_constraints = st.lists(
+    st.fixed_dictionaries(
+        {
+            "maxSkew": st.sampled_from([1, 1, 2, 3]),
+            "topologyKey": st.sampled_from([ZONE, ZONE, HOST, HOST, DISK]),
+            "whenUnsatisfiable": st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+        },
+        optional={
+            "labelSelector": label_selectors(POD_KEYS, ["a", "b", "x", "y"]),
+            "nodeAffinityPolicy": st.sampled_from(["Honor", "Ignore"]),
+            "nodeTaintsPolicy": st.sampled_from(["Honor", "Ignore"]),
+            "matchLabelKeys": st.lists(st.sampled_from(POD_KEYS), max_size=1),
+        },
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda entry: (entry["topologyKey"], entry["whenUnsatisfiable"]),
+)
+min_domains = st.sampled_from([1, 2, 4])
 node_expressions = st.one_of(
     st.fixed_dictionaries(
         {
@@ -147,30 +181,45 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
         nodeSelector=st.dictionaries(st.just(ZONE), st.sampled_from(["zone-0", "zone-1"])),
         affinity=_some(_documents(nodeAffinity=_some(node_affinity))),
     ),
+    "spread": st.fixed_dictionaries(
+        {"topologySpreadConstraints": spread_constraints},
+        optional={
+            "tolerations": tolerations,
+            "nodeSelector": st.dictionaries(st.just(ZONE), st.sampled_from(["zone-0", "zone-1"])),
+            "affinity": _documents(nodeAffinity=node_affinity),
+        },
+    ),
+    "members": st.just({}),
     "resources": _documents(initContainers=containers),
     "everything": _documents(
         tolerations=tolerations,
         affinity=_documents(
             nodeAffinity=node_affinity, podAffinity=pod_affinity, podAntiAffinity=pod_affinity
         ),
+        topologySpreadConstraints=spread_constraints,
         initContainers=containers,
     ),
 }
 _START_TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-02T00:00:00Z"]
+_LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", *_FLAVOURS]
 _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 
 
 @st.composite
 def pods(draw: st.DrawFn, name: str) -> Pod:
     """Return a pod that is mostly about one kind of rule."""
-    flavour = draw(st.sampled_from(["pods", "pods", "nodes", "resources", "everything"]))
+    flavour = draw(st.sampled_from(_LIKELY_FLAVOURS))
     spec = draw(_FLAVOURS[flavour])
-    is_small = flavour in ("pods", "nodes")
+    is_small = flavour not in ("resources", "everything")
+    for entry in spec.get("topologySpreadConstraints", []):
+        if entry["whenUnsatisfiable"] == "DoNotSchedule" and draw(st.integers(0, 3)) == 0:
+            entry["minDomains"] = draw(min_domains)
     document = {
         "metadata": {
             "name": name,
             "namespace": draw(st.sampled_from(NAMESPACES)),
             "labels": draw(pod_labels),
+            "ownerReferences": draw(st.lists(owner_references, max_size=1)),
         },
         "spec": {
             "containers": _SMALL if is_small else draw(containers),
@@ -207,7 +256,7 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
             {ZONE: st.sampled_from(["zone-0", "zone-1", "zone-2"])},
             optional={
                 HOST: st.sampled_from([name, "shared"]),
-                DISK: st.sampled_from(["ssd", "7", "07"]),
+                DISK: st.sampled_from(["ssd", "7", "07", ""]),
             },
         )
     )

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.oracle.evaluator import Cluster, evaluate
+from tests.oracle.evaluator import evaluate
+from tests.oracle.objects import Cluster
 from tests.oracle.preemption import preempt
 from tests.property.strategies import (
+    CONTROLLERS,
     NAMESPACES,
     NODE_NAMES,
+    POD_KEYS,
     budgets,
+    label_selectors,
     namespace_labels,
     nodes,
     pods,
 )
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.api.meta import Condition
+from kubeberth.api.meta import Condition, LabelSelector
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import (
+    ControllerPut,
+    ControllerRemoved,
     NamespacePut,
     NamespaceRemoved,
     NodePut,
@@ -33,10 +40,12 @@ from kubeberth.placement.delta import (
     PdbRemoved,
     PodPut,
     PodRemoved,
+    ServicePut,
+    ServiceRemoved,
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.profile import default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
@@ -56,14 +65,15 @@ class History:
         templates: list[Pod],
         looks: list[list[Node]],
         labels: list[dict[str, str]],
+        selectors: list[LabelSelector],
         budgets: list[PodDisruptionBudget],
         random: Random,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
-        self.budgets = budgets
+        self.selectors, self.budgets = selectors, budgets
         self.state = ClusterState()
         self.cluster = Cluster()
-        self.profile = Profile()
+        self.profile = default_profile()
         self.engine = Engine(self.state, self.profile, Shuffled(random.randrange(1000)))
         self.n_pods = 0
 
@@ -72,10 +82,11 @@ class History:
             self.put_node()
         steps = (self.place, self.put_node, self.remove_pod, self.bind_by_hand)
         rare = (self.remove_node, self.label_namespace, self.remove_namespace)
+        spread = (self.put_service, self.put_controller, self.terminate_pod)
         of_preemption = (self.place_nominated, self.give_up, self.put_budget, self.remove_budget)
-        weights = (10, 3, 3, 1, 1, 1, 0.3, 3, 0.5, 1, 0.5)
+        odds = (10, 3, 3, 1, 1, 1, 0.3, 0.5, 0.5, 1, 3, 0.5, 1, 0.5)
         for _ in range(N_STEPS):
-            step = self.random.choices((*steps, *rare, *of_preemption), weights)[0]
+            step = self.random.choices((*steps, *rare, *spread, *of_preemption), odds)[0]
             step()
             self.check_sums()
 
@@ -98,6 +109,37 @@ class History:
         name = self.random.choice(NAMESPACES)
         self.cluster.namespaces.pop(name, None)
         self.state.apply(NamespaceRemoved(name))
+
+    def put_service(self) -> None:
+        """Create, change or delete a Service."""
+        key = (self.random.choice(NAMESPACES), self.random.choice("pq"))
+        selector = self.random.choice([*(t.metadata.labels for t in self.templates), None])
+        if selector is None:
+            self.cluster.services.pop(key, None)
+            self.state.apply(ServiceRemoved(*key))
+        else:
+            self.cluster.services[key] = selector
+            self.state.apply(ServicePut(*key, selector))
+
+    def put_controller(self) -> None:
+        """Create, change or delete what manages some of the pods."""
+        kind = self.random.choice(CONTROLLERS)[0]
+        key = (kind, self.random.choice(NAMESPACES), "owner")
+        selector = self.random.choice([*self.selectors, None])
+        if selector is None:
+            self.cluster.controllers.pop(key, None)
+            self.state.apply(ControllerRemoved(*key))
+            return
+        if kind == "ReplicationController":
+            selector = LabelSelector(match_labels=selector.match_labels)
+        self.cluster.controllers[key] = selector
+        self.state.apply(ControllerPut(*key, selector))
+
+    def terminate_pod(self) -> None:
+        if self.cluster.pods:
+            pod, node_name = self.cluster.pods[self.random.choice(sorted(self.cluster.pods))]
+            meta = msgspec.structs.replace(pod.metadata, deletion_timestamp="2026-01-01T00:00:00Z")
+            self.put_pod(msgspec.structs.replace(pod, metadata=meta), node_name)
 
     def bind_by_hand(self) -> None:
         """Put a pod anywhere, be it on a node that is full or not there."""
@@ -221,6 +263,7 @@ def terminating(pod: Pod) -> Pod:
     templates=st.lists(pods("template"), min_size=6, max_size=6),
     looks=st.tuples(*(st.lists(nodes(n), min_size=3, max_size=3) for n in NODE_NAMES)),
     labels=st.lists(namespace_labels, min_size=2, max_size=2),
+    selectors=st.lists(label_selectors(POD_KEYS, ["a", "b", "x", "y"]), min_size=2, max_size=2),
     budgets=st.tuples(budgets("one"), budgets("two"), budgets("one")),
     seed=st.integers(0, 2**32),
 )
@@ -229,7 +272,9 @@ def test_engine_and_plain_evaluator_agree_through_any_history(
     templates: list[Pod],
     looks: tuple[list[Node], ...],
     labels: list[dict[str, str]],
+    selectors: list[dict[str, Any]],
     budgets: tuple[PodDisruptionBudget, ...],
     seed: int,
 ) -> None:
-    History(templates, list(looks), labels, list(budgets), Random(seed)).run()
+    typed = msgspec.convert(selectors, list[LabelSelector])
+    History(templates, list(looks), labels, typed, list(budgets), Random(seed)).run()

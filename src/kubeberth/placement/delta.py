@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import LabelSelector
 from kubeberth.api.policy import PodDisruptionBudget
 
 
@@ -54,6 +55,48 @@ class NamespaceRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ServicePut:
+    """A Service has appeared, or selects by other labels now; None is a Service that does not."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRemoved:
+    """A Service is gone."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerPut:
+    """A controller whose pods belong together has appeared, or selects by other labels now.
+
+    Parameters
+    ----------
+    kind
+        `ReplicationController`, `ReplicaSet` or `StatefulSet`.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRemoved:
+    """A controller is gone."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Nominated:
     """A pending pod waits for room on a node; takes the place of an earlier nomination."""
 
@@ -93,4 +136,8 @@ Delta = (
     | NominationCleared
     | PdbPut
     | PdbRemoved
+    | ServicePut
+    | ServiceRemoved
+    | ControllerPut
+    | ControllerRemoved
 )

@@ -37,11 +37,11 @@ class Budget:
         An empty selector covers nothing here, nor is a pod without labels covered by any.
         """
         return (
-            placed.namespace == self.namespace
+            placed.meta.namespace == self.namespace
             and bool(placed.labels)
             and not self.selector.is_everything
             and self.selector.matches(placed.labels)
-            and placed.name not in self.disrupted
+            and placed.meta.name not in self.disrupted
         )
 
 

@@ -16,8 +16,8 @@ from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import PlacementError
 from kubeberth.placement.preemption import find_victims
-from kubeberth.placement.profile import Profile
-from kubeberth.placement.ranked_rules import can_rank
+from kubeberth.placement.profile import Profile, concerns, default_profile
+from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rows import Rows
@@ -45,9 +45,9 @@ class Engine:
         self, state: ClusterState, profile: Profile | None = None, ties: TieBreak | None = None
     ) -> None:
         self.state = state
-        self.profile = profile or Profile()
+        self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
-        self._can_rank = can_rank(self.profile)
+        self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}
 
     def place(self, pod: Pod) -> Decision:
@@ -62,7 +62,7 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta.labels, request, slot)
+                state.assume(key, meta, request, slot)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
@@ -89,7 +89,7 @@ class Engine:
         state = self.state
         nominated = state.nominations.pods.get(key)
         slot = None if nominated is None else state.slot_of(nominated.node_name)
-        if slot is None or _is_refused(request, self.profile):
+        if slot is None or _is_refused(state, request, self.profile):
             return None
         refusal = NodeFilter(state, self.profile, request, key).refusal(slot)
         return slot if refusal is None else None
@@ -110,16 +110,17 @@ class Engine:
         return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
 
     def _new_search(self, request: PodRequest) -> Search:
-        names, _ = narrow(request, self.profile)
-        if names is None and self._can_rank:
-            search: Search = Ranking(self.state, self.profile, request, self._ties)
+        profile = self.profile.concerning(request)
+        names, _ = narrow(self.state, request, profile)
+        if names is None and not any(concerns(rule, request) for rule in self._unrankable):
+            search: Search = Ranking(self.state, profile, request, self._ties)
         else:
             search = self._new_rows(request)
         return self._keep(request, search)
 
     def _new_rows(self, request: PodRequest) -> Search:
-        names, _ = narrow(request, self.profile)
-        return Rows(self.state, self.profile, request, self._ties, names)
+        profile = self.profile.concerning(request)
+        return Rows(self.state, profile, request, self._ties)
 
     def _keep(self, request: PodRequest, search: Search) -> Search:
         """Keep what was worked out for a template; the one that was kept longest makes room."""
@@ -129,10 +130,10 @@ class Engine:
         return search
 
 
-def _is_refused(request: PodRequest, profile: Profile) -> bool:
+def _is_refused(state: ClusterState, request: PodRequest, profile: Profile) -> bool:
     """Return whether a rule refuses a pod as a whole."""
     try:
-        narrow(request, profile)
+        narrow(state, request, profile)
     except RefusedError:
         return True
     return False

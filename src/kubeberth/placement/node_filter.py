@@ -17,7 +17,7 @@ from kubeberth.placement.plugin import (
     Reads,
     UsageFilter,
 )
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.profile import Profile, concerns
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.trial import Trial
@@ -50,7 +50,8 @@ class NodeFilter:
         self._domain_filters: list[DomainFilter] = []
         self._others: list[FilterPlugin] = []
         for rule in profile.filters:
-            self._sort_in(rule)
+            if concerns(rule, request):
+                self._sort_in(rule)
         self.reads_loads_only = not (self._usage_filters or self._domain_filters or self._others)
 
     def _sort_in(self, rule: FilterPlugin) -> None:
@@ -61,8 +62,7 @@ class NodeFilter:
             case Reads.LOAD if isinstance(rule, LoadFilter):
                 self.load_filters.append(rule)
             case Reads.USAGE if isinstance(rule, UsageFilter):
-                if rule.concerns(request):
-                    self._usage_filters.append(rule)
+                self._usage_filters.append(rule)
             case Reads.CLUSTER if isinstance(rule, DomainRule):
                 self._domain_filters += rule.domain_filters(state, request)
             case _:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from kubeberth.api.meta import ObjectMeta
 from kubeberth.placement.census import Labels
 from kubeberth.placement.request import PodRequest
 
@@ -36,22 +37,17 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
     node_name: str
     slot: int
     request: PodRequest
-    labels: Labels
+    meta: ObjectMeta
     load: int
     start_time: str | None = None
     makes_way: bool = False
 
     @property
+    def labels(self) -> Labels:
+        """All the pod's labels."""
+        return self.meta.labels
+
+    @property
     def priority(self) -> int:
         """The pod's priority."""
         return self.request.priority
-
-    @property
-    def namespace(self) -> str:
-        """The pod's namespace."""
-        return self.request.namespace
-
-    @property
-    def name(self) -> str:
-        """The pod's name."""
-        return self.key.rpartition("/")[2]

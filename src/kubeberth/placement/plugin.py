@@ -28,6 +28,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.core import Pod
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
@@ -59,6 +60,7 @@ class Normalization(Enum):
     DEFAULT = "default"
     REVERSED = "reversed"
     MIN_MAX = "min-max"
+    INVERTED = "inverted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,36 @@ class PlacementError(Exception):
     """An attempt that ends with an internal error, as upstream's would."""
 
 
-class NarrowPlugin(Protocol):
-    """Names the only nodes worth a look."""
+class Plugin(Protocol):
+    """Anything that takes part in a decision."""
 
     name: ClassVar[str]
 
-    def narrow(self, request: PodRequest) -> frozenset[str] | Rejection | None:
-        """Return node names, or why no node can do, or None for all nodes."""
+
+@runtime_checkable
+class PreEnqueuePlugin(Protocol):
+    """Keeps pods out of the queue."""
+
+    name: ClassVar[str]
+
+    def pre_enqueue(self, pod: Pod) -> Rejection | None:
+        """Return why the pod must wait, or None."""
 
 
+@runtime_checkable
+class PreFilterPlugin(Protocol):
+    """Looks at the pod before any node is looked at."""
+
+    name: ClassVar[str]
+    reads: ClassVar[Reads]
+
+    def pre_filter(
+        self, state: ClusterState, request: PodRequest
+    ) -> frozenset[str] | Rejection | None:
+        """Return the only nodes worth a look, or why no node can do, or None for all nodes."""
+
+
+@runtime_checkable
 class FilterPlugin(Protocol):
     """A hard rule."""
 
@@ -108,6 +131,18 @@ class FilterPlugin(Protocol):
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
         """Return what a code other than 0 means."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A rule that has nothing to say about most templates."""
+
+    def concerns(self, request: PodRequest) -> bool:
+        """Return whether the rule can ever refuse this template a node.
+
+        The engine asks once per template and drops the rule for good, so the answer must lie in
+        the template alone.
+        """
 
 
 @runtime_checkable
@@ -124,13 +159,11 @@ class LoadFilter(FilterPlugin, Protocol):
 class UsageFilter(FilterPlugin, Protocol):
     """A hard rule that reads usage, and can answer for a single node."""
 
-    def concerns(self, request: PodRequest) -> bool:
-        """Return whether the rule can ever refuse this template a node."""
-
     def filter_one(self, state: ClusterState, request: PodRequest, slot: int) -> int:
         """Return the code of one node."""
 
 
+@runtime_checkable
 class ScorePlugin(Protocol):
     """A soft rule."""
 
@@ -162,15 +195,25 @@ class LoadScore(ScorePlugin, Protocol):
 
 
 class DomainFilter(Protocol):
-    """A hard rule as it looks to the values of one topology key."""
+    """A hard rule as it looks to the values of one topology key.
+
+    Attributes
+    ----------
+    is_local
+        Whether a pod that comes or goes can only change the answer for its own domain.
+    """
 
     column: LabelColumn
+    is_local: bool
 
     def version(self) -> int:
-        """Return a number that changes whenever an answer may."""
+        """Return a number that changes whenever an answer may; the census' pulse beats then."""
 
     def epoch(self) -> int:
-        """Return a number that changes when answers may for domains where no pod came or went."""
+        """Return a number that changes whenever answers may for domains where no pod came or went.
+
+        Only asked when the rule is not local.
+        """
 
     def passes(self, domain: int) -> bool:
         """Return whether nodes in a domain pass."""
@@ -184,8 +227,8 @@ class Groups(Protocol):
 
     sizes: list[int]
 
-    def domains(self, column: LabelColumn) -> list[int]:
-        """Return each group's domain."""
+    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+        """Return, for each group, its domain's entry in a table with one entry per domain."""
 
 
 class GroupScore(Protocol):
@@ -193,18 +236,19 @@ class GroupScore(Protocol):
 
     @property
     def columns(self) -> tuple[LabelColumn, ...]:
-        """Topology keys by whose values nodes are grouped.
-
-        Those with a value per node are not among them; what they contribute is the `node_value`.
-        """
+        """Topology keys by whose values nodes are grouped."""
 
     @property
-    def has_node_value(self) -> bool:
-        """Whether nodes are told apart by such a value as well."""
+    def node_columns(self) -> tuple[LabelColumn, ...]:
+        """Topology keys with a value per node; what they contribute is the `node_value`."""
 
     @property
     def reads_sizes(self) -> bool:
         """Whether the scores depend on how many nodes there are in each group."""
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether a group that is alone always has the same score."""
 
     def version(self) -> int:
         """Return a number that changes whenever a score may."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from kubeberth.placement.plugin import FilterPlugin, NarrowPlugin, ScorePlugin
-from kubeberth.placement.plugins import FILTERS, NARROWING, SCORES
+from kubeberth.api.scheduler_config import DEFAULT_SCHEDULER_NAME, Plugins
+from kubeberth.placement.extension_points import Chosen, Point, choose
+from kubeberth.placement.plugin import (
+    FilterPlugin,
+    Plugin,
+    PreEnqueuePlugin,
+    PreFilterPlugin,
+    ScorePlugin,
+    Selective,
+)
+from kubeberth.placement.plugins import in_tree_plugins
+from kubeberth.placement.request import PodRequest
 from kubeberth.placement.sample import EVERY_NODE, Sample
 
 
@@ -23,8 +34,51 @@ class Profile:
         How many nodes are tried for victims.
     """
 
-    name: str = "default-scheduler"
-    narrowing: tuple[NarrowPlugin, ...] = NARROWING
-    filters: tuple[FilterPlugin, ...] = FILTERS
-    scores: tuple[tuple[ScorePlugin, int], ...] = SCORES
+    name: str
+    pre_enqueue: tuple[PreEnqueuePlugin, ...]
+    pre_filters: tuple[PreFilterPlugin, ...]
+    filters: tuple[FilterPlugin, ...]
+    scores: tuple[tuple[ScorePlugin, int], ...]
     preemption: Sample = EVERY_NODE
+
+    def concerning(self, request: PodRequest) -> Profile:
+        """Return the profile without the hard rules that have nothing to say about a template."""
+        return replace(
+            self,
+            pre_filters=tuple(rule for rule in self.pre_filters if concerns(rule, request)),
+            filters=tuple(rule for rule in self.filters if concerns(rule, request)),
+        )
+
+
+def concerns(rule: object, request: PodRequest) -> bool:
+    """Return whether a rule may have something to say about a template."""
+    return not isinstance(rule, Selective) or rule.concerns(request)
+
+
+def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
+    """Return the profile of the chosen plugins; names without a rule here are passed over.
+
+    Parameters
+    ----------
+    plugins
+        Every rule there is, in any order.
+    """
+    rules = {plugin.name: plugin for plugin in plugins}
+
+    def at(point: Point) -> list[tuple[Plugin, int]]:
+        refs = chosen[point]
+        return [(rules[ref.name], ref.weight or 1) for ref in refs if ref.name in rules]
+
+    return Profile(
+        name,
+        tuple(rule for rule, _ in at("preEnqueue") if isinstance(rule, PreEnqueuePlugin)),
+        tuple(rule for rule, _ in at("preFilter") if isinstance(rule, PreFilterPlugin)),
+        tuple(rule for rule, _ in at("filter") if isinstance(rule, FilterPlugin)),
+        tuple((rule, weight) for rule, weight in at("score") if isinstance(rule, ScorePlugin)),
+    )
+
+
+def default_profile(name: str = DEFAULT_SCHEDULER_NAME) -> Profile:
+    """Return what kube-scheduler does without a configuration."""
+    chosen, _ = choose(Plugins())
+    return assemble(name, chosen, in_tree_plugins())

@@ -9,8 +9,9 @@ groups      soft rules that are normalised over all nodes that pass
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from kubeberth.placement.plugin import (
     LoadScore,
     Normalization,
     PlacementError,
+    PreFilterPlugin,
     Reads,
     ScorePlugin,
     UsageFilter,
@@ -40,13 +42,17 @@ Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
 
 
-def can_rank(profile: Profile) -> bool:
-    """Return whether every rule can answer in pieces; if not, every node is asked every time."""
-    filters = all(_can_filter(rule) for rule in profile.filters)
-    return filters and all(_can_score(rule) for rule, _ in profile.scores)
+def unrankable(profile: Profile) -> tuple[object, ...]:
+    """Return the rules that cannot answer in pieces.
+
+    For templates that one of them concerns every node is asked every time.
+    """
+    rules: tuple[PreFilterPlugin | FilterPlugin, ...] = (*profile.pre_filters, *profile.filters)
+    filters = tuple(rule for rule in rules if not _can_filter(rule))
+    return (*filters, *(rule for rule, _ in profile.scores if not _can_score(rule)))
 
 
-def _can_filter(rule: FilterPlugin) -> bool:
+def _can_filter(rule: PreFilterPlugin | FilterPlugin) -> bool:
     match rule.reads:
         case Reads.NODE:
             return True
@@ -90,7 +96,7 @@ class Looks:
 
 
 class RankedRules:
-    """One template's rules.
+    """One template's rules: those of a profile that concern it.
 
     Attributes
     ----------
@@ -104,6 +110,11 @@ class RankedRules:
         Soft rules over topology keys, with weight, and place among the node values or None.
     node_scores
         Those of them by whose values nodes are told apart.
+    is_relative
+        Whether a group that is alone always has the same score.
+    filter_version, score_version, epoch
+        Return numbers that change when groups may open or close, when they may weigh differently,
+        and when nodes must be judged again that are in no log.
     """
 
     def __init__(self, state: ClusterState, profile: Profile, request: PodRequest) -> None:
@@ -120,9 +131,7 @@ class RankedRules:
         self.static_scores = [e for e in looks if e[0].normalization is not Normalization.NONE]
         self._plain_scores = [e for e in looks if e[0].normalization is Normalization.NONE]
         self._usage_filters = [
-            r
-            for r in profile.filters
-            if r.reads is Reads.USAGE and isinstance(r, UsageFilter) and r.concerns(request)
+            r for r in profile.filters if r.reads is Reads.USAGE and isinstance(r, UsageFilter)
         ]
         self._domain_rules = _domain_rules(profile)
         self._weights = {rule.name: weight for rule, weight in profile.scores}
@@ -146,31 +155,22 @@ class RankedRules:
         columns |= {column.key: column for score, _ in scores for column in score.columns}
         self._shared_columns = list(columns.values())
         self._unique_columns = [f.column for f in self._node_filters]
+        self._unique_columns += [c for score, _ in scores for c in score.node_columns]
         n_static = len(self.static_scores)
         self.place_in_key = {key: n_static + place for place, key in enumerate(columns)}
         self.shared_filters = [(self.place_in_key[f.column.key], f) for f in shared]
-        self.node_scores = [score for score, _ in scores if score.has_node_value]
+        self.node_scores = [score for score, _ in scores if score.node_columns]
         places = {id(score): place for place, score in enumerate(self.node_scores)}
         self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
         self.reads_sizes = any(score.reads_sizes for score, _ in scores)
         self.has_node_rules = bool(self._node_filters or self._usage_filters)
-        self.filter_versions = [f.version for f in shared]
-        self.score_versions = [score.version for score, _ in scores]
-        self.epochs = [f.epoch for f in self._node_filters]
+        self.has_epoch = not all(f.is_local for f in self._node_filters)
+        self.filter_version = _sum_of([f.version for f in shared])
+        self.score_version = _sum_of([score.version for score, _ in scores])
+        self.epoch = _sum_of([f.epoch for f in self._node_filters if not f.is_local])
+        self.is_relative = all(score.is_relative for score, _ in scores)
 
     # What tells that something is out of date
-
-    def filter_version(self) -> int:
-        """Return a number that changes when groups may open or close."""
-        return sum([version() for version in self.filter_versions])
-
-    def score_version(self) -> int:
-        """Return a number that changes when groups may weigh differently."""
-        return sum([version() for version in self.score_versions])
-
-    def epoch(self) -> int:
-        """Return a number that changes when nodes must be judged again that are in no log."""
-        return sum([epoch() for epoch in self.epochs])
 
     def stamp(self) -> int:
         """Return a number that changes when `refresh` is due."""
@@ -255,6 +255,10 @@ class RankedRules:
             return []
 
 
+def _sum_of(numbers: list[Callable[[], int]]) -> Callable[[], int]:
+    return numbers[0] if len(numbers) == 1 else lambda: sum([number() for number in numbers])
+
+
 def _domain_rules(profile: Profile) -> dict[str, DomainRule]:
     """Return the rules over topology keys, each once though it may both filter and score."""
     rules: tuple[FilterPlugin | ScorePlugin, ...] = (
@@ -280,8 +284,18 @@ class GroupsView:
     def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
         self.sizes: list[int] = [0] * len(keys)
         parts = list(zip(*keys, strict=True))
-        self._domains = {key: list(parts[place]) for key, place in place_in_key.items()}
+        self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
-    def domains(self, column: LabelColumn) -> list[int]:
-        """Return each group's domain."""
-        return self._domains[column.key]
+    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+        """Return, for each group, its domain's entry in a table."""
+        return self._pickers[column.key](table)
+
+
+Picker = Callable[[Sequence[int]], Sequence[int]]
+
+
+def picker(places: Sequence[int]) -> Picker:
+    """Return what takes the entries at these places out of a table."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda table: [table[place] for place in places]

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, RankedRules
+from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, RankedRules, picker
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
@@ -38,8 +38,7 @@ from kubeberth.placement.ties import RANK_BITS, TieBreak
 _RANK = (1 << RANK_BITS) - 1
 # More than any total: a hundred per rule and unit of weight.
 _BASE = 1 << 24
-# Behind every key there is.
-_NONE = 1 << 60
+# Behind every entry there is.
 _EMPTY = 1 << 61
 _REFUSED = -1
 # With more groups than this, one look at every node is cheaper than one at every group.
@@ -74,7 +73,7 @@ class Ranking:
         self._n_many = 0
         self._seen_nodes = self._seen_usage = -1
         self._seen_census = self._seen_stamp = self._seen_epoch = -1
-        self._seen_filters = self._seen_scores = -1
+        self._seen_pulse = self._seen_filters = self._seen_scores = -1
         # Per slot.
         self._order: list[int] = []
         self._ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
@@ -89,17 +88,18 @@ class Ranking:
         self._group_keys: list[tuple[int, Key]] = []
         self._heaps: list[list[int]] = []
         self._tops: list[int] = []
-        self._bonuses: list[int] = []
         self._sizes: list[int] = []
         self._is_open: list[bool] = []
         self._vacant: list[int] = []
-        # Per group that is open and holds a node.
-        self._has_other_groups = True
+        # Per group that is open and holds a node; bonuses are shifted as the scores in entries are.
+        self._has_other_groups = self._weighs_anew = True
         self._n_feasible = 0
         self._live: list[int] = []
-        self._view: GroupsView | None = None
+        self._tops_of_live: Picker = tuple
+        self._view = GroupsView([], {})
         self._values: list[list[int]] = []
         self._static: list[int] = []
+        self._bonuses: list[int] = []
         self._start()
 
     def best(self) -> Choice | None:
@@ -111,31 +111,25 @@ class Ranking:
             or state.census.version != self._seen_census
         ):
             self._follow()
-        rules = self._rules
-        if rules.filter_versions:
-            if self._nominated:
-                self._judge_nominated()
-            version = rules.filter_version()
-            if version != self._seen_filters:
-                self._seen_filters = version
-                self._open_groups()
+        if state.census.pulse.n_beats != self._seen_pulse:
+            self._follow_pulse()
         if self._has_other_groups:
             self._count_groups()
             self._weigh()
-        elif rules.score_versions:
-            version = rules.score_version()
+        elif self._weighs_anew:
+            version = self._rules.score_version()
             if version != self._seen_scores:
                 self._seen_scores = version
                 self._weigh()
-        tops = self._tops
-        if len(tops) == 1:
-            key = tops[0] - self._bonuses[0]
+        live = self._live
+        if len(live) == 1:
+            key = self._tops[live[0]] - self._bonuses[0]
+        elif live:
+            key = min(map(sub, self._tops_of_live(self._tops), self._bonuses))
         else:
-            key = min(map(sub, tops, self._bonuses), default=_NONE)
-        if key >= _NONE:
             return None
-        if rules.error is not None and self._n_feasible > 1:
-            raise rules.error
+        if self._rules.error is not None and self._n_feasible > 1:
+            raise self._rules.error
         return self._order[key & _RANK], _BASE - (key >> RANK_BITS), self._n_feasible
 
     # Following the logs
@@ -151,7 +145,7 @@ class Ranking:
             self._follow_looks()
         log = state.usage_log
         changed = log.since(self._seen_usage, self._n_many)
-        if changed is None or (self._rules.epochs and self._rules.epoch() != self._seen_epoch):
+        if changed is None or (self._rules.has_epoch and self._rules.epoch() != self._seen_epoch):
             self._start()
             return
         self._seen_usage = log.end
@@ -184,6 +178,15 @@ class Ranking:
             else:
                 self._cells[slot] = _REFUSED
                 self._leave(slot)
+
+    def _follow_pulse(self) -> None:
+        if self._nominated:
+            self._judge_nominated()
+        self._seen_pulse = self._state.census.pulse.n_beats
+        version = self._rules.filter_version()
+        if version != self._seen_filters:
+            self._seen_filters = version
+            self._open_groups()
 
     def _judge(self, slot: int) -> None:
         """Put a node where it belongs now."""
@@ -337,7 +340,6 @@ class Ranking:
                 raise TooManyGroupsError
             self._heaps.append([])
             self._tops.append(_EMPTY)
-            self._bonuses.append(-_NONE)
             self._sizes.append(0)
             self._is_open.append(False)
             self._group_keys.append((cell, values))
@@ -361,10 +363,12 @@ class Ranking:
         self._has_other_groups = False
         rules, is_open, sizes = self._rules, self._is_open, self._sizes
         self._live = live = [g for g, size in enumerate(sizes) if size and is_open[g]]
+        self._tops_of_live = picker(live)
+        self._weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
         self._n_feasible = sum([sizes[group] for group in live])
         group_keys, cell_keys = self._group_keys, self._cell_keys
         keys = [cell_keys[group_keys[group][0]] for group in live]
-        self._view = GroupsView(keys, rules.place_in_key) if live else None
+        self._view = GroupsView(keys, rules.place_in_key)
         self._values = [
             [] if index is None else [group_keys[group][1][index] for group in live]
             for _, _, index in rules.group_scores
@@ -372,23 +376,18 @@ class Ranking:
         self._static = [0] * len(live)
         for place, (rule, weight) in enumerate(rules.static_scores):
             shares = normalize_groups([key[place] for key in keys], rule.normalization)
-            self._static = [b + weight * s for b, s in zip(self._static, shares, strict=True)]
+            self._static = _add_shares(self._static, shares, weight)
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
-        view, bonuses, rules = self._view, self._static, self._rules
-        if view is not None and rules.group_scores:
+        bonuses, rules = self._static, self._rules
+        if bonuses and rules.group_scores:
+            view = self._view
             if rules.reads_sizes:
                 view.sizes = [self._sizes[group] for group in self._live]
             for (score, weight, _), values in zip(rules.group_scores, self._values, strict=True):
-                shares = score.scores(view, values)
-                bonuses = [b + weight * s for b, s in zip(bonuses, shares, strict=True)]
-        if len(bonuses) == len(self._tops):
-            self._bonuses = [bonus << RANK_BITS for bonus in bonuses]
-            return
-        self._bonuses = [-_NONE] * len(self._tops)
-        for group, bonus in zip(self._live, bonuses, strict=True):
-            self._bonuses[group] = bonus << RANK_BITS
+                bonuses = _add_shares(bonuses, score.scores(view, values), weight)
+        self._bonuses = bonuses
 
     # Starting over
 
@@ -399,14 +398,14 @@ class Ranking:
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
         self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
         self._seen_epoch = rules.epoch()
-        self._seen_filters = self._seen_scores = -1
+        self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
         self._cell_ids, self._cell_keys = {}, []
         self._group_ids, self._group_keys, self._vacant = {}, [], []
-        self._heaps, self._tops, self._bonuses = [], [], []
+        self._heaps, self._tops = [], []
         self._sizes, self._is_open = [], []
 
         order = np.argsort(self._ties.ranks(state.slots))
@@ -443,6 +442,11 @@ class Ranking:
             heap[:] = np.sort(members).tolist()
             self._sizes[group] = len(heap)
             self._tops[group] = heap[0] if heap else _EMPTY
+
+
+def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]:
+    unit = weight << RANK_BITS
+    return [bonus + unit * share for bonus, share in zip(bonuses, shares, strict=True)]
 
 
 def _distinct(parts: list[Ints], length: int) -> tuple[list[Key], Ints]:

@@ -1,8 +1,8 @@
 """Rows: one look at every node, rule by rule, for every decision.
 
 Nothing is kept, so nothing can be stale: for the pods that name the few nodes worth a look, for
-profiles with rules that do not say what they depend on, and for templates to which nodes look so
-different that the groups of a `Ranking` would be more work.
+templates that concern rules which do not say what they depend on, and for those to which nodes look
+so different that the groups of a `Ranking` would be more work.
 """
 
 from __future__ import annotations
@@ -18,30 +18,25 @@ from kubeberth.placement.request import PodRequest
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import TieBreak
+from kubeberth.placement.verdicts import narrow, to_slots
 
 
 class Rows:
     """One template's answers on one cluster.
 
-    Parameters
-    ----------
-    names
-        The only nodes worth a look, None for all.
+    Raises
+    ------
+    RefusedError
+        From `best`, when a rule refuses the pod as a whole.
     """
 
     def __init__(
-        self,
-        state: ClusterState,
-        profile: Profile,
-        request: PodRequest,
-        ties: TieBreak,
-        names: frozenset[str] | None,
+        self, state: ClusterState, profile: Profile, request: PodRequest, ties: TieBreak
     ) -> None:
         self._state = state
         self._profile = profile
         self._request = request
         self._ties = ties
-        self._names = names
 
     def best(self) -> Choice | None:
         """Return the best node, None when no node passes."""
@@ -55,11 +50,10 @@ class Rows:
         return slot, total, len(candidates)
 
     def _worth_a_look(self) -> NDArray[np.intp]:
-        state = self._state
-        if self._names is None:
-            return np.flatnonzero(state.exists)
-        slots = (state.slot_of(name) for name in self._names)
-        return np.array(sorted(slot for slot in slots if slot is not None), dtype=np.intp)
+        names, _ = narrow(self._state, self._request, self._profile)
+        if names is None:
+            return np.flatnonzero(self._state.exists)
+        return to_slots(self._state, names)
 
     def _passing(self, nodes: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return those of some nodes that pass every hard rule."""

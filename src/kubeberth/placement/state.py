@@ -12,16 +12,23 @@ Rule 4: what a trial changes is put back before anything else happens, and is in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Node, Pod, PodSpec
+from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.selectors import Selector, from_label_selector
 from kubeberth.placement.census import Census, Labels
 from kubeberth.placement.changelog import ChangeLog
+from kubeberth.placement.counted_nodes import CountedNodesBook
+from kubeberth.placement.default_selectors import ControllerRef, DefaultSelectors
 from kubeberth.placement.delta import (
+    ControllerPut,
+    ControllerRemoved,
     Delta,
     NamespacePut,
     NamespaceRemoved,
@@ -33,11 +40,20 @@ from kubeberth.placement.delta import (
     PdbRemoved,
     PodPut,
     PodRemoved,
+    ServicePut,
+    ServiceRemoved,
 )
 from kubeberth.placement.disruption import Budget, to_budget
-from kubeberth.placement.links import Links, link, link_own_terms, unlink
+from kubeberth.placement.links import (
+    Links,
+    link,
+    link_own_terms,
+    link_spread,
+    unlink,
+    unlink_spread,
+)
 from kubeberth.placement.loads import capacity_class_of, to_matrix
-from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.node_table import Nodes, NodeTable, looks_the_same
 from kubeberth.placement.nominations import Nominations
 from kubeberth.placement.placed import NOWHERE, PlacedPod
 from kubeberth.placement.podterm import NamespaceLabels
@@ -50,10 +66,11 @@ from kubeberth.placement.request import (
     to_load,
     to_pod_rules,
 )
+from kubeberth.placement.spread import label_keys
+from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
 
-Nodes = slice | NDArray[np.intp]
-"""Which nodes to look at: a slice of all slots, or an array of slots."""
+__all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
 # Templates without a pod on any node are kept for pods to come, up to this many.
 _MAX_IDLE_TEMPLATES = 2048
@@ -93,7 +110,9 @@ class ClusterState:
         self.budgets: dict[str, Budget] = {}
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
-        self.census = Census(self.label_column)
+        self._counted_nodes = CountedNodesBook(self.nodes)
+        self.census = Census(self.label_column, self._counted_nodes)
+        self._selectors = DefaultSelectors()
         self._templates: dict[bytes, PodRequest] = {}
         self._links: dict[PodRequest, Links] = {}
 
@@ -229,17 +248,37 @@ class ClusterState:
         labels: Labels = meta.labels
         if not self.census.left_out.isdisjoint(labels):
             labels = self.census.visible(labels)
-        key = template_key(meta.namespace, labels, spec, spec.node_name)
+        key = template_key(meta, labels, spec, spec.node_name)
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, spec, spec.node_name)
+            request = self._new_template(meta, spec, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
-            link_own_terms(self.census, request, self._links[request])
+            links = self._links[request]
+            if not links.counts_own_terms:
+                link_own_terms(self.census, request, links)
         return request
 
     def links(self, request: PodRequest) -> Links:
         """Return a template's label class and counters in this state."""
         return self._links[request]
+
+    def default_selector(self, request: PodRequest) -> Selector:
+        """Return what a template's default constraints select by; empty when it has none."""
+        links = self._links[request]
+        version = self._selectors.version(request.namespace)
+        if links.selectors_version != version:
+            links.selectors_version = version
+            labels = links.label_class.labels
+            found = self._selectors.selector(request.namespace, labels, request.controller)
+            if found != links.default_selector:
+                links.default_selector = found
+                links.n_defaults += 1
+                unlink_spread(self.census, links)
+        return links.default_selector
+
+    def spread_counter(self, request: PodRequest, term: SpreadTerm) -> SpreadCounter:
+        """Return the counter of the pods that a constraint of a template spreads."""
+        return link_spread(self.census, self._links[request], term)
 
     # Changing
 
@@ -266,24 +305,38 @@ class ClusterState:
                 self.budgets[budget.metadata.key] = to_budget(budget)
             case PdbRemoved(key):
                 self.budgets.pop(key, None)
+            case ServicePut(namespace, name, selector):
+                self._put_service(namespace, name, selector)
+            case ServiceRemoved(namespace, name):
+                self._put_service(namespace, name, None)
+            case ControllerPut(kind, namespace, name, selector):
+                self._put_controller(namespace, (kind, name), from_label_selector(selector))
+            case ControllerRemoved(kind, namespace, name):
+                self._put_controller(namespace, (kind, name), None)
 
     def apply_all(self, deltas: Iterable[Delta]) -> None:
         """Make changes, one after the other."""
         for delta in deltas:
             self.apply(delta)
 
-    def assume(self, key: str, labels: Labels, request: PodRequest, slot: int) -> None:
+    def assume(self, key: str, meta: ObjectMeta, request: PodRequest, slot: int) -> None:
         """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
         if self.nominations.pods:
             self._clear_nomination(key)
         node_name = self.nodes.name_of[slot]
-        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load))
+        self._enter(PlacedPod(key, node_name, slot, request, meta, request.load))
 
     def count(self, placed: PlacedPod, sign: int) -> None:
-        """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back."""
+        """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back.
+
+        As upstream, this adds to the counts for spreading even what they do not count otherwise:
+        pods that are terminating, and those that an empty selector means.
+        """
         self._count(placed, sign)
+        for counter in self._links[placed.request].label_class.spread_uncounted:
+            counter.add(placed.slot, sign)
         self._tried.add(placed.slot)
 
     def count_port(self, port: HostPort, slot: int, sign: int) -> None:
@@ -300,6 +353,16 @@ class ClusterState:
         if not users:
             del self.ports_in_use[port]
 
+    @contextmanager
+    def _lifted(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
+        """Take pods off the counters while their node changes; they are in none of its domains."""
+        lifted = list(pods)
+        for placed in lifted:
+            self._count(placed, -1)
+        yield
+        for placed in lifted:
+            self._count(placed, +1)
+
     def fork(self) -> ClusterState:
         """Return a copy that changes on its own from now on; this one stays as it is."""
         other = ClusterState()
@@ -311,7 +374,9 @@ class ClusterState:
         other.budgets = self.budgets.copy()
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
-        copied = self.census.copy(other.label_column)
+        other._counted_nodes = self._counted_nodes.copy(other.nodes)
+        other._selectors = self._selectors.copy()
+        copied = self.census.copy(other.label_column, other._counted_nodes)
         other.census = copied.census
         other._templates = self._templates.copy()
         other._links = {request: links.copy(copied) for request, links in self._links.items()}
@@ -325,6 +390,7 @@ class ClusterState:
             slot = self.nodes.add(node)
             if len(self.loads) < self.n_slots:
                 self._grow()
+            self._counted_nodes.renew(slot)
             self._note_looks(slot)
             for placed in list(self.pods_on(node.name)):
                 self._move(placed, slot)
@@ -332,13 +398,14 @@ class ClusterState:
         if looks_the_same(self.nodes.node(slot), node):
             self.nodes.keep(slot, node)
             return
-        # Sums belong to domains, so pods leave the old domain before the node's labels change.
-        pods = list(self.pods_on(node.name)) if self.nodes.changes_domain(slot, node) else []
-        for placed in pods:
-            self._count(placed, -1)
-        self.nodes.write(slot, node)
-        for placed in pods:
-            self._count(placed, +1)
+        # Sums belong to domains, so pods leave the old domain before the node's looks change.
+        moves = self.nodes.changes_domain(slot, node) or (
+            self._counted_nodes.reads_taints
+            and self.nodes.node(slot).spec.taints != node.spec.taints
+        )
+        with self._lifted(self.pods_on(node.name) if moves else ()):
+            self.nodes.write(slot, node)
+            self._counted_nodes.renew(slot)
         self._note_looks(slot)
 
     def _note_looks(self, slot: int) -> None:
@@ -351,6 +418,7 @@ class ClusterState:
         self.loads += [0] * (self.n_slots - len(self.loads))
         for log in (self.node_log, self.usage_log):
             log.keep(self.n_slots)
+        self._counted_nodes.grow()
 
     def _remove_node(self, name: str) -> None:
         slot = self.nodes.slot_of.get(name)
@@ -359,6 +427,7 @@ class ClusterState:
         for placed in list(self.pods_on(name)):
             self._move(placed, NOWHERE)
         self.nodes.remove(name)
+        self._counted_nodes.renew(slot)
         self.node_log.add(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
@@ -371,32 +440,43 @@ class ClusterState:
     # Pods
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
-        meta = pod.metadata
-        placed = self._place(pod, node_name)
+        key = pod.metadata.key
+        placed = self._to_placed(pod, node_name)
         if self.nominations.pods:
-            self._clear_nomination(meta.key)
-        known = self._pods.get(meta.key)
+            self._clear_nomination(key)
+        known = self._pods.get(key)
         if known is None:
             self._enter(placed)
-        elif known != placed:
-            if _takes_the_same(known, placed):
-                self._replace(placed)
-            else:
-                self._remove_pod(meta.key)
-                self._enter(placed)
+        elif known.node_name != node_name:
+            self._remove_pod(key)
+            self._enter(placed)
+        elif known.request is placed.request and known.load == placed.load:
+            self._replace(placed)
+            if placed.slot != NOWHERE and not _looks_the_same(known, placed):
+                self.usage_log.add(placed.slot)
+        else:
+            self._exchange(known, placed)
 
-    def _place(self, pod: Pod, node_name: str) -> PlacedPod:
+    def _exchange(self, placed: PlacedPod, other: PlacedPod) -> None:
+        """Put a pod that takes something else in the place of what it was."""
+        self._set_aside(placed)
+        self._links[placed.request].n_placed -= 1
+        self._links[other.request].n_placed += 1
+        self._replace(other)
+        self._take_in(other)
+
+    def _to_placed(self, pod: Pod, node_name: str) -> PlacedPod:
         meta = pod.metadata
-        key = template_key(meta.namespace, self.census.visible(meta.labels), pod.spec, "")
+        key = template_key(meta, self.census.visible(meta.labels), pod.spec, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, pod.spec, "")
+            request = self._new_template(meta, pod.spec, "")
         return PlacedPod(
             meta.key,
             node_name,
             self.nodes.slot_of.get(node_name, NOWHERE),
             request,
-            meta.labels,
+            meta,
             to_load(pod, self.resources) if _has_own_sizes(pod) else request.load,
             pod.status.start_time,
             pod.is_terminating and _makes_way(pod),
@@ -425,10 +505,8 @@ class ClusterState:
         self._links[placed.request].n_placed -= 1
 
     def _replace(self, placed: PlacedPod) -> None:
-        """Know something else about a pod, which takes what it took before."""
+        """Know something else about a pod."""
         self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = placed
-        if placed.slot != NOWHERE:
-            self.usage_log.add(placed.slot)
 
     def _take_in(self, placed: PlacedPod) -> None:
         if placed.slot != NOWHERE:
@@ -454,6 +532,8 @@ class ClusterState:
             del on_slots[slot]
         for counter in pods.counted_by:
             counter.add(slot, sign, sign)
+        for spread_counter in pods.spread:
+            spread_counter.add(slot, sign)
         for counter, amount in links.held:
             counter.add(slot, sign * amount, sign)
         if request.host_ports:
@@ -464,7 +544,7 @@ class ClusterState:
 
     def _nominate(self, pod: Pod, node_name: str) -> None:
         self._clear_nomination(pod.metadata.key)
-        nominated = self._place(pod, node_name)
+        nominated = self._to_placed(pod, node_name)
         self._links[nominated.request].n_placed += 1
         self.nominations.put(nominated)
         self._note_nomination(nominated)
@@ -480,16 +560,28 @@ class ClusterState:
         if slot is not None:
             self.usage_log.add(slot)
 
+    # Services and controllers
+
+    def _put_service(self, namespace: str, name: str, selector: Labels | None) -> None:
+        self._look_at(set(selector or ()))
+        if self._selectors.put_service(namespace, name, selector):
+            self.census.version += 1
+
+    def _put_controller(
+        self, namespace: str, ref: ControllerRef, selector: Selector | None
+    ) -> None:
+        self._look_at({entry.key for entry in selector.requirements} if selector else set())
+        if self._selectors.put_controller(namespace, ref, selector):
+            self.census.version += 1
+
     # Templates
 
-    def _new_template(
-        self, namespace: str, labels: Labels, spec: PodSpec, node_name: str
-    ) -> PodRequest:
-        rules = to_pod_rules(namespace, spec)
-        self._look_at(rules.label_keys)
-        visible = self.census.visible(labels)
-        key = template_key(namespace, visible, spec, node_name)
-        request = compile_request(key, namespace, spec, node_name, rules, self.resources)
+    def _new_template(self, meta: ObjectMeta, spec: PodSpec, node_name: str) -> PodRequest:
+        rules = to_pod_rules(meta.namespace, spec)
+        self._look_at(rules.label_keys | label_keys(spec.topology_spread_constraints))
+        visible = self.census.visible(meta.labels)
+        key = template_key(meta, visible, spec, node_name)
+        request = compile_request(key, meta, spec, node_name, rules, self.resources)
         self._templates[key] = request
         self._links[request] = link(self.census, request, visible)
         if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
@@ -506,19 +598,18 @@ class ClusterState:
             told_apart = self._with_own_template(placed)
             self._replace(told_apart)
             self._take_in(told_apart)
-        for nominated in [
-            p for p in self.nominations.pods.values() if not found.isdisjoint(p.labels)
-        ]:
-            self.nominations.put(self._with_own_template(nominated))
+        nominated = self.nominations.pods.values()
+        for placed in [p for p in nominated if not found.isdisjoint(p.labels)]:
+            self.nominations.put(self._with_own_template(placed))
 
     def _with_own_template(self, placed: PlacedPod) -> PlacedPod:
         """Return a pod with the template of the labels that pods are told apart by now."""
         old = placed.request
         self._links[old].n_placed -= 1
-        key = template_key(old.namespace, self.census.visible(placed.labels), old.spec, "")
+        key = template_key(placed.meta, self.census.visible(placed.labels), old.spec, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(old.namespace, placed.labels, old.spec, "")
+            request = self._new_template(placed.meta, old.spec, "")
         self._links[request].n_placed += 1
         return msgspec.structs.replace(placed, request=request)
 
@@ -529,8 +620,13 @@ class ClusterState:
             unlink(self.census, request, self._links.pop(request))
 
 
-def _takes_the_same(one: PlacedPod, other: PlacedPod) -> bool:
-    return (one.node_name, one.request, one.load) == (other.node_name, other.request, other.load)
+def _looks_the_same(one: PlacedPod, other: PlacedPod) -> bool:
+    """Return whether two versions of a pod are the same to whoever looks for victims."""
+    return (one.labels, one.start_time, one.makes_way) == (
+        other.labels,
+        other.start_time,
+        other.makes_way,
+    )
 
 
 def _makes_way(pod: Pod) -> bool:

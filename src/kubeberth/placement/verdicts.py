@@ -76,7 +76,9 @@ class Verdicts:
         return None
 
 
-def narrow(request: PodRequest, profile: Profile) -> tuple[frozenset[str] | None, tuple[str, ...]]:
+def narrow(
+    state: ClusterState, request: PodRequest, profile: Profile
+) -> tuple[frozenset[str] | None, tuple[str, ...]]:
     """Return the only nodes worth a look, None for all, and the names of the rules that say so.
 
     Raises
@@ -86,8 +88,8 @@ def narrow(request: PodRequest, profile: Profile) -> tuple[frozenset[str] | None
     """
     names: frozenset[str] | None = None
     narrowed_by = []
-    for plugin in profile.narrowing:
-        found = plugin.narrow(request)
+    for plugin in profile.pre_filters:
+        found = plugin.pre_filter(state, request)
         if isinstance(found, Rejection):
             raise RefusedError(found)
         if found is not None:
@@ -118,7 +120,7 @@ def judge(state: ClusterState, request: PodRequest, profile: Profile, key: str) 
     """
     slots = np.flatnonzero(state.exists)
     try:
-        names, narrowed_by = narrow(request, profile)
+        names, narrowed_by = narrow(state, request, profile)
     except RefusedError as refusal:
         nothing = np.zeros(len(slots), dtype=np.int64)
         return Verdicts(slots, nothing.astype(np.int16), nothing, (), refusal.rejection)

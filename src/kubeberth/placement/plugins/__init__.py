@@ -1,11 +1,20 @@
-"""The rules, one a file, named as kube-scheduler names them, and all of them in its order.
+"""The rules, one a file, named as kube-scheduler names them.
 
-The first rule that refuses a node is the one that is named for it, so the order matters.
+The order in which they are asked is kube-scheduler's (`extension_points.py`): the first rule that
+refuses a node is the one that is named for it.
 """
 
 from __future__ import annotations
 
-from kubeberth.placement.plugin import FilterPlugin, NarrowPlugin, ScorePlugin
+from kubeberth.api.scheduler_config import (
+    Arguments,
+    InterPodAffinityArgs,
+    NodeAffinityArgs,
+    NodeResourcesBalancedAllocationArgs,
+    NodeResourcesFitArgs,
+    PodTopologySpreadArgs,
+)
+from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.plugins.balanced_allocation import NodeResourcesBalancedAllocation
 from kubeberth.placement.plugins.inter_pod_affinity import InterPodAffinity
 from kubeberth.placement.plugins.node_affinity import NodeAffinity
@@ -13,13 +22,11 @@ from kubeberth.placement.plugins.node_name import NodeName
 from kubeberth.placement.plugins.node_ports import NodePorts
 from kubeberth.placement.plugins.node_resources_fit import NodeResourcesFit
 from kubeberth.placement.plugins.node_unschedulable import NodeUnschedulable
+from kubeberth.placement.plugins.pod_topology_spread import PodTopologySpread
 from kubeberth.placement.plugins.scheduling_gates import SchedulingGates
 from kubeberth.placement.plugins.taint_toleration import TaintToleration
 
 __all__ = [
-    "FILTERS",
-    "NARROWING",
-    "SCORES",
     "InterPodAffinity",
     "NodeAffinity",
     "NodeName",
@@ -27,27 +34,26 @@ __all__ = [
     "NodeResourcesBalancedAllocation",
     "NodeResourcesFit",
     "NodeUnschedulable",
+    "PodTopologySpread",
     "SchedulingGates",
     "TaintToleration",
+    "in_tree_plugins",
 ]
 
-NARROWING: tuple[NarrowPlugin, ...] = (NodeAffinity(),)
+NO_ARGUMENTS = Arguments()
 
-FILTERS: tuple[FilterPlugin, ...] = (
-    NodeUnschedulable(),
-    NodeName(),
-    TaintToleration(),
-    NodeAffinity(),
-    NodePorts(),
-    NodeResourcesFit(),
-    InterPodAffinity(),
-)
 
-# With the weights of the default profile.
-SCORES: tuple[tuple[ScorePlugin, int], ...] = (
-    (TaintToleration(), 3),
-    (NodeAffinity(), 2),
-    (NodeResourcesFit(), 1),
-    (InterPodAffinity(), 2),
-    (NodeResourcesBalancedAllocation(), 1),
-)
+def in_tree_plugins(arguments: Arguments = NO_ARGUMENTS) -> tuple[Plugin, ...]:
+    """Return every rule there is."""
+    return (
+        SchedulingGates(),
+        NodeUnschedulable(),
+        NodeName(),
+        TaintToleration(),
+        NodeAffinity(arguments.of(NodeAffinityArgs)),
+        NodePorts(),
+        NodeResourcesFit(arguments.of(NodeResourcesFitArgs)),
+        PodTopologySpread(arguments.of(PodTopologySpreadArgs)),
+        InterPodAffinity(arguments.of(InterPodAffinityArgs)),
+        NodeResourcesBalancedAllocation(arguments.of(NodeResourcesBalancedAllocationArgs)),
+    )
