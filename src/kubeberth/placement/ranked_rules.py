@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
     DomainFilter,
     DomainRule,
@@ -119,7 +120,7 @@ class RankedRules:
     """
 
     def __init__(self, state: ClusterState, profile: Profile, request: PodRequest) -> None:
-        self._state, self._request = state, request
+        self._state, self._profile, self._request = state, profile, request
         self.error: PlacementError | None = None
         self.load_filters = [
             r for r in profile.filters if r.reads is Reads.LOAD and isinstance(r, LoadFilter)
@@ -213,6 +214,8 @@ class RankedRules:
                 passes &= codes == 0
         for domain_filter in self._node_filters:
             passes &= domain_filter.table()[domain_filter.column.ids]
+        for slot in state.nominated_slots:
+            passes[slot] &= self.admit_beside_nominated(slot)
         scores = np.zeros(state.n_slots, dtype=np.int64)
         for score, weight in self.load_scores:
             scores += score.score(state, request, everything) * weight
@@ -225,6 +228,13 @@ class RankedRules:
                 return False
         state, request = self._state, self._request
         return not any(rule.filter_one(state, request, slot) for rule in self._usage_filters)
+
+    def admit_beside_nominated(self, slot: int) -> bool:
+        """Return whether a node passes with the pods that are nominated to it."""
+        state, request = self._state, self._request
+        if not state.nominated_on(slot, request.priority, ""):
+            return True
+        return NodeFilter(state, self._profile, request, "").passes(slot)
 
     def is_open(self, key: Key) -> bool:
         """Return whether nodes of that key pass the hard rules over shared topology keys."""

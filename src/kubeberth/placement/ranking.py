@@ -96,6 +96,7 @@ class Ranking:
         self._request = request
         self._ties = ties
         self._rules = RankedRules(state, profile, request)
+        self._nominated = state.nominations.pods
         self._capacities: dict[int, tuple[int, ...]] = {}
         self._verdicts: dict[int, int] = {}
         # How far the logs have been followed.
@@ -209,6 +210,8 @@ class Ranking:
                 self._leave(slot)
 
     def _follow_pulse(self) -> None:
+        if self._nominated:
+            self._judge_nominated()
         self._seen_pulse = self._state.census.pulse.n_beats
         version = self._rules.filter_version()
         if version != self._seen_filters:
@@ -222,7 +225,11 @@ class Ranking:
         if verdict is None:
             verdict = self._judge_load(load)
         rules = self._rules
-        if verdict == _REFUSED or (rules.has_node_rules and not rules.admit(slot)):
+        if (
+            verdict == _REFUSED
+            or (rules.has_node_rules and not rules.admit(slot))
+            or (self._nominated and not rules.admit_beside_nominated(slot))
+        ):
             self._leave(slot)
             return
         group = self._cells[slot]
@@ -242,6 +249,15 @@ class Ranking:
                 self._settle(group)
             else:
                 self._push(group, entry)
+
+    def _judge_nominated(self) -> None:
+        """Judge again the nodes with nominated pods.
+
+        With those pods there a node may fail for what happens in its domains, which no log tells.
+        """
+        for slot in self._state.nominated_slots:
+            if self._cells[slot] != _REFUSED:
+                self._judge(slot)
 
     def _judge_load(self, load: int) -> int:
         """Return what the rules over loads say: refused, or what the score leaves of the base."""
