@@ -11,12 +11,15 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from kubeberth.api.core import Namespace, Node, Pod
+from kubeberth.api.meta import LabelSelector, ObjectMeta
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.requests import effective_request
 from kubeberth.api.storage import (
     CSIDriver,
@@ -28,17 +31,28 @@ from kubeberth.api.storage import (
     StorageObject,
     VolumeAttachment,
 )
-from kubeberth.placement.delta import NamespacePut, NodePut, PodPut, StoragePut
+from kubeberth.placement.decision import Decision, Nomination
+from kubeberth.placement.delta import (
+    ControllerPut,
+    NamespacePut,
+    NodePut,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PodPut,
+    ServicePut,
+    StoragePut,
+)
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
-from kubeberth.placement.plugins import FILTERS, SCORES
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.plugins import in_tree_plugins
+from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Listed
 
 Document = dict[str, Any]
 
-RULES = {plugin.name for plugin in FILTERS} | {plugin.name for plugin, _ in SCORES}
+RULES = {plugin.name for plugin in in_tree_plugins()}
 STORAGE_KINDS: dict[str, type[StorageObject]] = {
     "pvs": PersistentVolume,
     "pvcs": PersistentVolumeClaim,
@@ -51,6 +65,12 @@ STORAGE_KINDS: dict[str, type[StorageObject]] = {
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
+
+_CONTROLLERS = {
+    "replicationControllers": "ReplicationController",
+    "replicaSets": "ReplicaSet",
+    "statefulSets": "StatefulSet",
+}
 
 
 @dataclass
@@ -97,22 +117,28 @@ def replay(record: Document, tally: Tally) -> None:
         return
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
-    profile = Profile()
+    profile = default_profile()
     engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
-    for document, result in zip(scenario["pending"], expected["results"], strict=True):
+    pending = zip(scenario["pending"], expected["results"], strict=True)
+    for index, (document, result) in enumerate(pending):
         tally.n_decisions += 1
-        needs = reason or decision_needs(result)
+        needs = reason or decision_needs(result) or search_needs(document, result)
         if needs or state is None:
             _skip(tally, needs or "")
             compared_all = False
         pod = to_pod(document, scenario)
         if state is not None and engine is not None and not needs:
             tally.n_compared += 1
+            if pod.status.nominated_node_name:
+                # What the records' description says of the nominations of other pods, the records
+                # do not bear out: each pod sees its own alone.
+                state.apply(Nominated(pod, pod.status.nominated_node_name))
             found = _differences(result, state, engine, profile, pod)
+            state.apply(NominationCleared(pod.metadata.key))
             tally.differences += [f"{scenario['id']} {result['pod']}: {text}" for text in found]
         if state is not None and engine is not None and "chosen" in result:
-            _assume(state, engine, pod, result["chosen"])
+            _assume(state, engine, started(pod, index), result["chosen"])
     tally.n_whole_scenarios += compared_all
 
 
@@ -120,7 +146,8 @@ def _assume(state: ClusterState, engine: Engine, pod: Pod, node_name: str) -> No
     request, slot = state.request(pod), state.slot_of(node_name)
     assert slot is not None
     promised = engine.reserve(request, slot)
-    state.assume(pod.metadata.key, pod.metadata.labels, request, slot, promised)
+    state.assume(pod.metadata.key, pod.metadata, request, slot, promised)
+    state.apply(PodPut(pod, node_name))
 
 
 def _skip(tally: Tally, reason: str) -> None:
@@ -130,10 +157,8 @@ def _skip(tally: Tally, reason: str) -> None:
 def _whole_scenario_needs(scenario: Document) -> str:
     if scenario.get("config"):
         return "KubeSchedulerConfiguration"
-    if scenario.get("record") == "trace":
-        return "PodTopologySpread"  # the trace's pods have a service, hence default constraints
-    if any(pod.get("status", {}).get("nominatedNodeName") for pod in scenario["pending"]):
-        return "nominated pods"
+    if scenario.get("record") == "trace" and "ImageLocality" not in RULES:
+        return "ImageLocality"  # the trace's records do not say what each rule gave
     return ""
 
 
@@ -143,10 +168,24 @@ def decision_needs(result: Document) -> str:
     if "preFilter" in result:
         plugins.add(result["preFilter"]["plugin"])
     plugins |= {name for name, scores in result.get("scores", {}).items() if any(scores.values())}
-    if "topology spread constraints" in result.get("message", ""):
-        plugins.add("PodTopologySpread")  # said in the part about preemption
     missing = sorted(plugins - RULES - {"", _ALWAYS_ZERO})
     return missing[0] if missing else ""
+
+
+def search_needs(document: Document, result: Document) -> str:
+    """Return a rule that a search for victims has to ask and that does not exist yet."""
+    spec = document["spec"]
+    constraints = spec.get("topologySpreadConstraints", [])
+    needed = ""
+    if "preemption" in result and any(
+        c["whenUnsatisfiable"] == "DoNotSchedule" for c in constraints
+    ):
+        needed = "PodTopologySpread"
+    elif spec.get("volumes") and (
+        "preemption" in result or "persistent volumes" in result.get("message", "")
+    ):
+        needed = "VolumeBinding"
+    return "" if needed in RULES else needed
 
 
 def _differences(
@@ -166,6 +205,8 @@ def _differences(
     failure = decision.failure
     if (failure is not None and failure.is_error) != ("error" in result):
         found.append(f"error: recorded {result.get('error')!r}, ours {failure!r}")
+    if not _is_nominated(decision, result):
+        found.append(f"nominated: recorded {result.get('preemption')!r}, ours {decision!r}")
     if "message" in result and (failure is None or failure.message != result["message"]):
         found.append(f"message: recorded {result['message']!r}, ours {failure!r}")
     if decision.failure != story.failure:
@@ -173,7 +214,23 @@ def _differences(
     return found
 
 
+def _is_nominated(decision: Decision, result: Document) -> bool:
+    """Return whether a decision makes a node free exactly when the record does, and such a one."""
+    nomination, preemption = decision.nomination, result.get("preemption")
+    if nomination is None or preemption is None:
+        return nomination is None and preemption is None
+    return (
+        nomination.node in preemption["nominated"]
+        and _candidate(nomination) in preemption["candidates"]
+    )
+
+
 def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any]]:
+    if "numFeasible" in result:
+        yield "numFeasible", result["numFeasible"], len(story.feasible)
+        yield "maxTotal", result.get("maxTotal", 0), max(story.totals.values(), default=0)
+        yield "best", result.get("best", []), list(story.best)
+        return
     yield "feasible", sorted(result.get("feasible") or []), sorted(story.feasible)
     refused = story.refused
     yield (
@@ -191,6 +248,17 @@ def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any
         yield "scores", {n: s for n, s in recorded.items() if n in RULES}, dict(story.scores)
         yield "total", result.get("total", {}), dict(story.totals)
         yield "best", result.get("best", []), list(story.best)
+        preemption = result.get("preemption", {"candidates": [], "nominated": []})
+        yield "candidates", preemption["candidates"], list(map(_candidate, story.candidates))
+        yield "nominated", preemption["nominated"], list(story.nominated)
+
+
+def _candidate(nomination: Nomination) -> Document:
+    return {
+        "node": nomination.node,
+        "victims": list(nomination.victims),
+        "numPDBViolations": nomination.n_pdb_violations,
+    }
 
 
 def _verdict(entry: Document | None) -> tuple[str, str, set[str]] | None:
@@ -204,15 +272,29 @@ def build_state(scenario: Document) -> ClusterState:
         name = document["metadata"]["name"]
         labels = {**document["metadata"].get("labels", {}), "kubernetes.io/metadata.name": name}
         state.apply(NamespacePut(name, msgspec.convert(labels, dict[str, str])))
+    for document in scenario.get("services", []):
+        meta = to_meta(document)
+        selector = document["spec"].get("selector")
+        state.apply(ServicePut(meta.namespace, meta.name, selector))
+    for field_name, kind in _CONTROLLERS.items():
+        for document in scenario.get(field_name, []):
+            meta = to_meta(document)
+            selector = document["spec"].get("selector")
+            if kind == "ReplicationController":
+                selector = {"matchLabels": selector}
+            typed = msgspec.convert(selector, LabelSelector | None)
+            state.apply(ControllerPut(kind, meta.namespace, meta.name, typed))
     for document in scenario["nodes"]:
         state.apply(NodePut(to_node(document)))
-    for field_name, kind in STORAGE_KINDS.items():
+    for field_name, storage_kind in STORAGE_KINDS.items():
         for document in scenario.get(field_name, []):
-            state.apply(StoragePut(to_storage(document, kind)))
+            state.apply(StoragePut(to_storage(document, storage_kind)))
     for document in scenario["pods"]:
         pod = to_pod(document, scenario)
         if not pod.is_terminal:
             state.apply(PodPut(pod, pod.spec.node_name))
+    for document in scenario.get("pdbs", []):
+        state.apply(PdbPut(to_budget(document)))
     return state
 
 
@@ -220,6 +302,11 @@ def by_name(state: ClusterState) -> Listed:
     """Return the tie break of the records: the first by name."""
     slots = {name: state.slot_of(name) for name in sorted(state.node_names)}
     return Listed(slot for slot in slots.values() if slot is not None)
+
+
+def to_meta(document: Document) -> ObjectMeta:
+    """Return an object's metadata as the API server stores it."""
+    return msgspec.convert({"namespace": "default", **document["metadata"]}, ObjectMeta)
 
 
 def to_node(document: Document) -> Node:
@@ -243,6 +330,21 @@ def to_storage(document: Document, kind: type[StorageObject]) -> StorageObject:
     if kind is StorageClass:
         item.setdefault("volumeBindingMode", "Immediate")
     return msgspec.convert(item, kind)
+
+
+def to_budget(document: Document) -> PodDisruptionBudget:
+    """Return a disruption budget as the API server stores it."""
+    budget = copy.deepcopy(document)
+    budget["metadata"].setdefault("namespace", "default")
+    return msgspec.convert(budget, PodDisruptionBudget)
+
+
+def started(pod: Pod, index: int) -> Pod:
+    """Return a pod that was placed as the index-th one, with the time that the records give it."""
+    time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=index)
+    start_time = f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    status = msgspec.structs.replace(pod.status, phase="Pending", start_time=start_time)
+    return msgspec.structs.replace(pod, status=status)
 
 
 def to_pod(document: Document, scenario: Document) -> Pod:
@@ -327,11 +429,14 @@ def _merge_label_keys(pod: Document) -> None:
             ),
         ]
         for term in terms:
-            if term.get("labelSelector") is not None:
-                _merge_into(term, labels)
+            _merge_into(term, labels)
+    for constraint in pod["spec"].get("topologySpreadConstraints") or []:
+        _merge_into(constraint, labels)
 
 
 def _merge_into(term: Document, labels: Document) -> None:
+    if term.get("labelSelector") is None:
+        return
     expressions = term["labelSelector"].setdefault("matchExpressions", [])
     for field_name, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
         for key in term.get(field_name, []):

@@ -7,47 +7,25 @@ quantities. Slow on purpose; the engine must agree with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tests.oracle import storage
-from tests.oracle.labels import Labels, label_selector_holds, node_term_holds
+from tests.oracle.objects import (
+    Cluster,
+    Labels,
+    image_names,
+    is_tolerated,
+    label_selector_holds,
+    node_rules_hold,
+    node_term_holds,
+)
+from tests.oracle.spread import spread_scores, spread_trouble
 
-from kubeberth.api.core import Node, Pod, PodAffinityTerm, Toleration
+from kubeberth.api.core import Node, Pod, PodAffinityTerm
 from kubeberth.api.quantity import int_value, milli_value
 
 DEFAULTS = {"cpu": 100, "memory": 200 * 1024 * 1024}
-
-
-@dataclass
-class Cluster:
-    """Objects, and nothing worked out beforehand."""
-
-    nodes: dict[str, Node] = field(default_factory=dict)
-    pods: dict[str, tuple[Pod, str]] = field(default_factory=dict)
-    namespaces: dict[str, Labels] = field(default_factory=dict)
-    stored: storage.StoredObjects = field(default_factory=storage.StoredObjects)
-    image_sizes: dict[str, int] = field(default_factory=dict)
-
-    def put_node(self, node: Node) -> None:
-        """Keep a node, and forget what its old version said."""
-        self.remove_node(node.name)
-        self.nodes[node.name] = node
-        for image in node.status.images:
-            for name in image.names:
-                self.image_sizes.setdefault(name, image.size_bytes)
-
-    def remove_node(self, name: str) -> None:
-        """Forget a node, and the sizes of images that are nowhere else."""
-        self.nodes.pop(name, None)
-        left = {name for node in self.nodes.values() for name in image_names(node)}
-        self.image_sizes = {k: size for k, size in self.image_sizes.items() if k in left}
-
-    def on(self, node_name: str) -> list[Pod]:
-        return [pod for pod, name in self.pods.values() if name == node_name]
-
-    def placed(self) -> list[tuple[Pod, Node]]:
-        return [(pod, self.nodes[name]) for pod, name in self.pods.values() if name in self.nodes]
 
 
 @dataclass
@@ -79,13 +57,27 @@ def evaluate(cluster: Cluster, pod: Pod) -> Answer:
     refused = storage.refusal(cluster.stored, pod)
     if refused is not None:
         return Answer({}, {}, refused)
+    _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
+    if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
+        return Answer({}, score(cluster, pod, [cluster.nodes[own]]))
     rejected = {}
     for node in cluster.nodes.values():
-        rejection = first_rejection(cluster, pod, node)
-        if rejection is not None:
-            rejected[node.name] = rejection
+        found = rejection(cluster, pod, node)
+        if found is not None:
+            rejected[node.name] = found
     feasible = [node for node in cluster.nodes.values() if node.name not in rejected]
     return Answer(rejected, score(cluster, pod, feasible) if feasible else {})
+
+
+def rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, ...]] | None:
+    """A node has to pass with the pods nominated to it, and without them."""
+    guests = {
+        key: (other, name)
+        for key, (other, name) in cluster.nominated.items()
+        if name == node.name and other.priority >= pod.priority and key != pod.metadata.key
+    }
+    crowded = cluster.with_guests(guests)
+    return first_rejection(crowded, pod, node) or first_rejection(cluster, pod, node)
 
 
 # Hard rules
@@ -105,10 +97,12 @@ def first_rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[
     short = shortages(cluster, pod, node)
     if short:
         return "NodeResourcesFit", short
-    placed = [(other, home.name) for other, home in cluster.placed()]
-    about_volumes = storage.first_rejection(cluster.stored, placed, pod, node)
+    about_volumes = storage.first_rejection(cluster, pod, node)
     if about_volumes is not None:
         return about_volumes
+    reason = spread_trouble(cluster, pod, node)
+    if reason:
+        return "PodTopologySpread", (reason,)
     reason = neighbour_trouble(cluster, pod, node)
     if reason:
         return "InterPodAffinity", (reason,)
@@ -125,30 +119,6 @@ def features_needed(pod: Pod) -> set[str]:
     if pod.spec.host_network and pod.spec.host_users is False:
         needed.add("UserNamespacesHostNetworkSupport")
     return needed
-
-
-def is_tolerated(taint: tuple[str, str, str], tolerations: Iterable[Toleration]) -> bool:
-    key, value, effect = taint
-    for toleration in tolerations:
-        if toleration.effect not in ("", effect) or toleration.key not in ("", key):
-            continue
-        if toleration.operator == "Exists":
-            return True
-        if toleration.operator in ("", "Equal") and toleration.value == value:
-            return True
-    return False
-
-
-def node_rules_hold(pod: Pod, node: Node) -> bool:
-    labels = node.metadata.labels
-    for key, value in pod.spec.node_selector.items():
-        if key not in labels or labels[key] != value:
-            return False
-    affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
-    required = affinity and affinity.required_during_scheduling_ignored_during_execution
-    if not required:
-        return True
-    return any(node_term_holds(term, node) for term in required.node_selector_terms)
 
 
 def request(pod: Pod, defaults: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -279,11 +249,19 @@ def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[st
         "NodeResourcesFit": {n.name: least_allocated(cluster, pod, n) for n in feasible},
         "ImageLocality": {n.name: images_at_hand(cluster, pod, n) for n in feasible},
     }
-    weights = {"TaintToleration": 3, "NodeAffinity": 2, "InterPodAffinity": 2}
+    weights = {
+        "TaintToleration": 3,
+        "NodeAffinity": 2,
+        "PodTopologySpread": 2,
+        "InterPodAffinity": 2,
+    }
     affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
     if affinity and affinity.preferred_during_scheduling_ignored_during_execution:
         raw = {n.name: preferred_nodes(pod, n) for n in feasible}
         scores["NodeAffinity"] = by_share(raw, reverse=False)
+    spread = spread_scores(cluster, pod, feasible)
+    if spread:
+        scores["PodTopologySpread"] = spread
     pairs = wishes(cluster, pod)
     if pairs:
         scores["InterPodAffinity"] = by_range({n.name: wanted(pairs, n) for n in feasible})
@@ -365,10 +343,6 @@ def images_at_hand(cluster: Cluster, pod: Pod, node: Node) -> int:
             total += int(cluster.image_sizes[full] * (holders / len(cluster.nodes)))
     low, high = 23 * 2**20, 1000 * 2**20 * len(containers)
     return 100 * (min(max(total, low), high) - low) // (high - low)
-
-
-def image_names(node: Node) -> set[str]:
-    return {name for image in node.status.images for name in image.names}
 
 
 def wishes(cluster: Cluster, pod: Pod) -> dict[tuple[str, str], int]:

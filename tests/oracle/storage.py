@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
-from tests.oracle.labels import label_selector_holds, node_term_holds
+from tests.oracle.objects import Cluster, label_selector_holds, node_term_holds
+from tests.oracle.stored import Promises, StoredObjects
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.storage import (
     CSIDriver,
-    CSINode,
     CSIStorageCapacity,
     PersistentVolume,
     PersistentVolumeClaim,
-    StorageClass,
-    StorageObject,
     VolumeAttachment,
 )
 from kubeberth.api.volumes import Volume
 
 Refusal = tuple[str, tuple[str, ...]]
-Placed = list[tuple[Pod, str]]
 
 ZONES = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
@@ -30,76 +26,11 @@ ZONES = {
     "topology.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region": "topology.kubernetes.io/region",
 }
-SELECTED = "volume.kubernetes.io/selected-node"
 MIGRATED = "storage.alpha.kubernetes.io/migrated-plugins"
 IN_TREE = {
     "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
     "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
 }
-
-
-@dataclass
-class Promises:
-    """What one placed pod has been promised: volumes by claim, and the node of each new volume."""
-
-    volumes: list[tuple[str, str]] = field(default_factory=list)
-    nodes: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass
-class StoredObjects:
-    """Objects by kind and key, and what placed pods have been promised."""
-
-    items: dict[tuple[type[StorageObject], str], StorageObject] = field(default_factory=dict)
-    promises: dict[str, Promises] = field(default_factory=dict)
-
-    def put(self, item: StorageObject) -> None:
-        self.items[type(item), item.metadata.key] = item
-        name = item.metadata.key
-        for promises in self.promises.values():
-            if isinstance(item, PersistentVolume) and item.spec.claim_ref:
-                promises.volumes = [entry for entry in promises.volumes if entry[1] != name]
-            if isinstance(item, PersistentVolumeClaim) and (
-                item.spec.volume_name or SELECTED in item.metadata.annotations
-            ):
-                promises.nodes = [entry for entry in promises.nodes if entry[0] != name]
-
-    def remove(self, kind: type[StorageObject], key: str) -> None:
-        self.items.pop((kind, key), None)
-
-    def of(self, kind: type[StorageObject]) -> list[StorageObject]:
-        found = [(key, item) for (k, key), item in self.items.items() if k is kind]
-        return [item for _, item in sorted(found, key=lambda entry: entry[0])]
-
-    def claim(self, key: str) -> PersistentVolumeClaim | None:
-        return self.items.get((PersistentVolumeClaim, key))  # type: ignore[return-value]
-
-    def volume(self, name: str) -> PersistentVolume | None:
-        return self.items.get((PersistentVolume, name))  # type: ignore[return-value]
-
-    def storage_class(self, name: str | None) -> StorageClass | None:
-        return self.items.get((StorageClass, name or ""))  # type: ignore[return-value]
-
-    def csi_node(self, name: str) -> CSINode | None:
-        return self.items.get((CSINode, name))  # type: ignore[return-value]
-
-    def owner_of(self, volume: PersistentVolume) -> tuple[str, str] | None:
-        """Key and uid of the claim that a volume belongs to, be it by promise."""
-        reference = volume.spec.claim_ref
-        if reference:
-            return f"{reference.namespace}/{reference.name}", reference.uid
-        for promises in self.promises.values():
-            for claim, name in promises.volumes:
-                if name == volume.metadata.name:
-                    return claim, ""
-        return None
-
-    def selected_node(self, claim: PersistentVolumeClaim) -> str | None:
-        for promises in self.promises.values():
-            for key, node in promises.nodes:
-                if key == claim.metadata.key:
-                    return node
-        return claim.metadata.annotations.get(SELECTED)
 
 
 def claims_of(pod: Pod) -> list[tuple[str, bool]]:
@@ -165,11 +96,17 @@ def waits(stored: StoredObjects, claim: PersistentVolumeClaim) -> bool:
 # Node by node
 
 
-def first_rejection(stored: StoredObjects, placed: Placed, pod: Pod, node: Node) -> Refusal | None:
-    reason = restriction(stored, placed, pod, node)
-    if reason:
+def first_rejection(cluster: Cluster, pod: Pod, node: Node) -> Refusal | None:
+    stored, here = cluster.stored, cluster.on(node.name)
+    if any(_clash(v, w) for v in pod.spec.volumes for other in here for w in other.spec.volumes):
+        return "VolumeRestrictions", ("node(s) had no available disk",)
+    if n_claims_in_use(cluster, pod) > 0:
+        reason = (
+            "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode "
+            "already in-use by another pod"
+        )
         return "VolumeRestrictions", (reason,)
-    if exceeds_limit(stored, placed, pod, node):
+    if exceeds_limit(stored, here, pod, node):
         return "NodeVolumeLimits", ("node(s) exceed max volume count",)
     reasons, _ = bind(stored, pod, node)
     if reasons:
@@ -179,22 +116,28 @@ def first_rejection(stored: StoredObjects, placed: Placed, pod: Pod, node: Node)
     return None
 
 
-def restriction(stored: StoredObjects, placed: Placed, pod: Pod, node: Node) -> str:
-    for volume in pod.spec.volumes:
-        for other, home in placed:
-            if home == node.name and any(_clash(volume, v) for v in other.spec.volumes):
-                return "node(s) had no available disk"
-    for key, made_for_pod in claims_of(pod):
-        claim = stored.claim(key)
-        exclusive = claim and "ReadWriteOncePod" in claim.spec.access_modes
-        if exclusive and not made_for_pod:
-            for other, _ in placed:
-                if (key, False) in claims_of(other):
-                    return (
-                        "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod "
-                        "access mode already in-use by another pod"
-                    )
-    return ""
+def n_claims_in_use(cluster: Cluster, pod: Pod) -> int:
+    """How many claims for one pod only are taken; a trial adds and takes off by name alone."""
+    exclusive = {
+        key
+        for key, made_for_pod in claims_of(pod)
+        if not made_for_pod
+        and (claim := cluster.stored.claim(key))
+        and "ReadWriteOncePod" in claim.spec.access_modes
+    }
+    placed = [pod for pod, _ in cluster.placed()]
+    guests = [pod for pod, _ in cluster.guests.values()]
+    evicted = [pod for pod, _ in cluster.evicted.values()]
+    strangers = {pod.metadata.key for pod in guests}
+    before = [pod for pod in placed if pod.metadata.key not in strangers] + evicted
+    in_use = {key for other in before for key, own in claims_of(other) if not own}
+
+    def by_name(pods: list[Pod]) -> int:
+        names = {_name(key) for key in exclusive}
+        uses = [key for pod in pods for key, own in claims_of(pod) if not own]
+        return sum(_name(key) in names for key in uses)
+
+    return len(exclusive & in_use) + by_name(guests) - by_name(evicted)
 
 
 def _clash(one: Volume, other: Volume) -> bool:
@@ -214,15 +157,14 @@ def _clash(one: Volume, other: Volume) -> bool:
     return False
 
 
-def exceeds_limit(stored: StoredObjects, placed: Placed, pod: Pod, node: Node) -> bool:
+def exceeds_limit(stored: StoredObjects, here: list[Pod], pod: Pod, node: Node) -> bool:
     csi_node = stored.csi_node(node.name)
     if csi_node is None:
         return False
     plugins = csi_node.metadata.annotations.get(MIGRATED, "").split(",")
     attached = set()
-    for other, home in placed:
-        if home == node.name:
-            attached |= set(attachable(stored, other, plugins))
+    for other in here:
+        attached |= set(attachable(stored, other, plugins))
     for attachment in stored.of(VolumeAttachment):
         assert isinstance(attachment, VolumeAttachment)
         name = attachment.spec.source.persistent_volume_name

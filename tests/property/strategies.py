@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.property.storage_strategies import OWNER_UID, pod_volumes
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.policy import PodDisruptionBudget
 
 ZONE, HOST, DISK = "topology.kubernetes.io/zone", "kubernetes.io/hostname", "disk"
 NODE_NAMES = [f"node-{index}" for index in range(6)]
@@ -24,6 +25,21 @@ def _documents(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Document]:
 
 pod_labels = _documents(app=st.sampled_from(["a", "b"]), tier=st.sampled_from(["x", "y"]))
 namespace_labels = _documents(env=st.sampled_from(["prod", "dev"]))
+CONTROLLERS = [
+    ("ReplicationController", "v1"),
+    ("ReplicaSet", "apps/v1"),
+    ("StatefulSet", "apps/v1"),
+]
+owner_references = st.builds(
+    lambda kind, is_controller: {
+        "kind": kind[0],
+        "apiVersion": kind[1],
+        "name": "owner",
+        "controller": is_controller,
+    },
+    st.sampled_from([*CONTROLLERS, ("ReplicaSet", "example.com/v1")]),
+    st.sampled_from([True, True, False]),
+)
 
 
 def label_selectors(keys: list[str], values: list[str]) -> st.SearchStrategy[Document]:
@@ -63,6 +79,25 @@ pod_affinity = _documents(
         st.fixed_dictionaries({"weight": weights, "podAffinityTerm": pod_terms}), max_size=2
     ),
 )
+spread_constraints = st.lists(
+    st.fixed_dictionaries(
+        {
+            "maxSkew": st.sampled_from([1, 1, 2, 3]),
+            "topologyKey": st.sampled_from([ZONE, ZONE, HOST, HOST, DISK]),
+            "whenUnsatisfiable": st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+        },
+        optional={
+            "labelSelector": label_selectors(POD_KEYS, ["a", "b", "x", "y"]),
+            "nodeAffinityPolicy": st.sampled_from(["Honor", "Ignore"]),
+            "nodeTaintsPolicy": st.sampled_from(["Honor", "Ignore"]),
+            "matchLabelKeys": st.lists(st.sampled_from(POD_KEYS), max_size=1),
+        },
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda entry: (entry["topologyKey"], entry["whenUnsatisfiable"]),
+)
+min_domains = st.sampled_from([1, 2, 4])
 node_expressions = st.one_of(
     st.fixed_dictionaries(
         {
@@ -127,16 +162,14 @@ requests = _documents(
 IMAGES = ["small:1", "big", "registry.example.com:5000/huge"]
 containers = st.lists(
     st.builds(
-        lambda amounts, image, rules: {
+        lambda amounts, image, actions: {
             "resources": {"requests": amounts},
             "image": image,
-            "restartPolicyRules": rules,
+            "restartPolicyRules": [{"action": action} for action in actions],
         },
         requests,
         st.sampled_from(IMAGES),
-        st.sampled_from(
-            [[], [], [], [{"action": "Restart"}], [{"action": "RestartAllContainers"}]]
-        ),
+        st.sampled_from([[], [], [], ["Restart"], ["RestartAllContainers"]]),
     ),
     min_size=1,
     max_size=2,
@@ -170,36 +203,73 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
         nodeSelector=st.dictionaries(st.just(ZONE), st.sampled_from(["zone-0", "zone-1"])),
         affinity=_some(_documents(nodeAffinity=_some(node_affinity))),
     ),
-    "resources": _documents(initContainers=containers),
+    "spread": st.fixed_dictionaries(
+        {"topologySpreadConstraints": spread_constraints},
+        optional={
+            "tolerations": tolerations,
+            "nodeSelector": st.dictionaries(st.just(ZONE), st.sampled_from(["zone-0", "zone-1"])),
+            "affinity": _documents(nodeAffinity=node_affinity),
+        },
+    ),
+    "members": st.just({}),
     "volumes": st.fixed_dictionaries({"volumes": pod_volumes}),
+    "resources": _documents(initContainers=containers),
     "everything": _documents(
         tolerations=tolerations,
         affinity=_documents(
             nodeAffinity=node_affinity, podAffinity=pod_affinity, podAntiAffinity=pod_affinity
         ),
+        topologySpreadConstraints=spread_constraints,
         initContainers=containers,
     ),
 }
+_START_TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-02T00:00:00Z"]
+_LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", "volumes", *_FLAVOURS]
 _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 
 
 @st.composite
 def pods(draw: st.DrawFn, name: str) -> Pod:
     """Return a pod that is mostly about one kind of rule."""
-    flavours = ["pods", "pods", "nodes", "resources", "volumes", "volumes", "everything"]
-    flavour = draw(st.sampled_from(flavours))
+    flavour = draw(st.sampled_from(_LIKELY_FLAVOURS))
     spec = draw(_FLAVOURS[flavour])
-    is_small = flavour in ("pods", "nodes", "volumes")
+    is_small = flavour not in ("resources", "everything")
+    for entry in spec.get("topologySpreadConstraints", []):
+        if entry["whenUnsatisfiable"] == "DoNotSchedule" and draw(st.integers(0, 3)) == 0:
+            entry["minDomains"] = draw(min_domains)
     document = {
         "metadata": {
             "name": name,
             "uid": draw(st.sampled_from([OWNER_UID, "uid-of-another"])),
             "namespace": "default" if "volumes" in spec else draw(st.sampled_from(NAMESPACES)),
             "labels": draw(pod_labels),
+            "ownerReferences": draw(st.lists(owner_references, max_size=1)),
         },
-        "spec": {"containers": _SMALL if is_small else draw(containers), **spec},
+        "spec": {
+            "containers": _SMALL if is_small else draw(containers),
+            "priority": draw(st.sampled_from([0, 0, 10, 20])),
+            "preemptionPolicy": draw(st.sampled_from([*["PreemptLowerPriority"] * 5, "Never"])),
+            **spec,
+        },
+        "status": draw(_documents(startTime=st.sampled_from(_START_TIMES))),
     }
     return msgspec.convert(document, Pod)
+
+
+@st.composite
+def budgets(draw: st.DrawFn, name: str) -> PodDisruptionBudget:
+    """Return a disruption budget."""
+    document = {
+        "metadata": {"name": name, "namespace": draw(st.sampled_from(NAMESPACES))},
+        "spec": draw(_documents(selector=label_selectors(POD_KEYS, ["a", "b", "x", "y"]))),
+        "status": {
+            "disruptionsAllowed": draw(st.integers(0, 2)),
+            "disruptedPods": draw(
+                st.dictionaries(st.sampled_from([f"pod-{n}" for n in range(30)]), st.just(""))
+            ),
+        },
+    }
+    return msgspec.convert(document, PodDisruptionBudget)
 
 
 @st.composite
@@ -210,7 +280,7 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
             {ZONE: st.sampled_from(["zone-0", "zone-1", "zone-2"])},
             optional={
                 HOST: st.sampled_from([name, "shared"]),
-                DISK: st.sampled_from(["ssd", "7", "07"]),
+                DISK: st.sampled_from(["ssd", "7", "07", ""]),
             },
         )
     )

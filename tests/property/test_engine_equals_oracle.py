@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.oracle import storage
-from tests.oracle.evaluator import Cluster, evaluate
+from tests.oracle.evaluator import evaluate
+from tests.oracle.objects import Cluster
+from tests.oracle.preemption import preempt
 from tests.property.storage_strategies import ALWAYS_THERE, storage_objects
-from tests.property.strategies import NAMESPACES, NODE_NAMES, namespace_labels, nodes, pods
+from tests.property.strategies import (
+    CONTROLLERS,
+    NAMESPACES,
+    NODE_NAMES,
+    POD_KEYS,
+    budgets,
+    label_selectors,
+    namespace_labels,
+    nodes,
+    pods,
+)
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import Condition, LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.storage import StorageObject
+from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import (
+    ControllerPut,
+    ControllerRemoved,
     NamespacePut,
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PdbRemoved,
     PodPut,
     PodRemoved,
+    ServicePut,
+    ServiceRemoved,
     StoragePut,
     StorageRemoved,
 )
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.explain import explain
-from kubeberth.placement.profile import Profile
-from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
+from kubeberth.placement.explain import Explanation, explain
+from kubeberth.placement.profile import default_profile
+from kubeberth.placement.reservation import BindClaim, ProvisionClaim
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
@@ -47,26 +71,33 @@ class History:
         templates: list[Pod],
         looks: list[list[Node]],
         labels: list[dict[str, str]],
+        selectors: list[LabelSelector],
+        budgets: list[PodDisruptionBudget],
         stored: list[StorageObject],
         random: Random,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
-        self.stored = stored
+        self.selectors, self.budgets, self.stored = selectors, budgets, stored
         self.state = ClusterState()
         self.cluster = Cluster()
-        self.profile = Profile()
+        self.profile = default_profile()
         self.engine = Engine(self.state, self.profile, Shuffled(random.randrange(1000)))
         self.n_pods = 0
 
     def run(self) -> None:
         for _ in range(4):
             self.put_node()
-        for item in (*ALWAYS_THERE, *self.stored[::3]):
-            self.put(item)
-        steps = (self.place, self.put_node, self.remove_pod, self.put_storage, self.bind_by_hand)
-        rare = (self.remove_node, self.label_namespace, self.remove_namespace, self.remove_storage)
+        for item in (*ALWAYS_THERE, *self.stored):
+            self.put_storage(item)
+        steps = (self.place, self.put_node, self.remove_pod, self.bind_by_hand)
+        rare = (self.remove_node, self.label_namespace, self.remove_namespace)
+        spread = (self.put_service, self.put_controller, self.terminate_pod)
+        of_preemption = (self.place_nominated, self.give_up, self.put_budget, self.remove_budget)
+        of_storage = (self.change_storage, self.remove_storage)
+        every = (*steps, *rare, *spread, *of_preemption, *of_storage)
+        odds = (10, 3, 3, 1, 1, 1, 0.3, 0.5, 0.5, 1, 3, 0.5, 1, 0.5, 2, 0.3)
         for _ in range(N_STEPS):
-            step = self.random.choices((*steps, *rare), (12, 3, 3, 3, 1, 1, 1, 0.3, 0.5))[0]
+            step = self.random.choices(every, odds)[0]
             step()
             self.check_sums()
 
@@ -90,10 +121,41 @@ class History:
         self.cluster.namespaces.pop(name, None)
         self.state.apply(NamespaceRemoved(name))
 
-    def put_storage(self) -> None:
-        self.put(self.random.choice(self.stored))
+    def put_service(self) -> None:
+        """Create, change or delete a Service."""
+        key = (self.random.choice(NAMESPACES), self.random.choice("pq"))
+        selector = self.random.choice([*(t.metadata.labels for t in self.templates), None])
+        if selector is None:
+            self.cluster.services.pop(key, None)
+            self.state.apply(ServiceRemoved(*key))
+        else:
+            self.cluster.services[key] = selector
+            self.state.apply(ServicePut(*key, selector))
 
-    def put(self, item: StorageObject) -> None:
+    def put_controller(self) -> None:
+        """Create, change or delete what manages some of the pods."""
+        kind = self.random.choice(CONTROLLERS)[0]
+        key = (kind, self.random.choice(NAMESPACES), "owner")
+        selector = self.random.choice([*self.selectors, None])
+        if selector is None:
+            self.cluster.controllers.pop(key, None)
+            self.state.apply(ControllerRemoved(*key))
+            return
+        if kind == "ReplicationController":
+            selector = LabelSelector(match_labels=selector.match_labels)
+        self.cluster.controllers[key] = selector
+        self.state.apply(ControllerPut(*key, selector))
+
+    def terminate_pod(self) -> None:
+        if self.cluster.pods:
+            pod, node_name = self.cluster.pods[self.random.choice(sorted(self.cluster.pods))]
+            meta = msgspec.structs.replace(pod.metadata, deletion_timestamp="2026-01-01T00:00:00Z")
+            self.put_pod(msgspec.structs.replace(pod, metadata=meta), node_name)
+
+    def change_storage(self) -> None:
+        self.put_storage(self.random.choice(self.stored))
+
+    def put_storage(self, item: StorageObject) -> None:
         self.cluster.stored.put(item)
         self.state.apply(StoragePut(item))
 
@@ -108,15 +170,45 @@ class History:
 
     def remove_pod(self) -> None:
         if self.cluster.pods:
-            key = self.random.choice(sorted(self.cluster.pods))
-            del self.cluster.pods[key]
-            self.cluster.stored.promises.pop(key, None)
-            self.state.apply(PodRemoved(key))
+            self.delete_pod(self.random.choice(sorted(self.cluster.pods)))
+
+    def delete_pod(self, key: str) -> None:
+        del self.cluster.pods[key]
+        self.cluster.stored.promises.pop(key, None)
+        self.state.apply(PodRemoved(key))
+
+    def put_budget(self) -> None:
+        budget = self.random.choice(self.budgets)
+        self.cluster.budgets[budget.metadata.key] = budget
+        self.state.apply(PdbPut(budget))
+
+    def remove_budget(self) -> None:
+        key = self.random.choice(self.budgets).metadata.key
+        self.cluster.budgets.pop(key, None)
+        self.state.apply(PdbRemoved(key))
 
     def place(self) -> None:
+        self.decide(self.new_pod())
+
+    def place_nominated(self) -> None:
+        """Try again one of the pods that wait for room on a node."""
+        if self.cluster.nominated:
+            key = self.random.choice(sorted(self.cluster.nominated))
+            self.decide(self.cluster.nominated[key][0])
+
+    def give_up(self) -> None:
+        """Clear a nomination, as when its pod is deleted."""
+        if self.cluster.nominated:
+            key = self.random.choice(sorted(self.cluster.nominated))
+            self.clear_nomination(key)
+
+    def clear_nomination(self, key: str) -> None:
+        self.cluster.nominated.pop(key, None)
+        self.state.apply(NominationCleared(key))
+
+    def decide(self, pod: Pod) -> None:
         if not self.cluster.nodes:
             return
-        pod = self.new_pod()
         answer = evaluate(self.cluster, pod)
         decision = self.engine.place(pod)
         story = explain(self.state, pod, self.profile)
@@ -132,25 +224,63 @@ class History:
         if decision.node is None:
             assert len(answer.rejected) == len(self.cluster.nodes)
             assert decision.failure == story.failure
+            self.check_preemption(pod, decision, story)
             return
         assert decision.node in answer.best
-        assert decision.n_feasible == len(self.cluster.nodes) - len(answer.rejected)
+        assert decision.n_feasible == len(story.feasible)
         assert decision.score == answer.totals[decision.node] or decision.n_feasible == 1
-        self.assume(pod, decision.node, decision.reservations)
+        self.assume(pod, decision)
 
-    def assume(self, pod: Pod, node_name: str, reservations: tuple[Reservation, ...]) -> None:
+    def assume(self, pod: Pod, decision: Decision) -> None:
         """Put a pod where it was decided, with all that was promised to it."""
-        key, node = pod.metadata.key, self.cluster.nodes[node_name]
+        assert decision.node is not None
+        key, node = pod.metadata.key, self.cluster.nodes[decision.node]
         _, promises = storage.bind(self.cluster.stored, pod, node)
-        assert set(reservations) == {
+        assert set(decision.reservations) == {
             *(BindClaim(claim, volume) for claim, volume in promises.volumes),
             *(ProvisionClaim(claim, name) for claim, name in promises.nodes),
         }
-        self.cluster.pods[key] = (pod, node_name)
+        self.cluster.nominated.pop(key, None)
+        self.cluster.pods[key] = (pod, node.name)
         self.cluster.stored.promises[key] = promises
-        request, slot = self.state.request(pod), self.state.slot_of(node_name)
+        request, slot = self.state.request(pod), self.state.slot_of(node.name)
         assert slot is not None
-        self.state.assume(key, pod.metadata.labels, request, slot, reservations)
+        self.state.assume(key, pod.metadata, request, slot, decision.reservations)
+        if self.random.random() < 0.8 or pod.status.start_time is not None:
+            self.state.apply(PodPut(pod, node.name))
+
+    def check_preemption(self, pod: Pod, decision: Decision, story: Explanation) -> None:
+        outcome = preempt(self.cluster, pod)
+        found = {c.node: (list(c.victims), c.n_pdb_violations) for c in story.candidates}
+        assert found == {n: (room.victims, room.n_violations) for n, room in outcome.rooms.items()}
+        assert list(story.nominated) == outcome.best
+        failure, nomination = decision.failure, decision.nomination
+        assert failure is not None
+        tail = failure.message.partition(" preemption: ")[2]
+        if nomination is not None:
+            assert not tail
+            assert nomination.node in outcome.best
+            assert nomination in story.candidates
+            self.carry_out(pod, nomination)
+        elif outcome.not_eligible:
+            assert tail == outcome.not_eligible
+            assert failure.keeps_nomination
+        else:
+            counts = sorted(f"{count} {reason}" for reason, count in outcome.obstacles.items())
+            assert tail.partition(": ")[2] == ", ".join(counts) + "."
+            assert not failure.keeps_nomination
+            self.clear_nomination(pod.metadata.key)
+
+    def carry_out(self, pod: Pod, nomination: Nomination) -> None:
+        """Nominate the pod; its victims go, are about to go, or have not heard of it yet."""
+        self.cluster.nominated[pod.metadata.key] = pod, nomination.node
+        self.state.apply(Nominated(pod, nomination.node))
+        for key in nomination.victims:
+            match self.random.randrange(3):
+                case 0:
+                    self.delete_pod(key)
+                case 1:
+                    self.put_pod(terminating(self.cluster.pods[key][0]), nomination.node)
 
     def new_pod(self) -> Pod:
         self.n_pods += 1
@@ -161,8 +291,11 @@ class History:
         return msgspec.structs.replace(template, metadata=meta)
 
     def put_pod(self, pod: Pod, node_name: str) -> None:
-        self.cluster.pods[pod.metadata.key] = (pod, node_name)
-        self.cluster.stored.promises.pop(pod.metadata.key, None)
+        key = pod.metadata.key
+        self.cluster.nominated.pop(key, None)
+        if self.cluster.pods.get(key, (pod, ""))[1] != node_name:
+            self.cluster.stored.promises.pop(key, None)
+        self.cluster.pods[key] = (pod, node_name)
         self.state.apply(PodPut(pod, node_name))
 
     def check_sums(self) -> None:
@@ -172,10 +305,20 @@ class History:
             assert self.state.requested[PODS, slot] == len(self.cluster.on(name))
 
 
+def terminating(pod: Pod) -> Pod:
+    """Return a pod that the scheduler has asked to go."""
+    condition = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
+    meta = msgspec.structs.replace(pod.metadata, deletion_timestamp="2026-01-01T00:00:00Z")
+    status = msgspec.structs.replace(pod.status, conditions=(condition,))
+    return msgspec.structs.replace(pod, metadata=meta, status=status)
+
+
 @given(
     templates=st.lists(pods("template"), min_size=6, max_size=6),
     looks=st.tuples(*(st.lists(nodes(n), min_size=3, max_size=3) for n in NODE_NAMES)),
     labels=st.lists(namespace_labels, min_size=2, max_size=2),
+    selectors=st.lists(label_selectors(POD_KEYS, ["a", "b", "x", "y"]), min_size=2, max_size=2),
+    budgets=st.tuples(budgets("one"), budgets("two"), budgets("one")),
     stored=st.lists(storage_objects(NODE_NAMES), min_size=20, max_size=20),
     seed=st.integers(0, 2**32),
 )
@@ -184,7 +327,10 @@ def test_engine_and_plain_evaluator_agree_through_any_history(
     templates: list[Pod],
     looks: tuple[list[Node], ...],
     labels: list[dict[str, str]],
+    selectors: list[dict[str, Any]],
+    budgets: tuple[PodDisruptionBudget, ...],
     stored: list[StorageObject],
     seed: int,
 ) -> None:
-    History(templates, list(looks), labels, stored, Random(seed)).run()
+    typed = msgspec.convert(selectors, list[LabelSelector])
+    History(templates, list(looks), labels, typed, list(budgets), stored, Random(seed)).run()

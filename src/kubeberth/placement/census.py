@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from kubeberth.placement.counted_nodes import CountedNodesBook
 from kubeberth.placement.counters import DomainCounter, LabelClass
 from kubeberth.placement.podterm import PodTerm
+from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.vocabulary import LabelColumn
 
 Labels = Mapping[str, str]
-ClassKey = tuple[str, tuple[tuple[str, str], ...]]
+ClassKey = tuple[str, tuple[tuple[str, str], ...], bool]
 Holding = Literal["anti", "affinity", "preferred"]
 
 PER_POD_LABELS = (
@@ -40,6 +42,7 @@ class CensusCopy:
 
     census: Census
     counters: Mapping[DomainCounter, DomainCounter]
+    spread: Mapping[SpreadCounter, SpreadCounter]
     classes: Mapping[LabelClass, LabelClass]
 
 
@@ -50,6 +53,8 @@ class Census:
     ----------
     column_of
         Gives the column of a node label.
+    counted_nodes
+        Gives the nodes that take part when pods are counted for spreading.
 
     Attributes
     ----------
@@ -59,19 +64,26 @@ class Census:
         Grows when a counter joins or leaves a class.
     n_recounts
         Grows when counters change although no pod came or went.
+    pulse
+        Shared by all counters.
     """
 
-    def __init__(self, column_of: Callable[[str], LabelColumn]) -> None:
+    def __init__(
+        self, column_of: Callable[[str], LabelColumn], counted_nodes: CountedNodesBook
+    ) -> None:
         self.left_out: set[str] = set(PER_POD_LABELS)
         self.namespaces: dict[str, Labels] = {}
         self.version = 0
         self.n_recounts = 0
+        self.pulse = counted_nodes.pulse
         self._column_of = column_of
+        self._counted_nodes = counted_nodes
         self._looked_at: set[str] = set()
         self._values: dict[str, set[str]] = {}
         self._classes: dict[ClassKey, LabelClass] = {}
         self._matching: dict[PodTerm, DomainCounter] = {}
         self._held: dict[tuple[Holding, PodTerm], DomainCounter] = {}
+        self._spread: dict[SpreadTerm, SpreadCounter] = {}
 
     # Classes
 
@@ -88,26 +100,32 @@ class Census:
         self.left_out -= found
         return found
 
-    def class_of(self, namespace: str, labels: Labels) -> LabelClass:
+    def class_of(
+        self, namespace: str, labels: Labels, *, is_terminating: bool = False
+    ) -> LabelClass:
         """Return the class of pods with these visible labels, a new one at first sight."""
-        key = (namespace, tuple(sorted(labels.items())))
+        key = (namespace, tuple(sorted(labels.items())), is_terminating)
         found = self._classes.get(key)
         if found is None:
             self._note_values(labels)
-            found = self._classes[key] = LabelClass(namespace, dict(labels))
+            found = LabelClass(namespace, dict(labels), is_terminating)
+            self._classes[key] = found
             for term, counter in self._matching.items():
                 if self._means(term, found):
                     found.counted_by[counter] = None
             for (holding, term), counter in self._held.items():
                 if self._means(term, found):
                     _holders(found, holding)[counter] = None
+            for spread_counter in self._spread.values():
+                _enlist_for_spread(found, spread_counter)
         return found
 
     def release_class(self, pods: LabelClass) -> None:
         """Give back a class that `class_of` returned to one user less."""
         pods.n_users -= 1
         if pods.n_users == 0:
-            del self._classes[pods.namespace, tuple(sorted(pods.labels.items()))]
+            labels = tuple(sorted(pods.labels.items()))
+            del self._classes[pods.namespace, labels, pods.is_terminating]
 
     def _note_values(self, labels: Labels) -> None:
         for key, value in labels.items():
@@ -123,7 +141,7 @@ class Census:
         """Return the counter of the pods that an own term means."""
         counter = self._matching.get(term)
         if counter is None:
-            counter = DomainCounter(term, self._column_of(term.topology_key))
+            counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._matching[term] = counter
             for pods in self._classes.values():
                 if self._means(term, pods):
@@ -134,7 +152,7 @@ class Census:
         """Return the counter of the pods that hold a term."""
         counter = self._held.get((holding, term))
         if counter is None:
-            counter = DomainCounter(term, self._column_of(term.topology_key))
+            counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._held[holding, term] = counter
             for pods in self._classes.values():
                 if self._means(term, pods):
@@ -160,6 +178,27 @@ class Census:
             for pods in self._classes.values():
                 if _holders(pods, holding).pop(counter, 0) is None:
                     self._note_change(pods)
+
+    def spread(self, term: SpreadTerm) -> SpreadCounter:
+        """Return the counter of the pods that are spread together to one user more."""
+        counter = self._spread.get(term)
+        if counter is None:
+            nodes = self._counted_nodes.lend(term.topology_key, term.inclusion)
+            counter = self._spread[term] = SpreadCounter(term, nodes, self.pulse)
+            for pods in self._classes.values():
+                _enlist_for_spread(pods, counter)
+        counter.n_users += 1
+        return counter
+
+    def release_spread(self, counter: SpreadCounter) -> None:
+        """Give back a counter that `spread` returned."""
+        counter.n_users -= 1
+        if counter.n_users == 0:
+            del self._spread[counter.term]
+            self._counted_nodes.release(counter.nodes)
+            for pods in self._classes.values():
+                pods.spread.pop(counter, None)
+                pods.spread_uncounted.pop(counter, None)
 
     # Namespaces
 
@@ -208,16 +247,22 @@ class Census:
 
     # Copying
 
-    def copy(self, column_of: Callable[[str], LabelColumn]) -> CensusCopy:
+    def copy(
+        self, column_of: Callable[[str], LabelColumn], counted_nodes: CountedNodesBook
+    ) -> CensusCopy:
         """Return a census over copies of the columns that changes on its own from now on."""
-        other = Census(column_of)
+        other = Census(column_of, counted_nodes)
         other.left_out = self.left_out.copy()
         other.namespaces = self.namespaces.copy()
         other._looked_at = self._looked_at.copy()
         other._values = {key: values.copy() for key, values in self._values.items()}
         counters = {
-            counter: counter.copy(column_of(counter.term.topology_key))
+            counter: counter.copy(column_of(counter.term.topology_key), other.pulse)
             for counter in (*self._matching.values(), *self._held.values())
+        }
+        spread = {
+            counter: counter.copy(counted_nodes.get(term.topology_key, term.inclusion), other.pulse)
+            for term, counter in self._spread.items()
         }
 
         def copied(found: dict[DomainCounter, None]) -> dict[DomainCounter, None]:
@@ -227,11 +272,14 @@ class Census:
             pods: LabelClass(
                 pods.namespace,
                 pods.labels,
+                pods.is_terminating,
                 pods.on_slots.copy(),
                 copied(pods.counted_by),
                 copied(pods.anti),
                 copied(pods.affinity),
                 copied(pods.preferred),
+                {spread[counter]: None for counter in pods.spread},
+                {spread[counter]: None for counter in pods.spread_uncounted},
                 pods.n_users,
             )
             for pods in self._classes.values()
@@ -239,7 +287,8 @@ class Census:
         other._classes = {key: classes[pods] for key, pods in self._classes.items()}
         other._matching = {term: counters[counter] for term, counter in self._matching.items()}
         other._held = {key: counters[counter] for key, counter in self._held.items()}
-        return CensusCopy(other, counters, classes)
+        other._spread = {term: spread[counter] for term, counter in self._spread.items()}
+        return CensusCopy(other, counters, spread, classes)
 
 
 def _holders(pods: LabelClass, holding: Holding) -> dict[DomainCounter, None]:
@@ -262,3 +311,15 @@ def _delist(pods: LabelClass, counter: DomainCounter) -> None:
     del pods.counted_by[counter]
     for slot, number in pods.on_slots.items():
         counter.add(slot, -number, -number)
+
+
+def _enlist_for_spread(pods: LabelClass, counter: SpreadCounter) -> None:
+    term = counter.term
+    if not term.means(pods.namespace, pods.labels):
+        return
+    if pods.is_terminating or not term.counts(pods.namespace, pods.labels):
+        pods.spread_uncounted[counter] = None
+        return
+    pods.spread[counter] = None
+    for slot, number in pods.on_slots.items():
+        counter.add(slot, number)

@@ -23,7 +23,8 @@ from kubeberth.api.storage import (
     PersistentVolumeClaim,
     StorageClass,
 )
-from kubeberth.placement.label_masks import Mask, meets_any
+from kubeberth.placement.node_match import Mask, meets_any
+from kubeberth.placement.nodeterm import NodeTerm
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.storage import Reach, StoredVolume, size_of
@@ -184,12 +185,16 @@ def _is_allowed(state: ClusterState, storage_class: StorageClass, nodes: Nodes) 
     terms = storage_class.allowed_topologies
     if not terms:
         return np.ones(len(state.slots[nodes]), dtype=bool)
-    rows = [
-        [Requirement(e.key, "In", frozenset(e.values)) for e in term.match_label_expressions]
+    compiled = tuple(
+        NodeTerm(
+            tuple(
+                Requirement(e.key, "In", frozenset(e.values)) for e in term.match_label_expressions
+            )
+        )
         for term in terms
         if term.match_label_expressions
-    ]
-    return meets_any(state, rows, nodes)
+    )
+    return meets_any(state.nodes, compiled, nodes)
 
 
 def _has_room(
@@ -200,14 +205,14 @@ def _has_room(
     driver = storage.drivers.get(storage_class.provisioner)
     if size is None or driver is None or not driver.spec.storage_capacity:
         return np.ones(len(state.slots[nodes]), dtype=bool)
-    rows = [
-        from_label_selector(capacity.node_topology).requirements
+    compiled = tuple(
+        NodeTerm(from_label_selector(capacity.node_topology).requirements)
         for capacity in storage.capacities.values()
         if capacity.storage_class_name == storage_class.metadata.name
         and capacity.node_topology is not None
         and _limit(capacity) >= size
-    ]
-    return meets_any(state, rows, nodes)
+    )
+    return meets_any(state.nodes, compiled, nodes)
 
 
 def _limit(capacity: CSIStorageCapacity) -> int:
@@ -230,4 +235,4 @@ def _reaches(state: ClusterState, stored: StoredVolume, nodes: Nodes) -> Mask:
 def _meets(state: ClusterState, reach: Reach, nodes: Nodes) -> Mask:
     if reach is None:
         return np.ones(len(state.slots[nodes]), dtype=bool)
-    return meets_any(state, reach, nodes)
+    return meets_any(state.nodes, reach, nodes)

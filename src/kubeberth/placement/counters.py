@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.placement.podterm import PodTerm
+from kubeberth.placement.pulse import Pulse
+from kubeberth.placement.spread_counter import SpreadCounter
 from kubeberth.placement.vocabulary import ABSENT, LabelColumn
 
 
@@ -35,6 +37,8 @@ class DomainCounter:
         Grows when a domain's sum becomes positive or ceases to be.
     n_started
         Grows when the counter gets its first entry or loses its last.
+    pulse
+        Beats with the last two.
     """
 
     __slots__ = (
@@ -43,15 +47,17 @@ class DomainCounter:
         "n_flips",
         "n_started",
         "n_users",
+        "pulse",
         "sums",
         "term",
         "version",
         "view",
     )
 
-    def __init__(self, term: PodTerm, column: LabelColumn) -> None:
+    def __init__(self, term: PodTerm, column: LabelColumn, pulse: Pulse) -> None:
         self.term = term
         self.column = column
+        self.pulse = pulse
         self.n_entries = self.n_users = self.version = self.n_flips = self.n_started = 0
         self._set_sums(np.zeros(column.n_values, dtype=np.int64))
 
@@ -68,10 +74,12 @@ class DomainCounter:
         self.version += 1
         if (before > 0) is not (after > 0):
             self.n_flips += 1
+            self.pulse.n_beats += 1
         before = self.n_entries
         self.n_entries = after = before + n_entries
         if not before or not after:
             self.n_started += 1
+            self.pulse.n_beats += 1
 
     def on(self, nodes: slice | NDArray[np.intp]) -> NDArray[np.int64]:
         """Return each node's sum: ndarray of int64, shape (n,)."""
@@ -81,14 +89,16 @@ class DomainCounter:
 
     def fit(self) -> memoryview:
         """Make room for every domain there is, and return the view."""
-        missing = self.column.n_values - len(self.sums)
-        if missing > 0:
-            self._set_sums(np.concatenate([self.sums, np.zeros(missing, dtype=np.int64)]))
+        view = self.view
+        missing = self.column.n_values - len(view)
+        if missing <= 0:
+            return view
+        self._set_sums(np.concatenate([self.sums, np.zeros(missing, dtype=np.int64)]))
         return self.view
 
-    def copy(self, column: LabelColumn) -> DomainCounter:
+    def copy(self, column: LabelColumn, pulse: Pulse) -> DomainCounter:
         """Return a counter over a copy of the column that changes on its own from now on."""
-        other = DomainCounter(self.term, column)
+        other = DomainCounter(self.term, column, pulse)
         other._set_sums(self.sums.copy())
         other.n_entries, other.n_users = self.n_entries, self.n_users
         return other
@@ -102,6 +112,8 @@ class DomainCounter:
 class LabelClass:
     """Pods that no term can tell apart.
 
+    Terminating pods are a class of their own: they are not counted when pods are spread.
+
     Parameters
     ----------
     labels
@@ -113,16 +125,23 @@ class LabelClass:
     anti, affinity, preferred
         Counters of pods *holding* a term that means this class: required anti-affinity, required
         affinity, and signed weights of preferred terms.
+    spread
+        Counters of pods of this class for spreading.
+    spread_uncounted
+        Those that mean this class and do not count it all the same.
     version
         Grows when a counter joins or leaves.
     """
 
     namespace: str
     labels: Mapping[str, str]
+    is_terminating: bool = False
     on_slots: dict[int, int] = field(default_factory=dict)
     counted_by: dict[DomainCounter, None] = field(default_factory=dict)
     anti: dict[DomainCounter, None] = field(default_factory=dict)
     affinity: dict[DomainCounter, None] = field(default_factory=dict)
     preferred: dict[DomainCounter, None] = field(default_factory=dict)
+    spread: dict[SpreadCounter, None] = field(default_factory=dict)
+    spread_uncounted: dict[SpreadCounter, None] = field(default_factory=dict)
     n_users: int = 0
     version: int = 0

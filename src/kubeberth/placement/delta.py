@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.storage import StorageObject
 
 
@@ -54,6 +56,77 @@ class NamespaceRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class ServicePut:
+    """A Service has appeared, or selects by other labels now; None is a Service that does not."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRemoved:
+    """A Service is gone."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerPut:
+    """A controller whose pods belong together has appeared, or selects by other labels now.
+
+    Parameters
+    ----------
+    kind
+        `ReplicationController`, `ReplicaSet` or `StatefulSet`.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    selector: LabelSelector | None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerRemoved:
+    """A controller is gone."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nominated:
+    """A pending pod waits for room on a node; takes the place of an earlier nomination."""
+
+    pod: Pod
+    node_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NominationCleared:
+    """A pod waits for room on no node in particular any more."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PdbPut:
+    """A disruption budget has appeared, or says something else now."""
+
+    budget: PodDisruptionBudget
+
+
+@dataclass(frozen=True, slots=True)
+class PdbRemoved:
+    """A disruption budget is gone."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoragePut:
     """A claim, a volume or the like has appeared, or is different now."""
 
@@ -81,6 +154,14 @@ Delta = (
     | PodRemoved
     | NamespacePut
     | NamespaceRemoved
+    | Nominated
+    | NominationCleared
+    | PdbPut
+    | PdbRemoved
+    | ServicePut
+    | ServiceRemoved
+    | ControllerPut
+    | ControllerRemoved
     | StoragePut
     | StorageRemoved
 )

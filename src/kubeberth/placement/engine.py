@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
-from kubeberth.placement.explain import NO_NODES, explain_failure
+from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import PlacementError
-from kubeberth.placement.profile import Profile, concerns
+from kubeberth.placement.preemption import find_victims
+from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
@@ -42,7 +46,7 @@ class Engine:
         self, state: ClusterState, profile: Profile | None = None, ties: TieBreak | None = None
     ) -> None:
         self.state = state
-        self.profile = profile or Profile()
+        self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
         self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}
@@ -60,12 +64,16 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta.labels, request, slot, decision.reservations)
+                state.assume(key, meta, request, slot, decision.reservations)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
         nodes = self.state.nodes
         n_nodes = len(nodes.slot_of)
+        if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
+            promised = self.reserve(request, slot)
+            name = nodes.name_of[slot]
+            return Decision(key, name, n_nodes, 1, reservations=promised), slot
         try:
             search = self._searches.get(request) or self._new_search(request)
             choice = search.best()
@@ -76,12 +84,13 @@ class Engine:
         except PlacementError as error:
             return Decision(key, None, n_nodes, 0, None, Failure(str(error), is_error=True)), None
         if choice is None:
-            return Decision(key, None, n_nodes, 0, None, self._explain_failure(request)), None
+            return self._fail(key, request), None
         slot, score, n_feasible = choice
         name = nodes.name_of[slot]
         if request in self._reserving:
             promised = self.reserve(request, slot)
-            return Decision(key, name, n_nodes, n_feasible, score, None, promised), slot
+            chosen = Decision(key, name, n_nodes, n_feasible, score, reservations=promised)
+            return chosen, slot
         return Decision(key, name, n_nodes, n_feasible, score), slot
 
     def reserve(self, request: PodRequest, slot: int) -> tuple[Reservation, ...]:
@@ -90,11 +99,30 @@ class Engine:
         found = [rule.reserve(self.state, request, slot) for rule in profile.reserves]
         return tuple(promise for promises in found for promise in promises)
 
-    def _explain_failure(self, request: PodRequest) -> Failure:
+    def _own_nomination(self, key: str, request: PodRequest) -> int | None:
+        """Return the node to which a pod is nominated, if there is one and it fits."""
+        state = self.state
+        nominated = state.nominations.pods.get(key)
+        slot = None if nominated is None else state.slot_of(nominated.node_name)
+        if slot is None or _is_refused(state, request, self.profile):
+            return None
+        refusal = NodeFilter(state, self.profile, request, key).refusal(slot)
+        return slot if refusal is None else None
+
+    def _fail(self, key: str, request: PodRequest) -> Decision:
+        """Return why a pod goes nowhere, and what would have to go for it."""
         state, profile = self.state, self.profile
         if not state.n_nodes:
-            return Failure(NO_NODES)
-        return explain_failure(state, request, profile, judge(state, request, profile))
+            return Decision(key, None, 0, failure=Failure(NO_NODES))
+        verdicts = judge(state, request, profile, key)
+        search = find_victims(state, request, profile, verdicts, key)
+        failure = explain_failure(state, request, profile, verdicts, search)
+        nomination = None
+        if search.candidates:
+            slots = np.array([candidate.slot for candidate in search.best], dtype=np.intp)
+            chosen = search.best[int(np.argmin(self._ties.ranks(slots)))]
+            nomination = to_nomination(state, chosen)
+        return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
 
     def _new_search(self, request: PodRequest) -> Search:
         profile = self.profile.concerning(request)
@@ -119,3 +147,12 @@ class Engine:
             del self._searches[oldest]
             self._reserving.discard(oldest)
         return search
+
+
+def _is_refused(state: ClusterState, request: PodRequest, profile: Profile) -> bool:
+    """Return whether a rule refuses a pod as a whole."""
+    try:
+        narrow(state, request, profile)
+    except RefusedError:
+        return True
+    return False

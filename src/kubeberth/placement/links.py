@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kubeberth.api.selectors import NOTHING, Selector
 from kubeberth.placement.census import Census, CensusCopy, Holding, Labels
 from kubeberth.placement.counters import DomainCounter, LabelClass
 from kubeberth.placement.podterm import PodTerm
 from kubeberth.placement.request import PodRequest, PodRules
+from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,12 @@ class Links:
         Whether that has happened.
     held
         Counters that a placed pod adds to, with the amount.
+    spread
+        Counters for the template's topology spread constraints; filled when a rule first asks.
+    default_selector
+        What its default constraints select by, as of version `selectors_version` of its namespace.
+    n_defaults
+        How often that was another one than before.
     n_placed
         How many of its pods are on nodes, real or remembered.
     """
@@ -32,6 +40,10 @@ class Links:
     own_counters: dict[PodTerm, DomainCounter] = field(default_factory=dict)
     n_placed: int = 0
     counts_own_terms: bool = False
+    spread: dict[SpreadTerm, SpreadCounter] = field(default_factory=dict)
+    default_selector: Selector = NOTHING
+    selectors_version: int = -1
+    n_defaults: int = 0
 
     def copy(self, copied: CensusCopy) -> Links:
         """Return the same links into a copied census."""
@@ -41,6 +53,10 @@ class Links:
             {term: copied.counters[counter] for term, counter in self.own_counters.items()},
             self.n_placed,
             self.counts_own_terms,
+            {term: copied.spread[counter] for term, counter in self.spread.items()},
+            self.default_selector,
+            self.selectors_version,
+            self.n_defaults,
         )
 
 
@@ -51,20 +67,33 @@ def link(census: Census, request: PodRequest, labels: Labels) -> Links:
         counter = census.held(holding, term)
         counter.n_users += 1
         held.append((counter, amount))
-    label_class = census.class_of(request.namespace, labels)
+    label_class = census.class_of(request.namespace, labels, is_terminating=request.is_terminating)
     label_class.n_users += 1
     return Links(label_class, tuple(held))
 
 
 def link_own_terms(census: Census, request: PodRequest, links: Links) -> None:
     """Have the pods counted that a template's own terms mean, from now on."""
-    if links.counts_own_terms:
-        return
     links.counts_own_terms = True
     for term in request.pod_rules.own_terms:
         if term not in links.own_counters:
             counter = links.own_counters[term] = census.matching(term)
             counter.n_users += 1
+
+
+def link_spread(census: Census, links: Links, term: SpreadTerm) -> SpreadCounter:
+    """Return the counter of a term, for a template's constraints, from now on."""
+    counter = links.spread.get(term)
+    if counter is None:
+        counter = links.spread[term] = census.spread(term)
+    return counter
+
+
+def unlink_spread(census: Census, links: Links) -> None:
+    """Give back all counters for a template's constraints; those that are asked for come anew."""
+    for counter in links.spread.values():
+        census.release_spread(counter)
+    links.spread.clear()
 
 
 def unlink(census: Census, request: PodRequest, links: Links) -> None:
@@ -73,6 +102,7 @@ def unlink(census: Census, request: PodRequest, links: Links) -> None:
         census.release_matching(term)
     for holding, term, _ in _holdings(request.pod_rules):
         census.release_held(holding, term)
+    unlink_spread(census, links)
     census.release_class(links.label_class)
 
 

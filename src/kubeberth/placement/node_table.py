@@ -22,6 +22,9 @@ from kubeberth.placement.vocabulary import (
     to_taint_list,
 )
 
+Nodes = slice | NDArray[np.intp]
+"""Which nodes to look at: a slice of all slots, or an array of slots."""
+
 
 class NodeTable:
     """Every node's looks.

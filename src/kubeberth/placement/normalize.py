@@ -1,13 +1,18 @@
 """Normalisation: raw scores of the feasible nodes become 0..100.
 
-Matches kube-scheduler 1.36 (plugins/helper/normalize_score.go, interpodaffinity/scoring.go).
+Matches kube-scheduler 1.36 (plugins/helper/normalize_score.go, interpodaffinity/scoring.go,
+podtopologyspread/scoring.go).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kubeberth.placement.plugin import MAX_SCORE, Normalization, Scores
+
+_FULL = float(MAX_SCORE)
 
 
 def normalize(raw: Scores, how: Normalization) -> Scores:
@@ -21,6 +26,8 @@ def normalize(raw: Scores, how: Normalization) -> Scores:
             return MAX_SCORE - _by_maximum(raw)
         case Normalization.MIN_MAX:
             return _by_range(raw)
+        case Normalization.INVERTED:
+            return _by_inversion(raw)
 
 
 def normalize_groups(raw: list[int], how: Normalization) -> list[int]:
@@ -34,6 +41,8 @@ def normalize_groups(raw: list[int], how: Normalization) -> list[int]:
             return [MAX_SCORE - share for share in by_maximum(raw)]
         case Normalization.MIN_MAX:
             return by_range(raw)
+        case Normalization.INVERTED:
+            return by_inversion(raw)
 
 
 def by_maximum(raw: list[int]) -> list[int]:
@@ -42,13 +51,25 @@ def by_maximum(raw: list[int]) -> list[int]:
     return [value * MAX_SCORE // maximum for value in raw] if maximum > 0 else [0] * len(raw)
 
 
-def by_range(raw: list[int]) -> list[int]:
+def by_range(raw: Sequence[int]) -> list[int]:
     """Return places between the lowest and the highest, in percent."""
     low, high = min(raw), max(raw)
     span = high - low
     if span == 0:
         return [0] * len(raw)
-    return [int(float(MAX_SCORE) * ((value - low) / span)) for value in raw]
+    return [int(_FULL * ((value - low) / span)) for value in raw]
+
+
+def by_inversion(raw: list[int]) -> list[int]:
+    """Return shares of the highest of which the lowest gets most; what is negative gets nothing."""
+    if min(raw, default=0) < 0:
+        counted = iter(by_inversion([value for value in raw if value >= 0]))
+        return [next(counted) if value >= 0 else 0 for value in raw]
+    high = max(raw, default=0)
+    if high == 0:
+        return [MAX_SCORE] * len(raw)
+    ends = high + min(raw)
+    return [MAX_SCORE * (ends - value) // high for value in raw]
 
 
 def _by_maximum(raw: Scores) -> Scores:
@@ -62,5 +83,14 @@ def _by_range(raw: Scores) -> Scores:
     if low == high:
         return np.zeros_like(raw)
     # Floating point, in upstream's order of operations: 29 of 0..100 becomes 28.
-    scaled: Scores = (float(MAX_SCORE) * ((raw - low) / (high - low))).astype(np.int64)
+    scaled: Scores = (_FULL * ((raw - low) / (high - low))).astype(np.int64)
     return scaled
+
+
+def _by_inversion(raw: Scores) -> Scores:
+    counted = raw[raw >= 0]
+    high = int(counted.max(initial=0))
+    if high == 0:
+        return np.where(raw >= 0, MAX_SCORE, 0)
+    shares = MAX_SCORE * (high + int(counted.min()) - raw) // high
+    return np.where(raw >= 0, shares, 0)

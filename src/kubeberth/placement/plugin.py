@@ -24,15 +24,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.core import Pod
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
+
+T = TypeVar("T")
 
 Amounts = Sequence[int]
 """One amount per resource id."""
@@ -61,6 +64,7 @@ class Normalization(Enum):
     DEFAULT = "default"
     REVERSED = "reversed"
     MIN_MAX = "min-max"
+    INVERTED = "inverted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,23 @@ class PlacementError(Exception):
     """An attempt that ends with an internal error, as upstream's would."""
 
 
+class Plugin(Protocol):
+    """Anything that takes part in a decision."""
+
+    name: ClassVar[str]
+
+
+@runtime_checkable
+class PreEnqueuePlugin(Protocol):
+    """Keeps pods out of the queue."""
+
+    name: ClassVar[str]
+
+    def pre_enqueue(self, pod: Pod) -> Rejection | None:
+        """Return why the pod must wait, or None."""
+
+
+@runtime_checkable
 class PreFilterPlugin(Protocol):
     """Looks at the pod before any node is looked at."""
 
@@ -102,6 +123,7 @@ class PreFilterPlugin(Protocol):
         """Return the only nodes worth a look, or why no node can do, or None for all nodes."""
 
 
+@runtime_checkable
 class FilterPlugin(Protocol):
     """A hard rule."""
 
@@ -145,6 +167,7 @@ class UsageFilter(FilterPlugin, Protocol):
         """Return the code of one node."""
 
 
+@runtime_checkable
 class ReservePlugin(Protocol):
     """Says what a pod has to be promised before it goes to the node that was chosen."""
 
@@ -156,6 +179,7 @@ class ReservePlugin(Protocol):
         """Return what the pod is promised on a node that has passed."""
 
 
+@runtime_checkable
 class ScorePlugin(Protocol):
     """A soft rule."""
 
@@ -195,15 +219,25 @@ class Relative(Protocol):
 
 
 class DomainFilter(Protocol):
-    """A hard rule as it looks to the values of one topology key."""
+    """A hard rule as it looks to the values of one topology key.
+
+    Attributes
+    ----------
+    is_local
+        Whether a pod that comes or goes can only change the answer for its own domain.
+    """
 
     column: LabelColumn
+    is_local: bool
 
     def version(self) -> int:
-        """Return a number that changes whenever an answer may."""
+        """Return a number that changes whenever an answer may; the census' pulse beats then."""
 
     def epoch(self) -> int:
-        """Return a number that changes when answers may for domains where no pod came or went."""
+        """Return a number that changes whenever answers may for domains where no pod came or went.
+
+        Only asked when the rule is not local.
+        """
 
     def passes(self, domain: int) -> bool:
         """Return whether nodes in a domain pass."""
@@ -215,10 +249,10 @@ class DomainFilter(Protocol):
 class Groups(Protocol):
     """The nodes that pass, grouped by all that normalised scores depend on."""
 
-    sizes: list[int]
+    sizes: Sequence[int]
 
-    def domains(self, column: LabelColumn) -> list[int]:
-        """Return each group's domain."""
+    def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
+        """Return, for each group, its domain's entry in a table with one entry per domain."""
 
 
 class GroupScore(Protocol):
@@ -226,18 +260,19 @@ class GroupScore(Protocol):
 
     @property
     def columns(self) -> tuple[LabelColumn, ...]:
-        """Topology keys by whose values nodes are grouped.
-
-        Those with a value per node are not among them; what they contribute is the `node_value`.
-        """
+        """Topology keys by whose values nodes are grouped."""
 
     @property
-    def has_node_value(self) -> bool:
-        """Whether nodes are told apart by such a value as well."""
+    def node_columns(self) -> tuple[LabelColumn, ...]:
+        """Topology keys with a value per node; what they contribute is the `node_value`."""
 
     @property
     def reads_sizes(self) -> bool:
         """Whether the scores depend on how many nodes there are in each group."""
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether a group that is alone always has the same score."""
 
     def version(self) -> int:
         """Return a number that changes whenever a score may."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from kubeberth.api.scheduler_config import DEFAULT_SCHEDULER_NAME, Plugins
+from kubeberth.placement.extension_points import Chosen, Point, choose
 from kubeberth.placement.plugin import (
     FilterPlugin,
+    Plugin,
+    PreEnqueuePlugin,
     PreFilterPlugin,
     ReservePlugin,
     ScorePlugin,
     Selective,
 )
-from kubeberth.placement.plugins import FILTERS, PRE_FILTERS, RESERVES, SCORES
+from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.sample import EVERY_NODE, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +31,17 @@ class Profile:
         The `spec.schedulerName` that it answers to.
     scores
         Soft rules with their weights.
+    preemption
+        How many nodes are tried for victims.
     """
 
-    name: str = "default-scheduler"
-    pre_filters: tuple[PreFilterPlugin, ...] = PRE_FILTERS
-    filters: tuple[FilterPlugin, ...] = FILTERS
-    scores: tuple[tuple[ScorePlugin, int], ...] = SCORES
-    reserves: tuple[ReservePlugin, ...] = RESERVES
+    name: str
+    pre_enqueue: tuple[PreEnqueuePlugin, ...]
+    pre_filters: tuple[PreFilterPlugin, ...]
+    filters: tuple[FilterPlugin, ...]
+    scores: tuple[tuple[ScorePlugin, int], ...]
+    reserves: tuple[ReservePlugin, ...]
+    preemption: Sample = EVERY_NODE
 
     def concerning(self, request: PodRequest) -> Profile:
         """Return the profile without the rules that say they have nothing to do with a template."""
@@ -46,3 +56,33 @@ class Profile:
 def concerns(rule: object, request: PodRequest) -> bool:
     """Return whether a rule may have something to say about a template."""
     return not isinstance(rule, Selective) or rule.concerns(request)
+
+
+def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
+    """Return the profile of the chosen plugins; names without a rule here are passed over.
+
+    Parameters
+    ----------
+    plugins
+        Every rule there is, in any order.
+    """
+    rules = {plugin.name: plugin for plugin in plugins}
+
+    def at(point: Point) -> list[tuple[Plugin, int]]:
+        refs = chosen[point]
+        return [(rules[ref.name], ref.weight or 1) for ref in refs if ref.name in rules]
+
+    return Profile(
+        name,
+        tuple(rule for rule, _ in at("preEnqueue") if isinstance(rule, PreEnqueuePlugin)),
+        tuple(rule for rule, _ in at("preFilter") if isinstance(rule, PreFilterPlugin)),
+        tuple(rule for rule, _ in at("filter") if isinstance(rule, FilterPlugin)),
+        tuple((rule, weight) for rule, weight in at("score") if isinstance(rule, ScorePlugin)),
+        tuple(rule for rule, _ in at("reserve") if isinstance(rule, ReservePlugin)),
+    )
+
+
+def default_profile(name: str = DEFAULT_SCHEDULER_NAME) -> Profile:
+    """Return what kube-scheduler does without a configuration."""
+    chosen, _ = choose(Plugins())
+    return assemble(name, chosen, in_tree_plugins())

@@ -9,12 +9,15 @@ groups      soft rules that are normalised over all nodes that pass
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
     DomainFilter,
     DomainRule,
@@ -39,6 +42,7 @@ from kubeberth.placement.vocabulary import LabelColumn
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
+T = TypeVar("T")
 
 
 def unrankable(profile: Profile) -> tuple[object, ...]:
@@ -109,10 +113,15 @@ class RankedRules:
         Soft rules over topology keys, with weight, and place among the node values or None.
     node_scores
         Those of them by whose values nodes are told apart.
+    is_relative
+        Whether a group that is alone always has the same score.
+    filter_version, score_version, epoch
+        Return numbers that change when groups may open or close, when they may weigh differently,
+        and when nodes must be judged again that are in no log.
     """
 
     def __init__(self, state: ClusterState, profile: Profile, request: PodRequest) -> None:
-        self._state, self._request = state, request
+        self._state, self._profile, self._request = state, profile, request
         self.error: PlacementError | None = None
         self.load_filters = [
             r for r in profile.filters if r.reads is Reads.LOAD and isinstance(r, LoadFilter)
@@ -150,31 +159,22 @@ class RankedRules:
         columns |= {column.key: column for score, _ in scores for column in score.columns}
         self._shared_columns = list(columns.values())
         self._unique_columns = [f.column for f in self._node_filters]
+        self._unique_columns += [c for score, _ in scores for c in score.node_columns]
         n_static = len(self.static_scores)
         self.place_in_key = {key: n_static + place for place, key in enumerate(columns)}
         self.shared_filters = [(self.place_in_key[f.column.key], f) for f in shared]
-        self.node_scores = [score for score, _ in scores if score.has_node_value]
+        self.node_scores = [score for score, _ in scores if score.node_columns]
         places = {id(score): place for place, score in enumerate(self.node_scores)}
         self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
         self.reads_sizes = any(score.reads_sizes for score, _ in scores)
         self.has_node_rules = bool(self._node_filters or self._usage_filters)
-        self.filter_versions = [f.version for f in shared]
-        self.score_versions = [score.version for score, _ in scores]
-        self.epochs = [f.epoch for f in self._node_filters]
+        self.has_epoch = not all(f.is_local for f in self._node_filters)
+        self.filter_version = _sum_of([f.version for f in shared])
+        self.score_version = _sum_of([score.version for score, _ in scores])
+        self.epoch = _sum_of([f.epoch for f in self._node_filters if not f.is_local])
+        self.is_relative = all(score.is_relative for score, _ in scores)
 
     # What tells that something is out of date
-
-    def filter_version(self) -> int:
-        """Return a number that changes when groups may open or close."""
-        return sum([version() for version in self.filter_versions])
-
-    def score_version(self) -> int:
-        """Return a number that changes when groups may weigh differently."""
-        return sum([version() for version in self.score_versions])
-
-    def epoch(self) -> int:
-        """Return a number that changes when nodes must be judged again that are in no log."""
-        return sum([epoch() for epoch in self.epochs])
 
     def stamp(self) -> int:
         """Return a number that changes when `refresh` is due."""
@@ -220,6 +220,8 @@ class RankedRules:
                 passes &= codes == 0
         for domain_filter in self._node_filters:
             passes &= domain_filter.table()[domain_filter.column.ids]
+        for slot in state.nominated_slots:
+            passes[slot] &= self.admit_beside_nominated(slot)
         scores = np.zeros(state.n_slots, dtype=np.int64)
         for score, weight in self.load_scores:
             scores += score.score(state, request, everything) * weight
@@ -232,6 +234,13 @@ class RankedRules:
                 return False
         state, request = self._state, self._request
         return not any(rule.filter_one(state, request, slot) for rule in self._usage_filters)
+
+    def admit_beside_nominated(self, slot: int) -> bool:
+        """Return whether a node passes with the pods that are nominated to it."""
+        state, request = self._state, self._request
+        if not state.nominated_on(slot, request.priority, ""):
+            return True
+        return NodeFilter(state, self._profile, request, "").passes(slot)
 
     def is_open(self, key: Key) -> bool:
         """Return whether nodes of that key pass the hard rules over shared topology keys."""
@@ -252,6 +261,10 @@ class RankedRules:
         except PlacementError as error:
             self.error = error
             return []
+
+
+def _sum_of(numbers: list[Callable[[], int]]) -> Callable[[], int]:
+    return numbers[0] if len(numbers) == 1 else lambda: sum([number() for number in numbers])
 
 
 def _domain_rules(profile: Profile) -> dict[str, DomainRule]:
@@ -277,10 +290,29 @@ class GroupsView:
     """
 
     def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes: list[int] = [0] * len(keys)
+        self.sizes: Sequence[int] = [0] * len(keys)
         parts = list(zip(*keys, strict=True))
-        self._domains = {key: list(parts[place]) for key, place in place_in_key.items()}
+        self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
-    def domains(self, column: LabelColumn) -> list[int]:
-        """Return each group's domain."""
-        return self._domains[column.key]
+    def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
+        """Return, for each group, its domain's entry in a table."""
+        return self._pickers[column.key](table)
+
+
+class Picker(Protocol):
+    """Takes entries out of a table."""
+
+    def __call__(self, table: Sequence[T], /) -> Sequence[T]:
+        """Return the entries."""
+        ...
+
+
+def picker(places: Sequence[int]) -> Picker:
+    """Return what takes the entries at these places out of a table."""
+    if len(places) > 1:
+        return cast(Picker, itemgetter(*places))
+
+    def pick(table: Sequence[T], /) -> Sequence[T]:
+        return [table[place] for place in places]
+
+    return pick

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kubeberth.api.core import (
+    NodeAffinity,
     NodeSelectorTerm,
     Pod,
     PodAffinity,
@@ -29,6 +30,7 @@ from kubeberth.api.requests import (
     scoring_request,
 )
 from kubeberth.api.selectors import Requirement
+from kubeberth.placement.default_selectors import ControllerRef, controller_ref
 from kubeberth.placement.features import required_features
 from kubeberth.placement.images import needed_images
 from kubeberth.placement.loads import pack
@@ -40,6 +42,7 @@ from kubeberth.placement.nodeterm import (
 )
 from kubeberth.placement.pod_volumes import NO_VOLUMES, ClaimUse, PodVolumes
 from kubeberth.placement.podterm import PodTerm, to_pod_set, to_pod_term
+from kubeberth.placement.spread import SpreadConstraint, to_spread_constraints
 from kubeberth.placement.vocabulary import PODS, SCORED_CPU, SCORED_MEMORY, Interner
 
 _NO_POD_AFFINITY = PodAffinity()
@@ -133,10 +136,14 @@ class PodRequest:
         Features that a node must declare.
     amounts
         Resource ids and amounts asked for, zeros left out; in the order in which they are checked.
-    scoring_cpu_memory
-        Milli-CPU and bytes that NodeResourcesFit scores the pod with.
+    scoring_amounts
+        What NodeResourcesFit scores the pod with, by resource id, zeros left out.
     load
         What one pod adds to its node; see `loads.py`.
+    spread
+        Its own topology spread constraints.
+    controller
+        What manages its pods, as far as default constraints are concerned.
     """
 
     key: bytes
@@ -153,8 +160,11 @@ class PodRequest:
     images: tuple[str, ...]
     features: frozenset[str]
     amounts: tuple[tuple[int, int], ...]
-    scoring_cpu_memory: tuple[int, int]
+    scoring_amounts: Mapping[int, int]
     load: int
+    spread: tuple[SpreadConstraint, ...]
+    controller: ControllerRef | None
+    is_terminating: bool
 
     def claim_key(self, use: ClaimUse) -> str:
         """Return `namespace/name` of a claim that the pod uses."""
@@ -162,7 +172,7 @@ class PodRequest:
 
 
 def template_key(
-    namespace: str,
+    meta: ObjectMeta,
     labels: Mapping[str, str],
     spec: PodSpec,
     volumes: PodVolumes,
@@ -179,8 +189,10 @@ def template_key(
     """
     return _encode(
         (
-            namespace,
+            meta.namespace,
             labels,
+            meta.deletion_timestamp is not None,
+            controller_ref(meta),
             node_name,
             spec.containers,
             spec.init_containers,
@@ -191,6 +203,7 @@ def template_key(
             spec.tolerations,
             spec.priority,
             spec.preemption_policy,
+            spec.topology_spread_constraints,
             spec.host_network,
             spec.host_users,
             None if volumes is NO_VOLUMES else volumes,
@@ -200,19 +213,18 @@ def template_key(
 
 def compile_request(
     key: bytes,
-    namespace: str,
+    meta: ObjectMeta,
     spec: PodSpec,
     volumes: PodVolumes,
     node_name: str,
     rules: PodRules,
     resources: Interner[str],
 ) -> PodRequest:
-    """Return the request of pods with that spec, its resources numbered by `resources`."""
-    pod = Pod(metadata=ObjectMeta(namespace=namespace), spec=spec)
-    scoring = scoring_request(pod)
+    """Return the request of pods like that, its resources numbered by `resources`."""
+    pod = Pod(metadata=meta, spec=spec)
     return PodRequest(
         key=key,
-        namespace=namespace,
+        namespace=meta.namespace,
         spec=spec,
         node_name=node_name,
         priority=pod.priority,
@@ -225,8 +237,11 @@ def compile_request(
         images=needed_images(spec, volumes.images),
         features=required_features(spec),
         amounts=_numbered(effective_request(pod), resources),
-        scoring_cpu_memory=(scoring.get("cpu", 0), scoring.get("memory", 0)),
+        scoring_amounts=dict(_numbered(scoring_request(pod), resources)),
         load=to_load(pod, resources),
+        spread=to_spread_constraints(spec.topology_spread_constraints, meta.labels),
+        controller=controller_ref(meta),
+        is_terminating=meta.deletion_timestamp is not None,
     )
 
 
@@ -265,11 +280,18 @@ def to_host_ports(spec: PodSpec) -> frozenset[HostPort]:
 
 
 def to_node_rules(spec: PodSpec) -> NodeRules:
-    """Compile nodeSelector and node affinity."""
-    selector = tuple(
-        Requirement(key, "In", frozenset((value,))) for key, value in spec.node_selector.items()
-    )
+    """Compile nodeSelector and node affinity of a pod."""
     affinity = spec.affinity.node_affinity if spec.affinity else None
+    return compile_node_rules(affinity, spec.node_selector)
+
+
+def compile_node_rules(
+    affinity: NodeAffinity | None, node_selector: Mapping[str, str]
+) -> NodeRules:
+    """Compile node affinity and nodeSelector."""
+    selector = tuple(
+        Requirement(key, "In", frozenset((value,))) for key, value in node_selector.items()
+    )
     if affinity is None:
         return NodeRules(selector)
     required = affinity.required_during_scheduling_ignored_during_execution

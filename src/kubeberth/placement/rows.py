@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import Scores
 from kubeberth.placement.profile import Profile
@@ -60,7 +61,13 @@ class Rows:
             codes = plugin.filter(self._state, self._request, nodes)
             if codes is not None:
                 nodes = nodes[codes == 0]
-        return nodes
+        if not self._state.nominations.pods:
+            return nodes
+        node_filter = NodeFilter(self._state, self._profile, self._request, "")
+        passes = np.ones(len(nodes), dtype=bool)
+        for place in np.flatnonzero(np.isin(nodes, self._state.nominated_slots)):
+            passes[place] = node_filter.passes(int(nodes[place]))
+        return nodes[passes]
 
     def _totals(self, candidates: NDArray[np.intp]) -> Scores:
         """Return the total of each candidate: ndarray of int64, shape (n_candidates,)."""

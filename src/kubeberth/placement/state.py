@@ -5,8 +5,9 @@ rules read.
 
 Rule 1: what a pod takes is added once when it is put on an existing node, and subtracted once.
 Rule 2: a pod whose node does not exist (yet, or any more) is remembered and takes nothing.
-Rule 3: every change of a node's own looks is in `node_log`, every change of what its pods take in
-`usage_log`. Counters change for whole domains at once and are in no log.
+Rule 3: every change of a node's own looks is in `node_log`, every change of its pods, and of those
+nominated to it, in `usage_log`. Counters change for whole domains at once and are in no log.
+Rule 4: what a trial changes is put back before anything else happens, and is in no log.
 """
 
 from __future__ import annotations
@@ -19,22 +20,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Node, Pod, PodSpec
+from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.selectors import Selector, from_label_selector
+from kubeberth.api.storage import StorageObject
 from kubeberth.placement.census import Census, Labels
 from kubeberth.placement.changelog import ChangeLog
+from kubeberth.placement.counted_nodes import CountedNodesBook
+from kubeberth.placement.default_selectors import ControllerRef, DefaultSelectors
 from kubeberth.placement.delta import (
+    ControllerPut,
+    ControllerRemoved,
     Delta,
     NamespacePut,
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PdbRemoved,
     PodPut,
     PodRemoved,
+    ServicePut,
+    ServiceRemoved,
     StoragePut,
     StorageRemoved,
 )
-from kubeberth.placement.links import Links, link, link_own_terms, unlink
+from kubeberth.placement.disruption import Budget, to_budget
+from kubeberth.placement.links import (
+    Links,
+    link,
+    link_own_terms,
+    link_spread,
+    unlink,
+    unlink_spread,
+)
 from kubeberth.placement.loads import capacity_class_of, to_matrix
-from kubeberth.placement.node_table import NodeTable, looks_the_same
+from kubeberth.placement.node_table import Nodes, NodeTable, looks_the_same
+from kubeberth.placement.nominations import Nominations
+from kubeberth.placement.placed import NOWHERE, PlacedPod
 from kubeberth.placement.pod_volumes import NO_VOLUMES, PodVolumes, to_pod_volumes
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
@@ -47,46 +71,16 @@ from kubeberth.placement.request import (
     to_pod_rules,
 )
 from kubeberth.placement.reservation import Reservation
+from kubeberth.placement.spread import label_keys
+from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.storage import Storage
 from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
 from kubeberth.placement.volume_use import VolumeUse
 
-Nodes = slice | NDArray[np.intp]
-"""Which nodes to look at: a slice of all slots, or an array of slots."""
+__all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
-_NOWHERE = -1
 # Templates without a pod on any node are kept for pods to come, up to this many.
 _MAX_IDLE_TEMPLATES = 2048
-
-
-class PlacedPod(msgspec.Struct, frozen=True, gc=False):
-    """A pod that is bound or assumed, and what was added for it.
-
-    Parameters
-    ----------
-    key
-        `namespace/name`.
-    slot
-        Of its node, -1 while that does not exist.
-    load
-        What it adds to its node's load; differs from the template's when the kubelet reports other
-        sizes.
-    reservations
-        What it has been promised while it is assumed.
-    """
-
-    key: str
-    node_name: str
-    slot: int
-    request: PodRequest
-    labels: Labels
-    load: int
-    reservations: tuple[Reservation, ...] = ()
-
-    @property
-    def priority(self) -> int:
-        """The pod's priority."""
-        return self.request.priority
 
 
 class ClusterState:
@@ -104,6 +98,10 @@ class ClusterState:
         Which pods there are, by label class, and what counts them.
     storage, volume_use
         Claims, volumes and the like, and which of them pods use where.
+    nominations
+        Pods that wait for room on a node.
+    budgets
+        Disruption budgets by `namespace/name`.
     node_log, usage_log
         See rule 3.
     """
@@ -116,9 +114,14 @@ class ClusterState:
         self.usage_log = ChangeLog()
         self._requested: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
         self._unpacked = -1
+        self._tried: set[int] = set()
+        self.nominations = Nominations()
+        self.budgets: dict[str, Budget] = {}
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
-        self.census = Census(self.label_column)
+        self._counted_nodes = CountedNodesBook(self.nodes)
+        self.census = Census(self.label_column, self._counted_nodes)
+        self._selectors = DefaultSelectors()
         self.storage = Storage()
         self.volume_use = VolumeUse(self.storage, self.nodes)
         self._templates: dict[bytes, PodRequest] = {}
@@ -181,11 +184,12 @@ class ClusterState:
         changed = self.usage_log.since(self._unpacked, n_slots // 2)
         if changed is None or self._requested.shape != (n_resources, n_slots):
             self._requested = np.ascontiguousarray(to_matrix(self.loads, n_resources))
-        elif changed:
-            slots = list(set(changed))
+        elif changed or self._tried:
+            slots = list(self._tried.union(changed))
             loads = [self.loads[slot] for slot in slots]
             self._requested[:, slots] = to_matrix(loads, n_resources)
         self._unpacked = self.usage_log.end
+        self._tried.clear()
         return self._requested
 
     @property
@@ -212,6 +216,26 @@ class ClusterState:
         """Return the node in a slot."""
         return self.nodes.node(slot)
 
+    @property
+    def nominated_slots(self) -> list[int]:
+        """Slots of the nodes to which pods are nominated, in ascending order."""
+        slot_of = self.nodes.slot_of
+        return sorted(slot_of[name] for name in self.nominations.node_names if name in slot_of)
+
+    def nominated_on(self, slot: int, priority: int, key: str) -> list[PlacedPod]:
+        """Return the other pods nominated to a node that a pod has to fit the node with.
+
+        Parameters
+        ----------
+        priority, key
+            Of the pod that is to be placed.
+        """
+        return [
+            msgspec.structs.replace(nominated, slot=slot)
+            for nominated in self.nominations.on(self.nodes.name_of[slot])
+            if nominated.priority >= priority and nominated.key != key
+        ]
+
     def slot_of(self, name: str) -> int | None:
         """Return a node's slot, or None when there is no such node."""
         return self.nodes.slot_of.get(name)
@@ -236,17 +260,37 @@ class ClusterState:
         if not self.census.left_out.isdisjoint(labels):
             labels = self.census.visible(labels)
         volumes = to_pod_volumes(pod) if spec.volumes else NO_VOLUMES
-        key = template_key(meta.namespace, labels, spec, volumes, spec.node_name)
+        key = template_key(meta, labels, spec, volumes, spec.node_name)
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, spec, volumes, spec.node_name)
+            request = self._new_template(meta, spec, volumes, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
-            link_own_terms(self.census, request, self._links[request])
+            links = self._links[request]
+            if not links.counts_own_terms:
+                link_own_terms(self.census, request, links)
         return request
 
     def links(self, request: PodRequest) -> Links:
         """Return a template's label class and counters in this state."""
         return self._links[request]
+
+    def default_selector(self, request: PodRequest) -> Selector:
+        """Return what a template's default constraints select by; empty when it has none."""
+        links = self._links[request]
+        version = self._selectors.version(request.namespace)
+        if links.selectors_version != version:
+            links.selectors_version = version
+            labels = links.label_class.labels
+            found = self._selectors.selector(request.namespace, labels, request.controller)
+            if found != links.default_selector:
+                links.default_selector = found
+                links.n_defaults += 1
+                unlink_spread(self.census, links)
+        return links.default_selector
+
+    def spread_counter(self, request: PodRequest, term: SpreadTerm) -> SpreadCounter:
+        """Return the counter of the pods that a constraint of a template spreads."""
+        return link_spread(self.census, self._links[request], term)
 
     # Changing
 
@@ -266,13 +310,26 @@ class ClusterState:
             case NamespaceRemoved(name):
                 self.census.put_namespace(name, None)
             case StoragePut(item):
-                kind, key = type(item), item.metadata.key
-                self.volume_use.note(kind, key)
-                self.storage.put(item)
-                self.volume_use.note(kind, key)
+                self._put_storage(item)
             case StorageRemoved(kind, key):
                 self.volume_use.note(kind, key)
                 self.storage.remove(kind, key)
+            case Nominated(pod, node_name):
+                self._nominate(pod, node_name)
+            case NominationCleared(key):
+                self._clear_nomination(key)
+            case PdbPut(budget):
+                self.budgets[budget.metadata.key] = to_budget(budget)
+            case PdbRemoved(key):
+                self.budgets.pop(key, None)
+            case ServicePut(namespace, name, selector):
+                self._put_service(namespace, name, selector)
+            case ServiceRemoved(namespace, name):
+                self._put_service(namespace, name, None)
+            case ControllerPut(kind, namespace, name, selector):
+                self._put_controller(namespace, (kind, name), from_label_selector(selector))
+            case ControllerRemoved(kind, namespace, name):
+                self._put_controller(namespace, (kind, name), None)
 
     def apply_all(self, deltas: Iterable[Delta]) -> None:
         """Make changes, one after the other."""
@@ -282,31 +339,64 @@ class ClusterState:
     def assume(
         self,
         key: str,
-        labels: Labels,
+        meta: ObjectMeta,
         request: PodRequest,
         slot: int,
         reservations: tuple[Reservation, ...] = (),
     ) -> None:
-        """Put a pod on a node: PodPut for one whose template and node have just been found."""
+        """Put a pod on a node: PodPut for one whose template and node have just been found.
+
+        Parameters
+        ----------
+        reservations
+            What it is promised; kept from others until the pod goes.
+        """
         if key in self._pods:
             self._remove_pod(key)
+        if self.nominations.pods:
+            self._clear_nomination(key)
         node_name = self.nodes.name_of[slot]
-        self._enter(PlacedPod(key, node_name, slot, request, labels, request.load, reservations))
+        placed = PlacedPod(key, node_name, slot, request, meta, request.load)
+        if reservations:
+            placed = msgspec.structs.replace(placed, reservations=reservations)
+            self.storage.reserve(key, reservations)
+        self._enter(placed)
+
+    def count(self, placed: PlacedPod, sign: int) -> None:
+        """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back.
+
+        As upstream, this adds to the counts for spreading even what they do not count otherwise:
+        pods that are terminating, and those that an empty selector means.
+        """
+        self._count(placed, sign)
+        self.volume_use.note_trial(placed.request.namespace, placed.request.volumes, sign)
+        for counter in self._links[placed.request].label_class.spread_uncounted:
+            counter.add(placed.slot, sign)
+        self._tried.add(placed.slot)
+
+    def count_port(self, port: HostPort, slot: int, sign: int) -> None:
+        """Note a host port as taken (+1) or free (-1).
+
+        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
+        port, either one frees it.
+        """
+        users = self.ports_in_use.setdefault(port, set())
+        if sign > 0:
+            users.add(slot)
+            return
+        users.discard(slot)
+        if not users:
+            del self.ports_in_use[port]
 
     @contextmanager
-    def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
-        """Leave some pods out of account for a while; afterwards everything is as before."""
-        absent = [placed for placed in pods if placed.slot != _NOWHERE]
-        for placed in absent:
+    def _lifted(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
+        """Take pods off the counters while their node changes; they are in none of its domains."""
+        lifted = list(pods)
+        for placed in lifted:
             self._count(placed, -1)
-        try:
-            with self.volume_use.set_aside(
-                (p.request.namespace, p.request.volumes) for p in absent
-            ):
-                yield
-        finally:
-            for placed in absent:
-                self._count(placed, +1)
+        yield
+        for placed in lifted:
+            self._count(placed, +1)
 
     def fork(self) -> ClusterState:
         """Return a copy that changes on its own from now on; this one stays as it is."""
@@ -315,11 +405,15 @@ class ClusterState:
         other._grow()
         other.loads = self.loads.copy()
         other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
+        other.nominations = self.nominations.copy()
+        other.budgets = self.budgets.copy()
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
         other.storage = self.storage.copy()
         other.volume_use = self.volume_use.copy(other.storage, other.nodes)
-        copied = self.census.copy(other.label_column)
+        other._counted_nodes = self._counted_nodes.copy(other.nodes)
+        other._selectors = self._selectors.copy()
+        copied = self.census.copy(other.label_column, other._counted_nodes)
         other.census = copied.census
         other._templates = self._templates.copy()
         other._links = {request: links.copy(copied) for request, links in self._links.items()}
@@ -333,6 +427,7 @@ class ClusterState:
             slot = self.nodes.add(node)
             if len(self.loads) < self.n_slots:
                 self._grow()
+            self._counted_nodes.renew(slot)
             self._note_looks(slot)
             for placed in list(self.pods_on(node.name)):
                 self._move(placed, slot)
@@ -340,10 +435,14 @@ class ClusterState:
         if looks_the_same(self.nodes.node(slot), node):
             self.nodes.keep(slot, node)
             return
-        # Sums belong to domains, so pods leave the old domain before the node's labels change.
-        moves = self.nodes.changes_domain(slot, node)
-        with self.without(list(self.pods_on(node.name)) if moves else ()):
+        # Sums belong to domains, so pods leave the old domain before the node's looks change.
+        moves = self.nodes.changes_domain(slot, node) or (
+            self._counted_nodes.reads_taints
+            and self.nodes.node(slot).spec.taints != node.spec.taints
+        )
+        with self._lifted(self.pods_on(node.name) if moves else ()):
             self.nodes.write(slot, node)
+            self._counted_nodes.renew(slot)
         self._note_looks(slot)
 
     def _note_looks(self, slot: int) -> None:
@@ -357,45 +456,75 @@ class ClusterState:
         self.loads += [0] * (self.n_slots - len(self.loads))
         for log in (self.node_log, self.usage_log):
             log.keep(self.n_slots)
+        self._counted_nodes.grow()
 
     def _remove_node(self, name: str) -> None:
         slot = self.nodes.slot_of.get(name)
         if slot is None:
             return
         for placed in list(self.pods_on(name)):
-            self._move(placed, _NOWHERE)
+            self._move(placed, NOWHERE)
         self.nodes.remove(name)
+        self._counted_nodes.renew(slot)
         self.node_log.add(slot)
         self.volume_use.note_node(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
-        if placed.slot != _NOWHERE:
-            self._count(placed, -1)
-        self._replace(placed, slot=slot)
-        if slot != _NOWHERE:
-            self._count(self._pods[placed.key], +1)
+        self._set_aside(placed)
+        moved = msgspec.structs.replace(placed, slot=slot)
+        self._replace(moved)
+        self._take_in(moved)
 
     # Pods
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
+        key = pod.metadata.key
+        placed = self._to_placed(pod, node_name)
+        if self.nominations.pods:
+            self._clear_nomination(key)
+        known = self._pods.get(key)
+        if known is None:
+            self._enter(placed)
+            return
+        if known.node_name != node_name:
+            self._remove_pod(key)
+            self._enter(placed)
+            return
+        if known.reservations:
+            placed = msgspec.structs.replace(placed, reservations=known.reservations)
+        if known.request is placed.request and known.load == placed.load:
+            self._replace(placed)
+            if placed.slot != NOWHERE and not _looks_the_same(known, placed):
+                self.usage_log.add(placed.slot)
+        else:
+            self._exchange(known, placed)
+
+    def _exchange(self, placed: PlacedPod, other: PlacedPod) -> None:
+        """Put a pod that takes something else in the place of what it was."""
+        self._set_aside(placed)
+        self._links[placed.request].n_placed -= 1
+        self._links[other.request].n_placed += 1
+        self._replace(other)
+        self._take_in(other)
+
+    def _to_placed(self, pod: Pod, node_name: str) -> PlacedPod:
         meta = pod.metadata
         volumes = to_pod_volumes(pod) if pod.spec.volumes else NO_VOLUMES
-        visible = self.census.visible(meta.labels)
-        key = template_key(meta.namespace, visible, pod.spec, volumes, "")
+        key = template_key(meta, self.census.visible(meta.labels), pod.spec, volumes, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta.namespace, meta.labels, pod.spec, volumes, "")
-        load = to_load(pod, self.resources) if _has_own_sizes(pod) else request.load
-        placed = self._pods.get(meta.key)
-        if placed is not None:
-            if (placed.node_name, placed.request, placed.load) == (node_name, request, load):
-                if placed.labels is not meta.labels:
-                    self._replace(placed, labels=meta.labels)
-                return
-            self._remove_pod(meta.key)
-        slot = self.nodes.slot_of.get(node_name, _NOWHERE)
-        self._enter(PlacedPod(meta.key, node_name, slot, request, meta.labels, load))
+            request = self._new_template(meta, pod.spec, volumes, "")
+        return PlacedPod(
+            meta.key,
+            node_name,
+            self.nodes.slot_of.get(node_name, NOWHERE),
+            request,
+            meta,
+            to_load(pod, self.resources) if _has_own_sizes(pod) else request.load,
+            pod.status.start_time,
+            pod.is_terminating and _makes_way(pod),
+        )
 
     def _enter(self, placed: PlacedPod) -> None:
         key = placed.key
@@ -406,10 +535,7 @@ class ClusterState:
         else:
             on_node[key] = placed
         self._links[placed.request].n_placed += 1
-        if placed.slot != _NOWHERE:
-            self._count(placed, +1)
-        if placed.reservations:
-            self.storage.reserve(key, placed.reservations)
+        self._take_in(placed)
 
     def _remove_pod(self, key: str) -> None:
         placed = self._pods.pop(key, None)
@@ -419,15 +545,24 @@ class ClusterState:
         del on_node[key]
         if not on_node:
             del self._by_node[placed.node_name]
-        if placed.slot != _NOWHERE:
-            self._count(placed, -1)
+        self._set_aside(placed)
         self._links[placed.request].n_placed -= 1
         if placed.reservations:
             self.storage.release(key, placed.reservations)
 
-    def _replace(self, placed: PlacedPod, **changes: object) -> None:
-        changed = msgspec.structs.replace(placed, **changes)
-        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = changed
+    def _replace(self, placed: PlacedPod) -> None:
+        """Know something else about a pod."""
+        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = placed
+
+    def _take_in(self, placed: PlacedPod) -> None:
+        if placed.slot != NOWHERE:
+            self._count(placed, +1)
+            self.usage_log.add(placed.slot)
+
+    def _set_aside(self, placed: PlacedPod) -> None:
+        if placed.slot != NOWHERE:
+            self._count(placed, -1)
+            self.usage_log.add(placed.slot)
 
     def _count(self, placed: PlacedPod, sign: int) -> None:
         """Add (+1) or subtract (-1) everything that a pod takes on its node."""
@@ -443,44 +578,66 @@ class ClusterState:
             del on_slots[slot]
         for counter in pods.counted_by:
             counter.add(slot, sign, sign)
+        for spread_counter in pods.spread:
+            spread_counter.add(slot, sign)
         for counter, amount in links.held:
             counter.add(slot, sign * amount, sign)
         if request.host_ports:
             for port in request.host_ports:
-                self._count_port(port, slot, sign)
+                self.count_port(port, slot, sign)
         if request.volumes is not NO_VOLUMES:
             self.volume_use.count(slot, request.namespace, request.volumes, sign)
-        self.usage_log.add(slot)
 
-    def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
-        """Note a host port as taken or free.
+    # Nominations
 
-        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
-        port, either one frees it.
-        """
-        users = self.ports_in_use.setdefault(port, set())
-        if sign > 0:
-            users.add(slot)
-            return
-        users.discard(slot)
-        if not users:
-            del self.ports_in_use[port]
+    def _nominate(self, pod: Pod, node_name: str) -> None:
+        self._clear_nomination(pod.metadata.key)
+        nominated = self._to_placed(pod, node_name)
+        self._links[nominated.request].n_placed += 1
+        self.nominations.put(nominated)
+        self._note_nomination(nominated)
+
+    def _clear_nomination(self, key: str) -> None:
+        nominated = self.nominations.remove(key)
+        if nominated is not None:
+            self._links[nominated.request].n_placed -= 1
+            self._note_nomination(nominated)
+
+    def _note_nomination(self, nominated: PlacedPod) -> None:
+        slot = self.nodes.slot_of.get(nominated.node_name)
+        if slot is not None:
+            self.usage_log.add(slot)
+
+    # Other objects
+
+    def _put_storage(self, item: StorageObject) -> None:
+        kind, key = type(item), item.metadata.key
+        self.volume_use.note(kind, key)
+        self.storage.put(item)
+        self.volume_use.note(kind, key)
+
+    def _put_service(self, namespace: str, name: str, selector: Labels | None) -> None:
+        self._look_at(set(selector or ()))
+        if self._selectors.put_service(namespace, name, selector):
+            self.census.version += 1
+
+    def _put_controller(
+        self, namespace: str, ref: ControllerRef, selector: Selector | None
+    ) -> None:
+        self._look_at({entry.key for entry in selector.requirements} if selector else set())
+        if self._selectors.put_controller(namespace, ref, selector):
+            self.census.version += 1
 
     # Templates
 
     def _new_template(
-        self,
-        namespace: str,
-        labels: Labels,
-        spec: PodSpec,
-        volumes: PodVolumes,
-        node_name: str,
+        self, meta: ObjectMeta, spec: PodSpec, volumes: PodVolumes, node_name: str
     ) -> PodRequest:
-        rules = to_pod_rules(namespace, spec)
-        self._look_at(rules.label_keys)
-        visible = self.census.visible(labels)
-        key = template_key(namespace, visible, spec, volumes, node_name)
-        request = compile_request(key, namespace, spec, volumes, node_name, rules, self.resources)
+        rules = to_pod_rules(meta.namespace, spec)
+        self._look_at(rules.label_keys | label_keys(spec.topology_spread_constraints))
+        visible = self.census.visible(meta.labels)
+        key = template_key(meta, visible, spec, volumes, node_name)
+        request = compile_request(key, meta, spec, volumes, node_name, rules, self.resources)
         self._templates[key] = request
         self._links[request] = link(self.census, request, visible)
         if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
@@ -492,29 +649,48 @@ class ClusterState:
         found = self.census.look_at(keys)
         if not found:
             return
-        affected = [p for p in self._pods.values() if not found.isdisjoint(p.labels)]
-        for placed in affected:
-            if placed.slot != _NOWHERE:
-                self._count(placed, -1)
-            self._links[placed.request].n_placed -= 1
-            old = placed.request
-            visible = self.census.visible(placed.labels)
-            key = template_key(old.namespace, visible, old.spec, old.volumes, "")
-            request = self._templates.get(key)
-            if request is None:
-                request = self._new_template(
-                    old.namespace, placed.labels, old.spec, old.volumes, ""
-                )
-            self._links[request].n_placed += 1
-            self._replace(placed, request=request)
-            if placed.slot != _NOWHERE:
-                self._count(self._pods[placed.key], +1)
+        for placed in [p for p in self._pods.values() if not found.isdisjoint(p.labels)]:
+            self._set_aside(placed)
+            told_apart = self._with_own_template(placed)
+            self._replace(told_apart)
+            self._take_in(told_apart)
+        nominated = self.nominations.pods.values()
+        for placed in [p for p in nominated if not found.isdisjoint(p.labels)]:
+            self.nominations.put(self._with_own_template(placed))
+
+    def _with_own_template(self, placed: PlacedPod) -> PlacedPod:
+        """Return a pod with the template of the labels that pods are told apart by now."""
+        old = placed.request
+        self._links[old].n_placed -= 1
+        visible = self.census.visible(placed.labels)
+        key = template_key(placed.meta, visible, old.spec, old.volumes, "")
+        request = self._templates.get(key)
+        if request is None:
+            request = self._new_template(placed.meta, old.spec, old.volumes, "")
+        self._links[request].n_placed += 1
+        return msgspec.structs.replace(placed, request=request)
 
     def _drop_idle_templates(self, keep: PodRequest) -> None:
         idle = [r for r, links in self._links.items() if not links.n_placed and r is not keep]
         for request in idle[: -_MAX_IDLE_TEMPLATES // 2]:
             del self._templates[request.key]
             unlink(self.census, request, self._links.pop(request))
+
+
+def _looks_the_same(one: PlacedPod, other: PlacedPod) -> bool:
+    """Return whether two versions of a pod are the same to whoever looks for victims."""
+    return (one.labels, one.start_time, one.makes_way) == (
+        other.labels,
+        other.start_time,
+        other.makes_way,
+    )
+
+
+def _makes_way(pod: Pod) -> bool:
+    target = pod.condition("DisruptionTarget")
+    return (
+        target is not None and target.status == "True" and target.reason == "PreemptionByScheduler"
+    )
 
 
 def _has_own_sizes(pod: Pod) -> bool:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from kubeberth.api.core import NodeSelectorTerm
 from kubeberth.api.quantity import parse_quantity
-from kubeberth.api.selectors import Requirement
 from kubeberth.api.storage import (
     SELECTED_NODE,
     WAIT_FOR_FIRST_CONSUMER,
@@ -37,11 +36,11 @@ from kubeberth.placement.migration import (
     migrated_terms,
     zones_of,
 )
-from kubeberth.placement.nodeterm import NodeTermError, compile_term
+from kubeberth.placement.nodeterm import NodeTerm, NodeTermError, compile_term
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 
-Reach = tuple[tuple[Requirement, ...], ...] | None
-"""Requirements on node labels, all of one row must hold; None for every node."""
+Reach = tuple[NodeTerm, ...] | None
+"""Terms over node labels of which one must hold; None for every node."""
 
 TOPOLOGY_LABELS = (BETA_ZONE, BETA_REGION, ZONE, REGION)
 
@@ -395,15 +394,15 @@ def _reach(terms: Iterable[NodeSelectorTerm] | None) -> Reach:
     """Compile required terms; a volume knows nodes by their labels only, not by name."""
     if terms is None:
         return None
-    rows = []
+    compiled = []
     for entry in terms:
         try:
             term = compile_term(entry)
         except NodeTermError:
             continue  # such a term matches nothing; the others still can
         if term is not None:
-            rows.append(term.labels)
-    return tuple(rows)
+            compiled.append(NodeTerm(term.labels))
+    return tuple(compiled)
 
 
 def _topology(labels: Mapping[str, str]) -> tuple[tuple[str, frozenset[str]], ...]:

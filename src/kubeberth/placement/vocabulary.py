@@ -66,6 +66,8 @@ class LabelColumn:
         ndarray of int32, shape (n_slots,): id of the node's value, `ABSENT` where it has none.
     view
         The same numbers for one node at a time, which is cheaper than to index an array.
+    n_values
+        How many ids there are, `ABSENT` included.
     """
 
     def __init__(self, key: str, n_slots: int) -> None:
@@ -73,19 +75,19 @@ class LabelColumn:
         self.ids: NDArray[np.int32] = np.zeros(n_slots, dtype=np.int32)
         self.view = memoryview(self.ids.data)
         self._values: Interner[str | None] = Interner((None,))
+        self.n_values = 1
         self._n_nodes: list[int] = [n_slots]
         self._n_shared = 0
         self._tables: dict[Requirement, NDArray[np.bool_]] = {}
 
     @property
-    def n_values(self) -> int:
-        """How many ids there are, `ABSENT` included."""
-        return len(self._values)
-
-    @property
     def is_unique(self) -> bool:
         """Whether no two nodes have the same value, as it is with host names."""
         return not self._n_shared
+
+    def id_of(self, value: str) -> int | None:
+        """Return the id of a value, None when no node ever had it."""
+        return self._values.get(value)
 
     def put(self, slot: int, value: str | None) -> bool:
         """Set a node's value, and return whether it is another one than before."""
@@ -96,6 +98,7 @@ class LabelColumn:
         self.view[slot] = value_id
         if value_id == len(self._n_nodes):
             self._n_nodes.append(0)
+            self.n_values += 1
         self._n_nodes[value_id] += 1
         self._n_nodes[old_id] -= 1
         self._n_shared += value_id != ABSENT and self._n_nodes[value_id] == 2
@@ -115,6 +118,7 @@ class LabelColumn:
         other.ids = self.ids.copy()
         other.view = memoryview(other.ids.data)
         other._values = self._values.copy()
+        other.n_values = self.n_values
         other._n_nodes = self._n_nodes.copy()
         other._n_shared = self._n_shared
         return other

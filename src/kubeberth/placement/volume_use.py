@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -67,7 +66,7 @@ class VolumeUse:
         self._slots_of_claim: dict[str, Counter[int]] = {}
         self._disks: dict[tuple[str, ...], dict[int, Counter[Disk]]] = {}
         self._users: dict[str, Counter[int]] = {}
-        self._set_aside: Counter[str] = Counter()
+        self._tried: Counter[str] = Counter()
         # What drivers have attached, up to date but for these nodes.
         self._n_slots = 0
         self._stale: set[int] = set()
@@ -93,33 +92,25 @@ class VolumeUse:
         if volumes.claims or volumes.migratable:
             self._stale.add(slot)
 
-    @contextmanager
-    def set_aside(self, uses: Iterable[tuple[str, PodVolumes]]) -> Iterator[None]:
-        """Remember, while some pods are left out of account, that they do use their claims."""
-        keys = [
-            f"{namespace}/{use.name}"
-            for namespace, volumes in uses
-            for use in volumes.claims
-            if not use.is_ephemeral
-        ]
-        self._set_aside.update(keys)
-        try:
-            yield
-        finally:
-            self._set_aside.subtract(keys)
-            self._set_aside = +self._set_aside
+    def note_trial(self, namespace: str, volumes: PodVolumes, sign: int) -> None:
+        """Note that a pod is counted (+1) or left out (-1) only for the sake of a trial."""
+        for use in volumes.claims:
+            if not use.is_ephemeral:
+                key = f"{namespace}/{use.name}"
+                self._tried[key] += sign
+                if not self._tried[key]:
+                    del self._tried[key]
 
     def n_conflicts(self, claims: Iterable[str]) -> int:
         """Return how many of some claims, each for one pod only, are in use.
 
-        As upstream, a pod that is only left out of account for a while takes one off for each claim
-        of such a name, whatever its namespace.
+        As upstream, a pod that comes or goes in a trial adds or takes off one for each claim of
+        such a name, whatever its namespace.
         """
         keys = set(claims)
-        in_use = sum(key in self._users or self._set_aside[key] > 0 for key in keys)
         names = {_name(key) for key in keys}
-        aside = sum(n for key, n in self._set_aside.items() if _name(key) in names)
-        return in_use - aside
+        in_use = sum(self._n_users(key) > self._tried[key] for key in keys)
+        return in_use + sum(n for key, n in self._tried.items() if _name(key) in names)
 
     def conflicting(self, disk: Disk) -> Iterator[int]:
         """Yield the nodes where a pod has a disk that it does not share with this one."""
@@ -177,6 +168,9 @@ class VolumeUse:
         }
         other._users = {key: slots.copy() for key, slots in self._users.items()}
         return other
+
+    def _n_users(self, key: str) -> int:
+        return sum(self._users.get(key, Counter()).values())
 
     def _note_names(self, names: Iterable[str]) -> None:
         slots = (self._nodes.slot_of.get(name) for name in names)

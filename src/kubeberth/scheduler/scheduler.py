@@ -29,7 +29,7 @@ from kubeberth.errors import BerthError, NotFoundError
 from kubeberth.placement.decision import Failure
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.podterm import NamespaceLabels
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import Shuffled
 from kubeberth.scheduler.binder import Binder
 from kubeberth.scheduler.cache import Cache, occupies_node
@@ -86,7 +86,7 @@ class Scheduler:
         self._clock = clock
         self._tasks = tasks
         self._cache = Cache()
-        profile = Profile(settings.scheduler_name)
+        profile = default_profile(settings.scheduler_name)
         self._engine = Engine(self._cache.state, profile, Shuffled(settings.seed))
         self._queue = SchedulingQueue()
         self._binder = Binder(client, tasks, self._on_bound)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from tests.unit.placement.builders import REQUIRED, Cluster, make_node, make_pod
 
 from kubeberth.placement.explain import explain
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.profile import default_profile
 
 
 def message(cluster: Cluster, pod: object) -> str:
@@ -92,7 +92,7 @@ def test_rejected_by_names_every_rule_that_said_no() -> None:
 
 def test_a_decision_can_be_told_in_full() -> None:
     cluster = Cluster(make_node("a"), make_node("b", cpu="8"), make_node("c", unschedulable=True))
-    story = explain(cluster.state, make_pod("web", requests={"cpu": "1"}), Profile())
+    story = explain(cluster.state, make_pod("web", requests={"cpu": "1"}), default_profile())
     assert story.feasible == ("a", "b")
     assert story.rejected["c"].plugin == "NodeUnschedulable"
     assert story.scores["TaintToleration"] == {"a": 300, "b": 300}

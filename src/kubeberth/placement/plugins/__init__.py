@@ -1,11 +1,20 @@
-"""The rules, one a file, named as kube-scheduler names them, and all of them in its order.
+"""The rules, one a file, named as kube-scheduler names them.
 
-The first rule that refuses a node is the one that is named for it, so the order matters.
+The order in which they are asked is kube-scheduler's (`extension_points.py`): the first rule that
+refuses a node is the one that is named for it.
 """
 
 from __future__ import annotations
 
-from kubeberth.placement.plugin import FilterPlugin, PreFilterPlugin, ReservePlugin, ScorePlugin
+from kubeberth.api.scheduler_config import (
+    Arguments,
+    InterPodAffinityArgs,
+    NodeAffinityArgs,
+    NodeResourcesBalancedAllocationArgs,
+    NodeResourcesFitArgs,
+    PodTopologySpreadArgs,
+)
+from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.plugins.balanced_allocation import NodeResourcesBalancedAllocation
 from kubeberth.placement.plugins.image_locality import ImageLocality
 from kubeberth.placement.plugins.inter_pod_affinity import InterPodAffinity
@@ -16,6 +25,7 @@ from kubeberth.placement.plugins.node_ports import NodePorts
 from kubeberth.placement.plugins.node_resources_fit import NodeResourcesFit
 from kubeberth.placement.plugins.node_unschedulable import NodeUnschedulable
 from kubeberth.placement.plugins.node_volume_limits import NodeVolumeLimits
+from kubeberth.placement.plugins.pod_topology_spread import PodTopologySpread
 from kubeberth.placement.plugins.scheduling_gates import SchedulingGates
 from kubeberth.placement.plugins.taint_toleration import TaintToleration
 from kubeberth.placement.plugins.volume_binding import VolumeBinding
@@ -23,10 +33,6 @@ from kubeberth.placement.plugins.volume_restrictions import VolumeRestrictions
 from kubeberth.placement.plugins.volume_zone import VolumeZone
 
 __all__ = [
-    "FILTERS",
-    "PRE_FILTERS",
-    "RESERVES",
-    "SCORES",
     "ImageLocality",
     "InterPodAffinity",
     "NodeAffinity",
@@ -37,43 +43,35 @@ __all__ = [
     "NodeResourcesFit",
     "NodeUnschedulable",
     "NodeVolumeLimits",
+    "PodTopologySpread",
     "SchedulingGates",
     "TaintToleration",
     "VolumeBinding",
     "VolumeRestrictions",
     "VolumeZone",
+    "in_tree_plugins",
 ]
 
-PRE_FILTERS: tuple[PreFilterPlugin, ...] = (
-    NodeAffinity(),
-    VolumeRestrictions(),
-    VolumeBinding(),
-    VolumeZone(),
-)
+NO_ARGUMENTS = Arguments()
 
-FILTERS: tuple[FilterPlugin, ...] = (
-    NodeUnschedulable(),
-    NodeName(),
-    TaintToleration(),
-    NodeAffinity(),
-    NodePorts(),
-    NodeResourcesFit(),
-    VolumeRestrictions(),
-    NodeVolumeLimits(),
-    VolumeBinding(),
-    VolumeZone(),
-    InterPodAffinity(),
-    NodeDeclaredFeatures(),
-)
 
-# With the weights of the default profile.
-SCORES: tuple[tuple[ScorePlugin, int], ...] = (
-    (TaintToleration(), 3),
-    (NodeAffinity(), 2),
-    (NodeResourcesFit(), 1),
-    (InterPodAffinity(), 2),
-    (NodeResourcesBalancedAllocation(), 1),
-    (ImageLocality(), 1),
-)
-
-RESERVES: tuple[ReservePlugin, ...] = (VolumeBinding(),)
+def in_tree_plugins(arguments: Arguments = NO_ARGUMENTS) -> tuple[Plugin, ...]:
+    """Return every rule there is."""
+    return (
+        SchedulingGates(),
+        NodeUnschedulable(),
+        NodeName(),
+        TaintToleration(),
+        NodeAffinity(arguments.of(NodeAffinityArgs)),
+        NodePorts(),
+        NodeResourcesFit(arguments.of(NodeResourcesFitArgs)),
+        VolumeRestrictions(),
+        NodeVolumeLimits(),
+        VolumeBinding(),
+        VolumeZone(),
+        PodTopologySpread(arguments.of(PodTopologySpreadArgs)),
+        InterPodAffinity(arguments.of(InterPodAffinityArgs)),
+        NodeResourcesBalancedAllocation(arguments.of(NodeResourcesBalancedAllocationArgs)),
+        ImageLocality(),
+        NodeDeclaredFeatures(),
+    )

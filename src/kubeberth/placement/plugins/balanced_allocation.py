@@ -1,4 +1,4 @@
-"""NodeResourcesBalancedAllocation: prefer nodes whose CPU and memory the pod brings in balance.
+"""NodeResourcesBalancedAllocation: prefer nodes whose resources the pod brings in balance.
 
 Rule: https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins
 Matches kube-scheduler 1.36 (plugins/noderesources/balanced_allocation.go): the score is the change
@@ -7,35 +7,47 @@ of the balance, 75 where there is none.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.scheduler_config import NodeResourcesBalancedAllocationArgs
 from kubeberth.placement.plugin import MAX_SCORE, Amounts, Normalization, Reads, Scores
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.scoring import CountedResources
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.vocabulary import CPU, MEMORY
 
+_DEFAULT_ARGS = NodeResourcesBalancedAllocationArgs()
+_NOTHING: Mapping[int, int] = {}
 _UNCHANGED = 75
+
+Share = TypeVar("Share", float, NDArray[np.float64])
+"""The share of a resource that is in use, on one node or on many."""
 
 
 class NodeResourcesBalancedAllocation:
-    """Soft rule over CPU and memory."""
+    """Soft rule over CPU and memory, or the resources of its arguments."""
 
     name: ClassVar[str] = "NodeResourcesBalancedAllocation"
     reads: ClassVar[Reads] = Reads.LOAD
     normalization: ClassVar[Normalization] = Normalization.NONE
 
+    def __init__(self, args: NodeResourcesBalancedAllocationArgs = _DEFAULT_ARGS) -> None:
+        self._counted = CountedResources(args.counted)
+
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
-        """Return whether the pod asks for any CPU or memory."""
-        return any(resource in (CPU, MEMORY) for resource, _ in request.amounts)
+        """Return whether the pod asks for any of the resources."""
+        asked = dict(request.amounts)
+        return any(resource in asked for resource, _ in self._counted.of(state.resources, asked))
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Return how much better balanced the node is with the pod than without."""
         asked = dict(request.amounts)
-        with_pod = _balance(state, nodes, asked.get(CPU, 0), asked.get(MEMORY, 0))
-        without = _balance(state, nodes, 0, 0)
+        resources = [resource for resource, _ in self._counted.of(state.resources, asked)]
+        with_pod = _balance(state, nodes, resources, asked)
+        without = _balance(state, nodes, resources, _NOTHING)
         # The operand is between 0 and 150, so rounding down and truncating are the same.
         return 50 + (50 + with_pod - without) // 2
 
@@ -43,35 +55,45 @@ class NodeResourcesBalancedAllocation:
         self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
     ) -> int:
         """Return the score of one node."""
-        if capacity[CPU] == 0 or capacity[MEMORY] == 0:
-            return _UNCHANGED
         asked = dict(request.amounts)
-        cpu, memory = used[CPU], used[MEMORY]
-        without = _balance_of_one(cpu / capacity[CPU], memory / capacity[MEMORY])
-        with_pod = _balance_of_one(
-            (cpu + asked.get(CPU, 0)) / capacity[CPU],
-            (memory + asked.get(MEMORY, 0)) / capacity[MEMORY],
-        )
+        before, after = [], []
+        for resource, _ in self._counted.of(state.resources, asked):
+            room = capacity[resource]
+            if room:
+                in_use = used[resource]
+                before.append(min(in_use / room, 1.0))
+                after.append(min((in_use + asked.get(resource, 0)) / room, 1.0))
+        if len(after) < 2:
+            return _UNCHANGED
+        with_pod = int((1 - _deviation(after)) * MAX_SCORE)
+        without = int((1 - _deviation(before)) * MAX_SCORE)
         return 50 + (50 + with_pod - without) // 2
 
 
-def _balance_of_one(share_cpu: float, share_memory: float) -> int:
-    deviation = abs((min(share_cpu, 1.0) - min(share_memory, 1.0)) / 2)
-    return int((1 - deviation) * MAX_SCORE)
-
-
-def _balance(state: ClusterState, nodes: Nodes, cpu: int, memory: int) -> NDArray[np.int64]:
-    """Return 100 where CPU and memory are used in the same proportion, less where they are not."""
-    capacity_cpu, capacity_memory = state.allocatable[CPU, nodes], state.allocatable[MEMORY, nodes]
-    share_cpu = _share(state.requested[CPU, nodes] + cpu, capacity_cpu)
-    share_memory = _share(state.requested[MEMORY, nodes] + memory, capacity_memory)
-    deviation = np.abs((share_cpu - share_memory) / 2)
-    # With only one resource to speak of there is nothing to balance.
-    deviation[(capacity_cpu == 0) | (capacity_memory == 0)] = 0
-    balance: NDArray[np.int64] = ((1 - deviation) * MAX_SCORE).astype(np.int64)
+def _balance(
+    state: ClusterState, nodes: Nodes, resources: Sequence[int], asked: Mapping[int, int]
+) -> Scores:
+    """Return 100 where all resources are used in the same proportion, less where they are not."""
+    rooms = state.allocatable[resources][:, nodes]
+    extra = np.array([asked.get(resource, 0) for resource in resources])[:, np.newaxis]
+    shares = (state.requested[resources][:, nodes] + extra) / np.maximum(rooms, 1)
+    shares = np.minimum(shares, 1.0)
+    deviation = np.zeros(rooms.shape[1])
+    # What a node does not have does not count; nodes differ little in which resources they have.
+    kinds, kind_of = np.unique(rooms > 0, axis=1, return_inverse=True)
+    for kind, counts in enumerate(kinds.T):
+        if counts.sum() >= 2:
+            alike = kind_of == kind
+            deviation[alike] = _deviation([row[alike] for row in shares[counts]])
+    balance: Scores = ((1 - deviation) * MAX_SCORE).astype(np.int64)
     return balance
 
 
-def _share(used: NDArray[np.int64], capacity: NDArray[np.int64]) -> NDArray[np.float64]:
-    share: NDArray[np.float64] = np.minimum(used / np.maximum(capacity, 1), 1.0)
-    return share
+def _deviation(shares: Sequence[Share]) -> Share:
+    """Return the standard deviation of two or more shares, in upstream's order of operations."""
+    if len(shares) == 2:
+        return abs((shares[0] - shares[1]) / 2)
+    mean = sum(shares[1:], shares[0]) / len(shares)
+    squares = [(share - mean) * (share - mean) for share in shares]
+    deviation: Share = np.sqrt(sum(squares[1:], squares[0]) / len(shares))
+    return deviation

@@ -6,12 +6,14 @@ Matches kube-scheduler 1.36 (plugins/interpodaffinity).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import add
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.scheduler_config import InterPodAffinityArgs
 from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.normalize import by_range
 from kubeberth.placement.plugin import (
@@ -26,7 +28,7 @@ from kubeberth.placement.plugin import (
 )
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.vocabulary import ABSENT
+from kubeberth.placement.vocabulary import ABSENT, LabelColumn
 
 _AFFINITY, _ANTI_AFFINITY, _EXISTING = 1, 2, 3
 _REASONS = {
@@ -35,24 +37,24 @@ _REASONS = {
     _EXISTING: "node(s) didn't satisfy existing pods anti-affinity rules",
 }
 
+_DEFAULT_ARGS = InterPodAffinityArgs()
+
 Mask = NDArray[np.bool_]
 
 
 class InterPodAffinity:
     """Hard rule over required terms, soft rule over preferred ones, each in both directions.
 
-    Parameters
-    ----------
-    hard_pod_affinity_weight
-        What a required affinity term of a pod on a node adds to the score of the pods it means.
+    With a weight, a required affinity term of a pod on a node also wants the pods that it means.
     """
 
     name: ClassVar[str] = "InterPodAffinity"
     reads: ClassVar[Reads] = Reads.CLUSTER
     normalization: ClassVar[Normalization] = Normalization.MIN_MAX
 
-    def __init__(self, hard_pod_affinity_weight: int = 1) -> None:
-        self._hard_weight = hard_pod_affinity_weight
+    def __init__(self, args: InterPodAffinityArgs = _DEFAULT_ARGS) -> None:
+        self._hard_weight = args.hard_pod_affinity_weight
+        self._ignores_others = args.ignore_preferred_terms_of_existing_pods
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that break a required term; the code is the first of three steps."""
@@ -87,6 +89,8 @@ class InterPodAffinity:
 
     def _wishes(self, state: ClusterState, request: PodRequest) -> list[tuple[int, DomainCounter]]:
         """Return the counters that say how much a node is wanted, with the weight of a count."""
+        if self._ignores_others and not request.pod_rules.preferred:
+            return []
         links = state.links(request)
         own = links.own_counters
         wishes = [(weight, own[term]) for weight, term in request.pod_rules.preferred]
@@ -120,6 +124,8 @@ class InterPodAffinity:
 class _Empty:
     """Anti-affinity: a domain passes as long as none of the pods are there."""
 
+    is_local = True
+
     def __init__(self, counter: DomainCounter) -> None:
         self.column = counter.column
         self._counter = counter
@@ -142,6 +148,8 @@ class _Empty:
 class _Inhabited:
     """Affinity: a domain passes once the pods are there, or any domain for the first of a group."""
 
+    is_local = False
+
     def __init__(
         self, counter: DomainCounter, counters: list[DomainCounter], means_itself: bool
     ) -> None:
@@ -154,7 +162,10 @@ class _Inhabited:
         return self._counter.n_flips + self.epoch()
 
     def epoch(self) -> int:
-        return sum(counter.n_started for counter in self._counters)
+        epoch = 0
+        for counter in self._counters:
+            epoch += counter.n_started
+        return epoch
 
     def passes(self, domain: int) -> bool:
         if any(counter.n_entries for counter in self._counters):
@@ -175,14 +186,14 @@ class _Wishes:
     """Preferred terms in both directions: raw scores by domain, and their normalisation."""
 
     reads_sizes: ClassVar[bool] = False
+    is_relative: ClassVar[bool] = True
 
     def __init__(self, wishes: list[tuple[int, DomainCounter]]) -> None:
         self._wishes = wishes
         self._of_nodes = [w for w in wishes if w[1].column.is_unique]
         self._of_domains = [w for w in wishes if not w[1].column.is_unique]
-        columns = {counter.column.key: counter.column for _, counter in self._of_domains}
-        self.columns = tuple(columns.values())
-        self.has_node_value = bool(self._of_nodes)
+        self.columns = _columns(self._of_domains)
+        self.node_columns = _columns(self._of_nodes)
 
     def version(self) -> int:
         version = 0
@@ -207,12 +218,17 @@ class _Wishes:
         return total
 
     def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        raw = node_values
+        raw: Sequence[int] = node_values
         for weight, counter in self._of_domains:
-            sums = counter.fit()
-            wanted = [weight * sums[domain] for domain in groups.domains(counter.column)]
-            raw = list(map(add, raw, wanted)) if raw else wanted
+            sums = groups.pick(counter.column, counter.fit())
+            wishes = sums if weight == 1 else [weight * count for count in sums]
+            raw = list(map(add, raw, wishes)) if raw else wishes
         return by_range(raw)
+
+
+def _columns(wishes: list[tuple[int, DomainCounter]]) -> tuple[LabelColumn, ...]:
+    columns = {counter.column.key: counter.column for _, counter in wishes}
+    return tuple(columns.values())
 
 
 def _meets_affinity(state: ClusterState, request: PodRequest, nodes: Nodes) -> Mask:

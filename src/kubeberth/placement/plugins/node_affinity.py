@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from kubeberth.placement.label_masks import Mask, meets_all
-from kubeberth.placement.nodeterm import NameRequirement, NodeTerm
+from kubeberth.api.scheduler_config import NodeAffinityArgs
+from kubeberth.placement.node_match import meets, meets_all, meets_any
 from kubeberth.placement.plugin import (
     Codes,
     Normalization,
@@ -20,22 +20,37 @@ from kubeberth.placement.plugin import (
     Rejection,
     Scores,
 )
-from kubeberth.placement.request import PodRequest
+from kubeberth.placement.request import PodRequest, compile_node_rules
 from kubeberth.placement.state import ClusterState, Nodes
 
-_MISMATCH = "node(s) didn't match Pod's node affinity/selector"
+_MISMATCH, _ENFORCED_MISMATCH = 1, 2
+_REASONS = {
+    _MISMATCH: "node(s) didn't match Pod's node affinity/selector",
+    _ENFORCED_MISMATCH: "node(s) didn't match scheduler-enforced node affinity",
+}
+
+_DEFAULT_ARGS = NodeAffinityArgs()
 
 
 class NodeAffinity:
-    """Hard rule over nodeSelector and required terms, soft rule over preferred terms."""
+    """Hard rule over nodeSelector and required terms, soft rule over preferred terms.
+
+    The terms of its arguments apply to every pod, besides the pod's own.
+    """
 
     name: ClassVar[str] = "NodeAffinity"
     reads: ClassVar[Reads] = Reads.NODE
     normalization: ClassVar[Normalization] = Normalization.DEFAULT
 
+    def __init__(self, args: NodeAffinityArgs = _DEFAULT_ARGS) -> None:
+        self._added = compile_node_rules(args.added_affinity, {})
+
     def concerns(self, request: PodRequest) -> bool:
-        """Return whether the pod says on which nodes it must run."""
-        return bool(request.node_rules.selector) or request.node_rules.required is not None
+        """Return whether the pod, or the scheduler for it, says on which nodes it must run."""
+        rules = request.node_rules
+        return (
+            bool(rules.selector) or rules.required is not None or self._added.required is not None
+        )
 
     def pre_filter(
         self, state: ClusterState, request: PodRequest
@@ -48,47 +63,30 @@ class NodeAffinity:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that miss the selector, or all of the required terms."""
-        rules = request.node_rules
-        if not rules.selector and rules.required is None:
+        if not self.concerns(request):
             return None
-        passes = meets_all(state, rules.selector, nodes)
+        rules, added = request.node_rules, self._added.required
+        passes = meets_all(state.nodes, rules.selector, nodes)
         if rules.required is not None:
-            passes &= _meets_any(state, rules.required, nodes)
-        return (~passes).astype(np.int64)
+            passes &= meets_any(state.nodes, rules.required, nodes)
+        codes = np.where(passes, 0, _MISMATCH)
+        if added is not None:
+            codes[~meets_any(state.nodes, added, nodes)] = _ENFORCED_MISMATCH
+        return codes
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
-        """Return what code 1 means."""
-        return Rejection(self.name, (_MISMATCH,), resolvable=False)
+        """Return whose terms a node misses."""
+        return Rejection(self.name, (_REASONS[code],), resolvable=False)
 
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
         """Return whether there are preferred terms; one that does not parse ends the attempt."""
         if request.node_rules.error:
             raise PlacementError(request.node_rules.error)
-        return request.node_rules.has_preferred
+        return request.node_rules.has_preferred or self._added.has_preferred
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Add up the weights of the preferred terms that each node meets."""
         total = np.zeros(len(state.slots[nodes]), dtype=np.int64)
-        for weight, term in request.node_rules.preferred:
-            total += weight * _meets(state, term, nodes)
+        for weight, term in (*self._added.preferred, *request.node_rules.preferred):
+            total += weight * meets(state.nodes, term, nodes)
         return total
-
-
-def _meets_any(state: ClusterState, terms: tuple[NodeTerm, ...], nodes: Nodes) -> Mask:
-    found = np.zeros(len(state.slots[nodes]), dtype=bool)
-    for term in terms:
-        found |= _meets(state, term, nodes)
-    return found
-
-
-def _meets(state: ClusterState, term: NodeTerm, nodes: Nodes) -> Mask:
-    found = meets_all(state, term.labels, nodes)
-    for requirement in term.names:
-        found &= _has_name(state, requirement, nodes)
-    return found
-
-
-def _has_name(state: ClusterState, requirement: NameRequirement, nodes: Nodes) -> Mask:
-    slot = state.slot_of(requirement.name)
-    is_it: Mask = state.slots[nodes] == (-1 if slot is None else slot)
-    return ~is_it if requirement.negated else is_it

@@ -10,15 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from kubeberth.api.core import Taint
-from kubeberth.api.taints import tolerates
+from kubeberth.placement.node_match import HARD_EFFECTS, SOFT_EFFECTS, n_untolerated
 from kubeberth.placement.plugin import Codes, Normalization, Reads, Rejection, Scores
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.vocabulary import TaintList
-
-_HARD = ("NoSchedule", "NoExecute")
-_SOFT = "PreferNoSchedule"
 
 
 class TaintToleration:
@@ -30,11 +25,8 @@ class TaintToleration:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away each node with a hard taint that the pod does not tolerate."""
-        # Clusters have few distinct taint lists: decide once for each, then look up.
-        table = [_n_untolerated(request, taints, _HARD) > 0 for taints in state.taint_lists.values]
-        if not any(table):
-            return None
-        return np.array(table, dtype=np.int64)[state.taint_list_ids[nodes]]
+        found = n_untolerated(state.nodes, request.tolerations, HARD_EFFECTS, nodes)
+        return np.minimum(found, 1) if found.any() else None
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
         """Return what code 1 means."""
@@ -46,16 +38,4 @@ class TaintToleration:
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Count the soft taints that the pod does not tolerate."""
-        table = [_n_untolerated(request, taints, (_SOFT,)) for taints in state.taint_lists.values]
-        return np.array(table, dtype=np.int64)[state.taint_list_ids[nodes]]
-
-
-def _n_untolerated(request: PodRequest, taints: TaintList, effects: tuple[str, ...]) -> int:
-    return sum(
-        effect in effects
-        and not any(
-            tolerates(toleration, Taint(key=key, value=value, effect=effect))
-            for toleration in request.tolerations
-        )
-        for key, value, effect in taints
-    )
+        return n_untolerated(state.nodes, request.tolerations, SOFT_EFFECTS, nodes)

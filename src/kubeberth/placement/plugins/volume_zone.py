@@ -13,8 +13,8 @@ import numpy as np
 
 from kubeberth.api.selectors import Requirement
 from kubeberth.api.storage import PersistentVolumeClaim
-from kubeberth.placement.label_masks import Mask
 from kubeberth.placement.migration import BETA_REGION, BETA_ZONE, REGION, ZONE
+from kubeberth.placement.node_match import Mask
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
