@@ -83,7 +83,10 @@ class ImageTable:
             image.discard(slot)
             if not image.n_nodes:
                 del self._images[name]
-        sizes = {name: image.size_bytes for image in images for name in image.names}
+        sizes: dict[str, int] = {}
+        for image in images:
+            for name in image.names:
+                sizes.setdefault(name, image.size_bytes)
         for name, size in sizes.items():
             known = self._images.get(name)
             if known is None:
