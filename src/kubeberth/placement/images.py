@@ -84,9 +84,9 @@ class ImageTable:
             if not image.n_nodes:
                 del self._images[name]
         sizes: dict[str, int] = {}
-        for image in images:
-            for name in image.names:
-                sizes.setdefault(name, image.size_bytes)
+        for reported in images:
+            for name in reported.names:
+                sizes.setdefault(name, reported.size_bytes)
         for name, size in sizes.items():
             known = self._images.get(name)
             if known is None:
