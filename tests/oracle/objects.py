@@ -37,7 +37,7 @@ class Cluster:
     def put_node(self, node: Node) -> None:
         """Take a node in; an image is as large as whoever had it first said.
 
-        A node that has only sent a sign of life says nothing new.
+        A node that says the same again says nothing.
         """
         if self.nodes.get(node.name) == node:
             return

@@ -28,7 +28,8 @@ class Image:
     Attributes
     ----------
     size
-        Bytes, as first reported.
+        Bytes, as reported by the first node that had it. Upstream forgets that when the only node
+        left that has it is heard of again, even if it says nothing new.
     """
 
     __slots__ = ("_array", "_slots", "size")
