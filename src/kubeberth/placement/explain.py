@@ -17,7 +17,7 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Failure, Nomination
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import PlacementError, Rejection
-from kubeberth.placement.preemption import VictimSearch, find_victims
+from kubeberth.placement.preemption import Preemption, VictimSearch
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
@@ -74,7 +74,7 @@ def explain(state: ClusterState, pod: Pod, profile: Profile) -> Explanation:
     verdicts = judge(state, request, profile, key)
     feasible = () if verdicts.refused else tuple(_names(state, verdicts.feasible))
     if not feasible:
-        search = find_victims(state, request, profile, verdicts, key)
+        search = Preemption(state, profile).search(request, verdicts, key)
         found = {state.nodes.name_of[candidate.slot]: candidate for candidate in search.candidates}
         return Explanation(
             state.n_nodes,
@@ -118,7 +118,7 @@ def explain_failure(
         if rejection.plugin:
             rejecting.add(rejection.plugin)
     message = _no_fit(state.n_nodes, histogram)
-    if not search.candidates:
+    if not search.is_successful:
         tail = search.not_eligible or _no_fit(state.n_nodes, search.obstacles)
         message += f" {NO_CLAIMS}, preemption: {tail}"
     return Failure(message, frozenset(rejecting), keeps_nomination=bool(search.not_eligible))

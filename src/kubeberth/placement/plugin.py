@@ -43,6 +43,9 @@ Codes = NDArray[np.int64]
 
 Scores = NDArray[np.int64]
 
+Columns = NDArray[np.int64]
+"""Amounts of many nodes, in base units: shape (n_resources, n_nodes)."""
+
 MAX_SCORE = 100
 
 
@@ -149,12 +152,17 @@ class Selective(Protocol):
 
 @runtime_checkable
 class LoadFilter(FilterPlugin, Protocol):
-    """A hard rule that reads loads."""
+    """A hard rule that reads loads: how many pods there are, and what the template asks for."""
 
     def filter_load(
         self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
     ) -> int:
         """Return the code of a node with that much of each resource, so much of it in use."""
+
+    def filter_amounts(
+        self, state: ClusterState, request: PodRequest, capacity: Columns, used: Columns
+    ) -> Codes:
+        """Return the codes of many such nodes."""
 
 
 @runtime_checkable
