@@ -38,7 +38,7 @@ def make_node(index: int, n_pods: int) -> Node:
     return msgspec.convert(document, Node)
 
 
-def make_pod(name: str, app: str, priority: int, cpu: str, **spec: Any) -> Pod:
+def make_pod(name: str, app: str, priority: int, cpu: str, started: int = 0, **spec: Any) -> Pod:
     """Return a pod that has been running for a while."""
     requests = {"cpu": cpu, "memory": "1Gi"}
     document = {
@@ -48,7 +48,7 @@ def make_pod(name: str, app: str, priority: int, cpu: str, **spec: Any) -> Pod:
             "priority": priority,
             **spec,
         },
-        "status": {"startTime": f"2026-01-01T{len(name) * 7 % 24:02d}:00:00Z"},
+        "status": {"startTime": f"2026-01-01T{started // 60:02d}:{started % 60:02d}:00Z"},
     }
     return msgspec.convert(document, Pod)
 
@@ -62,7 +62,8 @@ def full_cluster(n_nodes: int, n_pods: int) -> ClusterState:
         for number in range(n_pods):
             serial = index * n_pods + number
             app, priority = f"app-{serial % N_APPS}", (serial * 7919) % 10
-            state.apply(PodPut(make_pod(f"pod-{serial}", app, priority, "1"), node.name))
+            pod = make_pod(f"pod-{serial}", app, priority, "1", serial * 31 % 1440)
+            state.apply(PodPut(pod, node.name))
     return state
 
 

@@ -106,9 +106,9 @@ class Engine:
         nomination = None
         if search.is_successful:
             best = search.best
-            slots = np.array([candidate.slot for candidate in best], dtype=np.intp)
+            slots = np.array([option.slot for option in best], dtype=np.intp)
             chosen = best[int(np.argmin(self._ties.ranks(slots)))]
-            nomination = to_nomination(state, chosen)
+            nomination = to_nomination(state, chosen.candidate())
         return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
 
     def _new_search(self, request: PodRequest) -> Search:

@@ -75,13 +75,13 @@ def explain(state: ClusterState, pod: Pod, profile: Profile) -> Explanation:
     feasible = () if verdicts.refused else tuple(_names(state, verdicts.feasible))
     if not feasible:
         search = Preemption(state, profile).search(request, verdicts, key)
-        found = {state.nodes.name_of[candidate.slot]: candidate for candidate in search.candidates}
+        found = [to_nomination(state, option.candidate()) for option in search.options]
         return Explanation(
             state.n_nodes,
             rejected=_rejected(state, request, profile, verdicts),
             refused=verdicts.refused,
             failure=explain_failure(state, request, profile, verdicts, search),
-            candidates=tuple(to_nomination(state, found[name]) for name in sorted(found)),
+            candidates=tuple(sorted(found, key=lambda nomination: nomination.node)),
             nominated=tuple(sorted(state.nodes.name_of[best.slot] for best in search.best)),
         )
     rejected = _rejected(state, request, profile, verdicts)

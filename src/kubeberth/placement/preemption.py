@@ -20,7 +20,7 @@ from kubeberth.placement.room import Room
 from kubeberth.placement.roster import Roster
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import Verdicts
-from kubeberth.placement.victims import Candidate, Candidates, Tried, least_harm
+from kubeberth.placement.victims import Candidate, Option, Pool, Tried, least_harm, options
 
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NO_HELP = "Preemption is not helpful for scheduling"
@@ -41,23 +41,23 @@ class VictimSearch:
     """
 
     not_eligible: str = ""
-    pools: tuple[Candidates, ...] = ()
+    pools: tuple[Pool, ...] = ()
     obstacles: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_successful(self) -> bool:
         """Whether any node can be made free."""
-        return any(pool.costs.size for pool in self.pools)
+        return any(pool.slots.size for pool in self.pools)
 
     @property
-    def candidates(self) -> list[Candidate]:
+    def options(self) -> list[Option]:
         """Every node that can be made free."""
-        return [pool.candidate(i) for pool in self.pools for i in range(pool.costs.shape[1])]
+        return options(self.pools)
 
     @property
-    def best(self) -> list[Candidate]:
-        """The candidates that give up least."""
-        return least_harm(self.pools) if self.is_successful else []
+    def best(self) -> list[Option]:
+        """Those that give up least."""
+        return least_harm(self.pools)
 
 
 class Preemption:
@@ -100,7 +100,7 @@ class Preemption:
         if not len(slots):
             return VictimSearch("", (), obstacles)
         node_filter = NodeFilter(state, profile, request, key)
-        pools: list[Candidates] = []
+        pools: list[Pool] = []
         if node_filter.reads_loads_only:
             has_guests = np.isin(slots, state.nominated_slots)
             room = Room(state, self._roster, profile, request, slots[~has_guests])

@@ -6,6 +6,8 @@ important pods of all nodes are put back in one go, and where they leave too lit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ class Room:
     verdicts
         Whether the pod fits once all pods of lower priority are gone.
     costs
-        What the nodes that pass would give up, as in `victims.costs_of`.
+        What the nodes that pass would give up, as in `victims.Pool`.
     """
 
     def __init__(
@@ -80,10 +82,11 @@ class Room:
         victims = by_importance(pods[place] for place in kept_longest)
         return Candidate(slot, tuple(victims), int(self.costs[0, index]))
 
-    def first_start(self, index: int) -> str:
-        """Return when the first of a node's victims of the highest priority started."""
-        place = int(self._is_victim[:, index].argmax())
-        return started(self._roster.pods(int(self.slots[index]))[place])
+    def first_starts(self, indices: Sequence[int]) -> list[str]:
+        """Return when the first of each node's victims of the highest priority started."""
+        pods, slots = self._roster.pods, self.slots.tolist()
+        first = self._is_victim.argmax(axis=0).tolist()
+        return [started(pods(slots[index])[first[index]]) for index in indices]
 
     def _judge(self, profile: Profile, slots: NDArray[np.intp]) -> Verdicts:
         answers: dict[int, Codes | None] = {}
