@@ -16,6 +16,7 @@ from kubeberth.placement.placed import PlacedPod
 from kubeberth.placement.plugin import (
     DomainFilter,
     DomainRule,
+    Exclusion,
     FilterPlugin,
     LoadFilter,
     Reads,
@@ -43,8 +44,10 @@ class NodeFilter:
 
     Attributes
     ----------
-    reads_loads_only
-        Whether no rule but those over loads can be changed by the pods on a node.
+    exclusions
+        Of the rules that consist of them, by index in the profile.
+    needs_trial
+        Whether other rules than these and those over loads depend on the pods on a node.
     """
 
     def __init__(
@@ -54,7 +57,8 @@ class NodeFilter:
         # By index in the profile, those of which the pods on a node may change the answer.
         self._of_pods: dict[int, Check] = {}
         self._all: dict[int, Check] = {}
-        self.reads_loads_only = True
+        self.exclusions: dict[int, list[Exclusion]] = {}
+        self.needs_trial = False
         for index, rule in enumerate(profile.filters):
             if concerns(rule, request):
                 self._sort_in(index, rule)
@@ -94,16 +98,16 @@ class NodeFilter:
                 check = partial(_load_code, rule, state, request)
             case Reads.USAGE if isinstance(rule, UsageFilter):
                 check = partial(rule.filter_one, state, request)
-                self.reads_loads_only = False
+                self.needs_trial = True
             case Reads.CLUSTER if isinstance(rule, DomainRule):
                 filters = rule.domain_filters(state, request)
-                if not filters:
-                    return
                 check = partial(_domain_code, rule, state, request, filters)
-                self.reads_loads_only = False
+                exclusions = [entry for entry in filters if isinstance(entry, Exclusion)]
+                self.exclusions[index] = exclusions
+                self.needs_trial |= len(exclusions) < len(filters)
             case _:
                 check = partial(_code, rule, state, request)
-                self.reads_loads_only = False
+                self.needs_trial = True
         self._all[index] = self._of_pods[index] = check
 
 

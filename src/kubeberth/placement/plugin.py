@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Pod
+from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
@@ -230,6 +231,20 @@ class DomainFilter(Protocol):
 
     def table(self) -> NDArray[np.bool_]:
         """Return which domains pass: ndarray of bool, shape (n_domains,)."""
+
+
+@runtime_checkable
+class Exclusion(DomainFilter, Protocol):
+    """A hard rule that a domain passes as long as nothing is counted there.
+
+    Attributes
+    ----------
+    code
+        Of a node that fails it; where a node fails several of one rule, the last one's counts.
+    """
+
+    counter: DomainCounter
+    code: int
 
 
 class Groups(Protocol):

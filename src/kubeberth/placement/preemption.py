@@ -101,9 +101,9 @@ class Preemption:
             return VictimSearch("", (), obstacles)
         node_filter = NodeFilter(state, profile, request, key)
         pools: list[Pool] = []
-        if node_filter.reads_loads_only:
+        if not node_filter.needs_trial:
             has_guests = np.isin(slots, state.nominated_slots)
-            room = Room(state, self._roster, profile, request, slots[~has_guests])
+            room = Room(state, self._roster, profile, request, node_filter, slots[~has_guests])
             for rejection, refused in room.verdicts.groups(state, request, profile):
                 obstacles.update(dict.fromkeys(rejection.reasons, len(refused)))
             pools.append(room)

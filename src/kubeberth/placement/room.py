@@ -1,4 +1,6 @@
-"""Room: what many nodes give up for a pod to which only loads matter, all of them at once.
+"""Room: what many nodes give up for a pod, all of them at once.
+
+For pods to which only loads matter, and which pods share a domain with them.
 
 The same as a dry run of each node, step by step, the steps of all nodes together: the n-th most
 important pods of all nodes are put back in one go, and where they leave too little room they go.
@@ -12,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.placement.importance import by_importance, started
-from kubeberth.placement.plugin import Codes, Columns, LoadFilter, Reads
+from kubeberth.placement.node_filter import NodeFilter
+from kubeberth.placement.plugin import Codes, Columns, Exclusion, LoadFilter, Reads
 from kubeberth.placement.profile import Profile, concerns
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.roster import Roster
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import Verdicts
 from kubeberth.placement.victims import PRIORITY_OFFSET, Candidate
-from kubeberth.placement.vocabulary import PODS
+from kubeberth.placement.vocabulary import ABSENT, PODS
 
 Mask = NDArray[np.bool_]
 
@@ -46,6 +49,7 @@ class Room:
         roster: Roster,
         profile: Profile,
         request: PodRequest,
+        node_filter: NodeFilter,
         slots: NDArray[np.intp],
     ) -> None:
         self._state, self._roster, self._request = state, roster, request
@@ -54,20 +58,23 @@ class Room:
             for index, rule in enumerate(profile.filters)
             if isinstance(rule, LoadFilter) and rule.reads is Reads.LOAD and concerns(rule, request)
         }
+        self._exclusions = node_filter.exclusions
         self._resources = [PODS, *(resource for resource, _ in request.amounts)]
+        self._loads = roster.loads[self._resources]
         # Per place and node; the nodes are those that pass, once that is known.
         self._kinds = roster.kinds[:, slots]
         self._is_lower = roster.priorities[self._kinds] < request.priority
         self._capacity = state.allocatable[:, slots]
         self._used = state.requested[:, slots]
-        for resource in self._resources:
-            gone = roster.loads[resource][self._kinds] * self._is_lower
-            self._used[resource] -= gone.sum(axis=0)
+        for resource, loads in zip(self._resources, self._loads, strict=True):
+            self._used[resource] -= (loads[self._kinds] * self._is_lower).sum(axis=0)
+        self._is_forbidden = np.zeros(self._kinds.shape, dtype=bool)
         self.verdicts = self._judge(profile, slots)
         passes = self.verdicts.passes
         self.slots = slots[passes]
         self._kinds, self._is_lower = self._kinds[:, passes], self._is_lower[:, passes]
         self._capacity, self._used = self._capacity[:, passes], self._used[:, passes]
+        self._is_forbidden = self._is_forbidden[:, passes]
         self._is_violating = self._find_violating()
         self._is_victim = self._reprieve()
         self.costs = self._add_up()
@@ -96,9 +103,23 @@ class Room:
                 answers[index] = load_filter.filter_amounts(
                     self._state, self._request, self._capacity, self._used
                 )
+            elif index in self._exclusions:
+                answers[index] = self._exclude(self._exclusions[index], slots)
             elif rule.reads is Reads.NODE and concerns(rule, self._request):
                 answers[index] = rule.filter(self._state, self._request, slots)
         return Verdicts.of(slots, answers)
+
+    def _exclude(self, exclusions: list[Exclusion], slots: NDArray[np.intp]) -> Codes:
+        """Return which nodes are refused still, and note which pods may not stay on the others."""
+        codes = np.zeros(len(slots), dtype=np.int64)
+        for exclusion in exclusions:
+            counter = exclusion.counter
+            is_counted = self._roster.counted(counter)[self._kinds]
+            is_counted &= counter.column.ids[slots] != ABSENT
+            self._is_forbidden |= is_counted
+            n_gone = (is_counted & self._is_lower).sum(axis=0)
+            codes[counter.on(slots) > n_gone] = exclusion.code
+        return codes
 
     def _fits(self, used: Columns) -> Mask:
         fits = np.ones(used.shape[1], dtype=bool)
@@ -130,14 +151,19 @@ class Room:
 
     def _reprieve(self) -> Mask:
         """Put pods back, those first that budgets would keep; return those that cannot stay."""
-        is_victim = np.zeros(self._kinds.shape, dtype=bool)
-        for is_due in (self._is_violating, self._is_lower & ~self._is_violating):
+        is_victim = self._is_lower & self._is_forbidden
+        used = [self._used[resource] for resource in self._resources]
+        may_stay = self._is_lower & ~self._is_forbidden
+        for is_due in (may_stay & self._is_violating, may_stay & ~self._is_violating):
             for place in np.flatnonzero(is_due.any(axis=1)).tolist():
-                due = is_due[place]
-                loads = self._roster.loads[self._resources][:, self._kinds[place]] * due
-                self._used[self._resources] += loads
-                is_victim[place] |= due & ~self._fits(self._used)
-                self._used[self._resources] -= loads * is_victim[place]
+                due, kinds = is_due[place], self._kinds[place]
+                back = [loads[kinds] * due for loads in self._loads]
+                for amounts, load in zip(used, back, strict=True):
+                    amounts += load
+                goes = due & ~self._fits(self._used)
+                for amounts, load in zip(used, back, strict=True):
+                    amounts -= load * goes
+                is_victim[place] |= goes
         return is_victim
 
     def _add_up(self) -> NDArray[np.int64]:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.selectors import Selector
-from kubeberth.placement.counters import LabelClass
+from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.disruption import Budget
 from kubeberth.placement.importance import by_importance
+from kubeberth.placement.links import Links
 from kubeberth.placement.loads import to_matrix
 from kubeberth.placement.placed import PlacedPod
 from kubeberth.placement.request import PodRequest
@@ -35,7 +36,8 @@ class _Kinds:
     numbers: dict[tuple[PodRequest, int, bool], int] = field(default_factory=dict)
     priorities: list[int] = field(default_factory=lambda: [_HIGHEST])
     loads: list[int] = field(default_factory=lambda: [0])
-    classes: list[LabelClass | None] = field(default_factory=lambda: [None])
+    are_labelled: list[bool] = field(default_factory=lambda: [False])
+    links: list[Links | None] = field(default_factory=lambda: [None])
 
     def of(self, placed: PlacedPod, state: ClusterState) -> int:
         request = placed.request
@@ -45,8 +47,8 @@ class _Kinds:
             number = self.numbers[key] = len(self.loads)
             self.priorities.append(request.priority)
             self.loads.append(placed.load)
-            # No budget covers a pod without labels.
-            self.classes.append(state.links(request).label_class if placed.labels else None)
+            self.links.append(state.links(request))
+            self.are_labelled.append(bool(placed.labels))
         return number
 
 
@@ -110,9 +112,19 @@ class Roster:
         Of pods that the budget has let go already, this says nothing.
         """
         found = self._covered.setdefault((budget.namespace, budget.selector), [])
-        for pods in self._kinds.classes[len(found) :]:
+        kinds = self._kinds
+        for links, is_labelled in zip(
+            kinds.links[len(found) :], kinds.are_labelled[len(found) :], strict=True
+        ):
+            pods = links.label_class if links and is_labelled else None
             found.append(pods is not None and budget.selects(pods.namespace, pods.labels))
         return np.array(found)
+
+    def counted(self, counter: DomainCounter) -> NDArray[np.bool_]:
+        """Return which kinds a counter counts: ndarray of bool, shape (n_kinds,)."""
+        return np.array(
+            [links is not None and links.adds_to(counter) for links in self._kinds.links]
+        )
 
     def _has_too_many_kinds(self) -> bool:
         return len(self._kinds.loads) > self._n_kinds_at_start + _MAX_NEW_KINDS
