@@ -68,6 +68,7 @@ class CountedNodes:
         self.inclusion = inclusion
         self.n_users = self.n_domains = self.version = 0
         self._table = table
+        self._column = None if key == PER_NODE else table.column(key)
         self._n_nodes: dict[int, int] = {}
         self._set(np.full(table.n_slots, _LEFT_OUT, dtype=np.int32))
         self._enter(slice(None), table.slots.tolist())
@@ -75,13 +76,7 @@ class CountedNodes:
     @property
     def n_ids(self) -> int:
         """How many ids of domains there are, `ABSENT` included."""
-        if self.key == PER_NODE:
-            return self._table.n_slots + 1
-        return self._table.column(self.key).n_values
-
-    def id_of(self, value: str) -> int | None:
-        """Return the id of a value of the topology key, None when no node ever had it."""
-        return self._table.column(self.key).id_of(value)
+        return len(self.view) + 1 if self._column is None else self._column.n_values
 
     def renew(self, slot: int) -> None:
         """Take note of a node that has come, changed or gone; no pods may be counted on it now."""
@@ -122,9 +117,9 @@ class CountedNodes:
                     self.version += 1
 
     def _ids(self, nodes: Nodes) -> NDArray[np.int64]:
-        if self.key == PER_NODE:
+        if self._column is None:
             return self._table.slots[nodes] + 1
-        return self._table.column(self.key).ids[nodes].astype(np.int64)
+        return self._column.ids[nodes].astype(np.int64)
 
     def _takes_part(self, nodes: Nodes) -> NDArray[np.bool_]:
         table, inclusion = self._table, self.inclusion

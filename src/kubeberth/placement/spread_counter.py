@@ -62,6 +62,8 @@ class SpreadCounter:
         The same numbers for one domain at a time.
     version
         Grows with every change of a count.
+    latest
+        The domain of the last change.
     pulse
         Beats with it once somebody has asked for the minimum.
     """
@@ -71,6 +73,7 @@ class SpreadCounter:
         "_lowest",
         "_n_inhabited",
         "counts",
+        "latest",
         "n_users",
         "nodes",
         "pulse",
@@ -84,6 +87,7 @@ class SpreadCounter:
         self.nodes = nodes
         self.pulse = pulse
         self.n_users = self.version = 0
+        self.latest = ABSENT
         # How many domains have so many pods, zeros aside; the lowest such number; their sum. Not
         # kept until somebody asks for the minimum.
         self._levels: dict[int, int] | None = None
@@ -102,6 +106,7 @@ class SpreadCounter:
         before = view[domain]
         view[domain] = after = before + amount
         self.version += 1
+        self.latest = domain
         if self._levels is not None and domain != ABSENT:
             self._follow(self._levels, before, after)
             self.pulse.n_beats += 1
