@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kubeberth.api.selectors import Selector
 from kubeberth.placement.counted_nodes import CountedNodes, Inclusion
+from kubeberth.placement.label_index import Label
 from kubeberth.placement.node_table import Nodes
 from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.vocabulary import ABSENT
@@ -34,6 +35,15 @@ class SpreadTerm:
     selector: Selector
     topology_key: str
     inclusion: Inclusion
+
+    @property
+    def label(self) -> Label | None:
+        """A label that all pods that are meant have, None when no single one is demanded."""
+        for requirement in self.selector.requirements:
+            if requirement.operator == "In" and len(requirement.values) == 1:
+                [value] = requirement.values
+                return requirement.key, value
+        return None
 
     def counts(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Return whether a pod of that namespace, with these labels, is counted.
