@@ -15,7 +15,7 @@ from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import PlacementError, ReservePlugin
-from kubeberth.placement.preemption import find_victims
+from kubeberth.placement.preemption import Preemption
 from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
@@ -49,6 +49,7 @@ class Engine:
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
         self._unrankable = unrankable(self.profile)
+        self._preemption = Preemption(state, self.profile)
         self._searches: dict[PodRequest, Search] = {}
         self._reserving: dict[PodRequest, tuple[ReservePlugin, ...]] = {}
 
@@ -117,13 +118,14 @@ class Engine:
         if not state.n_nodes:
             return Decision(key, None, 0, failure=Failure(NO_NODES))
         verdicts = judge(state, request, profile, key)
-        search = find_victims(state, request, profile, verdicts, key)
+        search = self._preemption.search(request, verdicts, key)
         failure = explain_failure(state, request, profile, verdicts, search)
         nomination = None
-        if search.candidates:
-            slots = np.array([candidate.slot for candidate in search.best], dtype=np.intp)
-            chosen = search.best[int(np.argmin(self._ties.ranks(slots)))]
-            nomination = to_nomination(state, chosen)
+        if search.is_successful:
+            best = search.best
+            slots = np.array([option.slot for option in best], dtype=np.intp)
+            chosen = best[int(np.argmin(self._ties.ranks(slots)))]
+            nomination = to_nomination(state, chosen.candidate())
         return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
 
     def _new_search(self, request: PodRequest) -> Search:

@@ -87,7 +87,10 @@ class ImageTable:
             image.discard(slot)
             if not image.n_nodes:
                 del self._images[name]
-        sizes = {name: image.size_bytes for image in images for name in image.names}
+        sizes: dict[str, int] = {}
+        for reported in images:
+            for name in reported.names:
+                sizes.setdefault(name, reported.size_bytes)
         for name, size in sizes.items():
             known = self._images.get(name)
             if known is None:
