@@ -90,7 +90,7 @@ class Engine:
             return self._fail(key, request), None
         slot, score, n_feasible = choice
         name = nodes.name_of[slot]
-        if request in self._reserving:
+        if self._reserving and request in self._reserving:
             promised = self.reserve(request, slot)
             chosen = Decision(key, name, n_nodes, n_feasible, score, reservations=promised)
             return chosen, slot

@@ -305,7 +305,13 @@ class ClusterState:
     # Changing
 
     def apply(self, delta: Delta) -> None:
-        """Make one change."""
+        """Make one change.
+
+        Raises
+        ------
+        QuantityError
+            When an object has an amount that is no quantity; then nothing has changed.
+        """
         match delta:
             case PodPut(pod, node_name):
                 self._put_pod(pod, node_name)

@@ -160,7 +160,7 @@ class Scheduler:
         decision = self._engine.place(pod)
         if decision.node is not None:
             logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
-            self._cache.assume(pod, decision.node)
+            self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
             self._recorder.withdraw(pod)
             self._binder.start(entry, decision.node)
