@@ -82,7 +82,7 @@ class Room:
     def candidate(self, index: int) -> Candidate:
         """Return one of the nodes that pass, with its victims."""
         slot = int(self.slots[index])
-        pods = self._roster.pods(slot)
+        pods = self._roster.pods[slot]
         is_victim, is_violating = self._is_victim[:, index], self._is_violating[:, index]
         kept_longest = np.flatnonzero(is_victim & is_violating).tolist()
         kept_longest += np.flatnonzero(is_victim & ~is_violating).tolist()
@@ -93,7 +93,7 @@ class Room:
         """Return when the first of each node's victims of the highest priority started."""
         pods, slots = self._roster.pods, self.slots.tolist()
         first = self._is_victim.argmax(axis=0).tolist()
-        return [started(pods(slots[index])[first[index]]) for index in indices]
+        return [started(pods[slots[index]][first[index]]) for index in indices]
 
     def _judge(self, profile: Profile, slots: NDArray[np.intp]) -> Verdicts:
         answers: dict[int, Codes | None] = {}
@@ -147,7 +147,7 @@ class Room:
         placed = self._state.placed(key)
         if placed is not None:
             for index in np.flatnonzero(self.slots == placed.slot):
-                charged[self._roster.pods(placed.slot).index(placed), index] = False
+                charged[self._roster.pods[placed.slot].index(placed), index] = False
 
     def _reprieve(self) -> Mask:
         """Put pods back, those first that budgets would keep; return those that cannot stay."""
