@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.oracle import storage
 from tests.oracle.objects import (
     Cluster,
     Labels,
+    image_names,
     is_tolerated,
     label_selector_holds,
     node_rules_hold,
@@ -28,10 +30,14 @@ DEFAULTS = {"cpu": 100, "memory": 200 * 1024 * 1024}
 
 @dataclass
 class Answer:
-    """Rejections by node as (plugin, reasons), and weighted scores by plugin and node."""
+    """Rejections by node as (plugin, reasons), and weighted scores by plugin and node.
+
+    `refused` is set when the pod is refused before any node is looked at.
+    """
 
     rejected: dict[str, tuple[str, tuple[str, ...]]]
     scores: dict[str, dict[str, int]]
+    refused: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -48,6 +54,9 @@ class Answer:
 
 
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
+    refused = storage.refusal(cluster.stored, pod)
+    if refused is not None:
+        return Answer({}, {}, refused)
     _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
     if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
         return Answer({}, score(cluster, pod, [cluster.nodes[own]]))
@@ -88,11 +97,28 @@ def first_rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[
     short = shortages(cluster, pod, node)
     if short:
         return "NodeResourcesFit", short
+    about_volumes = storage.first_rejection(cluster, pod, node)
+    if about_volumes is not None:
+        return about_volumes
     reason = spread_trouble(cluster, pod, node)
     if reason:
         return "PodTopologySpread", (reason,)
     reason = neighbour_trouble(cluster, pod, node)
-    return ("InterPodAffinity", (reason,)) if reason else None
+    if reason:
+        return "InterPodAffinity", (reason,)
+    if not features_needed(pod) <= set(node.status.declared_features):
+        return "NodeDeclaredFeatures", ("node(s) didn't match Pod's required features",)
+    return None
+
+
+def features_needed(pod: Pod) -> set[str]:
+    needed = set()
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        if any(rule.action == "RestartAllContainers" for rule in container.restart_policy_rules):
+            needed.add("RestartAllContainersOnContainerExits")
+    if pod.spec.host_network and pod.spec.host_users is False:
+        needed.add("UserNamespacesHostNetworkSupport")
+    return needed
 
 
 def request(pod: Pod, defaults: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -221,6 +247,7 @@ def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[st
     scores = {
         "TaintToleration": by_share({n.name: soft_taints(pod, n) for n in feasible}, reverse=True),
         "NodeResourcesFit": {n.name: least_allocated(cluster, pod, n) for n in feasible},
+        "ImageLocality": {n.name: images_at_hand(cluster, pod, n) for n in feasible},
     }
     weights = {
         "TaintToleration": 3,
@@ -302,6 +329,20 @@ def balanced(cluster: Cluster, pod: Pod, node: Node) -> int:
         return int((1 - deviation) * 100)
 
     return math.floor(50 + (50 + balance(request(pod)) - balance({})) / 2)
+
+
+def images_at_hand(cluster: Cluster, pod: Pod, node: Node) -> int:
+    containers = [*pod.spec.init_containers, *pod.spec.containers]
+    wanted_images = [container.image for container in containers]
+    wanted_images += [volume.image.reference for volume in pod.spec.volumes if volume.image]
+    total = 0
+    for name in wanted_images:
+        full = name if ":" in name.split("/")[-1] else name + ":latest"
+        if full in image_names(node):
+            holders = sum(full in image_names(other) for other in cluster.nodes.values())
+            total += int(cluster.image_sizes[full] * (holders / len(cluster.nodes)))
+    low, high = 23 * 2**20, 1000 * 2**20 * len(containers)
+    return 100 * (min(max(total, low), high) - low) // (high - low)
 
 
 def wishes(cluster: Cluster, pod: Pod) -> dict[tuple[str, str], int]:

@@ -18,6 +18,8 @@ UNRESOLVABLE = {
     "node(s) had untolerated taint(s)",
     "node(s) didn't match Pod's node affinity/selector",
     "node(s) didn't match pod affinity rules",
+    "node(s) had no available volume zone",
+    "node(s) didn't match Pod's required features",
     NO_LABEL,
 }
 
@@ -66,7 +68,7 @@ def is_hopeless(pod: Pod, node: Node, rejected: tuple[str, tuple[str, ...]]) -> 
     plugin, reasons = rejected
     if plugin == "NodeResourcesFit":
         return any(amount > allocatable(node, name) for name, amount in request(pod).items())
-    return bool(UNRESOLVABLE.intersection(reasons))
+    return plugin == "VolumeBinding" or bool(UNRESOLVABLE.intersection(reasons))
 
 
 def makes_room_already(cluster: Cluster, pod: Pod) -> bool:

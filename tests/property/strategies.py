@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from tests.property.storage_strategies import OWNER_UID, pod_volumes
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.policy import PodDisruptionBudget
@@ -158,8 +160,29 @@ requests = _documents(
     memory=st.sampled_from(["100Mi", "1Gi"]),
     **{"example.com/gpu": st.just("1")},
 )
+IMAGES = ["small:1", "big", "registry.example.com:5000/huge"]
 containers = st.lists(
-    requests.map(lambda amounts: {"resources": {"requests": amounts}}), min_size=1, max_size=2
+    st.builds(
+        lambda amounts, image, actions: {
+            "resources": {"requests": amounts},
+            "image": image,
+            "restartPolicyRules": [{"action": action} for action in actions],
+        },
+        requests,
+        st.sampled_from(IMAGES),
+        st.sampled_from([[], [], [], ["Restart"], ["RestartAllContainers"]]),
+    ),
+    min_size=1,
+    max_size=2,
+)
+node_images = st.lists(
+    st.builds(
+        lambda name, size: {"names": [name, f"{name}@sha256:0"], "sizeBytes": size},
+        st.sampled_from(["small:1", "big:latest", "registry.example.com:5000/huge:latest"]),
+        st.sampled_from([10 * 2**20, 700 * 2**20, 9000 * 2**20]),
+    ),
+    max_size=2,
+    unique_by=lambda image: image["names"][0],
 )
 
 
@@ -190,6 +213,7 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
         },
     ),
     "members": st.just({}),
+    "volumes": st.fixed_dictionaries({"volumes": pod_volumes}),
     "resources": _documents(initContainers=containers),
     "everything": _documents(
         tolerations=tolerations,
@@ -201,14 +225,14 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
     ),
 }
 _START_TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-02T00:00:00Z"]
-_LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", *_FLAVOURS]
+_LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", "volumes", *_FLAVOURS]
 _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 
 
 @st.composite
-def pods(draw: st.DrawFn, name: str) -> Pod:
+def pods(draw: st.DrawFn, name: str, flavours: Sequence[str] = _LIKELY_FLAVOURS) -> Pod:
     """Return a pod that is mostly about one kind of rule."""
-    flavour = draw(st.sampled_from(_LIKELY_FLAVOURS))
+    flavour = draw(st.sampled_from(flavours))
     spec = draw(_FLAVOURS[flavour])
     is_small = flavour not in ("resources", "everything")
     for entry in spec.get("topologySpreadConstraints", []):
@@ -217,7 +241,8 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
     document = {
         "metadata": {
             "name": name,
-            "namespace": draw(st.sampled_from(NAMESPACES)),
+            "uid": draw(st.sampled_from([OWNER_UID, "uid-of-another"])),
+            "namespace": "default" if "volumes" in spec else draw(st.sampled_from(NAMESPACES)),
             "labels": draw(pod_labels),
             "ownerReferences": draw(st.lists(owner_references, max_size=1)),
         },
@@ -278,6 +303,12 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     document = {
         "metadata": {"name": name, "labels": labels},
         "spec": spec,
-        "status": {"allocatable": allocatable},
+        "status": {
+            "allocatable": allocatable,
+            "images": draw(node_images),
+            "declaredFeatures": draw(
+                st.sampled_from([[], ["RestartAllContainersOnContainerExits"], ["Other"]])
+            ),
+        },
     }
     return msgspec.convert(document, Node)

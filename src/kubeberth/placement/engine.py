@@ -14,12 +14,13 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
 from kubeberth.placement.node_filter import NodeFilter
-from kubeberth.placement.plugin import PlacementError
+from kubeberth.placement.plugin import PlacementError, ReservePlugin
 from kubeberth.placement.preemption import Preemption
 from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.rows import Rows
 from kubeberth.placement.search import Search
 from kubeberth.placement.state import ClusterState
@@ -50,6 +51,7 @@ class Engine:
         self._unrankable = unrankable(self.profile)
         self._preemption = Preemption(state, self.profile)
         self._searches: dict[PodRequest, Search] = {}
+        self._reserving: dict[PodRequest, tuple[ReservePlugin, ...]] = {}
 
     def place(self, pod: Pod) -> Decision:
         """Return where the pod goes, or why it goes nowhere; nothing is changed."""
@@ -63,19 +65,22 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta, request, slot)
+                state.assume(key, meta, request, slot, decision.reservations)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
         nodes = self.state.nodes
         n_nodes = len(nodes.slot_of)
         if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
-            return Decision(key, nodes.name_of[slot], n_nodes, 1), slot
+            promised = self.reserve(request, slot)
+            name = nodes.name_of[slot]
+            return Decision(key, name, n_nodes, 1, reservations=promised), slot
         try:
             search = self._searches.get(request) or self._new_search(request)
             choice = search.best()
         except TooManyGroupsError:
-            choice = self._keep(request, self._new_rows(request)).best()
+            rows = Rows(self.state, self.profile.concerning(request), request, self._ties)
+            choice = self._keep(request, rows).best()
         except RefusedError:
             choice = None
         except PlacementError as error:
@@ -83,7 +88,19 @@ class Engine:
         if choice is None:
             return self._fail(key, request), None
         slot, score, n_feasible = choice
-        return Decision(key, nodes.name_of[slot], n_nodes, n_feasible, score), slot
+        name = nodes.name_of[slot]
+        if request in self._reserving:
+            promised = self.reserve(request, slot)
+            chosen = Decision(key, name, n_nodes, n_feasible, score, reservations=promised)
+            return chosen, slot
+        return Decision(key, name, n_nodes, n_feasible, score), slot
+
+    def reserve(self, request: PodRequest, slot: int) -> tuple[Reservation, ...]:
+        """Return what a pod of a template is to be promised on a node that it passes."""
+        rules = self._reserving.get(request)
+        if rules is None:
+            rules = self.profile.concerning(request).reserves
+        return tuple(p for rule in rules for p in rule.reserve(self.state, request, slot))
 
     def _own_nomination(self, key: str, request: PodRequest) -> int | None:
         """Return the node to which a pod is nominated, if there is one and it fits."""
@@ -113,22 +130,22 @@ class Engine:
 
     def _new_search(self, request: PodRequest) -> Search:
         profile = self.profile.concerning(request)
+        if profile.reserves:
+            self._reserving[request] = profile.reserves
         names, _ = narrow(self.state, request, profile)
         if names is None and not any(concerns(rule, request) for rule in self._unrankable):
             search: Search = Ranking(self.state, profile, request, self._ties)
         else:
-            search = self._new_rows(request)
+            search = Rows(self.state, profile, request, self._ties)
         return self._keep(request, search)
-
-    def _new_rows(self, request: PodRequest) -> Search:
-        profile = self.profile.concerning(request)
-        return Rows(self.state, profile, request, self._ties)
 
     def _keep(self, request: PodRequest, search: Search) -> Search:
         """Keep what was worked out for a template; the one that was kept longest makes room."""
         self._searches[request] = search
         if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
-            del self._searches[next(iter(self._searches))]
+            oldest = next(iter(self._searches))
+            del self._searches[oldest]
+            self._reserving.pop(oldest, None)
         return search
 
 

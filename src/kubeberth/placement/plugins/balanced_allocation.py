@@ -7,7 +7,7 @@ of the balance, 75 where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -20,6 +20,8 @@ from kubeberth.placement.scoring import CountedResources
 from kubeberth.placement.state import ClusterState, Nodes
 
 _DEFAULT_ARGS = NodeResourcesBalancedAllocationArgs()
+Mask = NDArray[np.bool_]
+
 _NOTHING: Mapping[int, int] = {}
 _UNCHANGED = 75
 
@@ -79,14 +81,28 @@ def _balance(
     shares = (state.requested[resources][:, nodes] + extra) / np.maximum(rooms, 1)
     shares = np.minimum(shares, 1.0)
     deviation = np.zeros(rooms.shape[1])
-    # What a node does not have does not count; nodes differ little in which resources they have.
-    kinds, kind_of = np.unique(rooms > 0, axis=1, return_inverse=True)
-    for kind, counts in enumerate(kinds.T):
+    for counts, alike in _by_resources(rooms > 0):
         if counts.sum() >= 2:
-            alike = kind_of == kind
             deviation[alike] = _deviation([row[alike] for row in shares[counts]])
     balance: Scores = ((1 - deviation) * MAX_SCORE).astype(np.int64)
     return balance
+
+
+def _by_resources(has: Mask) -> Iterator[tuple[Mask, Mask | slice]]:
+    """Yield which resources count, and the nodes for which they do: a node's own ones.
+
+    Parameters
+    ----------
+    has
+        ndarray of bool, shape (n_resources, n_nodes).
+    """
+    if has.all():
+        yield np.ones(len(has), dtype=bool), slice(None)
+        return
+    codes = (1 << np.arange(len(has))) @ has
+    for code in np.unique(codes).tolist():
+        alike = codes == code
+        yield has[:, np.argmax(alike)], alike
 
 
 def _deviation(shares: Sequence[Share]) -> Share:

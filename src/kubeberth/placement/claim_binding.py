@@ -1,0 +1,274 @@
+"""Claim binding: which volume a claim gets on which node, or whether one can be made there.
+
+Matches kube-scheduler 1.36 (plugins/volumebinding/binder.go, component-helpers/storage/volume):
+claims choose by size, the smallest first, each the smallest volume that is left; a volume that
+names a claim is the only one for it; what finds none is provisioned. Among volumes of one size
+upstream takes any, here it is the first by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kubeberth.api.quantity import parse_quantity
+from kubeberth.api.selectors import Requirement, from_label_selector
+from kubeberth.api.storage import (
+    NO_PROVISIONER,
+    CSIStorageCapacity,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+)
+from kubeberth.placement.node_match import Mask, meets_any
+from kubeberth.placement.nodeterm import NodeTerm
+from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
+from kubeberth.placement.state import ClusterState, Nodes
+from kubeberth.placement.storage import Reach, StoredVolume, size_of
+
+# Bits of a code, in the order in which the reasons are told.
+NODE_CONFLICT, BIND_CONFLICT, NO_SPACE, VOLUME_GONE = 1, 2, 4, 8
+
+_FILESYSTEM = "Filesystem"
+
+
+def check_bound(
+    state: ClusterState, claims: Sequence[PersistentVolumeClaim], nodes: Nodes
+) -> NDArray[np.int64]:
+    """Return the codes of nodes with regard to claims that have their volumes already."""
+    codes = np.zeros(len(state.slots[nodes]), dtype=np.int64)
+    for claim in claims:
+        stored = state.storage.volumes.get(claim.spec.volume_name)
+        if stored is None:
+            codes[codes == 0] = VOLUME_GONE
+            break
+        codes[(codes == 0) & ~_reaches(state, stored, nodes)] = NODE_CONFLICT
+    return codes
+
+
+def check_waiting(
+    state: ClusterState, claims: Sequence[PersistentVolumeClaim], nodes: Nodes
+) -> NDArray[np.int64]:
+    """Return the codes of nodes with regard to claims that wait for their pod."""
+    return _Matching(state, nodes).run(claims)
+
+
+def reservations_on(
+    state: ClusterState, claims: Sequence[PersistentVolumeClaim], slot: int
+) -> tuple[Reservation, ...]:
+    """Return what claims that wait for their pod are promised when it goes to a node."""
+    matching = _Matching(state, np.array([slot], dtype=np.intp))
+    matching.run(claims)
+    name = state.nodes.name_of[slot]
+    return (
+        *(BindClaim(claim, volume) for claim, volume in matching.bound),
+        *(ProvisionClaim(claim, name) for claim in matching.provisioned),
+    )
+
+
+class _Matching:
+    """One pod's claims on some nodes.
+
+    Attributes
+    ----------
+    codes
+        ndarray of int64, shape (n,): why a node will not do, 0 where it will.
+    bound, provisioned
+        Claims with the volumes that they get, and claims for which one is made, on any of the
+        nodes.
+    """
+
+    def __init__(self, state: ClusterState, nodes: Nodes) -> None:
+        self._state, self._nodes = state, nodes
+        self._slots = state.slots[nodes]
+        self.codes: NDArray[np.int64] = np.zeros(len(self._slots), dtype=np.int64)
+        self.bound: list[tuple[str, str]] = []
+        self.provisioned: list[str] = []
+        # Volumes that an earlier claim of the pod gets: where, and on their one node.
+        self._taken: dict[str, Mask] = {}
+        self._taken_at_home: set[str] = set()
+
+    def run(self, claims: Sequence[PersistentVolumeClaim]) -> NDArray[np.int64]:
+        """Find each claim a volume, and return the codes."""
+        left = np.ones(len(self._slots), dtype=bool)
+        in_progress, fresh = [], []
+        for claim in claims:
+            selected = self._state.storage.selected_node(claim)
+            if selected is None:
+                fresh.append(claim)
+                continue
+            slot = self._state.slot_of(selected)
+            left &= self._slots == (-1 if slot is None else slot)
+            in_progress.append(claim)
+        self.codes[~left] = BIND_CONFLICT
+        unmet = [(claim, left) for claim in in_progress]
+        fresh.sort(key=lambda claim: size_of(claim) or 0)
+        unmet += [(claim, self._match(claim, left)) for claim in fresh]
+        for claim, where in unmet:
+            self._provision(claim, where & (self.codes == 0))
+        return self.codes
+
+    def _match(self, claim: PersistentVolumeClaim, left: Mask) -> Mask:
+        """Give a claim a volume that exists, and return the nodes where there is none for it."""
+        storage, size = self._state.storage, size_of(claim) or 0
+        unmet, undecided = left.copy(), left.copy()
+        for stored in storage.meant_for(claim):
+            is_wanted = stored.volume.class_name == claim.class_name and stored.size >= size
+            if is_wanted and _suits(stored.volume, claim):
+                where = undecided & ~self._taken.get(stored.volume.metadata.name, np.False_)
+                unmet &= ~self._give(claim, stored, where)
+                undecided &= ~where
+        n_undecided = int(np.count_nonzero(undecided))
+        places = self._places()
+        for stored in storage.free(claim.class_name, size):
+            if not n_undecided:
+                break
+            if not _may_have(claim, stored.volume):
+                continue
+            home = self._home(stored)
+            if home is None:
+                name = stored.volume.metadata.name
+                given = self._give(claim, stored, undecided & ~self._taken.get(name, np.False_))
+                undecided &= ~given
+                unmet &= ~given
+                n_undecided = int(np.count_nonzero(undecided))
+            elif (
+                (place := places[home]) >= 0
+                and undecided[place]
+                and self._give_at_home(claim, stored)
+            ):
+                undecided[place] = unmet[place] = False
+                n_undecided -= 1
+        return unmet
+
+    def _give(self, claim: PersistentVolumeClaim, stored: StoredVolume, where: Mask) -> Mask:
+        """Give a claim a volume wherever it can be reached, and return where that is."""
+        # The volume as it stands: upstream does not look at it through its CSI driver here.
+        found: Mask = where & _meets(self._state, stored.reach, self._nodes)
+        if found.any():
+            name = stored.volume.metadata.name
+            self.bound.append((claim.metadata.key, name))
+            self._taken[name] = found | self._taken.get(name, np.False_)
+        return found
+
+    def _give_at_home(self, claim: PersistentVolumeClaim, stored: StoredVolume) -> bool:
+        """Give a claim a volume on the one node that reaches it, if it is still to be had."""
+        name = stored.volume.metadata.name
+        if name in self._taken_at_home:
+            return False
+        self._taken_at_home.add(name)
+        self.bound.append((claim.metadata.key, name))
+        return True
+
+    def _home(self, stored: StoredVolume) -> int | None:
+        """Return the slot of the one node that reaches a volume, -1 for no node; None for many.
+
+        Clusters have thousands of volumes that are disks of one node each, and to look at every
+        node for each of them takes a hundred times as long.
+        """
+        if stored.home is None:
+            return None
+        key, value = stored.home
+        return self._state.label_column(key).only_slot(value)
+
+    def _places(self) -> NDArray[np.intp]:
+        """Return the place of each slot among the nodes looked at, -1 for none: slot -1, too."""
+        places = np.full(self._state.n_slots + 1, -1, dtype=np.intp)
+        places[self._slots] = np.arange(len(self._slots))
+        return places
+
+    def _provision(self, claim: PersistentVolumeClaim, where: Mask) -> None:
+        """Have a volume made for a claim where that can be done."""
+        if not where.any():
+            return
+        state, nodes = self._state, self._nodes
+        storage_class = state.storage.classes.get(claim.class_name)
+        if storage_class is None or storage_class.provisioner in ("", NO_PROVISIONER):
+            self.codes[where] = BIND_CONFLICT
+            return
+        allowed = where & _is_allowed(state, storage_class, nodes)
+        self.codes[where & ~allowed] = BIND_CONFLICT
+        roomy = allowed & _has_room(state, storage_class, claim, nodes)
+        self.codes[allowed & ~roomy] = NO_SPACE
+        if roomy.any():
+            self.provisioned.append(claim.metadata.key)
+
+
+def _suits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    """Return whether a volume is what a claim wants in what even a volume of its own must be."""
+    return (
+        (volume.spec.volume_mode or _FILESYSTEM) == (claim.spec.volume_mode or _FILESYSTEM)
+        and (volume.spec.volume_attributes_class_name or "")
+        == (claim.spec.volume_attributes_class_name or "")
+        and volume.metadata.deletion_timestamp is None
+    )
+
+
+def _may_have(claim: PersistentVolumeClaim, volume: PersistentVolume) -> bool:
+    """Return whether a claim may have a volume that nobody has."""
+    selector = claim.spec.selector
+    return (
+        _suits(volume, claim)
+        and set(claim.spec.access_modes) <= set(volume.spec.access_modes)
+        and (selector is None or from_label_selector(selector).matches(volume.metadata.labels))
+    )
+
+
+def _is_allowed(state: ClusterState, storage_class: StorageClass, nodes: Nodes) -> Mask:
+    """Return the nodes that `allowedTopologies` names; an empty term names none."""
+    terms = storage_class.allowed_topologies
+    if not terms:
+        return np.ones(len(state.slots[nodes]), dtype=bool)
+    compiled = tuple(
+        NodeTerm(
+            tuple(
+                Requirement(e.key, "In", frozenset(e.values)) for e in term.match_label_expressions
+            )
+        )
+        for term in terms
+        if term.match_label_expressions
+    )
+    return meets_any(state.nodes, compiled, nodes)
+
+
+def _has_room(
+    state: ClusterState, storage_class: StorageClass, claim: PersistentVolumeClaim, nodes: Nodes
+) -> Mask:
+    """Return the nodes that reach enough capacity, as far as the driver tells."""
+    storage, size = state.storage, size_of(claim)
+    driver = storage.drivers.get(storage_class.provisioner)
+    if size is None or driver is None or not driver.spec.storage_capacity:
+        return np.ones(len(state.slots[nodes]), dtype=bool)
+    compiled = tuple(
+        NodeTerm(from_label_selector(capacity.node_topology).requirements)
+        for capacity in storage.capacities.values()
+        if capacity.storage_class_name == storage_class.metadata.name
+        and capacity.node_topology is not None
+        and _limit(capacity) >= size
+    )
+    return meets_any(state.nodes, compiled, nodes)
+
+
+def _limit(capacity: CSIStorageCapacity) -> int:
+    """Return the largest volume that there is room for, in units of 10^-9 bytes; -1 for none."""
+    text = capacity.capacity
+    if capacity.maximum_volume_size is not None:
+        text = capacity.maximum_volume_size
+    return -1 if text is None else parse_quantity(text).nanos
+
+
+def _reaches(state: ClusterState, stored: StoredVolume, nodes: Nodes) -> Mask:
+    """Return which nodes can reach a volume."""
+    found = _meets(state, stored.reach, nodes)
+    if stored.in_tree is None or stored.migrated_reach == stored.reach:
+        return found
+    migrated = state.volume_use.migrated(stored.in_tree.plugin)[nodes]
+    return np.where(migrated, _meets(state, stored.migrated_reach, nodes), found)
+
+
+def _meets(state: ClusterState, reach: Reach, nodes: Nodes) -> Mask:
+    if reach is None:
+        return np.ones(len(state.slots[nodes]), dtype=bool)
+    return meets_any(state.nodes, reach, nodes)
