@@ -8,12 +8,10 @@ important pods of all nodes are put back in one go, and where they leave too lit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.placement.importance import by_importance, started
+from kubeberth.placement.importance import by_importance
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import Codes, Columns, Exclusion, LoadFilter, Reads
 from kubeberth.placement.profile import Profile, concerns
@@ -72,9 +70,10 @@ class Room:
         self.verdicts = self._judge(profile, slots)
         passes = self.verdicts.passes
         self.slots = slots[passes]
-        self._kinds, self._is_lower = self._kinds[:, passes], self._is_lower[:, passes]
-        self._capacity, self._used = self._capacity[:, passes], self._used[:, passes]
-        self._is_forbidden = self._is_forbidden[:, passes]
+        if not passes.all():
+            self._kinds, self._is_lower = self._kinds[:, passes], self._is_lower[:, passes]
+            self._capacity, self._used = self._capacity[:, passes], self._used[:, passes]
+            self._is_forbidden = self._is_forbidden[:, passes]
         self._is_violating = self._find_violating()
         self._is_victim = self._reprieve()
         self.costs = self._add_up()
@@ -89,11 +88,12 @@ class Room:
         victims = by_importance(pods[place] for place in kept_longest)
         return Candidate(slot, tuple(victims), int(self.costs[0, index]))
 
-    def first_starts(self, indices: Sequence[int]) -> list[str]:
+    def first_starts(self, indices: NDArray[np.intp]) -> list[str]:
         """Return when the first of each node's victims of the highest priority started."""
-        pods, slots = self._roster.pods, self.slots.tolist()
-        first = self._is_victim.argmax(axis=0).tolist()
-        return [started(pods[slots[index]][first[index]]) for index in indices]
+        starts = self._roster.starts
+        slots = self.slots[indices].tolist()
+        first = self._is_victim[:, indices].argmax(axis=0).tolist()
+        return [starts[slot][place] for slot, place in zip(slots, first, strict=True)]
 
     def _judge(self, profile: Profile, slots: NDArray[np.intp]) -> Verdicts:
         answers: dict[int, Codes | None] = {}

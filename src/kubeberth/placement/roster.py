@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kubeberth.api.selectors import Selector
 from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.disruption import Budget
-from kubeberth.placement.importance import by_importance
+from kubeberth.placement.importance import by_importance, started
 from kubeberth.placement.links import Links
 from kubeberth.placement.loads import to_matrix
 from kubeberth.placement.placed import PlacedPod
@@ -57,8 +57,8 @@ class Roster:
 
     Attributes
     ----------
-    pods
-        Per slot, the most important first.
+    pods, starts
+        Per slot, the most important first: the pods, and when they started, as texts that sort.
     kinds
         ndarray of int32, shape (n_places, n_slots): the kind of each pod, behind the last one
         `NOBODY`.
@@ -74,6 +74,7 @@ class Roster:
         self._kinds = _Kinds()
         self._n_kinds_at_start = 0
         self.pods: list[list[PlacedPod]] = []
+        self.starts: list[list[str]] = []
         self._covered: dict[tuple[str, Selector], list[bool]] = {}
         self.kinds: NDArray[np.int32] = np.zeros((0, 0), dtype=np.int32)
         self.priorities: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -133,6 +134,7 @@ class Roster:
         self.loads = np.zeros((0, 0), dtype=np.int64)
         self._covered.clear()
         self.pods = [[] for _ in range(state.n_slots)]
+        self.starts = [[] for _ in range(state.n_slots)]
         self.kinds = np.zeros((0, state.n_slots), dtype=np.int32)
         for slot in np.flatnonzero(state.exists).tolist():
             self._write(slot)
@@ -146,5 +148,6 @@ class Roster:
             self.kinds = np.pad(self.kinds, ((0, missing), (0, 0)))
         kind_of = self._kinds.of
         self.pods[slot] = pods
+        self.starts[slot] = [started(placed) for placed in pods]
         self.kinds[:, slot] = NOBODY
         self.kinds[: len(pods), slot] = [kind_of(placed, state) for placed in pods]
