@@ -19,6 +19,8 @@ import msgspec
 from kubeberth.api.core import Namespace, Node, Pod
 from kubeberth.api.meta import LabelSelector, ObjectMeta
 from kubeberth.api.requests import effective_request
+from kubeberth.placement.config.profiles import to_profiles
+from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.delta import ControllerPut, NamespacePut, NodePut, PodPut, ServicePut
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
@@ -85,7 +87,7 @@ def replay(record: Document, tally: Tally) -> None:
         return
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
-    profile = default_profile()
+    profile = to_profile(scenario)
     engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
     for document, result in zip(scenario["pending"], expected["results"], strict=True):
@@ -109,8 +111,6 @@ def _skip(tally: Tally, reason: str) -> None:
 
 
 def _whole_scenario_needs(scenario: Document) -> str:
-    if scenario.get("config"):
-        return "KubeSchedulerConfiguration"
     if scenario.get("record") == "trace" and "ImageLocality" not in RULES:
         return "ImageLocality"  # the trace's records do not say what each rule gave
     if any(pod.get("status", {}).get("nominatedNodeName") for pod in scenario["pending"]):
@@ -179,6 +179,14 @@ def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any
 
 def _verdict(entry: Document | None) -> tuple[str, str, set[str]] | None:
     return entry and (entry["plugin"], entry["code"], set(entry["reasons"]))
+
+
+def to_profile(scenario: Document) -> Profile:
+    """Return the profile that a scenario configures, or the default."""
+    if "config" not in scenario:
+        return default_profile()
+    (profile,) = to_profiles(decode_configuration(scenario["config"]))
+    return profile
 
 
 def build_state(scenario: Document) -> ClusterState:

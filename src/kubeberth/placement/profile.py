@@ -74,6 +74,17 @@ def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
     )
 
 
+def points_of(rule: type[Plugin]) -> tuple[Point, ...]:
+    """Return the extension points at which a rule can take part."""
+    methods: dict[Point, str] = {
+        "preEnqueue": "pre_enqueue",
+        "preFilter": "pre_filter",
+        "filter": "filter",
+        "score": "score",
+    }
+    return tuple(point for point, method in methods.items() if hasattr(rule, method))
+
+
 def default_profile(name: str = DEFAULT_SCHEDULER_NAME) -> Profile:
     """Return what kube-scheduler does without a configuration."""
     chosen, _ = choose(Plugins())
