@@ -171,6 +171,8 @@ def _default_volume(volume: Document) -> None:
             source.setdefault("defaultMode", _FILE_MODE)
     if (host_path := volume.get("hostPath")) is not None:
         host_path.setdefault("type", "")
+    if (image := volume.get("image")) is not None:
+        image.setdefault("pullPolicy", _pull_policy(image.get("reference", "")))
     for item in (volume.get("downwardAPI") or {}).get("items") or ():
         _default_field_reference(item)
     for source in (volume.get("projected") or {}).get("sources") or ():

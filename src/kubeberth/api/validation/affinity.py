@@ -109,15 +109,19 @@ def _validate_merged_keys(
 ) -> list[FieldError]:
     """Return the keys that the selector already had when the pod's own values were merged in.
 
-    The merge adds one expression per key; a key that is there a second time was the user's.
+    The merge adds one expression per key, so every time but the first that one is met is a fault.
+    As upstream, of a key that is listed twice the last place is named.
     """
-    used = list(selector.get("matchLabels") or {})
-    used += [requirement.get("key") for requirement in selector.get("matchExpressions") or []]
-    return [
-        invalid(f"{path}[{index}]", key, "exists in both matchLabelKeys and labelSelector")
-        for index, key in enumerate(keys)
-        if used.count(key) > 1
-    ]
+    places = {key: index for index, key in enumerate(keys)}
+    met = set(selector.get("matchLabels") or {})
+    errors = []
+    for requirement in selector.get("matchExpressions") or []:
+        key = requirement.get("key")
+        if key in met and key in places:
+            detail = "exists in both matchLabelKeys and labelSelector"
+            errors.append(invalid(f"{path}[{places[key]}]", key, detail))
+        met.add(key)
+    return errors
 
 
 def validate_topology_spread(constraints: list[dict[str, Any]], path: str) -> list[FieldError]:

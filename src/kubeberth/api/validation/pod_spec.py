@@ -23,7 +23,7 @@ from kubeberth.api.validation.field_error import (
     required,
 )
 from kubeberth.api.validation.metadata import validate_label_key, validate_labels
-from kubeberth.api.validation.resources import validate_amount, validate_pod_resources
+from kubeberth.api.validation.resources import validate_container_resources, validate_pod_resources
 from kubeberth.api.validation.taints import validate_tolerations
 from kubeberth.api.validation.volumes import validate_volumes
 
@@ -195,8 +195,9 @@ def _validate_placement_extras(spec: Mapping[str, Any], path: str) -> list[Field
     policy = spec.get("preemptionPolicy")
     if policy is not None and policy not in _PREEMPTION_POLICIES:
         errors.append(not_supported(f"{path}.preemptionPolicy", policy, _PREEMPTION_POLICIES))
-    for name, amount in (spec.get("overhead") or {}).items():
-        errors += validate_amount(name, amount, f"{path}.overhead[{name}]")
+    # As upstream, overhead is looked at as the limits of a container.
+    overhead = {"limits": spec.get("overhead") or {}}
+    errors += validate_container_resources(overhead, set(), f"{path}.overhead")
     return errors + _validate_os(spec, path)
 
 
