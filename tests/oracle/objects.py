@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tests.oracle.settings import Settings
+
 from kubeberth.api.core import Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Toleration
 from kubeberth.api.meta import LabelSelector
 
@@ -20,6 +22,7 @@ class Cluster:
     namespaces: dict[str, Labels] = field(default_factory=dict)
     services: dict[tuple[str, str], Labels] = field(default_factory=dict)
     controllers: dict[tuple[str, str, str], LabelSelector] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
 
     def on(self, node_name: str) -> list[Pod]:
         return [pod for pod, name in self.pods.values() if name == node_name]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.oracle.evaluator import evaluate
 from tests.oracle.objects import Cluster
+from tests.oracle.settings import read_settings
 from tests.property.strategies import (
     CONTROLLERS,
     NAMESPACES,
@@ -19,10 +20,14 @@ from tests.property.strategies import (
     namespace_labels,
     nodes,
     pods,
+    profiles,
 )
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import LabelSelector
+from kubeberth.api.scheduler_config import GROUP_VERSION, KIND
+from kubeberth.placement.config.profiles import to_profiles
+from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.delta import (
     ControllerPut,
     ControllerRemoved,
@@ -37,7 +42,7 @@ from kubeberth.placement.delta import (
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import explain
-from kubeberth.placement.profile import default_profile
+from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
@@ -59,12 +64,16 @@ class History:
         labels: list[dict[str, str]],
         selectors: list[LabelSelector],
         random: Random,
+        profile: dict[str, Any] | None = None,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
         self.selectors = selectors
         self.state = ClusterState()
         self.cluster = Cluster()
         self.profile = default_profile()
+        if profile is not None:
+            self.cluster.settings = read_settings(profile)
+            self.profile = to_profile(profile)
         self.engine = Engine(self.state, self.profile, Shuffled(random.randrange(1000)))
         self.n_pods = 0
 
@@ -177,20 +186,28 @@ class History:
             assert self.state.requested[PODS, slot] == len(self.cluster.on(name))
 
 
+def to_profile(profile: dict[str, Any]) -> Profile:
+    document = {"apiVersion": GROUP_VERSION, "kind": KIND, "profiles": [profile]}
+    (found,) = to_profiles(decode_configuration(document))
+    return found
+
+
 @given(
     templates=st.lists(pods("template"), min_size=6, max_size=6),
     looks=st.tuples(*(st.lists(nodes(n), min_size=3, max_size=3) for n in NODE_NAMES)),
     labels=st.lists(namespace_labels, min_size=2, max_size=2),
     selectors=st.lists(label_selectors(POD_KEYS, ["a", "b", "x", "y"]), min_size=2, max_size=2),
     seed=st.integers(0, 2**32),
+    profile=st.one_of(st.none(), profiles()),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_engine_and_plain_evaluator_agree_through_any_history(
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_engine_and_plain_evaluator_agree_through_any_history_under_any_configuration(
     templates: list[Pod],
     looks: tuple[list[Node], ...],
     labels: list[dict[str, str]],
     selectors: list[dict[str, Any]],
     seed: int,
+    profile: dict[str, Any] | None,
 ) -> None:
     typed = msgspec.convert(selectors, list[LabelSelector])
-    History(templates, list(looks), labels, typed, Random(seed)).run()
+    History(templates, list(looks), labels, typed, Random(seed), profile).run()

@@ -7,7 +7,7 @@ of the balance, 75 where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -20,7 +20,6 @@ from kubeberth.placement.scoring import CountedResources
 from kubeberth.placement.state import ClusterState, Nodes
 
 _DEFAULT_ARGS = NodeResourcesBalancedAllocationArgs()
-_NOTHING: Mapping[int, int] = {}
 _UNCHANGED = 75
 
 Share = TypeVar("Share", float, NDArray[np.float64])
@@ -46,10 +45,24 @@ class NodeResourcesBalancedAllocation:
         """Return how much better balanced the node is with the pod than without."""
         asked = dict(request.amounts)
         resources = [resource for resource, _ in self._counted.of(state.resources, asked)]
-        with_pod = _balance(state, nodes, resources, asked)
-        without = _balance(state, nodes, resources, _NOTHING)
-        # The operand is between 0 and 150, so rounding down and truncating are the same.
-        return 50 + (50 + with_pod - without) // 2
+        rooms = state.allocatable[resources][:, nodes]
+        used = state.requested[resources][:, nodes]
+        extra = np.array([[asked.get(resource, 0)] for resource in resources])
+        scores = np.full(rooms.shape[1], _UNCHANGED, dtype=np.int64)
+        # What a node lacks does not count; nodes differ little in which resources they have.
+        bits = np.left_shift(1, np.arange(len(resources)))
+        kind_of = bits @ (rooms > 0)
+        for kind in np.unique(kind_of):
+            counts = kind & bits > 0
+            if counts.sum() < 2:
+                continue
+            alike = kind_of == kind
+            room = rooms[counts][:, alike]
+            before = used[counts][:, alike]
+            with_pod, without = _balance((before + extra[counts]) / room), _balance(before / room)
+            # The operand is between 0 and 150, so rounding down and truncating are the same.
+            scores[alike] = 50 + (50 + with_pod - without) // 2
+        return scores
 
     def score_load(
         self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
@@ -70,21 +83,15 @@ class NodeResourcesBalancedAllocation:
         return 50 + (50 + with_pod - without) // 2
 
 
-def _balance(
-    state: ClusterState, nodes: Nodes, resources: Sequence[int], asked: Mapping[int, int]
-) -> Scores:
-    """Return 100 where all resources are used in the same proportion, less where they are not."""
-    rooms = state.allocatable[resources][:, nodes]
-    extra = np.array([asked.get(resource, 0) for resource in resources])[:, np.newaxis]
-    shares = (state.requested[resources][:, nodes] + extra) / np.maximum(rooms, 1)
-    shares = np.minimum(shares, 1.0)
-    deviation = np.zeros(rooms.shape[1])
-    # What a node does not have does not count; nodes differ little in which resources they have.
-    kinds, kind_of = np.unique(rooms > 0, axis=1, return_inverse=True)
-    for kind, counts in enumerate(kinds.T):
-        if counts.sum() >= 2:
-            alike = kind_of == kind
-            deviation[alike] = _deviation([row[alike] for row in shares[counts]])
+def _balance(shares: NDArray[np.float64]) -> Scores:
+    """Return 100 where all resources are used in the same proportion, less where they are not.
+
+    Parameters
+    ----------
+    shares
+        ndarray of float64, shape (n_resources, n), at least two resources.
+    """
+    deviation = _deviation(list(np.minimum(shares, 1.0)))
     balance: Scores = ((1 - deviation) * MAX_SCORE).astype(np.int64)
     return balance
 
