@@ -27,16 +27,15 @@ from kubeberth.api.core import Node, Pod, PodAffinityTerm, PreferredSchedulingTe
 class Answer:
     """Rejections by node as (plugin, reasons), and weighted scores by plugin and node."""
 
+    feasible: list[str]
     rejected: dict[str, tuple[str, tuple[str, ...]]]
     scores: dict[str, dict[str, int]]
 
     @property
     def totals(self) -> dict[str, int]:
-        totals: dict[str, int] = {}
-        for scores in self.scores.values():
-            for name, score in scores.items():
-                totals[name] = totals.get(name, 0) + score
-        return totals
+        return {
+            name: sum(scores[name] for scores in self.scores.values()) for name in self.feasible
+        }
 
     @property
     def best(self) -> list[str]:
@@ -51,7 +50,8 @@ def evaluate(cluster: Cluster, pod: Pod) -> Answer:
         if rejection is not None:
             rejected[node.name] = rejection
     feasible = [node for node in cluster.nodes.values() if node.name not in rejected]
-    return Answer(rejected, score(cluster, pod, feasible) if feasible else {})
+    names = [node.name for node in feasible]
+    return Answer(names, rejected, score(cluster, pod, feasible) if feasible else {})
 
 
 # Hard rules

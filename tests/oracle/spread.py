@@ -77,8 +77,11 @@ def default_selectors(cluster: Cluster, pod: Pod) -> list[LabelSelector | None]:
         if home == namespace and all(labels.get(k) == v for k, v in selector.items()):
             of_services |= selector
     owner = next((ref for ref in pod.metadata.owner_references if ref.controller), None)
-    found = owner and cluster.controllers.get((owner.kind, namespace, owner.name))
-    if owner and found and owner.kind == "ReplicationController":
+    version = "v1" if owner and owner.kind == "ReplicationController" else "apps/v1"
+    if owner is None or owner.api_version != version:
+        return [LabelSelector(match_labels=of_services)]
+    found = cluster.controllers.get((owner.kind, namespace, owner.name))
+    if found and owner.kind == "ReplicationController":
         return [LabelSelector(match_labels=of_services | found.match_labels)]
     return [LabelSelector(match_labels=of_services)] + ([found] if found else [])
 
