@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.placement.delta import NodePut
+from kubeberth.placement.delta import NodePut, ServicePut
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.state import ClusterState
 
@@ -42,7 +42,7 @@ def make_node(index: int) -> Node:
     )
 
 
-def make_pod(name: str, affinity: dict[str, Any], labels: dict[str, str]) -> Pod:
+def make_pod(name: str, spec: dict[str, Any], labels: dict[str, str]) -> Pod:
     """Return a small pod."""
     requests = {"cpu": "100m", "memory": "500Mi"}
     return msgspec.convert(
@@ -50,7 +50,7 @@ def make_pod(name: str, affinity: dict[str, Any], labels: dict[str, str]) -> Pod
             "metadata": {"name": name, "namespace": "default", "labels": labels},
             "spec": {
                 "containers": [{"name": "main", "resources": {"requests": requests}}],
-                "affinity": affinity,
+                **spec,
             },
         },
         Pod,
@@ -59,41 +59,59 @@ def make_pod(name: str, affinity: dict[str, Any], labels: dict[str, str]) -> Pod
 
 def term(key: str) -> dict[str, Any]:
     """Return a term over blue pods."""
-    return {"topologyKey": key, "labelSelector": {"matchLabels": {"color": "blue"}}}
+    return {"topologyKey": key, "labelSelector": {"matchLabels": BLUE}}
+
+
+def spread(key: str, when: str) -> dict[str, Any]:
+    """Return a constraint over blue pods, which may differ by one pod."""
+    constraint = {**term(key), "maxSkew": 1, "whenUnsatisfiable": when}
+    return {"topologySpreadConstraints": [constraint]}
 
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+BLUE = {"color": "blue"}
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 
 WORKLOADS: dict[str, dict[str, Any]] = {
     "basic": {},
-    "host anti-affinity": {"podAntiAffinity": {REQUIRED: [term(HOST)]}},
-    "zone affinity": {"podAffinity": {REQUIRED: [term(ZONE)]}},
+    "host anti-affinity": {"affinity": {"podAntiAffinity": {REQUIRED: [term(HOST)]}}},
+    "zone affinity": {"affinity": {"podAffinity": {REQUIRED: [term(ZONE)]}}},
     "preferred zone affinity": {
-        "podAffinity": {PREFERRED: [{"weight": 1, "podAffinityTerm": term(ZONE)}]}
+        "affinity": {"podAffinity": {PREFERRED: [{"weight": 1, "podAffinityTerm": term(ZONE)}]}}
     },
     "preferred node affinity": {
-        "nodeAffinity": {
-            PREFERRED: [
-                {
-                    "weight": 1,
-                    "preference": {
-                        "matchExpressions": [{"key": ZONE, "operator": "In", "values": ["zone-1"]}]
-                    },
-                }
-            ]
+        "affinity": {
+            "nodeAffinity": {
+                PREFERRED: [
+                    {
+                        "weight": 1,
+                        "preference": {
+                            "matchExpressions": [
+                                {"key": ZONE, "operator": "In", "values": ["zone-1"]}
+                            ]
+                        },
+                    }
+                ]
+            }
         }
     },
+    "hard zone spread": spread(ZONE, "DoNotSchedule"),
+    "hard host spread": spread(HOST, "DoNotSchedule"),
+    "soft zone spread": spread(ZONE, "ScheduleAnyway"),
+    "default spread": {},
 }
+WITH_SERVICE = {"default spread"}
 
 
-def run(affinity: dict[str, Any], n_nodes: int, n_pods: int) -> float:
+def run(workload: str, n_nodes: int, n_pods: int) -> float:
     """Return decisions per second of one run."""
     state = ClusterState()
     state.apply_all(NodePut(make_node(index)) for index in range(n_nodes))
+    if workload in WITH_SERVICE:
+        state.apply(ServicePut("default", "blue", BLUE))
     engine = Engine(state)
-    pods = [make_pod(f"pod-{index}", affinity, {"color": "blue"}) for index in range(n_pods)]
+    pods = [make_pod(f"pod-{index}", WORKLOADS[workload], BLUE) for index in range(n_pods)]
     engine.place(pods[0])
     started = time.perf_counter()
     for decision in engine.place_all(pods):
@@ -107,7 +125,7 @@ def first_sight_ms(n_nodes: int) -> float:
     state.apply_all(NodePut(make_node(index)) for index in range(n_nodes))
     engine = Engine(state)
     engine.place(make_pod("warm", {}, {}))
-    pod = make_pod("first", WORKLOADS["zone affinity"], {"color": "blue"})
+    pod = make_pod("first", WORKLOADS["zone affinity"], BLUE)
     started = time.perf_counter()
     engine.place(pod)
     return (time.perf_counter() - started) * 1000
@@ -118,7 +136,8 @@ def unschedulable_ms(n_nodes: int) -> float:
     state = ClusterState()
     state.apply_all(NodePut(make_node(index)) for index in range(n_nodes))
     engine = Engine(state)
-    pod = make_pod("none", {"podAffinity": {REQUIRED: [term("no-such-key")]}}, {"color": "blue"})
+    nowhere = {"affinity": {"podAffinity": {REQUIRED: [term("no-such-key")]}}}
+    pod = make_pod("none", nowhere, BLUE)
     engine.place(pod)
     started = time.perf_counter()
     engine.place(pod)
@@ -138,8 +157,8 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=900)
     options = parser.parse_args()
     for n_nodes in options.nodes:
-        for name, affinity in WORKLOADS.items():
-            line = report(lambda a=affinity, n=n_nodes: run(a, n, options.pods))
+        for name in WORKLOADS:
+            line = report(lambda w=name, n=n_nodes: run(w, n, options.pods))
             print(f"{n_nodes:6} nodes  {name:26} decisions/s {line}", flush=True)
         print(
             f"{n_nodes:6} nodes  {'first sight':26} ms          "

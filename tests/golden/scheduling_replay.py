@@ -11,6 +11,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,21 @@ import msgspec
 
 from kubeberth.api.core import Namespace, Node, Pod
 from kubeberth.api.meta import LabelSelector, ObjectMeta
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.requests import effective_request
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
-from kubeberth.placement.delta import ControllerPut, NamespacePut, NodePut, PodPut, ServicePut
+from kubeberth.placement.decision import Decision, Nomination
+from kubeberth.placement.delta import (
+    ControllerPut,
+    NamespacePut,
+    NodePut,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PodPut,
+    ServicePut,
+)
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
 from kubeberth.placement.plugins import in_tree_plugins
@@ -90,19 +102,25 @@ def replay(record: Document, tally: Tally) -> None:
     profile = to_profile(scenario)
     engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
-    for document, result in zip(scenario["pending"], expected["results"], strict=True):
+    pending = zip(scenario["pending"], expected["results"], strict=True)
+    for index, (document, result) in enumerate(pending):
         tally.n_decisions += 1
-        needs = reason or decision_needs(result)
+        needs = reason or decision_needs(result) or search_needs(document, result)
         if needs or state is None:
             _skip(tally, needs or "")
             compared_all = False
         pod = to_pod(document, scenario)
         if state is not None and engine is not None and not needs:
             tally.n_compared += 1
+            if pod.status.nominated_node_name:
+                # What the records' description says of the nominations of other pods, the records
+                # do not bear out: each pod sees its own alone.
+                state.apply(Nominated(pod, pod.status.nominated_node_name))
             found = _differences(result, state, engine, profile, pod)
+            state.apply(NominationCleared(pod.metadata.key))
             tally.differences += [f"{scenario['id']} {result['pod']}: {text}" for text in found]
         if state is not None and "chosen" in result:
-            state.apply(PodPut(pod, result["chosen"]))
+            state.apply(PodPut(started(pod, index), result["chosen"]))
     tally.n_whole_scenarios += compared_all
 
 
@@ -113,8 +131,6 @@ def _skip(tally: Tally, reason: str) -> None:
 def _whole_scenario_needs(scenario: Document) -> str:
     if scenario.get("record") == "trace" and "ImageLocality" not in RULES:
         return "ImageLocality"  # the trace's records do not say what each rule gave
-    if any(pod.get("status", {}).get("nominatedNodeName") for pod in scenario["pending"]):
-        return "nominated pods"
     return ""
 
 
@@ -126,6 +142,22 @@ def decision_needs(result: Document) -> str:
     plugins |= {name for name, scores in result.get("scores", {}).items() if any(scores.values())}
     missing = sorted(plugins - RULES - {"", _ALWAYS_ZERO})
     return missing[0] if missing else ""
+
+
+def search_needs(document: Document, result: Document) -> str:
+    """Return a rule that a search for victims has to ask and that does not exist yet."""
+    spec = document["spec"]
+    constraints = spec.get("topologySpreadConstraints", [])
+    needed = ""
+    if "preemption" in result and any(
+        c["whenUnsatisfiable"] == "DoNotSchedule" for c in constraints
+    ):
+        needed = "PodTopologySpread"
+    elif spec.get("volumes") and (
+        "preemption" in result or "persistent volumes" in result.get("message", "")
+    ):
+        needed = "VolumeBinding"
+    return "" if needed in RULES else needed
 
 
 def _differences(
@@ -145,11 +177,24 @@ def _differences(
     failure = decision.failure
     if (failure is not None and failure.is_error) != ("error" in result):
         found.append(f"error: recorded {result.get('error')!r}, ours {failure!r}")
+    if not _is_nominated(decision, result):
+        found.append(f"nominated: recorded {result.get('preemption')!r}, ours {decision!r}")
     if "message" in result and (failure is None or failure.message != result["message"]):
         found.append(f"message: recorded {result['message']!r}, ours {failure!r}")
     if decision.failure != story.failure:
         found.append(f"engine and explanation differ: {decision.failure!r} {story.failure!r}")
     return found
+
+
+def _is_nominated(decision: Decision, result: Document) -> bool:
+    """Return whether a decision makes a node free exactly when the record does, and such a one."""
+    nomination, preemption = decision.nomination, result.get("preemption")
+    if nomination is None or preemption is None:
+        return nomination is None and preemption is None
+    return (
+        nomination.node in preemption["nominated"]
+        and _candidate(nomination) in preemption["candidates"]
+    )
 
 
 def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any]]:
@@ -175,6 +220,17 @@ def _pairs(result: Document, story: Explanation) -> Iterator[tuple[str, Any, Any
         yield "scores", {n: s for n, s in recorded.items() if n in RULES}, dict(story.scores)
         yield "total", result.get("total", {}), dict(story.totals)
         yield "best", result.get("best", []), list(story.best)
+        preemption = result.get("preemption", {"candidates": [], "nominated": []})
+        yield "candidates", preemption["candidates"], list(map(_candidate, story.candidates))
+        yield "nominated", preemption["nominated"], list(story.nominated)
+
+
+def _candidate(nomination: Nomination) -> Document:
+    return {
+        "node": nomination.node,
+        "victims": list(nomination.victims),
+        "numPDBViolations": nomination.n_pdb_violations,
+    }
 
 
 def _verdict(entry: Document | None) -> tuple[str, str, set[str]] | None:
@@ -214,6 +270,8 @@ def build_state(scenario: Document) -> ClusterState:
         pod = to_pod(document, scenario)
         if not pod.is_terminal:
             state.apply(PodPut(pod, pod.spec.node_name))
+    for document in scenario.get("pdbs", []):
+        state.apply(PdbPut(to_budget(document)))
     return state
 
 
@@ -239,6 +297,21 @@ def to_node(document: Document) -> Node:
 def to_namespace(document: Document) -> Namespace:
     """Return a namespace as the API server stores it."""
     return msgspec.convert(document, Namespace)
+
+
+def to_budget(document: Document) -> PodDisruptionBudget:
+    """Return a disruption budget as the API server stores it."""
+    budget = copy.deepcopy(document)
+    budget["metadata"].setdefault("namespace", "default")
+    return msgspec.convert(budget, PodDisruptionBudget)
+
+
+def started(pod: Pod, index: int) -> Pod:
+    """Return a pod that was placed as the index-th one, with the time that the records give it."""
+    time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=index)
+    start_time = f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    status = msgspec.structs.replace(pod.status, phase="Pending", start_time=start_time)
+    return msgspec.structs.replace(pod, status=status)
 
 
 def to_pod(document: Document, scenario: Document) -> Pod:

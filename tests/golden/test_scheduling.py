@@ -20,7 +20,7 @@ COMPARED = {
     "mixed": 1807,
     "node-affinity": 1352,
     "ports": 819,
-    "preemption": 1140,
+    "preemption": 1336,
     "resources": 1452,
     "spread": 1952,
     "taints": 949,

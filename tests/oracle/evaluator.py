@@ -44,14 +44,28 @@ class Answer:
 
 
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
+    _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
+    if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
+        return Answer({}, score(cluster, pod, [cluster.nodes[own]]))
     rejected = {}
     for node in cluster.nodes.values():
-        rejection = first_rejection(cluster, pod, node)
-        if rejection is not None:
-            rejected[node.name] = rejection
+        found = rejection(cluster, pod, node)
+        if found is not None:
+            rejected[node.name] = found
     feasible = [node for node in cluster.nodes.values() if node.name not in rejected]
     names = [node.name for node in feasible]
     return Answer(names, rejected, score(cluster, pod, feasible) if feasible else {})
+
+
+def rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, ...]] | None:
+    """A node has to pass with the pods nominated to it, and without them."""
+    guests = {
+        key: (other, name)
+        for key, (other, name) in cluster.nominated.items()
+        if name == node.name and other.priority >= pod.priority and key != pod.metadata.key
+    }
+    crowded = cluster.with_guests(guests)
+    return first_rejection(crowded, pod, node) or first_rejection(cluster, pod, node)
 
 
 # Hard rules

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.oracle.settings import Settings
 
 from kubeberth.api.core import Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Toleration
 from kubeberth.api.meta import LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 
 Labels = Mapping[str, str]
 
 
 @dataclass
 class Cluster:
-    """Objects, and nothing worked out beforehand."""
+    """Objects, and nothing worked out beforehand.
+
+    Nominated pods are no pods of their nodes; `guests` and `evicted` tell which pods are there, or
+    are not there, only for the sake of a trial.
+    """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     pods: dict[str, tuple[Pod, str]] = field(default_factory=dict)
@@ -23,6 +28,18 @@ class Cluster:
     services: dict[tuple[str, str], Labels] = field(default_factory=dict)
     controllers: dict[tuple[str, str, str], LabelSelector] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    budgets: dict[str, PodDisruptionBudget] = field(default_factory=dict)
+    nominated: dict[str, tuple[Pod, str]] = field(default_factory=dict)
+    guests: dict[str, tuple[Pod, str]] = field(default_factory=dict)
+    evicted: dict[str, tuple[Pod, str]] = field(default_factory=dict)
+
+    def with_guests(self, guests: dict[str, tuple[Pod, str]]) -> Cluster:
+        return replace(self, pods={**self.pods, **guests}, guests=guests)
+
+    def without(self, pods: list[Pod]) -> Cluster:
+        keys = {pod.metadata.key for pod in pods}
+        left = {key: placed for key, placed in self.pods.items() if key not in keys}
+        return replace(self, pods=left, evicted={key: self.pods[key] for key in keys})
 
     def on(self, node_name: str) -> list[Pod]:
         return [pod for pod, name in self.pods.values() if name == node_name]

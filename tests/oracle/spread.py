@@ -95,14 +95,21 @@ def means(constraint: Constraint, labels: Labels) -> bool:
 
 
 def n_pods(cluster: Cluster, pod: Pod, constraint: Constraint, node: Node) -> int:
-    if not any(map(says_anything, constraint.selectors)):
-        return 0
-    return sum(
-        other.metadata.namespace == pod.metadata.namespace
-        and other.metadata.deletion_timestamp is None
-        and means(constraint, other.metadata.labels)
-        for other in cluster.on(node.name)
-    )
+    def is_meant(other: Pod) -> bool:
+        same_namespace = other.metadata.namespace == pod.metadata.namespace
+        return same_namespace and means(constraint, other.metadata.labels)
+
+    def is_counted(other: Pod) -> bool:
+        leaves = other.metadata.deletion_timestamp is not None
+        return any(map(says_anything, constraint.selectors)) and not leaves
+
+    def n_uncounted(pods: dict[str, tuple[Pod, str]]) -> int:
+        here = [other for other, name in pods.values() if name == node.name]
+        return sum(is_meant(other) and not is_counted(other) for other in here)
+
+    number = sum(is_meant(other) and is_counted(other) for other in cluster.on(node.name))
+    # Trials count what nobody else counts.
+    return number + n_uncounted(cluster.guests) - n_uncounted(cluster.evicted)
 
 
 def takes_part(pod: Pod, constraint: Constraint, node: Node) -> bool:

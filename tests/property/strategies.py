@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.policy import PodDisruptionBudget
 
 ZONE, HOST, DISK = "topology.kubernetes.io/zone", "kubernetes.io/hostname", "disk"
 NODE_NAMES = [f"node-{index}" for index in range(6)]
@@ -199,6 +200,7 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
         initContainers=containers,
     ),
 }
+_START_TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-02T00:00:00Z"]
 _LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", *_FLAVOURS]
 _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 
@@ -219,9 +221,31 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
             "labels": draw(pod_labels),
             "ownerReferences": draw(st.lists(owner_references, max_size=1)),
         },
-        "spec": {"containers": _SMALL if is_small else draw(containers), **spec},
+        "spec": {
+            "containers": _SMALL if is_small else draw(containers),
+            "priority": draw(st.sampled_from([0, 0, 10, 20])),
+            "preemptionPolicy": draw(st.sampled_from([*["PreemptLowerPriority"] * 5, "Never"])),
+            **spec,
+        },
+        "status": draw(_documents(startTime=st.sampled_from(_START_TIMES))),
     }
     return msgspec.convert(document, Pod)
+
+
+@st.composite
+def budgets(draw: st.DrawFn, name: str) -> PodDisruptionBudget:
+    """Return a disruption budget."""
+    document = {
+        "metadata": {"name": name, "namespace": draw(st.sampled_from(NAMESPACES))},
+        "spec": draw(_documents(selector=label_selectors(POD_KEYS, ["a", "b", "x", "y"]))),
+        "status": {
+            "disruptionsAllowed": draw(st.integers(0, 2)),
+            "disruptedPods": draw(
+                st.dictionaries(st.sampled_from([f"pod-{n}" for n in range(30)]), st.just(""))
+            ),
+        },
+    }
+    return msgspec.convert(document, PodDisruptionBudget)
 
 
 @st.composite

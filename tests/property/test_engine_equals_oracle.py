@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.oracle.evaluator import evaluate
 from tests.oracle.objects import Cluster
+from tests.oracle.preemption import preempt
 from tests.oracle.settings import read_settings
 from tests.property.strategies import (
     CONTROLLERS,
     NAMESPACES,
     NODE_NAMES,
     POD_KEYS,
+    budgets,
     label_selectors,
     namespace_labels,
     nodes,
@@ -24,10 +26,12 @@ from tests.property.strategies import (
 )
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.api.meta import LabelSelector
+from kubeberth.api.meta import Condition, LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.scheduler_config import GROUP_VERSION, KIND
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
+from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import (
     ControllerPut,
     ControllerRemoved,
@@ -35,13 +39,17 @@ from kubeberth.placement.delta import (
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PdbRemoved,
     PodPut,
     PodRemoved,
     ServicePut,
     ServiceRemoved,
 )
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.explain import explain
+from kubeberth.placement.explain import Explanation, explain
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
@@ -63,11 +71,12 @@ class History:
         looks: list[list[Node]],
         labels: list[dict[str, str]],
         selectors: list[LabelSelector],
+        budgets: list[PodDisruptionBudget],
         random: Random,
         profile: dict[str, Any] | None = None,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
-        self.selectors = selectors
+        self.selectors, self.budgets = selectors, budgets
         self.state = ClusterState()
         self.cluster = Cluster()
         self.profile = default_profile()
@@ -83,9 +92,10 @@ class History:
         steps = (self.place, self.put_node, self.remove_pod, self.bind_by_hand)
         rare = (self.remove_node, self.label_namespace, self.remove_namespace)
         spread = (self.put_service, self.put_controller, self.terminate_pod)
-        odds = (10, 3, 3, 1, 1, 1, 0.3, 0.5, 0.5, 1)
+        of_preemption = (self.place_nominated, self.give_up, self.put_budget, self.remove_budget)
+        odds = (10, 3, 3, 1, 1, 1, 0.3, 0.5, 0.5, 1, 3, 0.5, 1, 0.5)
         for _ in range(N_STEPS):
-            step = self.random.choices((*steps, *rare, *spread), odds)[0]
+            step = self.random.choices((*steps, *rare, *spread, *of_preemption), odds)[0]
             step()
             self.check_sums()
 
@@ -150,10 +160,38 @@ class History:
             del self.cluster.pods[key]
             self.state.apply(PodRemoved(key))
 
+    def put_budget(self) -> None:
+        budget = self.random.choice(self.budgets)
+        self.cluster.budgets[budget.metadata.key] = budget
+        self.state.apply(PdbPut(budget))
+
+    def remove_budget(self) -> None:
+        key = self.random.choice(self.budgets).metadata.key
+        self.cluster.budgets.pop(key, None)
+        self.state.apply(PdbRemoved(key))
+
     def place(self) -> None:
+        self.decide(self.new_pod())
+
+    def place_nominated(self) -> None:
+        """Try again one of the pods that wait for room on a node."""
+        if self.cluster.nominated:
+            key = self.random.choice(sorted(self.cluster.nominated))
+            self.decide(self.cluster.nominated[key][0])
+
+    def give_up(self) -> None:
+        """Clear a nomination, as when its pod is deleted."""
+        if self.cluster.nominated:
+            key = self.random.choice(sorted(self.cluster.nominated))
+            self.clear_nomination(key)
+
+    def clear_nomination(self, key: str) -> None:
+        self.cluster.nominated.pop(key, None)
+        self.state.apply(NominationCleared(key))
+
+    def decide(self, pod: Pod) -> None:
         if not self.cluster.nodes:
             return
-        pod = self.new_pod()
         answer = evaluate(self.cluster, pod)
         decision = self.engine.place(pod)
         story = explain(self.state, pod, self.profile)
@@ -163,11 +201,46 @@ class History:
         if decision.node is None:
             assert len(answer.rejected) == len(self.cluster.nodes)
             assert decision.failure == story.failure
+            self.check_preemption(pod, decision, story)
             return
         assert decision.node in answer.best
-        assert decision.n_feasible == len(self.cluster.nodes) - len(answer.rejected)
+        assert decision.n_feasible == len(story.feasible)
         assert decision.score == answer.totals[decision.node] or decision.n_feasible == 1
         self.put_pod(pod, decision.node)
+
+    def check_preemption(self, pod: Pod, decision: Decision, story: Explanation) -> None:
+        outcome = preempt(self.cluster, pod)
+        found = {c.node: (list(c.victims), c.n_pdb_violations) for c in story.candidates}
+        assert found == {n: (room.victims, room.n_violations) for n, room in outcome.rooms.items()}
+        assert list(story.nominated) == outcome.best
+        failure, nomination = decision.failure, decision.nomination
+        assert failure is not None
+        tail = failure.message.partition(" preemption: ")[2]
+        if nomination is not None:
+            assert not tail
+            assert nomination.node in outcome.best
+            assert nomination in story.candidates
+            self.carry_out(pod, nomination)
+        elif outcome.not_eligible:
+            assert tail == outcome.not_eligible
+            assert failure.keeps_nomination
+        else:
+            counts = sorted(f"{count} {reason}" for reason, count in outcome.obstacles.items())
+            assert tail.partition(": ")[2] == ", ".join(counts) + "."
+            assert not failure.keeps_nomination
+            self.clear_nomination(pod.metadata.key)
+
+    def carry_out(self, pod: Pod, nomination: Nomination) -> None:
+        """Nominate the pod; its victims go, are about to go, or have not heard of it yet."""
+        self.cluster.nominated[pod.metadata.key] = pod, nomination.node
+        self.state.apply(Nominated(pod, nomination.node))
+        for key in nomination.victims:
+            match self.random.randrange(3):
+                case 0:
+                    del self.cluster.pods[key]
+                    self.state.apply(PodRemoved(key))
+                case 1:
+                    self.put_pod(terminating(self.cluster.pods[key][0]), nomination.node)
 
     def new_pod(self) -> Pod:
         self.n_pods += 1
@@ -176,6 +249,7 @@ class History:
         return msgspec.structs.replace(template, metadata=meta)
 
     def put_pod(self, pod: Pod, node_name: str) -> None:
+        self.cluster.nominated.pop(pod.metadata.key, None)
         self.cluster.pods[pod.metadata.key] = (pod, node_name)
         self.state.apply(PodPut(pod, node_name))
 
@@ -192,11 +266,20 @@ def to_profile(profile: dict[str, Any]) -> Profile:
     return found
 
 
+def terminating(pod: Pod) -> Pod:
+    """Return a pod that the scheduler has asked to go."""
+    condition = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
+    meta = msgspec.structs.replace(pod.metadata, deletion_timestamp="2026-01-01T00:00:00Z")
+    status = msgspec.structs.replace(pod.status, conditions=(condition,))
+    return msgspec.structs.replace(pod, metadata=meta, status=status)
+
+
 @given(
     templates=st.lists(pods("template"), min_size=6, max_size=6),
     looks=st.tuples(*(st.lists(nodes(n), min_size=3, max_size=3) for n in NODE_NAMES)),
     labels=st.lists(namespace_labels, min_size=2, max_size=2),
     selectors=st.lists(label_selectors(POD_KEYS, ["a", "b", "x", "y"]), min_size=2, max_size=2),
+    budgets=st.tuples(budgets("one"), budgets("two"), budgets("one")),
     seed=st.integers(0, 2**32),
     profile=st.one_of(st.none(), profiles()),
 )
@@ -206,8 +289,9 @@ def test_engine_and_plain_evaluator_agree_through_any_history_under_any_configur
     looks: tuple[list[Node], ...],
     labels: list[dict[str, str]],
     selectors: list[dict[str, Any]],
+    budgets: tuple[PodDisruptionBudget, ...],
     seed: int,
     profile: dict[str, Any] | None,
 ) -> None:
     typed = msgspec.convert(selectors, list[LabelSelector])
-    History(templates, list(looks), labels, typed, Random(seed), profile).run()
+    History(templates, list(looks), labels, typed, list(budgets), Random(seed), profile).run()

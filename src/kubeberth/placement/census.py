@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kubeberth.placement.counted_nodes import CountedNodesBook
-from kubeberth.placement.counters import DomainCounter, LabelClass, Pulse
+from kubeberth.placement.counters import DomainCounter, LabelClass
 from kubeberth.placement.podterm import PodTerm
 from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.vocabulary import LabelColumn
@@ -75,7 +75,7 @@ class Census:
         self.namespaces: dict[str, Labels] = {}
         self.version = 0
         self.n_recounts = 0
-        self.pulse = Pulse()
+        self.pulse = counted_nodes.pulse
         self._column_of = column_of
         self._counted_nodes = counted_nodes
         self._looked_at: set[str] = set()
@@ -184,7 +184,7 @@ class Census:
         counter = self._spread.get(term)
         if counter is None:
             nodes = self._counted_nodes.lend(term.topology_key, term.inclusion)
-            counter = self._spread[term] = SpreadCounter(term, nodes)
+            counter = self._spread[term] = SpreadCounter(term, nodes, self.pulse)
             for pods in self._classes.values():
                 _enlist_for_spread(pods, counter)
         counter.n_users += 1
@@ -261,7 +261,7 @@ class Census:
             for counter in (*self._matching.values(), *self._held.values())
         }
         spread = {
-            counter: counter.copy(counted_nodes.get(term.topology_key, term.inclusion))
+            counter: counter.copy(counted_nodes.get(term.topology_key, term.inclusion), other.pulse)
             for term, counter in self._spread.items()
         }
 

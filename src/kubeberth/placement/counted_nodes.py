@@ -18,6 +18,7 @@ from kubeberth.api.selectors import Requirement
 from kubeberth.placement.node_match import HARD_EFFECTS, meets_all, meets_any, n_untolerated
 from kubeberth.placement.node_table import Nodes, NodeTable
 from kubeberth.placement.nodeterm import NodeTerm
+from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.vocabulary import ABSENT
 
 PER_NODE = ""
@@ -58,13 +59,14 @@ class CountedNodes:
         The same numbers for one node at a time.
     n_domains
         How many domains have a node that takes part, `ABSENT` aside.
+    version
+        Grows when that number changes.
     """
 
     def __init__(self, table: NodeTable, key: str, inclusion: Inclusion) -> None:
         self.key = key
         self.inclusion = inclusion
-        self.n_users = 0
-        self.n_domains = 0
+        self.n_users = self.n_domains = self.version = 0
         self._table = table
         self._n_nodes: dict[int, int] = {}
         self._set(np.full(table.n_slots, _LEFT_OUT, dtype=np.int32))
@@ -86,7 +88,9 @@ class CountedNodes:
         domain = self.view[slot]
         if domain > ABSENT:
             self._n_nodes[domain] -= 1
-            self.n_domains -= not self._n_nodes[domain]
+            if not self._n_nodes[domain]:
+                self.n_domains -= 1
+                self.version += 1
         self.view[slot] = _LEFT_OUT
         self._enter(np.array([slot], dtype=np.intp), [slot])
 
@@ -113,7 +117,9 @@ class CountedNodes:
             if domain > ABSENT:
                 before = self._n_nodes.get(domain, 0)
                 self._n_nodes[domain] = before + 1
-                self.n_domains += not before
+                if not before:
+                    self.n_domains += 1
+                    self.version += 1
 
     def _ids(self, nodes: Nodes) -> NDArray[np.int64]:
         if self.key == PER_NODE:
@@ -135,9 +141,16 @@ class CountedNodes:
 
 
 class CountedNodesBook:
-    """Every `CountedNodes` of one cluster that is in use."""
+    """Every `CountedNodes` of one cluster that is in use.
+
+    Attributes
+    ----------
+    pulse
+        Beats with every change; for whoever counts something else to beat it as well.
+    """
 
     def __init__(self, table: NodeTable) -> None:
+        self.pulse = Pulse()
         self._table = table
         self._entries: dict[tuple[str, Inclusion], CountedNodes] = {}
 
@@ -167,6 +180,7 @@ class CountedNodesBook:
 
     def renew(self, slot: int) -> None:
         """Take note of a node that has come, changed or gone; no pods may be counted on it now."""
+        self.pulse.n_beats += 1
         for entry in self._entries.values():
             entry.renew(slot)
 

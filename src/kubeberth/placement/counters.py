@@ -13,20 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.placement.podterm import PodTerm
+from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.spread_counter import SpreadCounter
 from kubeberth.placement.vocabulary import ABSENT, LabelColumn
-
-
-class Pulse:
-    """Beats whenever a hard rule over domains may answer differently.
-
-    One look at it tells a reader of many counters that none of them is news.
-    """
-
-    __slots__ = ("n_beats",)
-
-    def __init__(self) -> None:
-        self.n_beats = 0
 
 
 class DomainCounter:

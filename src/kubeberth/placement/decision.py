@@ -17,11 +17,30 @@ class Failure(msgspec.Struct, frozen=True):
         Empty for errors and for a cluster without nodes: then the pod is tried again by itself.
     is_error
         Whether it is an internal error (`SchedulerError`) rather than `Unschedulable`.
+    keeps_nomination
+        Whether an earlier nomination stands, because victims were not even looked for.
     """
 
     message: str
     rejected_by: frozenset[str] = frozenset()
     is_error: bool = False
+    keeps_nomination: bool = False
+
+
+class Nomination(msgspec.Struct, frozen=True):
+    """A node that a pod is to wait for, once its victims are asked to go.
+
+    Parameters
+    ----------
+    victims
+        `namespace/name` of each, the most important first.
+    n_pdb_violations
+        How many of them a disruption budget would keep.
+    """
+
+    node: str
+    victims: tuple[str, ...]
+    n_pdb_violations: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +52,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         How many nodes passed the hard rules.
     score
         Total of the chosen node; None when it was the only one, which needs no scoring.
+    nomination
+        Set when no node fits, but one can be made free.
     """
 
     pod_key: str
@@ -41,3 +62,4 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     n_feasible: int = 0
     score: int | None = None
     failure: Failure | None = None
+    nomination: Nomination | None = None

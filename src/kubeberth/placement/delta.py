@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,35 @@ class ControllerRemoved:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Nominated:
+    """A pending pod waits for room on a node; takes the place of an earlier nomination."""
+
+    pod: Pod
+    node_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NominationCleared:
+    """A pod waits for room on no node in particular any more."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PdbPut:
+    """A disruption budget has appeared, or says something else now."""
+
+    budget: PodDisruptionBudget
+
+
+@dataclass(frozen=True, slots=True)
+class PdbRemoved:
+    """A disruption budget is gone."""
+
+    key: str
+
+
 Delta = (
     NodePut
     | NodeRemoved
@@ -102,6 +132,10 @@ Delta = (
     | PodRemoved
     | NamespacePut
     | NamespaceRemoved
+    | Nominated
+    | NominationCleared
+    | PdbPut
+    | PdbRemoved
     | ServicePut
     | ServiceRemoved
     | ControllerPut

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
-from kubeberth.placement.explain import NO_NODES, explain_failure
+from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import PlacementError
+from kubeberth.placement.preemption import find_victims
 from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
@@ -64,6 +68,8 @@ class Engine:
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
         nodes = self.state.nodes
         n_nodes = len(nodes.slot_of)
+        if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
+            return Decision(key, nodes.name_of[slot], n_nodes, 1), slot
         try:
             search = self._searches.get(request) or self._new_search(request)
             choice = search.best()
@@ -74,15 +80,34 @@ class Engine:
         except PlacementError as error:
             return Decision(key, None, n_nodes, 0, None, Failure(str(error), is_error=True)), None
         if choice is None:
-            return Decision(key, None, n_nodes, 0, None, self._explain_failure(request)), None
+            return self._fail(key, request), None
         slot, score, n_feasible = choice
         return Decision(key, nodes.name_of[slot], n_nodes, n_feasible, score), slot
 
-    def _explain_failure(self, request: PodRequest) -> Failure:
+    def _own_nomination(self, key: str, request: PodRequest) -> int | None:
+        """Return the node to which a pod is nominated, if there is one and it fits."""
+        state = self.state
+        nominated = state.nominations.pods.get(key)
+        slot = None if nominated is None else state.slot_of(nominated.node_name)
+        if slot is None or _is_refused(state, request, self.profile):
+            return None
+        refusal = NodeFilter(state, self.profile, request, key).refusal(slot)
+        return slot if refusal is None else None
+
+    def _fail(self, key: str, request: PodRequest) -> Decision:
+        """Return why a pod goes nowhere, and what would have to go for it."""
         state, profile = self.state, self.profile
         if not state.n_nodes:
-            return Failure(NO_NODES)
-        return explain_failure(state, request, profile, judge(state, request, profile))
+            return Decision(key, None, 0, failure=Failure(NO_NODES))
+        verdicts = judge(state, request, profile, key)
+        search = find_victims(state, request, profile, verdicts, key)
+        failure = explain_failure(state, request, profile, verdicts, search)
+        nomination = None
+        if search.candidates:
+            slots = np.array([candidate.slot for candidate in search.best], dtype=np.intp)
+            chosen = search.best[int(np.argmin(self._ties.ranks(slots)))]
+            nomination = to_nomination(state, chosen)
+        return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
 
     def _new_search(self, request: PodRequest) -> Search:
         profile = self.profile.concerning(request)
@@ -103,3 +128,12 @@ class Engine:
         if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
             del self._searches[next(iter(self._searches))]
         return search
+
+
+def _is_refused(state: ClusterState, request: PodRequest, profile: Profile) -> bool:
+    """Return whether a rule refuses a pod as a whole."""
+    try:
+        narrow(state, request, profile)
+    except RefusedError:
+        return True
+    return False

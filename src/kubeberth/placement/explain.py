@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kubeberth.api.core import Pod
-from kubeberth.placement.decision import Failure
+from kubeberth.placement.decision import Failure, Nomination
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import PlacementError, Rejection
+from kubeberth.placement.preemption import VictimSearch, find_victims
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.verdicts import Verdicts, first_rejection, judge
+from kubeberth.placement.verdicts import Verdicts, judge
+from kubeberth.placement.victims import Candidate
 
 NO_NODES = "no nodes available to schedule pods"
-NO_VICTIMS = "No preemption victims found for incoming pod"
-NO_HELP = "Preemption is not helpful for scheduling"
 NO_CLAIMS = "no new claims to deallocate"
 
 
@@ -43,6 +43,10 @@ class Explanation:
         Node and sum of its scores.
     failure
         Set when no node fits or the attempt ends with an error.
+    candidates
+        When no node fits: the nodes that can be made free, by name.
+    nominated
+        Names of those of them that give up least, sorted.
     """
 
     n_nodes: int
@@ -52,6 +56,8 @@ class Explanation:
     scores: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     totals: Mapping[str, int] = field(default_factory=dict)
     failure: Failure | None = None
+    candidates: tuple[Nomination, ...] = ()
+    nominated: tuple[str, ...] = ()
 
     @property
     def best(self) -> tuple[str, ...]:
@@ -64,15 +70,19 @@ def explain(state: ClusterState, pod: Pod, profile: Profile) -> Explanation:
     """Return the whole story of placing a pod now."""
     if not state.n_nodes:
         return Explanation(0, failure=Failure(NO_NODES))
-    request = state.request(pod)
-    verdicts = judge(state, request, profile)
+    key, request = pod.metadata.key, state.request(pod)
+    verdicts = judge(state, request, profile, key)
     feasible = () if verdicts.refused else tuple(_names(state, verdicts.feasible))
     if not feasible:
+        search = find_victims(state, request, profile, verdicts, key)
+        found = {state.nodes.name_of[candidate.slot]: candidate for candidate in search.candidates}
         return Explanation(
             state.n_nodes,
             rejected=_rejected(state, request, profile, verdicts),
             refused=verdicts.refused,
-            failure=explain_failure(state, request, profile, verdicts),
+            failure=explain_failure(state, request, profile, verdicts, search),
+            candidates=tuple(to_nomination(state, found[name]) for name in sorted(found)),
+            nominated=tuple(sorted(state.nodes.name_of[best.slot] for best in search.best)),
         )
     rejected = _rejected(state, request, profile, verdicts)
     scores: dict[str, dict[str, int]] = {}
@@ -87,66 +97,46 @@ def explain(state: ClusterState, pod: Pod, profile: Profile) -> Explanation:
 
 
 def explain_failure(
-    state: ClusterState, request: PodRequest, profile: Profile, verdicts: Verdicts
+    state: ClusterState,
+    request: PodRequest,
+    profile: Profile,
+    verdicts: Verdicts,
+    search: VictimSearch,
 ) -> Failure:
     """Return why no node fits."""
     if verdicts.refused is not None:
         text = ", ".join(verdicts.refused.reasons)
         # The dynamic resources plugin, asked to help after such a refusal, fails like this.
         message = f"0/{state.n_nodes} nodes are available: {text}. not found"
-        return Failure(message, frozenset((verdicts.refused.plugin,)))
+        rejected_by = frozenset((verdicts.refused.plugin,))
+        return Failure(message, rejected_by, keeps_nomination=True)
     histogram: Counter[str] = Counter()
-    rejected_by = set(verdicts.narrowed_by)
+    rejecting = set(verdicts.narrowed_by)
     for rejection, slots in verdicts.groups(state, request, profile):
         for reason in rejection.reasons:
             histogram[reason] += len(slots)
         if rejection.plugin:
-            rejected_by.add(rejection.plugin)
-    tail = _preemption_text(state, request, profile, verdicts)
-    tail = f" {NO_CLAIMS}, preemption: {tail}" if tail else ""
-    return Failure(_no_fit(state.n_nodes, histogram) + tail, frozenset(rejected_by))
+            rejecting.add(rejection.plugin)
+    message = _no_fit(state.n_nodes, histogram)
+    if not search.candidates:
+        tail = search.not_eligible or _no_fit(state.n_nodes, search.obstacles)
+        message += f" {NO_CLAIMS}, preemption: {tail}"
+    return Failure(message, frozenset(rejecting), keeps_nomination=bool(search.not_eligible))
+
+
+def to_nomination(state: ClusterState, candidate: Candidate) -> Nomination:
+    """Return a candidate by the names of its node and victims."""
+    return Nomination(
+        state.nodes.name_of[candidate.slot],
+        tuple(victim.key for victim in candidate.victims),
+        candidate.n_violations,
+    )
 
 
 def _no_fit(n_nodes: int, histogram: Counter[str]) -> str:
     # Sorted as text, so "10 x" comes before "2 y".
     counted = ", ".join(sorted(f"{count} {reason}" for reason, count in histogram.items()))
     return f"0/{n_nodes} nodes are available:" + (f" {counted}." if counted else "")
-
-
-def _preemption_text(
-    state: ClusterState, request: PodRequest, profile: Profile, verdicts: Verdicts
-) -> str:
-    """Return why making room would not help; empty when it would."""
-    if request.preemption_policy == "Never":
-        return "not eligible due to preemptionPolicy=Never."
-    histogram: Counter[str] = Counter()
-    for rejection, slots in verdicts.groups(state, request, profile):
-        if not rejection.resolvable:
-            histogram[NO_HELP] += len(slots)
-            continue
-        for slot in slots.tolist():
-            obstacles = _obstacles_without_victims(state, request, profile, slot)
-            if not obstacles:
-                return ""
-            histogram.update(obstacles)
-    return _no_fit(state.n_nodes, histogram)
-
-
-def _obstacles_without_victims(
-    state: ClusterState, request: PodRequest, profile: Profile, slot: int
-) -> tuple[str, ...]:
-    """Return what would keep the pod off a node even without all pods of lower priority."""
-    victims = [
-        placed
-        for placed in state.pods_on(state.node(slot).name)
-        if placed.priority < request.priority
-    ]
-    if not victims:
-        return (NO_VICTIMS,)
-    with state.without(victims):
-        nodes = np.array([slot], dtype=np.intp)
-        rejection = first_rejection(state, request, profile, nodes)
-    return rejection.reasons if rejection else ()
 
 
 def _rejected(

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
+
+T = TypeVar("T")
 
 Amounts = Sequence[int]
 """One amount per resource id."""
@@ -225,9 +227,9 @@ class DomainFilter(Protocol):
 class Groups(Protocol):
     """The nodes that pass, grouped by all that normalised scores depend on."""
 
-    sizes: list[int]
+    sizes: Sequence[int]
 
-    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+    def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table with one entry per domain."""
 
 

@@ -17,6 +17,7 @@ from kubeberth.placement.plugin import (
 )
 from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.sample import EVERY_NODE, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Profile:
         The `spec.schedulerName` that it answers to.
     scores
         Soft rules with their weights.
+    preemption
+        How many nodes are tried for victims.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Profile:
     pre_filters: tuple[PreFilterPlugin, ...]
     filters: tuple[FilterPlugin, ...]
     scores: tuple[tuple[ScorePlugin, int], ...]
+    preemption: Sample = EVERY_NODE
 
     def concerning(self, request: PodRequest) -> Profile:
         """Return the profile without the hard rules that have nothing to say about a template."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
     DomainFilter,
     DomainRule,
@@ -39,6 +41,7 @@ from kubeberth.placement.vocabulary import LabelColumn
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
+T = TypeVar("T")
 
 
 def unrankable(profile: Profile) -> tuple[object, ...]:
@@ -117,7 +120,7 @@ class RankedRules:
     """
 
     def __init__(self, state: ClusterState, profile: Profile, request: PodRequest) -> None:
-        self._state, self._request = state, request
+        self._state, self._profile, self._request = state, profile, request
         self.error: PlacementError | None = None
         self.load_filters = [
             r for r in profile.filters if r.reads is Reads.LOAD and isinstance(r, LoadFilter)
@@ -211,6 +214,8 @@ class RankedRules:
                 passes &= codes == 0
         for domain_filter in self._node_filters:
             passes &= domain_filter.table()[domain_filter.column.ids]
+        for slot in state.nominated_slots:
+            passes[slot] &= self.admit_beside_nominated(slot)
         scores = np.zeros(state.n_slots, dtype=np.int64)
         for score, weight in self.load_scores:
             scores += score.score(state, request, everything) * weight
@@ -223,6 +228,13 @@ class RankedRules:
                 return False
         state, request = self._state, self._request
         return not any(rule.filter_one(state, request, slot) for rule in self._usage_filters)
+
+    def admit_beside_nominated(self, slot: int) -> bool:
+        """Return whether a node passes with the pods that are nominated to it."""
+        state, request = self._state, self._request
+        if not state.nominated_on(slot, request.priority, ""):
+            return True
+        return NodeFilter(state, self._profile, request, "").passes(slot)
 
     def is_open(self, key: Key) -> bool:
         """Return whether nodes of that key pass the hard rules over shared topology keys."""
@@ -272,20 +284,29 @@ class GroupsView:
     """
 
     def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes: list[int] = [0] * len(keys)
+        self.sizes: Sequence[int] = [0] * len(keys)
         parts = list(zip(*keys, strict=True))
         self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
-    def pick(self, column: LabelColumn, table: Sequence[int]) -> Sequence[int]:
+    def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table."""
         return self._pickers[column.key](table)
 
 
-Picker = Callable[[Sequence[int]], Sequence[int]]
+class Picker(Protocol):
+    """Takes entries out of a table."""
+
+    def __call__(self, table: Sequence[T], /) -> Sequence[T]:
+        """Return the entries."""
+        ...
 
 
 def picker(places: Sequence[int]) -> Picker:
     """Return what takes the entries at these places out of a table."""
     if len(places) > 1:
-        return itemgetter(*places)
-    return lambda table: [table[place] for place in places]
+        return cast(Picker, itemgetter(*places))
+
+    def pick(table: Sequence[T], /) -> Sequence[T]:
+        return [table[place] for place in places]
+
+    return pick

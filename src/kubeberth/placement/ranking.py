@@ -20,7 +20,9 @@ moved leaves its old number behind in the heap; it is dropped when it comes to t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
+from itertools import compress, count
 from operator import sub
 
 import numpy as np
@@ -43,11 +45,39 @@ _EMPTY = 1 << 61
 _REFUSED = -1
 # With more groups than this, one look at every node is cheaper than one at every group.
 _MAX_GROUPS = 192
+# Zones that open and shut in turn come in as many combinations.
+_MAX_LAYOUTS = 64
 _MAX_VERDICTS = 1 << 17
 
 
 class TooManyGroupsError(Exception):
     """The nodes differ in so many ways that grouping them does not pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Some groups that together are all there is to normalise over.
+
+    Parameters
+    ----------
+    live
+        The groups.
+    pick
+        Takes these groups' entries out of a list of all groups.
+    values
+        The node values of each soft rule that has such, by group.
+    static
+        What each group earns that never changes.
+    weighs_anew
+        Whether a change of counters may change what they earn.
+    """
+
+    live: tuple[int, ...]
+    pick: Picker
+    view: GroupsView
+    values: list[list[int]]
+    static: list[int]
+    weighs_anew: bool
 
 
 class Ranking:
@@ -66,6 +96,7 @@ class Ranking:
         self._request = request
         self._ties = ties
         self._rules = RankedRules(state, profile, request)
+        self._nominated = state.nominations.pods
         self._capacities: dict[int, tuple[int, ...]] = {}
         self._verdicts: dict[int, int] = {}
         # How far the logs have been followed.
@@ -90,14 +121,13 @@ class Ranking:
         self._sizes: list[int] = []
         self._is_open: list[bool] = []
         self._vacant: list[int] = []
-        # Per group that is open and holds a node; bonuses are shifted as the scores in entries are.
-        self._has_other_groups = self._weighs_anew = True
+        # Groups that are open and hold a node; their bonuses are shifted as the scores in entries.
+        self._has_other_groups = True
+        self._has_other_sizes = False
         self._n_feasible = 0
-        self._live: list[int] = []
-        self._tops_of_live: Picker = tuple
-        self._view = GroupsView([], {})
-        self._values: list[list[int]] = []
-        self._static: list[int] = []
+        self._layouts: dict[tuple[int, ...], Layout] = {}
+        self._layout = Layout((), picker(()), GroupsView([], {}), [], [], weighs_anew=False)
+        self._openers: list[Picker] = []
         self._bonuses: list[int] = []
         self._start()
 
@@ -115,16 +145,17 @@ class Ranking:
         if self._has_other_groups:
             self._count_groups()
             self._weigh()
-        elif self._weighs_anew:
+        elif self._layout.weighs_anew:
             version = self._rules.score_version()
-            if version != self._seen_scores:
+            if version != self._seen_scores or self._has_other_sizes:
                 self._seen_scores = version
                 self._weigh()
-        live = self._live
+        layout = self._layout
+        live = layout.live
         if len(live) == 1:
             key = self._tops[live[0]] - self._bonuses[0]
         elif live:
-            key = min(map(sub, self._tops_of_live(self._tops), self._bonuses))
+            key = min(map(sub, layout.pick(self._tops), self._bonuses))
         else:
             return None
         if self._rules.error is not None and self._n_feasible > 1:
@@ -179,6 +210,8 @@ class Ranking:
                 self._leave(slot)
 
     def _follow_pulse(self) -> None:
+        if self._nominated:
+            self._judge_nominated()
         self._seen_pulse = self._state.census.pulse.n_beats
         version = self._rules.filter_version()
         if version != self._seen_filters:
@@ -192,7 +225,11 @@ class Ranking:
         if verdict is None:
             verdict = self._judge_load(load)
         rules = self._rules
-        if verdict == _REFUSED or (rules.has_node_rules and not rules.admit(slot)):
+        if (
+            verdict == _REFUSED
+            or (rules.has_node_rules and not rules.admit(slot))
+            or (self._nominated and not rules.admit_beside_nominated(slot))
+        ):
             self._leave(slot)
             return
         group = self._cells[slot]
@@ -212,6 +249,15 @@ class Ranking:
                 self._settle(group)
             else:
                 self._push(group, entry)
+
+    def _judge_nominated(self) -> None:
+        """Judge again the nodes with nominated pods.
+
+        With those pods there a node may fail for what happens in its domains, which no log tells.
+        """
+        for slot in self._state.nominated_slots:
+            if self._cells[slot] != _REFUSED:
+                self._judge(slot)
 
     def _judge_load(self, load: int) -> int:
         """Return what the rules over loads say: refused, or what the score leaves of the base."""
@@ -269,10 +315,11 @@ class Ranking:
 
     def _resize(self, group: int, change: int) -> None:
         self._sizes[group] = size = self._sizes[group] + change
-        if size == 0 or size == change or self._rules.reads_sizes:
+        if size == 0 or size == change:
             self._has_other_groups = True
         elif self._is_open[group]:
             self._n_feasible += change
+            self._has_other_sizes = self._rules.reads_sizes
 
     def _settle(self, group: int) -> None:
         """Drop what is stale from the top of a heap."""
@@ -331,45 +378,71 @@ class Ranking:
         self._group_keys[group] = (cell, values)
         self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
         self._has_other_groups = True
+        self._layouts.clear()
+        self._openers.clear()
         return group
 
     def _open_groups(self) -> None:
         """Ask the hard rules over shared domains again."""
         rules, is_open = self._rules, self._is_open
-        of_cell = [rules.is_open(key) for key in self._cell_keys]
-        now_open = [of_cell[cell] for cell, _ in self._group_keys]
+        if not rules.shared_filters:
+            return
+        if not self._openers:
+            keys = [self._cell_keys[cell] for cell, _ in self._group_keys]
+            places = [place for place, _ in rules.shared_filters]
+            self._openers = [picker([key[place] for key in keys]) for place in places]
+        answers = [
+            pick(rule.table().tolist())
+            for pick, (_, rule) in zip(self._openers, rules.shared_filters, strict=True)
+        ]
+        now_open = list(answers[0])
+        if len(answers) > 1:
+            now_open = [all(row) for row in zip(*answers, strict=True)]
         if now_open != is_open:
             self._is_open = now_open
             self._has_other_groups = True
 
     def _count_groups(self) -> None:
-        """List the groups that are open and hold a node, and what does not change in them."""
+        """List the groups that are open and hold a node."""
         self._has_other_groups = False
-        rules, is_open, sizes = self._rules, self._is_open, self._sizes
-        self._live = live = [g for g, size in enumerate(sizes) if size and is_open[g]]
-        self._tops_of_live = picker(live)
-        self._weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
-        self._n_feasible = sum([sizes[group] for group in live])
-        group_keys, cell_keys = self._group_keys, self._cell_keys
-        keys = [cell_keys[group_keys[group][0]] for group in live]
-        self._view = GroupsView(keys, rules.place_in_key)
-        self._values = [
+        sizes = self._sizes
+        live = tuple([g for g in compress(count(), self._is_open) if sizes[g]])
+        layout = self._layouts.get(live)
+        if layout is None:
+            layout = self._lay_out(live)
+        self._layout = layout
+        self._n_feasible = sum(layout.pick(sizes))
+
+    def _lay_out(self, live: tuple[int, ...]) -> Layout:
+        """Work out what depends on nothing but which groups take part."""
+        rules, group_keys = self._rules, self._group_keys
+        keys = [self._cell_keys[group_keys[group][0]] for group in live]
+        values = [
             [] if index is None else [group_keys[group][1][index] for group in live]
             for _, _, index in rules.group_scores
         ]
-        self._static = [0] * len(live)
+        static = [0] * len(live)
         for place, (rule, weight) in enumerate(rules.static_scores):
             shares = normalize_groups([key[place] for key in keys], rule.normalization)
-            self._static = _add_shares(self._static, shares, weight)
+            static = _add_shares(static, shares, weight)
+        weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
+        view = GroupsView(keys, rules.place_in_key)
+        if len(self._layouts) >= _MAX_LAYOUTS:
+            self._layouts.clear()
+        layout = Layout(live, picker(live), view, values, static, weighs_anew)
+        self._layouts[live] = layout
+        return layout
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
-        bonuses, rules = self._static, self._rules
+        layout, rules = self._layout, self._rules
+        self._has_other_sizes = False
+        bonuses = layout.static
         if bonuses and rules.group_scores:
-            view = self._view
+            view = layout.view
             if rules.reads_sizes:
-                view.sizes = [self._sizes[group] for group in self._live]
-            for (score, weight, _), values in zip(rules.group_scores, self._values, strict=True):
+                view.sizes = layout.pick(self._sizes)
+            for (score, weight, _), values in zip(rules.group_scores, layout.values, strict=True):
                 bonuses = _add_shares(bonuses, score.scores(view, values), weight)
         self._bonuses = bonuses
 
@@ -384,6 +457,7 @@ class Ranking:
         self._seen_epoch = rules.epoch()
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
+        self._layouts, self._openers = {}, []
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import Scores
 from kubeberth.placement.profile import Profile
@@ -61,6 +62,10 @@ class Rows:
             codes = plugin.filter(self._state, self._request, nodes)
             if codes is not None:
                 passes &= codes == 0
+        if self._state.nominations.pods:
+            node_filter = NodeFilter(self._state, self._profile, self._request, "")
+            for place in np.flatnonzero(passes & np.isin(nodes, self._state.nominated_slots)):
+                passes[place] = node_filter.passes(int(nodes[place]))
         return nodes[passes]
 
     def _totals(self, candidates: NDArray[np.intp]) -> Scores:

@@ -6,6 +6,7 @@ whatever skew they allow.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from kubeberth.api.selectors import Selector
 from kubeberth.placement.counted_nodes import CountedNodes, Inclusion
 from kubeberth.placement.node_table import Nodes
+from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.vocabulary import ABSENT
 
 
@@ -49,7 +51,7 @@ class SpreadCounter:
     """The pods of one term, per domain.
 
     Invariant: a domain whose count is not 0 has a node that takes part, so domains without pods are
-    those that `nodes` knows beyond the ones that `_levels` counts.
+    those that `nodes` knows beyond the ones that the levels count.
 
     Attributes
     ----------
@@ -60,6 +62,8 @@ class SpreadCounter:
         The same numbers for one domain at a time.
     version
         Grows with every change of a count.
+    pulse
+        Beats with it once somebody has asked for the minimum.
     """
 
     __slots__ = (
@@ -69,17 +73,20 @@ class SpreadCounter:
         "counts",
         "n_users",
         "nodes",
+        "pulse",
         "term",
         "version",
         "view",
     )
 
-    def __init__(self, term: SpreadTerm, nodes: CountedNodes) -> None:
+    def __init__(self, term: SpreadTerm, nodes: CountedNodes, pulse: Pulse) -> None:
         self.term = term
         self.nodes = nodes
+        self.pulse = pulse
         self.n_users = self.version = 0
-        # How many domains have so many pods, zeros aside; the lowest such number; their sum.
-        self._levels: dict[int, int] = {}
+        # How many domains have so many pods, zeros aside; the lowest such number; their sum. Not
+        # kept until somebody asks for the minimum.
+        self._levels: dict[int, int] | None = None
         self._lowest = 0
         self._n_inhabited = 0
         self._set(np.zeros(nodes.n_ids, dtype=np.int64))
@@ -95,11 +102,17 @@ class SpreadCounter:
         before = view[domain]
         view[domain] = after = before + amount
         self.version += 1
-        if domain != ABSENT:
-            self._follow(before, after)
+        if self._levels is not None and domain != ABSENT:
+            self._follow(self._levels, before, after)
+            self.pulse.n_beats += 1
 
     def minimum(self, min_domains: int) -> int:
         """Return the fewest pods in any domain; 0 when there are fewer domains than that."""
+        if self._levels is None:
+            self._levels = Counter(self.counts[ABSENT + 1 :].tolist())
+            del self._levels[0]
+            self._lowest = min(self._levels, default=0)
+            self._n_inhabited = sum(self._levels.values())
         n_domains = self.nodes.n_domains
         if n_domains < min_domains:
             return 0
@@ -120,18 +133,15 @@ class SpreadCounter:
             self._set(np.pad(self.counts, (0, missing)))
         return self.view
 
-    def copy(self, nodes: CountedNodes) -> SpreadCounter:
+    def copy(self, nodes: CountedNodes, pulse: Pulse) -> SpreadCounter:
         """Return a counter over a copy of the nodes that changes on its own from now on."""
-        other = SpreadCounter(self.term, nodes)
+        other = SpreadCounter(self.term, nodes, pulse)
         other._set(self.counts.copy())
-        other._levels = self._levels.copy()
-        other._lowest, other._n_inhabited = self._lowest, self._n_inhabited
         other.n_users = self.n_users
         return other
 
-    def _follow(self, before: int, after: int) -> None:
+    def _follow(self, levels: dict[int, int], before: int, after: int) -> None:
         """Keep account of the levels."""
-        levels = self._levels
         if before:
             self._n_inhabited -= 1
             levels[before] -= 1

@@ -5,8 +5,9 @@ rules read.
 
 Rule 1: what a pod takes is added once when it is put on an existing node, and subtracted once.
 Rule 2: a pod whose node does not exist (yet, or any more) is remembered and takes nothing.
-Rule 3: every change of a node's own looks is in `node_log`, every change of what its pods take in
-`usage_log`. Counters change for whole domains at once and are in no log.
+Rule 3: every change of a node's own looks is in `node_log`, every change of its pods, and of those
+nominated to it, in `usage_log`. Counters change for whole domains at once and are in no log.
+Rule 4: what a trial changes is put back before anything else happens, and is in no log.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ from kubeberth.placement.delta import (
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
+    PdbPut,
+    PdbRemoved,
     PodPut,
     PodRemoved,
     ServicePut,
     ServiceRemoved,
 )
+from kubeberth.placement.disruption import Budget, to_budget
 from kubeberth.placement.links import (
     Links,
     link,
@@ -48,6 +54,8 @@ from kubeberth.placement.links import (
 )
 from kubeberth.placement.loads import capacity_class_of, to_matrix
 from kubeberth.placement.node_table import Nodes, NodeTable, looks_the_same
+from kubeberth.placement.nominations import Nominations
+from kubeberth.placement.placed import NOWHERE, PlacedPod
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
     NO_POD_RULES,
@@ -64,41 +72,8 @@ from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, Ta
 
 __all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
-_NOWHERE = -1
 # Templates without a pod on any node are kept for pods to come, up to this many.
 _MAX_IDLE_TEMPLATES = 2048
-
-
-class PlacedPod(msgspec.Struct, frozen=True, gc=False):
-    """A pod that is bound or assumed, and what was added for it.
-
-    Parameters
-    ----------
-    key
-        `namespace/name`.
-    slot
-        Of its node, -1 while that does not exist.
-    load
-        What it adds to its node's load; differs from the template's when the kubelet reports other
-        sizes.
-    """
-
-    key: str
-    node_name: str
-    slot: int
-    request: PodRequest
-    meta: ObjectMeta
-    load: int
-
-    @property
-    def labels(self) -> Labels:
-        """All the pod's labels."""
-        return self.meta.labels
-
-    @property
-    def priority(self) -> int:
-        """The pod's priority."""
-        return self.request.priority
 
 
 class ClusterState:
@@ -114,6 +89,10 @@ class ClusterState:
         Slots of the nodes on which a host port is taken.
     census
         Which pods there are, by label class, and what counts them.
+    nominations
+        Pods that wait for room on a node.
+    budgets
+        Disruption budgets by `namespace/name`.
     node_log, usage_log
         See rule 3.
     """
@@ -126,6 +105,9 @@ class ClusterState:
         self.usage_log = ChangeLog()
         self._requested: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
         self._unpacked = -1
+        self._tried: set[int] = set()
+        self.nominations = Nominations()
+        self.budgets: dict[str, Budget] = {}
         self._pods: dict[str, PlacedPod] = {}
         self._by_node: dict[str, dict[str, PlacedPod]] = {}
         self._counted_nodes = CountedNodesBook(self.nodes)
@@ -191,11 +173,12 @@ class ClusterState:
         changed = self.usage_log.since(self._unpacked, n_slots // 2)
         if changed is None or self._requested.shape != (n_resources, n_slots):
             self._requested = np.ascontiguousarray(to_matrix(self.loads, n_resources))
-        elif changed:
-            slots = list(set(changed))
+        elif changed or self._tried:
+            slots = list(self._tried.union(changed))
             loads = [self.loads[slot] for slot in slots]
             self._requested[:, slots] = to_matrix(loads, n_resources)
         self._unpacked = self.usage_log.end
+        self._tried.clear()
         return self._requested
 
     @property
@@ -221,6 +204,26 @@ class ClusterState:
     def node(self, slot: int) -> Node:
         """Return the node in a slot."""
         return self.nodes.node(slot)
+
+    @property
+    def nominated_slots(self) -> list[int]:
+        """Slots of the nodes to which pods are nominated, in ascending order."""
+        slot_of = self.nodes.slot_of
+        return sorted(slot_of[name] for name in self.nominations.node_names if name in slot_of)
+
+    def nominated_on(self, slot: int, priority: int, key: str) -> list[PlacedPod]:
+        """Return the other pods nominated to a node that a pod has to fit the node with.
+
+        Parameters
+        ----------
+        priority, key
+            Of the pod that is to be placed.
+        """
+        return [
+            msgspec.structs.replace(nominated, slot=slot)
+            for nominated in self.nominations.on(self.nodes.name_of[slot])
+            if nominated.priority >= priority and nominated.key != key
+        ]
 
     def slot_of(self, name: str) -> int | None:
         """Return a node's slot, or None when there is no such node."""
@@ -294,6 +297,14 @@ class ClusterState:
                 self.census.put_namespace(name, labels)
             case NamespaceRemoved(name):
                 self.census.put_namespace(name, None)
+            case Nominated(pod, node_name):
+                self._nominate(pod, node_name)
+            case NominationCleared(key):
+                self._clear_nomination(key)
+            case PdbPut(budget):
+                self.budgets[budget.metadata.key] = to_budget(budget)
+            case PdbRemoved(key):
+                self.budgets.pop(key, None)
             case ServicePut(namespace, name, selector):
                 self._put_service(namespace, name, selector)
             case ServiceRemoved(namespace, name):
@@ -312,26 +323,35 @@ class ClusterState:
         """Put a pod on a node: PodPut for one whose template and node have just been found."""
         if key in self._pods:
             self._remove_pod(key)
+        if self.nominations.pods:
+            self._clear_nomination(key)
         node_name = self.nodes.name_of[slot]
         self._enter(PlacedPod(key, node_name, slot, request, meta, request.load))
 
-    @contextmanager
-    def without(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
-        """Leave some pods out of account for a while; afterwards everything is as before.
+    def count(self, placed: PlacedPod, sign: int) -> None:
+        """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back.
 
-        As upstream, this subtracts from the counts for spreading even what they never counted: pods
-        that are terminating, and those that an empty selector means.
+        As upstream, this adds to the counts for spreading even what they do not count otherwise:
+        pods that are terminating, and those that an empty selector means.
         """
-        absent = [placed for placed in pods if placed.slot != _NOWHERE]
-        for placed in absent:
-            self._count(placed, -1)
-            self._count_uncounted(placed, -1)
-        try:
-            yield
-        finally:
-            for placed in absent:
-                self._count(placed, +1)
-                self._count_uncounted(placed, +1)
+        self._count(placed, sign)
+        for counter in self._links[placed.request].label_class.spread_uncounted:
+            counter.add(placed.slot, sign)
+        self._tried.add(placed.slot)
+
+    def count_port(self, port: HostPort, slot: int, sign: int) -> None:
+        """Note a host port as taken (+1) or free (-1).
+
+        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
+        port, either one frees it.
+        """
+        users = self.ports_in_use.setdefault(port, set())
+        if sign > 0:
+            users.add(slot)
+            return
+        users.discard(slot)
+        if not users:
+            del self.ports_in_use[port]
 
     @contextmanager
     def _lifted(self, pods: Iterable[PlacedPod]) -> Iterator[None]:
@@ -350,6 +370,8 @@ class ClusterState:
         other._grow()
         other.loads = self.loads.copy()
         other.ports_in_use = {port: users.copy() for port, users in self.ports_in_use.items()}
+        other.nominations = self.nominations.copy()
+        other.budgets = self.budgets.copy()
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
         other._counted_nodes = self._counted_nodes.copy(other.nodes)
@@ -403,37 +425,62 @@ class ClusterState:
         if slot is None:
             return
         for placed in list(self.pods_on(name)):
-            self._move(placed, _NOWHERE)
+            self._move(placed, NOWHERE)
         self.nodes.remove(name)
         self._counted_nodes.renew(slot)
         self.node_log.add(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
-        if placed.slot != _NOWHERE:
-            self._count(placed, -1)
-        self._replace(placed, slot=slot)
-        if slot != _NOWHERE:
-            self._count(self._pods[placed.key], +1)
+        self._set_aside(placed)
+        moved = msgspec.structs.replace(placed, slot=slot)
+        self._replace(moved)
+        self._take_in(moved)
 
     # Pods
 
     def _put_pod(self, pod: Pod, node_name: str) -> None:
+        key = pod.metadata.key
+        placed = self._to_placed(pod, node_name)
+        if self.nominations.pods:
+            self._clear_nomination(key)
+        known = self._pods.get(key)
+        if known is None:
+            self._enter(placed)
+        elif known.node_name != node_name:
+            self._remove_pod(key)
+            self._enter(placed)
+        elif known.request is placed.request and known.load == placed.load:
+            self._replace(placed)
+            if placed.slot != NOWHERE and not _looks_the_same(known, placed):
+                self.usage_log.add(placed.slot)
+        else:
+            self._exchange(known, placed)
+
+    def _exchange(self, placed: PlacedPod, other: PlacedPod) -> None:
+        """Put a pod that takes something else in the place of what it was."""
+        self._set_aside(placed)
+        self._links[placed.request].n_placed -= 1
+        self._links[other.request].n_placed += 1
+        self._replace(other)
+        self._take_in(other)
+
+    def _to_placed(self, pod: Pod, node_name: str) -> PlacedPod:
         meta = pod.metadata
         key = template_key(meta, self.census.visible(meta.labels), pod.spec, "")
         request = self._templates.get(key)
         if request is None:
             request = self._new_template(meta, pod.spec, "")
-        load = to_load(pod, self.resources) if _has_own_sizes(pod) else request.load
-        placed = self._pods.get(meta.key)
-        if placed is not None:
-            if (placed.node_name, placed.request, placed.load) == (node_name, request, load):
-                if placed.meta is not meta:
-                    self._replace(placed, meta=meta)
-                return
-            self._remove_pod(meta.key)
-        slot = self.nodes.slot_of.get(node_name, _NOWHERE)
-        self._enter(PlacedPod(meta.key, node_name, slot, request, meta, load))
+        return PlacedPod(
+            meta.key,
+            node_name,
+            self.nodes.slot_of.get(node_name, NOWHERE),
+            request,
+            meta,
+            to_load(pod, self.resources) if _has_own_sizes(pod) else request.load,
+            pod.status.start_time,
+            pod.is_terminating and _makes_way(pod),
+        )
 
     def _enter(self, placed: PlacedPod) -> None:
         key = placed.key
@@ -444,8 +491,7 @@ class ClusterState:
         else:
             on_node[key] = placed
         self._links[placed.request].n_placed += 1
-        if placed.slot != _NOWHERE:
-            self._count(placed, +1)
+        self._take_in(placed)
 
     def _remove_pod(self, key: str) -> None:
         placed = self._pods.pop(key, None)
@@ -455,13 +501,22 @@ class ClusterState:
         del on_node[key]
         if not on_node:
             del self._by_node[placed.node_name]
-        if placed.slot != _NOWHERE:
-            self._count(placed, -1)
+        self._set_aside(placed)
         self._links[placed.request].n_placed -= 1
 
-    def _replace(self, placed: PlacedPod, **changes: object) -> None:
-        changed = msgspec.structs.replace(placed, **changes)
-        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = changed
+    def _replace(self, placed: PlacedPod) -> None:
+        """Know something else about a pod."""
+        self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = placed
+
+    def _take_in(self, placed: PlacedPod) -> None:
+        if placed.slot != NOWHERE:
+            self._count(placed, +1)
+            self.usage_log.add(placed.slot)
+
+    def _set_aside(self, placed: PlacedPod) -> None:
+        if placed.slot != NOWHERE:
+            self._count(placed, -1)
+            self.usage_log.add(placed.slot)
 
     def _count(self, placed: PlacedPod, sign: int) -> None:
         """Add (+1) or subtract (-1) everything that a pod takes on its node."""
@@ -483,26 +538,27 @@ class ClusterState:
             counter.add(slot, sign * amount, sign)
         if request.host_ports:
             for port in request.host_ports:
-                self._count_port(port, slot, sign)
-        self.usage_log.add(slot)
+                self.count_port(port, slot, sign)
 
-    def _count_uncounted(self, placed: PlacedPod, sign: int) -> None:
-        for counter in self._links[placed.request].label_class.spread_uncounted:
-            counter.add(placed.slot, sign)
+    # Nominations
 
-    def _count_port(self, port: HostPort, slot: int, sign: int) -> None:
-        """Note a host port as taken or free.
+    def _nominate(self, pod: Pod, node_name: str) -> None:
+        self._clear_nomination(pod.metadata.key)
+        nominated = self._to_placed(pod, node_name)
+        self._links[nominated.request].n_placed += 1
+        self.nominations.put(nominated)
+        self._note_nomination(nominated)
 
-        As upstream, a node's ports are a set: of two pods that were bound by hand to the same
-        port, either one frees it.
-        """
-        users = self.ports_in_use.setdefault(port, set())
-        if sign > 0:
-            users.add(slot)
-            return
-        users.discard(slot)
-        if not users:
-            del self.ports_in_use[port]
+    def _clear_nomination(self, key: str) -> None:
+        nominated = self.nominations.remove(key)
+        if nominated is not None:
+            self._links[nominated.request].n_placed -= 1
+            self._note_nomination(nominated)
+
+    def _note_nomination(self, nominated: PlacedPod) -> None:
+        slot = self.nodes.slot_of.get(nominated.node_name)
+        if slot is not None:
+            self.usage_log.add(slot)
 
     # Services and controllers
 
@@ -537,27 +593,47 @@ class ClusterState:
         found = self.census.look_at(keys)
         if not found:
             return
-        affected = [p for p in self._pods.values() if not found.isdisjoint(p.labels)]
-        for placed in affected:
-            if placed.slot != _NOWHERE:
-                self._count(placed, -1)
-            self._links[placed.request].n_placed -= 1
-            old = placed.request
-            visible = self.census.visible(placed.labels)
-            key = template_key(placed.meta, visible, old.spec, "")
-            request = self._templates.get(key)
-            if request is None:
-                request = self._new_template(placed.meta, old.spec, "")
-            self._links[request].n_placed += 1
-            self._replace(placed, request=request)
-            if placed.slot != _NOWHERE:
-                self._count(self._pods[placed.key], +1)
+        for placed in [p for p in self._pods.values() if not found.isdisjoint(p.labels)]:
+            self._set_aside(placed)
+            told_apart = self._with_own_template(placed)
+            self._replace(told_apart)
+            self._take_in(told_apart)
+        nominated = self.nominations.pods.values()
+        for placed in [p for p in nominated if not found.isdisjoint(p.labels)]:
+            self.nominations.put(self._with_own_template(placed))
+
+    def _with_own_template(self, placed: PlacedPod) -> PlacedPod:
+        """Return a pod with the template of the labels that pods are told apart by now."""
+        old = placed.request
+        self._links[old].n_placed -= 1
+        key = template_key(placed.meta, self.census.visible(placed.labels), old.spec, "")
+        request = self._templates.get(key)
+        if request is None:
+            request = self._new_template(placed.meta, old.spec, "")
+        self._links[request].n_placed += 1
+        return msgspec.structs.replace(placed, request=request)
 
     def _drop_idle_templates(self, keep: PodRequest) -> None:
         idle = [r for r, links in self._links.items() if not links.n_placed and r is not keep]
         for request in idle[: -_MAX_IDLE_TEMPLATES // 2]:
             del self._templates[request.key]
             unlink(self.census, request, self._links.pop(request))
+
+
+def _looks_the_same(one: PlacedPod, other: PlacedPod) -> bool:
+    """Return whether two versions of a pod are the same to whoever looks for victims."""
+    return (one.labels, one.start_time, one.makes_way) == (
+        other.labels,
+        other.start_time,
+        other.makes_way,
+    )
+
+
+def _makes_way(pod: Pod) -> bool:
+    target = pod.condition("DisruptionTarget")
+    return (
+        target is not None and target.status == "True" and target.reason == "PreemptionByScheduler"
+    )
 
 
 def _has_own_sizes(pod: Pod) -> bool:

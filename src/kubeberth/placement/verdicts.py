@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import Rejection
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
-from kubeberth.placement.state import ClusterState, Nodes
+from kubeberth.placement.state import ClusterState
 
 _PASSED, _LEFT_OUT = -1, -2
 
@@ -65,6 +66,15 @@ class Verdicts:
                 rejection = profile.filters[index].rejection(state, request, int(code))
                 yield rejection, self.slots[judged & (self.codes == code)]
 
+    def rejection_of(
+        self, slot: int, state: ClusterState, request: PodRequest, profile: Profile
+    ) -> Rejection | None:
+        """Return why one node was refused, or None."""
+        for rejection, slots in self.groups(state, request, profile):
+            if slot in slots:
+                return rejection
+        return None
+
 
 def narrow(
     state: ClusterState, request: PodRequest, profile: Profile
@@ -100,17 +110,46 @@ class RefusedError(Exception):
         self.rejection = rejection
 
 
-def judge(state: ClusterState, request: PodRequest, profile: Profile) -> Verdicts:
-    """Return the verdicts on all nodes."""
+def judge(state: ClusterState, request: PodRequest, profile: Profile, key: str) -> Verdicts:
+    """Return the verdicts on all nodes, or on the node to which the pod is nominated if it fits.
+
+    Parameters
+    ----------
+    key
+        Of the pod.
+    """
     slots = np.flatnonzero(state.exists)
-    judges = np.full(len(slots), _PASSED, dtype=np.int16)
-    codes = np.zeros(len(slots), dtype=np.int64)
     try:
         names, narrowed_by = narrow(state, request, profile)
     except RefusedError as refusal:
-        return Verdicts(slots, judges, codes, (), refusal.rejection)
-    if names is not None:
-        judges[~np.isin(slots, to_slots(state, names))] = _LEFT_OUT
+        nothing = np.zeros(len(slots), dtype=np.int64)
+        return Verdicts(slots, nothing.astype(np.int16), nothing, (), refusal.rejection)
+    nominated = state.nominations.pods.get(key)
+    if nominated is not None:
+        own = to_slots(state, frozenset((nominated.node_name,)))
+        verdicts = _judge(state, request, profile, own, key)
+        if len(verdicts.feasible):
+            return verdicts
+        names = names and names | {nominated.node_name}
+    worth_a_look = slots if names is None else to_slots(state, names)
+    looked_at = _judge(state, request, profile, worth_a_look, key)
+    judges = np.full(len(slots), _LEFT_OUT, dtype=np.int16)
+    codes = np.zeros(len(slots), dtype=np.int64)
+    places = np.searchsorted(slots, looked_at.slots)
+    judges[places], codes[places] = looked_at.judges, looked_at.codes
+    return Verdicts(slots, judges, codes, narrowed_by)
+
+
+def _judge(
+    state: ClusterState,
+    request: PodRequest,
+    profile: Profile,
+    slots: NDArray[np.intp],
+    key: str,
+) -> Verdicts:
+    """Return the verdicts on some existing nodes."""
+    judges = np.full(len(slots), _PASSED, dtype=np.int16)
+    codes = np.zeros(len(slots), dtype=np.int64)
     for index, plugin in enumerate(profile.filters):
         found = plugin.filter(state, request, slots)
         if found is None:
@@ -118,21 +157,15 @@ def judge(state: ClusterState, request: PodRequest, profile: Profile) -> Verdict
         refused = (judges == _PASSED) & (found != 0)
         judges[refused] = index
         codes[refused] = found[refused]
-    return Verdicts(slots, judges, codes, narrowed_by)
+    if state.nominations.pods:
+        node_filter = NodeFilter(state, profile, request, key)
+        for place in np.flatnonzero(np.isin(slots, state.nominated_slots)).tolist():
+            refusal = node_filter.refusal(int(slots[place]))
+            judges[place], codes[place] = refusal or (_PASSED, 0)
+    return Verdicts(slots, judges, codes)
 
 
 def to_slots(state: ClusterState, names: frozenset[str]) -> NDArray[np.intp]:
     """Return the slots of those of the named nodes that exist."""
     slots = (state.slot_of(name) for name in names)
     return np.array(sorted(slot for slot in slots if slot is not None), dtype=np.intp)
-
-
-def first_rejection(
-    state: ClusterState, request: PodRequest, profile: Profile, nodes: Nodes
-) -> Rejection | None:
-    """Return why the one node in `nodes` is refused, or None when it passes."""
-    for plugin in profile.filters:
-        found = plugin.filter(state, request, nodes)
-        if found is not None and found[0]:
-            return plugin.rejection(state, request, int(found[0]))
-    return None

@@ -1,0 +1,68 @@
+"""Disruption: which pods a disruption budget would rather keep.
+
+Matches kube-scheduler 1.36 (defaultpreemption, filterPodsWithPDBViolation). Budgets are kept where
+possible, no more: preemption goes against them when nothing else makes room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kubeberth.api.policy import PodDisruptionBudget
+from kubeberth.api.selectors import Selector, from_label_selector
+from kubeberth.placement.placed import PlacedPod
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One PodDisruptionBudget.
+
+    Parameters
+    ----------
+    allowed
+        How many of its pods may go now.
+    disrupted
+        Names of pods that count as gone already.
+    """
+
+    namespace: str
+    selector: Selector
+    allowed: int
+    disrupted: frozenset[str]
+
+    def covers(self, placed: PlacedPod) -> bool:
+        """Return whether the pod would be charged to this budget.
+
+        An empty selector covers nothing here, nor is a pod without labels covered by any.
+        """
+        return (
+            placed.meta.namespace == self.namespace
+            and bool(placed.labels)
+            and not self.selector.is_everything
+            and self.selector.matches(placed.labels)
+            and placed.meta.name not in self.disrupted
+        )
+
+
+def to_budget(document: PodDisruptionBudget) -> Budget:
+    """Return what a PodDisruptionBudget says."""
+    status = document.status
+    return Budget(
+        document.metadata.namespace,
+        from_label_selector(document.spec.selector),
+        status.disruptions_allowed,
+        frozenset(status.disrupted_pods),
+    )
+
+
+def violations(budgets: Iterable[Budget], pods: Sequence[PlacedPod]) -> list[bool]:
+    """Return for each pod whether its going, after that of the pods before it, breaks a budget."""
+    found = [False] * len(pods)
+    for budget in budgets:
+        left = budget.allowed
+        for index, placed in enumerate(pods):
+            if budget.covers(placed):
+                left -= 1
+                found[index] |= left < 0
+    return found

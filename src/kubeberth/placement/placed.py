@@ -1,0 +1,53 @@
+"""PlacedPod: a pod on a node, as far as others need to know about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from kubeberth.api.meta import ObjectMeta
+from kubeberth.placement.census import Labels
+from kubeberth.placement.request import PodRequest
+
+NOWHERE: Final = -1
+"""Slot of a pod whose node does not exist."""
+
+
+class PlacedPod(msgspec.Struct, frozen=True, gc=False):
+    """A pod that is bound, assumed or nominated, and what it adds to its node.
+
+    Parameters
+    ----------
+    key
+        `namespace/name`.
+    slot
+        Of its node, `NOWHERE` while that does not exist.
+    load
+        What it adds to its node's load; differs from the template's when the kubelet reports other
+        sizes.
+    start_time
+        When the kubelet took it on, in UTC and canonical, so that texts sort by time; None while it
+        has not.
+    makes_way
+        Whether it is terminating because the scheduler preempted it.
+    """
+
+    key: str
+    node_name: str
+    slot: int
+    request: PodRequest
+    meta: ObjectMeta
+    load: int
+    start_time: str | None = None
+    makes_way: bool = False
+
+    @property
+    def labels(self) -> Labels:
+        """All the pod's labels."""
+        return self.meta.labels
+
+    @property
+    def priority(self) -> int:
+        """The pod's priority."""
+        return self.request.priority
