@@ -46,7 +46,7 @@ class Answer:
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
     _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
     if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
-        return Answer({}, score(cluster, pod, [cluster.nodes[own]]))
+        return Answer([own], {}, score(cluster, pod, [cluster.nodes[own]]))
     rejected = {}
     for node in cluster.nodes.values():
         found = rejection(cluster, pod, node)

@@ -42,15 +42,22 @@ def used(cluster: Cluster, node: Node, name: str, defaults: Mapping[str, int] | 
     return sum(request(pod, defaults).get(name, 0) for pod in cluster.on(node.name))
 
 
+def checked_request(cluster: Cluster, pod: Pod) -> dict[str, int]:
+    """What a node must have: resources with a domain may be ignored."""
+    settings = cluster.settings
+    asked = request(pod)
+    for name in list(asked):
+        domain, slash, _ = name.partition("/")
+        if slash and (name in settings.ignored or domain in settings.ignored_groups):
+            del asked[name]
+    return asked
+
+
 def shortages(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, ...]:
     short = []
     if len(cluster.on(node.name)) + 1 > allocatable(node, "pods"):
         short.append("Too many pods")
-    for name, amount in request(pod).items():
-        domain, slash, _ = name.partition("/")
-        settings = cluster.settings
-        if slash and (name in settings.ignored or domain in settings.ignored_groups):
-            continue
+    for name, amount in checked_request(cluster, pod).items():
         if amount > 0 and amount > allocatable(node, name) - used(cluster, node, name):
             short.append(f"Insufficient {name}")
     return tuple(sorted(short))
