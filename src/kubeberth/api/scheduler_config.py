@@ -213,8 +213,12 @@ class Arguments:
 
     def of(self, kind: type[A]) -> A:
         """Return the arguments of one kind, the defaults when none were given."""
+        return self.given(kind) or kind()
+
+    def given(self, kind: type[A]) -> A | None:
+        """Return the arguments of one kind, None when none were given."""
         args = self._given.get(kind)
-        return args if isinstance(args, kind) else kind()
+        return args if isinstance(args, kind) else None
 
 
 class PluginConfig(ConfigStruct, frozen=True):

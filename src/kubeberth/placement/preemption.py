@@ -17,6 +17,7 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import Verdicts
 from kubeberth.placement.victims import Candidate, least_harm
 
+PREEMPTION = "DefaultPreemption"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NO_HELP = "Preemption is not helpful for scheduling"
 
@@ -57,7 +58,7 @@ def find_victims(
     key
         Of the pod.
     """
-    if verdicts.refused is not None:
+    if verdicts.refused is not None or PREEMPTION not in profile.post_filters:
         return VictimSearch()
     if request.preemption_policy == "Never":
         return VictimSearch("not eligible due to preemptionPolicy=Never.")

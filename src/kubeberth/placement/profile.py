@@ -30,6 +30,8 @@ class Profile:
         The `spec.schedulerName` that it answers to.
     scores
         Soft rules with their weights.
+    post_filters
+        Names of the plugins that are asked to help when no node fits.
     preemption
         How many nodes are tried for victims.
     """
@@ -39,6 +41,7 @@ class Profile:
     pre_filters: tuple[PreFilterPlugin, ...]
     filters: tuple[FilterPlugin, ...]
     scores: tuple[tuple[ScorePlugin, int], ...]
+    post_filters: tuple[str, ...] = ()
     preemption: Sample = EVERY_NODE
 
     def concerning(self, request: PodRequest) -> Profile:
@@ -55,7 +58,9 @@ def concerns(rule: object, request: PodRequest) -> bool:
     return not isinstance(rule, Selective) or rule.concerns(request)
 
 
-def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
+def assemble(
+    name: str, chosen: Chosen, plugins: Iterable[Plugin], preemption: Sample = EVERY_NODE
+) -> Profile:
     """Return the profile of the chosen plugins; names without a rule here are passed over.
 
     Parameters
@@ -75,6 +80,8 @@ def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
         tuple(rule for rule, _ in at("preFilter") if isinstance(rule, PreFilterPlugin)),
         tuple(rule for rule, _ in at("filter") if isinstance(rule, FilterPlugin)),
         tuple((rule, weight) for rule, weight in at("score") if isinstance(rule, ScorePlugin)),
+        tuple(ref.name for ref in chosen["postFilter"]),
+        preemption,
     )
 
 

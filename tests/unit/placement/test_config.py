@@ -415,6 +415,57 @@ def test_disabled_filter_refuses_nobody() -> None:
     assert story(default_profile(), lonely, **WEB).feasible == ("b",)
 
 
+# When no node fits
+
+FULL = {"requests": {"cpu": "5"}}
+TOO_LITTLE = "0/2 nodes are available: 2 Insufficient cpu."
+PREEMPTION = "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
+
+
+@pytest.mark.parametrize(
+    ("disabled", "tail"),
+    [
+        pytest.param([], f" no new claims to deallocate, {PREEMPTION}", id="nothing disabled"),
+        pytest.param(["DynamicResources"], f" {PREEMPTION}", id="no dynamic resources"),
+        pytest.param(["DefaultPreemption"], " no new claims to deallocate", id="no preemption"),
+        pytest.param(["*"], "", id="nobody helps"),
+    ],
+)
+def test_message_ends_with_what_the_post_filters_say(disabled: list[str], tail: str) -> None:
+    names = [{"name": name} for name in disabled]
+    found = story(profile_of(plugins={"postFilter": {"disabled": names}}), **FULL)
+    assert found.failure is not None
+    assert found.failure.message == TOO_LITTLE + tail
+
+
+def test_without_dynamic_resources_preemption_is_asked_after_a_refusal() -> None:
+    fields = [{"key": "metadata.name", "operator": "In", "values": [name]} for name in ("a", "b")]
+    conflict = {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": fields}]}}}
+    names = [{"name": "DynamicResources"}]
+    found = story(profile_of(plugins={"multiPoint": {"disabled": names}}), affinity=conflict)
+    assert found.failure is not None
+    assert found.failure.message == (
+        f"0/2 nodes are available: pod affinity terms conflict. {PREEMPTION}"
+    )
+
+
+def test_disabled_preemption_finds_no_victims() -> None:
+    lesser = make_pod("lesser", requests={"cpu": "4"})
+    pod = {"priority": 1, "requests": {"cpu": "1"}, "nodeSelector": {ZONE: "zone-a"}}
+    assert story(default_profile(), lesser, **pod).nominated == ("a",)
+    names = [{"name": "DefaultPreemption"}]
+    profile = profile_of(plugins={"postFilter": {"disabled": names}})
+    assert story(profile, lesser, **pod).nominated == ()
+
+
+def test_preemption_tries_as_many_nodes_as_its_arguments_say() -> None:
+    profile = with_args(
+        "DefaultPreemption", minCandidateNodesPercentage=0, minCandidateNodesAbsolute=1
+    )
+    assert profile.preemption.size(1000) == 1
+    assert default_profile().preemption.size(1000) == 1000
+
+
 # Plugins of one's own
 
 

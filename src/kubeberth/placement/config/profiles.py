@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from kubeberth.api.scheduler_config import (
     Args,
     Arguments,
+    DefaultPreemptionArgs,
     KubeSchedulerConfiguration,
     PluginConfig,
     ProfileConfig,
@@ -18,6 +19,7 @@ from kubeberth.placement.extension_points import IN_TREE, Chosen, Known, choose
 from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.profile import Profile, assemble, points_of
+from kubeberth.placement.sample import EVERY_NODE, Sample
 
 _NO_PLUGINS: Mapping[str, type[Plugin]] = {}
 
@@ -60,7 +62,15 @@ def _to_profile(
     plugins, faults = _own_plugins(config, own, wanted, f"{path}.pluginConfig")
     errors += faults
     rules = (*in_tree_plugins(given), *plugins)
-    return assemble(config.scheduler_name, chosen, rules), errors
+    return assemble(config.scheduler_name, chosen, rules, _to_sample(given)), errors
+
+
+def _to_sample(arguments: Arguments) -> Sample:
+    """Return how many nodes are tried for victims: all, unless the configuration says less."""
+    args = arguments.given(DefaultPreemptionArgs)
+    if args is None:
+        return EVERY_NODE
+    return Sample(args.min_candidate_nodes_percentage, args.min_candidate_nodes_absolute)
 
 
 def _missing_plugins(chosen: Chosen, name: str, path: str) -> list[FieldError]:
