@@ -21,6 +21,16 @@ from kubeberth.api.core import Namespace, Node, Pod
 from kubeberth.api.meta import LabelSelector, ObjectMeta
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.requests import effective_request
+from kubeberth.api.storage import (
+    CSIDriver,
+    CSINode,
+    CSIStorageCapacity,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+    StorageObject,
+    VolumeAttachment,
+)
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
@@ -33,6 +43,7 @@ from kubeberth.placement.delta import (
     PdbPut,
     PodPut,
     ServicePut,
+    StoragePut,
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
@@ -44,6 +55,15 @@ from kubeberth.placement.ties import Listed
 Document = dict[str, Any]
 
 RULES = {plugin.name for plugin in in_tree_plugins()}
+STORAGE_KINDS: dict[str, type[StorageObject]] = {
+    "pvs": PersistentVolume,
+    "pvcs": PersistentVolumeClaim,
+    "storageClasses": StorageClass,
+    "csiNodes": CSINode,
+    "csiDrivers": CSIDriver,
+    "csiStorageCapacities": CSIStorageCapacity,
+    "volumeAttachments": VolumeAttachment,
+}
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
@@ -119,9 +139,17 @@ def replay(record: Document, tally: Tally) -> None:
             found = _differences(result, state, engine, profile, pod)
             state.apply(NominationCleared(pod.metadata.key))
             tally.differences += [f"{scenario['id']} {result['pod']}: {text}" for text in found]
-        if state is not None and "chosen" in result:
-            state.apply(PodPut(started(pod, index), result["chosen"]))
+        if state is not None and engine is not None and "chosen" in result:
+            _assume(state, engine, started(pod, index), result["chosen"])
     tally.n_whole_scenarios += compared_all
+
+
+def _assume(state: ClusterState, engine: Engine, pod: Pod, node_name: str) -> None:
+    request, slot = state.request(pod), state.slot_of(node_name)
+    assert slot is not None
+    promised = engine.reserve(request, slot)
+    state.assume(pod.metadata.key, pod.metadata, request, slot, promised)
+    state.apply(PodPut(pod, node_name))
 
 
 def _skip(tally: Tally, reason: str) -> None:
@@ -266,6 +294,9 @@ def build_state(scenario: Document) -> ClusterState:
             state.apply(ControllerPut(kind, meta.namespace, meta.name, typed))
     for document in scenario["nodes"]:
         state.apply(NodePut(to_node(document)))
+    for field_name, storage_kind in STORAGE_KINDS.items():
+        for document in scenario.get(field_name, []):
+            state.apply(StoragePut(to_storage(document, storage_kind)))
     for document in scenario["pods"]:
         pod = to_pod(document, scenario)
         if not pod.is_terminal:
@@ -297,6 +328,16 @@ def to_node(document: Document) -> Node:
 def to_namespace(document: Document) -> Namespace:
     """Return a namespace as the API server stores it."""
     return msgspec.convert(document, Namespace)
+
+
+def to_storage(document: Document, kind: type[StorageObject]) -> StorageObject:
+    """Return a claim, a volume or the like as the API server stores it."""
+    item = copy.deepcopy(document)
+    if kind in (PersistentVolumeClaim, CSIStorageCapacity):
+        item["metadata"].setdefault("namespace", "default")
+    if kind is StorageClass:
+        item.setdefault("volumeBindingMode", "Immediate")
+    return msgspec.convert(item, kind)
 
 
 def to_budget(document: Document) -> PodDisruptionBudget:

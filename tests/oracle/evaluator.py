@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tests.oracle import storage
 from tests.oracle.objects import (
     Cluster,
     Labels,
+    image_names,
     is_tolerated,
     label_selector_holds,
     node_rules_hold,
@@ -25,11 +27,15 @@ from kubeberth.api.core import Node, Pod, PodAffinityTerm, PreferredSchedulingTe
 
 @dataclass
 class Answer:
-    """Rejections by node as (plugin, reasons), and weighted scores by plugin and node."""
+    """Rejections by node as (plugin, reasons), and weighted scores by plugin and node.
+
+    `refused` is set when the pod is refused before any node is looked at.
+    """
 
     feasible: list[str]
     rejected: dict[str, tuple[str, tuple[str, ...]]]
     scores: dict[str, dict[str, int]]
+    refused: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -44,6 +50,9 @@ class Answer:
 
 
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
+    refused = storage.refusal(cluster.stored, pod)
+    if refused is not None:
+        return Answer([], {}, {}, refused)
     _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
     if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
         return Answer([own], {}, score(cluster, pod, [cluster.nodes[own]]))
@@ -95,12 +104,27 @@ def rejections(cluster: Cluster, pod: Pod, node: Node) -> Iterator[tuple[str, tu
     short = shortages(cluster, pod, node)
     if short:
         yield "NodeResourcesFit", short
+    about_volumes = storage.first_rejection(cluster, pod, node)
+    if about_volumes is not None:
+        yield about_volumes
     reason = spread_trouble(cluster, pod, node)
     if reason:
         yield "PodTopologySpread", (reason,)
     reason = neighbour_trouble(cluster, pod, node)
     if reason:
         yield "InterPodAffinity", (reason,)
+    if not features_needed(pod) <= set(node.status.declared_features):
+        yield "NodeDeclaredFeatures", ("node(s) didn't match Pod's required features",)
+
+
+def features_needed(pod: Pod) -> set[str]:
+    needed = set()
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        if any(rule.action == "RestartAllContainers" for rule in container.restart_policy_rules):
+            needed.add("RestartAllContainersOnContainerExits")
+    if pod.spec.host_network and pod.spec.host_users is False:
+        needed.add("UserNamespacesHostNetworkSupport")
+    return needed
 
 
 def neighbour_trouble(cluster: Cluster, pod: Pod, node: Node) -> str:
@@ -192,6 +216,7 @@ def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[st
     scores = {
         "TaintToleration": by_share({n.name: soft_taints(pod, n) for n in feasible}, reverse=True),
         "NodeResourcesFit": {n.name: room_score(cluster, pod, n) for n in feasible},
+        "ImageLocality": {n.name: images_at_hand(cluster, pod, n) for n in feasible},
     }
     preferred = preferred_node_terms(cluster, pod)
     if preferred:
@@ -249,6 +274,20 @@ def preferred_node_terms(cluster: Cluster, pod: Pod) -> list[PreferredScheduling
 
 def preferred_nodes(preferred: list[PreferredSchedulingTerm], node: Node) -> int:
     return sum(entry.weight for entry in preferred if node_term_holds(entry.preference, node))
+
+
+def images_at_hand(cluster: Cluster, pod: Pod, node: Node) -> int:
+    containers = [*pod.spec.init_containers, *pod.spec.containers]
+    wanted_images = [container.image for container in containers]
+    wanted_images += [volume.image.reference for volume in pod.spec.volumes if volume.image]
+    total = 0
+    for name in wanted_images:
+        full = name if ":" in name.split("/")[-1] else name + ":latest"
+        if full in image_names(node):
+            holders = sum(full in image_names(other) for other in cluster.nodes.values())
+            total += int(cluster.image_sizes[full] * (holders / len(cluster.nodes)))
+    low, high = 23 * 2**20, 1000 * 2**20 * len(containers)
+    return 100 * (min(max(total, low), high) - low) // (high - low)
 
 
 def wishes(cluster: Cluster, pod: Pod) -> dict[tuple[str, str], int]:

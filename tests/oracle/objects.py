@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.oracle.settings import Settings
+from tests.oracle.stored import StoredObjects
 
 from kubeberth.api.core import Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Toleration
 from kubeberth.api.meta import LabelSelector
@@ -32,6 +33,22 @@ class Cluster:
     nominated: dict[str, tuple[Pod, str]] = field(default_factory=dict)
     guests: dict[str, tuple[Pod, str]] = field(default_factory=dict)
     evicted: dict[str, tuple[Pod, str]] = field(default_factory=dict)
+    stored: StoredObjects = field(default_factory=StoredObjects)
+    image_sizes: dict[str, int] = field(default_factory=dict)
+
+    def put_node(self, node: Node) -> None:
+        """Take a node in; an image is as large as whoever had it first said."""
+        self.remove_node(node.name)
+        self.nodes[node.name] = node
+        for image in node.status.images:
+            for name in image.names:
+                self.image_sizes.setdefault(name, image.size_bytes)
+
+    def remove_node(self, name: str) -> None:
+        """Forget a node, and the sizes of images that are nowhere else."""
+        self.nodes.pop(name, None)
+        left = {name for node in self.nodes.values() for name in image_names(node)}
+        self.image_sizes = {k: size for k, size in self.image_sizes.items() if k in left}
 
     def with_guests(self, guests: dict[str, tuple[Pod, str]]) -> Cluster:
         return replace(self, pods={**self.pods, **guests}, guests=guests)
@@ -46,6 +63,10 @@ class Cluster:
 
     def placed(self) -> list[tuple[Pod, Node]]:
         return [(pod, self.nodes[name]) for pod, name in self.pods.values() if name in self.nodes]
+
+
+def image_names(node: Node) -> set[str]:
+    return {name for image in node.status.images for name in image.names}
 
 
 def is_tolerated(taint: tuple[str, str, str], tolerations: Iterable[Toleration]) -> bool:

@@ -20,6 +20,8 @@ UNRESOLVABLE = {
     "node(s) didn't match Pod's node affinity/selector",
     "node(s) didn't match scheduler-enforced node affinity",
     "node(s) didn't match pod affinity rules",
+    "node(s) had no available volume zone",
+    "node(s) didn't match Pod's required features",
     NO_LABEL,
 }
 
@@ -71,7 +73,7 @@ def is_hopeless(
     if plugin == "NodeResourcesFit":
         asked = checked_request(cluster, pod)
         return any(amount > allocatable(node, name) for name, amount in asked.items())
-    return bool(UNRESOLVABLE.intersection(reasons))
+    return plugin == "VolumeBinding" or bool(UNRESOLVABLE.intersection(reasons))
 
 
 def makes_room_already(cluster: Cluster, pod: Pod) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from tests.property.storage_strategies import OWNER_UID, pod_volumes
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.policy import PodDisruptionBudget
@@ -158,8 +159,29 @@ requests = _documents(
     memory=st.sampled_from(["100Mi", "1Gi"]),
     **{"example.com/gpu": st.just("1"), "ephemeral-storage": st.just("1Gi")},
 )
+IMAGES = ["small:1", "big", "registry.example.com:5000/huge"]
 containers = st.lists(
-    requests.map(lambda amounts: {"resources": {"requests": amounts}}), min_size=1, max_size=2
+    st.builds(
+        lambda amounts, image, actions: {
+            "resources": {"requests": amounts},
+            "image": image,
+            "restartPolicyRules": [{"action": action} for action in actions],
+        },
+        requests,
+        st.sampled_from(IMAGES),
+        st.sampled_from([[], [], [], ["Restart"], ["RestartAllContainers"]]),
+    ),
+    min_size=1,
+    max_size=2,
+)
+node_images = st.lists(
+    st.builds(
+        lambda name, size: {"names": [name, f"{name}@sha256:0"], "sizeBytes": size},
+        st.sampled_from(["small:1", "big:latest", "registry.example.com:5000/huge:latest"]),
+        st.sampled_from([10 * 2**20, 700 * 2**20, 9000 * 2**20]),
+    ),
+    max_size=2,
+    unique_by=lambda image: image["names"][0],
 )
 
 
@@ -190,6 +212,7 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
         },
     ),
     "members": st.just({}),
+    "volumes": st.fixed_dictionaries({"volumes": pod_volumes}),
     "resources": _documents(initContainers=containers),
     "everything": _documents(
         tolerations=tolerations,
@@ -201,7 +224,7 @@ _FLAVOURS: dict[str, st.SearchStrategy[Document]] = {
     ),
 }
 _START_TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-02T00:00:00Z"]
-_LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", *_FLAVOURS]
+_LIKELY_FLAVOURS = ["pods", "pods", "spread", "spread", "members", "nodes", "volumes", *_FLAVOURS]
 _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 
 
@@ -217,7 +240,8 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
     document = {
         "metadata": {
             "name": name,
-            "namespace": draw(st.sampled_from(NAMESPACES)),
+            "uid": draw(st.sampled_from([OWNER_UID, "uid-of-another"])),
+            "namespace": "default" if "volumes" in spec else draw(st.sampled_from(NAMESPACES)),
             "labels": draw(pod_labels),
             "ownerReferences": draw(st.lists(owner_references, max_size=1)),
         },
@@ -278,7 +302,13 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     document = {
         "metadata": {"name": name, "labels": labels},
         "spec": spec,
-        "status": {"allocatable": allocatable},
+        "status": {
+            "allocatable": allocatable,
+            "images": draw(node_images),
+            "declaredFeatures": draw(
+                st.sampled_from([[], ["RestartAllContainersOnContainerExits"], ["Other"]])
+            ),
+        },
     }
     return msgspec.convert(document, Node)
 

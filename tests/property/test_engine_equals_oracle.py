@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.oracle import storage
 from tests.oracle.evaluator import evaluate
 from tests.oracle.objects import Cluster
 from tests.oracle.preemption import preempt
 from tests.oracle.settings import read_settings
+from tests.property.storage_strategies import ALWAYS_THERE, storage_objects
 from tests.property.strategies import (
     CONTROLLERS,
     NAMESPACES,
@@ -29,6 +31,7 @@ from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import Condition, LabelSelector
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.scheduler_config import GROUP_VERSION, KIND
+from kubeberth.api.storage import StorageObject
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
@@ -47,10 +50,13 @@ from kubeberth.placement.delta import (
     PodRemoved,
     ServicePut,
     ServiceRemoved,
+    StoragePut,
+    StorageRemoved,
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
 from kubeberth.placement.profile import Profile, default_profile
+from kubeberth.placement.reservation import BindClaim, ProvisionClaim
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
@@ -72,11 +78,12 @@ class History:
         labels: list[dict[str, str]],
         selectors: list[LabelSelector],
         budgets: list[PodDisruptionBudget],
+        stored: list[StorageObject],
         random: Random,
         profile: dict[str, Any] | None = None,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
-        self.selectors, self.budgets = selectors, budgets
+        self.selectors, self.budgets, self.stored = selectors, budgets, stored
         self.state = ClusterState()
         self.cluster = Cluster()
         self.profile = default_profile()
@@ -89,24 +96,28 @@ class History:
     def run(self) -> None:
         for _ in range(4):
             self.put_node()
+        for item in (*ALWAYS_THERE, *self.stored):
+            self.put_storage(item)
         steps = (self.place, self.put_node, self.remove_pod, self.bind_by_hand)
         rare = (self.remove_node, self.label_namespace, self.remove_namespace)
         spread = (self.put_service, self.put_controller, self.terminate_pod)
         of_preemption = (self.place_nominated, self.give_up, self.put_budget, self.remove_budget)
-        odds = (10, 3, 3, 1, 1, 1, 0.3, 0.5, 0.5, 1, 3, 0.5, 1, 0.5)
+        of_storage = (self.change_storage, self.remove_storage)
+        every = (*steps, *rare, *spread, *of_preemption, *of_storage)
+        odds = (10, 3, 3, 1, 1, 1, 0.3, 0.5, 0.5, 1, 3, 0.5, 1, 0.5, 2, 0.3)
         for _ in range(N_STEPS):
-            step = self.random.choices((*steps, *rare, *spread, *of_preemption), odds)[0]
+            step = self.random.choices(every, odds)[0]
             step()
             self.check_sums()
 
     def put_node(self) -> None:
         node = self.random.choice(self.random.choice(self.looks))
-        self.cluster.nodes[node.name] = node
+        self.cluster.put_node(node)
         self.state.apply(NodePut(node))
 
     def remove_node(self) -> None:
         name = self.random.choice(NODE_NAMES)
-        self.cluster.nodes.pop(name, None)
+        self.cluster.remove_node(name)
         self.state.apply(NodeRemoved(name))
 
     def label_namespace(self) -> None:
@@ -150,15 +161,30 @@ class History:
             meta = msgspec.structs.replace(pod.metadata, deletion_timestamp="2026-01-01T00:00:00Z")
             self.put_pod(msgspec.structs.replace(pod, metadata=meta), node_name)
 
+    def change_storage(self) -> None:
+        self.put_storage(self.random.choice(self.stored))
+
+    def put_storage(self, item: StorageObject) -> None:
+        self.cluster.stored.put(item)
+        self.state.apply(StoragePut(item))
+
+    def remove_storage(self) -> None:
+        item = self.random.choice((*ALWAYS_THERE, *self.stored))
+        self.cluster.stored.remove(type(item), item.metadata.key)
+        self.state.apply(StorageRemoved(type(item), item.metadata.key))
+
     def bind_by_hand(self) -> None:
         """Put a pod anywhere, be it on a node that is full or not there."""
         self.put_pod(self.new_pod(), self.random.choice(NODE_NAMES))
 
     def remove_pod(self) -> None:
         if self.cluster.pods:
-            key = self.random.choice(sorted(self.cluster.pods))
-            del self.cluster.pods[key]
-            self.state.apply(PodRemoved(key))
+            self.delete_pod(self.random.choice(sorted(self.cluster.pods)))
+
+    def delete_pod(self, key: str) -> None:
+        del self.cluster.pods[key]
+        self.cluster.stored.promises.pop(key, None)
+        self.state.apply(PodRemoved(key))
 
     def put_budget(self) -> None:
         budget = self.random.choice(self.budgets)
@@ -195,6 +221,12 @@ class History:
         answer = evaluate(self.cluster, pod)
         decision = self.engine.place(pod)
         story = explain(self.state, pod, self.profile)
+        if answer.refused is not None:
+            assert story.refused is not None
+            assert (story.refused.plugin, story.refused.reasons) == answer.refused
+            assert decision.failure == story.failure
+            return
+        assert story.refused is None
         rejected = {n: (r.plugin, tuple(sorted(r.reasons))) for n, r in story.rejected.items()}
         assert rejected == answer.rejected
         assert story.scores == answer.scores
@@ -206,7 +238,25 @@ class History:
         assert decision.node in answer.best
         assert decision.n_feasible == len(story.feasible)
         assert decision.score == answer.totals[decision.node] or decision.n_feasible == 1
-        self.put_pod(pod, decision.node)
+        self.assume(pod, decision)
+
+    def assume(self, pod: Pod, decision: Decision) -> None:
+        """Put a pod where it was decided, with all that was promised to it."""
+        assert decision.node is not None
+        key, node = pod.metadata.key, self.cluster.nodes[decision.node]
+        _, promises = storage.bind(self.cluster.stored, pod, node)
+        assert set(decision.reservations) == {
+            *(BindClaim(claim, volume) for claim, volume in promises.volumes),
+            *(ProvisionClaim(claim, name) for claim, name in promises.nodes),
+        }
+        self.cluster.nominated.pop(key, None)
+        self.cluster.pods[key] = (pod, node.name)
+        self.cluster.stored.promises[key] = promises
+        request, slot = self.state.request(pod), self.state.slot_of(node.name)
+        assert slot is not None
+        self.state.assume(key, pod.metadata, request, slot, decision.reservations)
+        if self.random.random() < 0.8 or pod.status.start_time is not None:
+            self.state.apply(PodPut(pod, node.name))
 
     def check_preemption(self, pod: Pod, decision: Decision, story: Explanation) -> None:
         outcome = preempt(self.cluster, pod)
@@ -237,20 +287,24 @@ class History:
         for key in nomination.victims:
             match self.random.randrange(3):
                 case 0:
-                    del self.cluster.pods[key]
-                    self.state.apply(PodRemoved(key))
+                    self.delete_pod(key)
                 case 1:
                     self.put_pod(terminating(self.cluster.pods[key][0]), nomination.node)
 
     def new_pod(self) -> Pod:
         self.n_pods += 1
         template = self.random.choice(self.templates)
-        meta = msgspec.structs.replace(template.metadata, name=f"pod-{self.n_pods}")
+        is_owner = any(volume.ephemeral for volume in template.spec.volumes)
+        name = "owner" if is_owner else f"pod-{self.n_pods}"
+        meta = msgspec.structs.replace(template.metadata, name=name)
         return msgspec.structs.replace(template, metadata=meta)
 
     def put_pod(self, pod: Pod, node_name: str) -> None:
-        self.cluster.nominated.pop(pod.metadata.key, None)
-        self.cluster.pods[pod.metadata.key] = (pod, node_name)
+        key = pod.metadata.key
+        self.cluster.nominated.pop(key, None)
+        if self.cluster.pods.get(key, (pod, ""))[1] != node_name:
+            self.cluster.stored.promises.pop(key, None)
+        self.cluster.pods[key] = (pod, node_name)
         self.state.apply(PodPut(pod, node_name))
 
     def check_sums(self) -> None:
@@ -280,6 +334,7 @@ def terminating(pod: Pod) -> Pod:
     labels=st.lists(namespace_labels, min_size=2, max_size=2),
     selectors=st.lists(label_selectors(POD_KEYS, ["a", "b", "x", "y"]), min_size=2, max_size=2),
     budgets=st.tuples(budgets("one"), budgets("two"), budgets("one")),
+    stored=st.lists(storage_objects(NODE_NAMES), min_size=20, max_size=20),
     seed=st.integers(0, 2**32),
     profile=st.one_of(st.none(), profiles()),
 )
@@ -290,8 +345,11 @@ def test_engine_and_plain_evaluator_agree_through_any_history_under_any_configur
     labels: list[dict[str, str]],
     selectors: list[dict[str, Any]],
     budgets: tuple[PodDisruptionBudget, ...],
+    stored: list[StorageObject],
     seed: int,
     profile: dict[str, Any] | None,
 ) -> None:
     typed = msgspec.convert(selectors, list[LabelSelector])
-    History(templates, list(looks), labels, typed, list(budgets), Random(seed), profile).run()
+    History(
+        templates, list(looks), labels, typed, list(budgets), stored, Random(seed), profile
+    ).run()

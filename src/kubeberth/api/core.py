@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from kubeberth.api.meta import ApiStruct, Condition, LabelSelector, ObjectMeta
+from kubeberth.api.volumes import Volume
 
 ResourceList = dict[str, str]
 
@@ -35,6 +36,12 @@ class ContainerPort(ApiStruct, frozen=True):
     protocol: str = "TCP"
 
 
+class ContainerRestartRule(ApiStruct, frozen=True):
+    """What is done when a container exits in a certain way."""
+
+    action: str = ""
+
+
 class Container(ApiStruct, frozen=True):
     """One container of a pod; a sidecar is an init container that is always restarted."""
 
@@ -43,6 +50,7 @@ class Container(ApiStruct, frozen=True):
     resources: ResourceRequirements = ResourceRequirements()
     ports: tuple[ContainerPort, ...] = ()
     restart_policy: str | None = None
+    restart_policy_rules: tuple[ContainerRestartRule, ...] = ()
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
 
@@ -168,6 +176,8 @@ class PodSpec(ApiStruct, frozen=True):
     preemption_policy: str = "PreemptLowerPriority"
     restart_policy: str = "Always"
     host_network: bool = False
+    host_users: bool | None = None
+    volumes: tuple[Volume, ...] = ()
     termination_grace_period_seconds: int | None = None
     active_deadline_seconds: int | None = None
 

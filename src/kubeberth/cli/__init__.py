@@ -20,6 +20,7 @@ COMMANDS = {
     "scheduler": ("scheduler", "Run a scheduler."),
     "controllers": ("controllers", "Run the controllers."),
     "nodes": ("nodes", "Run simulated nodes."),
+    "bench": ("bench", "Measure how fast things are on this machine."),
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kubeberth.placement.reservation import Reservation
+
 
 class Failure(msgspec.Struct, frozen=True):
     """Why a pod was not placed.
@@ -54,6 +56,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         Total of the chosen node; None when it was the only one, which needs no scoring.
     nomination
         Set when no node fits, but one can be made free.
+    reservations
+        What is promised to the pod there, to be made good before it is bound.
     """
 
     pod_key: str
@@ -63,3 +67,4 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     score: int | None = None
     failure: Failure | None = None
     nomination: Nomination | None = None
+    reservations: tuple[Reservation, ...] = ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import LabelSelector
 from kubeberth.api.policy import PodDisruptionBudget
+from kubeberth.api.storage import StorageObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,27 @@ class PdbRemoved:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoragePut:
+    """A claim, a volume or the like has appeared, or is different now."""
+
+    item: StorageObject
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRemoved:
+    """A claim, a volume or the like is gone.
+
+    Parameters
+    ----------
+    key
+        `namespace/name`, or `name` for what lives in no namespace.
+    """
+
+    kind: type[StorageObject]
+    key: str
+
+
 Delta = (
     NodePut
     | NodeRemoved
@@ -140,4 +162,6 @@ Delta = (
     | ServiceRemoved
     | ControllerPut
     | ControllerRemoved
+    | StoragePut
+    | StorageRemoved
 )

@@ -20,6 +20,7 @@ from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.rows import Rows
 from kubeberth.placement.search import Search
 from kubeberth.placement.state import ClusterState
@@ -49,6 +50,7 @@ class Engine:
         self._ties = ties or FirstAdded()
         self._unrankable = unrankable(self.profile)
         self._searches: dict[PodRequest, Search] = {}
+        self._reserving: set[PodRequest] = set()
 
     def place(self, pod: Pod) -> Decision:
         """Return where the pod goes, or why it goes nowhere; nothing is changed."""
@@ -62,14 +64,16 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta, request, slot)
+                state.assume(key, meta, request, slot, decision.reservations)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
         nodes = self.state.nodes
         n_nodes = len(nodes.slot_of)
         if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
-            return Decision(key, nodes.name_of[slot], n_nodes, 1), slot
+            promised = self.reserve(request, slot)
+            name = nodes.name_of[slot]
+            return Decision(key, name, n_nodes, 1, reservations=promised), slot
         try:
             search = self._searches.get(request) or self._new_search(request)
             choice = search.best()
@@ -82,7 +86,18 @@ class Engine:
         if choice is None:
             return self._fail(key, request), None
         slot, score, n_feasible = choice
-        return Decision(key, nodes.name_of[slot], n_nodes, n_feasible, score), slot
+        name = nodes.name_of[slot]
+        if request in self._reserving:
+            promised = self.reserve(request, slot)
+            chosen = Decision(key, name, n_nodes, n_feasible, score, reservations=promised)
+            return chosen, slot
+        return Decision(key, name, n_nodes, n_feasible, score), slot
+
+    def reserve(self, request: PodRequest, slot: int) -> tuple[Reservation, ...]:
+        """Return what a pod of a template is to be promised on a node that it passes."""
+        profile = self.profile.concerning(request)
+        found = [rule.reserve(self.state, request, slot) for rule in profile.reserves]
+        return tuple(promise for promises in found for promise in promises)
 
     def _own_nomination(self, key: str, request: PodRequest) -> int | None:
         """Return the node to which a pod is nominated, if there is one and it fits."""
@@ -111,6 +126,8 @@ class Engine:
 
     def _new_search(self, request: PodRequest) -> Search:
         profile = self.profile.concerning(request)
+        if profile.reserves:
+            self._reserving.add(request)
         names, _ = narrow(self.state, request, profile)
         if names is None and not any(concerns(rule, request) for rule in self._unrankable):
             search: Search = Ranking(self.state, profile, request, self._ties)
@@ -126,7 +143,9 @@ class Engine:
         """Keep what was worked out for a template; the one that was kept longest makes room."""
         self._searches[request] = search
         if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
-            del self._searches[next(iter(self._searches))]
+            oldest = next(iter(self._searches))
+            del self._searches[oldest]
+            self._reserving.discard(oldest)
         return search
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kubeberth.api.core import Node
 from kubeberth.api.requests import is_counted, to_amounts
+from kubeberth.placement.images import ImageTable
 from kubeberth.placement.loads import pack, unpack
 from kubeberth.placement.vocabulary import (
     FIXED_RESOURCES,
@@ -39,6 +40,10 @@ class NodeTable:
     capacity_class_ids
         ndarray of int32, shape (n_slots,), index in `capacity_classes`; each of these is the packed
         amounts of nodes of one size. Class 0 is a node that has nothing.
+    feature_set_ids
+        ndarray of int32, shape (n_slots,), index in `feature_sets`: declared features.
+    images
+        Which nodes hold which images.
     slot_of, name_of
         Names to slots, and back.
     """
@@ -53,6 +58,9 @@ class NodeTable:
         self.resources: Interner[str] = Interner(FIXED_RESOURCES)
         self.capacity_class_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.capacity_classes: Interner[int] = Interner((0,))
+        self.feature_set_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self.feature_sets: Interner[frozenset[str]] = Interner((frozenset(),))
+        self.images = ImageTable()
         self.slot_of: dict[str, int] = {}
         self.name_of: list[str] = []
         self._allocatable: NDArray[np.int64] = np.zeros((len(self.resources), 0), dtype=np.int64)
@@ -125,6 +133,9 @@ class NodeTable:
         packed = pack(amounts)
         self.capacity_class_ids[slot] = self.capacity_classes.intern(packed)
         self.allocatable[:, slot] = unpack(packed, len(self.resources))
+        declared = frozenset(node.status.declared_features)
+        self.feature_set_ids[slot] = self.feature_sets.intern(declared)
+        self.images.put(slot, node.status.images)
         labels = node.metadata.labels
         for key, column in self._columns.items():
             column.put(slot, labels.get(key))
@@ -134,6 +145,7 @@ class NodeTable:
         slot = self.slot_of.pop(name)
         self.exists[slot] = False
         self._nodes[slot] = None
+        self.images.put(slot, ())
         for column in self._columns.values():
             column.put(slot, None)
         self._free_slots.append(slot)
@@ -151,6 +163,9 @@ class NodeTable:
         other.resources = self.resources.copy()
         other.capacity_class_ids = self.capacity_class_ids.copy()
         other.capacity_classes = self.capacity_classes.copy()
+        other.feature_set_ids = self.feature_set_ids.copy()
+        other.feature_sets = self.feature_sets.copy()
+        other.images = self.images.copy()
         other.slot_of = self.slot_of.copy()
         other.name_of = self.name_of.copy()
         other._allocatable = self.allocatable.copy()
@@ -169,6 +184,7 @@ class NodeTable:
         self.unschedulable = np.pad(self.unschedulable, (0, more))
         self.taint_list_ids = np.pad(self.taint_list_ids, (0, more))
         self.capacity_class_ids = np.pad(self.capacity_class_ids, (0, more))
+        self.feature_set_ids = np.pad(self.feature_set_ids, (0, more))
         self._allocatable = np.pad(self.allocatable, ((0, 0), (0, more)))
         for column in self._columns.values():
             column.grow(n_slots)
@@ -182,4 +198,6 @@ def looks_the_same(old: Node, new: Node) -> bool:
         and old.spec.unschedulable == new.spec.unschedulable
         and old.spec.taints == new.spec.taints
         and old.status.allocatable == new.status.allocatable
+        and old.status.images == new.status.images
+        and old.status.declared_features == new.status.declared_features
     )

@@ -9,6 +9,7 @@ import msgspec
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.placement.census import Labels
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.reservation import Reservation
 
 NOWHERE: Final = -1
 """Slot of a pod whose node does not exist."""
@@ -31,6 +32,8 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
         has not.
     makes_way
         Whether it is terminating because the scheduler preempted it.
+    reservations
+        What it was promised when it was assumed.
     """
 
     key: str
@@ -41,6 +44,7 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
     load: int
     start_time: str | None = None
     makes_way: bool = False
+    reservations: tuple[Reservation, ...] = ()
 
     @property
     def labels(self) -> Labels:

@@ -6,7 +6,8 @@ each of these nodes. These answers are the rule's definition; explanations come 
 
 What a rule reads decides how often it is asked:
 
-    Reads.NODE      the node's own looks (labels, taints, name): again when the node changes
+    Reads.NODE      the node's own looks (labels, taints, name): again when the node changes, and,
+                    when the rule is `Relative`, when others have changed enough
     Reads.LOAD      the amounts that pods take on the node: again when they change
     Reads.USAGE     anything else about the pods on the node, such as ports: again when a pod
                     comes or goes there
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from kubeberth.api.core import Pod
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
 
@@ -166,6 +168,18 @@ class UsageFilter(FilterPlugin, Protocol):
 
 
 @runtime_checkable
+class ReservePlugin(Protocol):
+    """Says what a pod has to be promised before it goes to the node that was chosen."""
+
+    name: ClassVar[str]
+
+    def reserve(
+        self, state: ClusterState, request: PodRequest, slot: int
+    ) -> tuple[Reservation, ...]:
+        """Return what the pod is promised on a node that has passed."""
+
+
+@runtime_checkable
 class ScorePlugin(Protocol):
     """A soft rule."""
 
@@ -194,6 +208,14 @@ class LoadScore(ScorePlugin, Protocol):
         self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
     ) -> int:
         """Return the raw score of a node with that much of each resource, so much in use."""
+
+
+@runtime_checkable
+class Relative(Protocol):
+    """A rule over looks whose answer for a node depends on what other nodes look like, too."""
+
+    def basis(self, state: ClusterState, request: PodRequest) -> object:
+        """Return a value that differs when answers may differ for nodes that have not changed."""
 
 
 class DomainFilter(Protocol):

@@ -12,6 +12,7 @@ from kubeberth.placement.plugin import (
     Plugin,
     PreEnqueuePlugin,
     PreFilterPlugin,
+    ReservePlugin,
     ScorePlugin,
     Selective,
 )
@@ -41,15 +42,17 @@ class Profile:
     pre_filters: tuple[PreFilterPlugin, ...]
     filters: tuple[FilterPlugin, ...]
     scores: tuple[tuple[ScorePlugin, int], ...]
+    reserves: tuple[ReservePlugin, ...]
     post_filters: tuple[str, ...] = ()
     preemption: Sample = EVERY_NODE
 
     def concerning(self, request: PodRequest) -> Profile:
-        """Return the profile without the hard rules that have nothing to say about a template."""
+        """Return the profile without the rules that say they have nothing to do with a template."""
         return replace(
             self,
             pre_filters=tuple(rule for rule in self.pre_filters if concerns(rule, request)),
             filters=tuple(rule for rule in self.filters if concerns(rule, request)),
+            reserves=tuple(rule for rule in self.reserves if concerns(rule, request)),
         )
 
 
@@ -80,6 +83,7 @@ def assemble(
         tuple(rule for rule, _ in at("preFilter") if isinstance(rule, PreFilterPlugin)),
         tuple(rule for rule, _ in at("filter") if isinstance(rule, FilterPlugin)),
         tuple((rule, weight) for rule, weight in at("score") if isinstance(rule, ScorePlugin)),
+        tuple(rule for rule, _ in at("reserve") if isinstance(rule, ReservePlugin)),
         tuple(ref.name for ref in chosen["postFilter"]),
         preemption,
     )

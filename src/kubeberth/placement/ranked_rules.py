@@ -29,6 +29,7 @@ from kubeberth.placement.plugin import (
     PlacementError,
     PreFilterPlugin,
     Reads,
+    Relative,
     ScorePlugin,
     UsageFilter,
 )
@@ -135,6 +136,7 @@ class RankedRules:
         self._usage_filters = [
             r for r in profile.filters if r.reads is Reads.USAGE and isinstance(r, UsageFilter)
         ]
+        self._relative_rules = [r for r, _ in looks if isinstance(r, Relative)]
         self._domain_rules = _domain_rules(profile)
         self._weights = {rule.name: weight for rule, weight in profile.scores}
         self._names = {rule.name for rule in profile.filters}
@@ -178,6 +180,10 @@ class RankedRules:
         """Return a number that changes when `refresh` is due."""
         rules = self._domain_rules.values()
         return sum([rule.stamp(self._state, self._request) for rule in rules])
+
+    def bases(self) -> list[object]:
+        """Return what differs when the looks of nodes that have not changed are worth otherwise."""
+        return [rule.basis(self._state, self._request) for rule in self._relative_rules]
 
     def columns_are_as_before(self) -> bool:
         """Return whether the same topology keys as before have a value per node."""

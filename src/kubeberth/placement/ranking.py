@@ -104,6 +104,7 @@ class Ranking:
         self._seen_nodes = self._seen_usage = -1
         self._seen_census = self._seen_stamp = self._seen_epoch = -1
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
+        self._seen_bases: list[object] = []
         # Per slot.
         self._order: list[int] = []
         self._ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
@@ -191,6 +192,7 @@ class Ranking:
             changed is None
             or len(self._cells) != state.n_slots
             or not self._rules.columns_are_as_before()
+            or self._rules.bases() != self._seen_bases
         ):
             self._start()
             return
@@ -454,7 +456,7 @@ class Ranking:
         rules.refresh()
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
         self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
-        self._seen_epoch = rules.epoch()
+        self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
         self._layouts, self._openers = {}, []

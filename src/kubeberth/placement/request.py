@@ -31,6 +31,8 @@ from kubeberth.api.requests import (
 )
 from kubeberth.api.selectors import Requirement
 from kubeberth.placement.default_selectors import ControllerRef, controller_ref
+from kubeberth.placement.features import required_features
+from kubeberth.placement.images import needed_images
 from kubeberth.placement.loads import pack
 from kubeberth.placement.nodeterm import (
     NodeTerm,
@@ -38,6 +40,7 @@ from kubeberth.placement.nodeterm import (
     compile_term,
     names_worth_a_look,
 )
+from kubeberth.placement.pod_volumes import NO_VOLUMES, ClaimUse, PodVolumes
 from kubeberth.placement.podterm import PodTerm, to_pod_set, to_pod_term
 from kubeberth.placement.spread import SpreadConstraint, to_spread_constraints
 from kubeberth.placement.vocabulary import PODS, SCORED_CPU, SCORED_MEMORY, Interner
@@ -127,6 +130,10 @@ class PodRequest:
     ----------
     spec
         The spec of one of its pods.
+    images
+        Names with tags, each as often as it is needed.
+    features
+        Features that a node must declare.
     amounts
         Resource ids and amounts asked for, zeros left out; in the order in which they are checked.
     scoring_amounts
@@ -148,7 +155,10 @@ class PodRequest:
     tolerations: tuple[Toleration, ...]
     node_rules: NodeRules
     pod_rules: PodRules
+    volumes: PodVolumes
     host_ports: frozenset[HostPort]
+    images: tuple[str, ...]
+    features: frozenset[str]
     amounts: tuple[tuple[int, int], ...]
     scoring_amounts: Mapping[int, int]
     load: int
@@ -156,9 +166,17 @@ class PodRequest:
     controller: ControllerRef | None
     is_terminating: bool
 
+    def claim_key(self, use: ClaimUse) -> str:
+        """Return `namespace/name` of a claim that the pod uses."""
+        return f"{self.namespace}/{use.name}"
+
 
 def template_key(
-    meta: ObjectMeta, labels: Mapping[str, str], spec: PodSpec, node_name: str
+    meta: ObjectMeta,
+    labels: Mapping[str, str],
+    spec: PodSpec,
+    volumes: PodVolumes,
+    node_name: str,
 ) -> bytes:
     """Return what two pods of one template have in common, and no other pair has.
 
@@ -186,6 +204,9 @@ def template_key(
             spec.priority,
             spec.preemption_policy,
             spec.topology_spread_constraints,
+            spec.host_network,
+            spec.host_users,
+            None if volumes is NO_VOLUMES else volumes,
         )
     )
 
@@ -194,6 +215,7 @@ def compile_request(
     key: bytes,
     meta: ObjectMeta,
     spec: PodSpec,
+    volumes: PodVolumes,
     node_name: str,
     rules: PodRules,
     resources: Interner[str],
@@ -211,6 +233,9 @@ def compile_request(
         node_rules=to_node_rules(spec),
         pod_rules=rules,
         host_ports=to_host_ports(spec),
+        volumes=volumes,
+        images=needed_images(spec, volumes.images),
+        features=required_features(spec),
         amounts=_numbered(effective_request(pod), resources),
         scoring_amounts=dict(_numbered(scoring_request(pod), resources)),
         load=to_load(pod, resources),

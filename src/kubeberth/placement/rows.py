@@ -57,15 +57,16 @@ class Rows:
 
     def _passing(self, nodes: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return those of some nodes that pass every hard rule."""
-        passes = np.ones(len(nodes), dtype=bool)
         for plugin in self._profile.filters:
             codes = plugin.filter(self._state, self._request, nodes)
             if codes is not None:
-                passes &= codes == 0
-        if self._state.nominations.pods:
-            node_filter = NodeFilter(self._state, self._profile, self._request, "")
-            for place in np.flatnonzero(passes & np.isin(nodes, self._state.nominated_slots)):
-                passes[place] = node_filter.passes(int(nodes[place]))
+                nodes = nodes[codes == 0]
+        if not self._state.nominations.pods:
+            return nodes
+        node_filter = NodeFilter(self._state, self._profile, self._request, "")
+        passes = np.ones(len(nodes), dtype=bool)
+        for place in np.flatnonzero(np.isin(nodes, self._state.nominated_slots)):
+            passes[place] = node_filter.passes(int(nodes[place]))
         return nodes[passes]
 
     def _totals(self, candidates: NDArray[np.intp]) -> Scores:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from kubeberth.api.core import Node, Pod, PodSpec
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.selectors import Selector, from_label_selector
+from kubeberth.api.storage import StorageObject
 from kubeberth.placement.census import Census, Labels
 from kubeberth.placement.changelog import ChangeLog
 from kubeberth.placement.counted_nodes import CountedNodesBook
@@ -42,6 +43,8 @@ from kubeberth.placement.delta import (
     PodRemoved,
     ServicePut,
     ServiceRemoved,
+    StoragePut,
+    StorageRemoved,
 )
 from kubeberth.placement.disruption import Budget, to_budget
 from kubeberth.placement.links import (
@@ -56,6 +59,7 @@ from kubeberth.placement.loads import capacity_class_of, to_matrix
 from kubeberth.placement.node_table import Nodes, NodeTable, looks_the_same
 from kubeberth.placement.nominations import Nominations
 from kubeberth.placement.placed import NOWHERE, PlacedPod
+from kubeberth.placement.pod_volumes import NO_VOLUMES, PodVolumes, to_pod_volumes
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.request import (
     NO_POD_RULES,
@@ -66,9 +70,12 @@ from kubeberth.placement.request import (
     to_load,
     to_pod_rules,
 )
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.spread import label_keys
 from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
+from kubeberth.placement.storage import Storage
 from kubeberth.placement.vocabulary import SCORED_CPU, Interner, LabelColumn, TaintList
+from kubeberth.placement.volume_use import VolumeUse
 
 __all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
@@ -89,6 +96,8 @@ class ClusterState:
         Slots of the nodes on which a host port is taken.
     census
         Which pods there are, by label class, and what counts them.
+    storage, volume_use
+        Claims, volumes and the like, and which of them pods use where.
     nominations
         Pods that wait for room on a node.
     budgets
@@ -113,6 +122,8 @@ class ClusterState:
         self._counted_nodes = CountedNodesBook(self.nodes)
         self.census = Census(self.label_column, self._counted_nodes)
         self._selectors = DefaultSelectors()
+        self.storage = Storage()
+        self.volume_use = VolumeUse(self.storage, self.nodes)
         self._templates: dict[bytes, PodRequest] = {}
         self._links: dict[PodRequest, Links] = {}
 
@@ -248,10 +259,11 @@ class ClusterState:
         labels: Labels = meta.labels
         if not self.census.left_out.isdisjoint(labels):
             labels = self.census.visible(labels)
-        key = template_key(meta, labels, spec, spec.node_name)
+        volumes = to_pod_volumes(pod) if spec.volumes else NO_VOLUMES
+        key = template_key(meta, labels, spec, volumes, spec.node_name)
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta, spec, spec.node_name)
+            request = self._new_template(meta, spec, volumes, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
             links = self._links[request]
             if not links.counts_own_terms:
@@ -297,6 +309,11 @@ class ClusterState:
                 self.census.put_namespace(name, labels)
             case NamespaceRemoved(name):
                 self.census.put_namespace(name, None)
+            case StoragePut(item):
+                self._put_storage(item)
+            case StorageRemoved(kind, key):
+                self.volume_use.note(kind, key)
+                self.storage.remove(kind, key)
             case Nominated(pod, node_name):
                 self._nominate(pod, node_name)
             case NominationCleared(key):
@@ -319,14 +336,31 @@ class ClusterState:
         for delta in deltas:
             self.apply(delta)
 
-    def assume(self, key: str, meta: ObjectMeta, request: PodRequest, slot: int) -> None:
-        """Put a pod on a node: PodPut for one whose template and node have just been found."""
+    def assume(
+        self,
+        key: str,
+        meta: ObjectMeta,
+        request: PodRequest,
+        slot: int,
+        reservations: tuple[Reservation, ...] = (),
+    ) -> None:
+        """Put a pod on a node: PodPut for one whose template and node have just been found.
+
+        Parameters
+        ----------
+        reservations
+            What it is promised; kept from others until the pod goes.
+        """
         if key in self._pods:
             self._remove_pod(key)
         if self.nominations.pods:
             self._clear_nomination(key)
         node_name = self.nodes.name_of[slot]
-        self._enter(PlacedPod(key, node_name, slot, request, meta, request.load))
+        placed = PlacedPod(key, node_name, slot, request, meta, request.load)
+        if reservations:
+            placed = msgspec.structs.replace(placed, reservations=reservations)
+            self.storage.reserve(key, reservations)
+        self._enter(placed)
 
     def count(self, placed: PlacedPod, sign: int) -> None:
         """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back.
@@ -335,6 +369,7 @@ class ClusterState:
         pods that are terminating, and those that an empty selector means.
         """
         self._count(placed, sign)
+        self.volume_use.note_trial(placed.request.namespace, placed.request.volumes, sign)
         for counter in self._links[placed.request].label_class.spread_uncounted:
             counter.add(placed.slot, sign)
         self._tried.add(placed.slot)
@@ -374,6 +409,8 @@ class ClusterState:
         other.budgets = self.budgets.copy()
         other._pods = self._pods.copy()
         other._by_node = {name: pods.copy() for name, pods in self._by_node.items()}
+        other.storage = self.storage.copy()
+        other.volume_use = self.volume_use.copy(other.storage, other.nodes)
         other._counted_nodes = self._counted_nodes.copy(other.nodes)
         other._selectors = self._selectors.copy()
         copied = self.census.copy(other.label_column, other._counted_nodes)
@@ -413,6 +450,7 @@ class ClusterState:
         self.loads[slot] += int(self.nodes.capacity_class_ids[slot]) - old_class
         self.node_log.add(slot)
         self.usage_log.add(slot)
+        self.volume_use.note_node(slot)
 
     def _grow(self) -> None:
         self.loads += [0] * (self.n_slots - len(self.loads))
@@ -429,6 +467,7 @@ class ClusterState:
         self.nodes.remove(name)
         self._counted_nodes.renew(slot)
         self.node_log.add(slot)
+        self.volume_use.note_node(slot)
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
@@ -447,10 +486,14 @@ class ClusterState:
         known = self._pods.get(key)
         if known is None:
             self._enter(placed)
-        elif known.node_name != node_name:
+            return
+        if known.node_name != node_name:
             self._remove_pod(key)
             self._enter(placed)
-        elif known.request is placed.request and known.load == placed.load:
+            return
+        if known.reservations:
+            placed = msgspec.structs.replace(placed, reservations=known.reservations)
+        if known.request is placed.request and known.load == placed.load:
             self._replace(placed)
             if placed.slot != NOWHERE and not _looks_the_same(known, placed):
                 self.usage_log.add(placed.slot)
@@ -467,10 +510,11 @@ class ClusterState:
 
     def _to_placed(self, pod: Pod, node_name: str) -> PlacedPod:
         meta = pod.metadata
-        key = template_key(meta, self.census.visible(meta.labels), pod.spec, "")
+        volumes = to_pod_volumes(pod) if pod.spec.volumes else NO_VOLUMES
+        key = template_key(meta, self.census.visible(meta.labels), pod.spec, volumes, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(meta, pod.spec, "")
+            request = self._new_template(meta, pod.spec, volumes, "")
         return PlacedPod(
             meta.key,
             node_name,
@@ -503,6 +547,8 @@ class ClusterState:
             del self._by_node[placed.node_name]
         self._set_aside(placed)
         self._links[placed.request].n_placed -= 1
+        if placed.reservations:
+            self.storage.release(key, placed.reservations)
 
     def _replace(self, placed: PlacedPod) -> None:
         """Know something else about a pod."""
@@ -539,6 +585,8 @@ class ClusterState:
         if request.host_ports:
             for port in request.host_ports:
                 self.count_port(port, slot, sign)
+        if request.volumes is not NO_VOLUMES:
+            self.volume_use.count(slot, request.namespace, request.volumes, sign)
 
     # Nominations
 
@@ -560,7 +608,13 @@ class ClusterState:
         if slot is not None:
             self.usage_log.add(slot)
 
-    # Services and controllers
+    # Other objects
+
+    def _put_storage(self, item: StorageObject) -> None:
+        kind, key = type(item), item.metadata.key
+        self.volume_use.note(kind, key)
+        self.storage.put(item)
+        self.volume_use.note(kind, key)
 
     def _put_service(self, namespace: str, name: str, selector: Labels | None) -> None:
         self._look_at(set(selector or ()))
@@ -576,12 +630,14 @@ class ClusterState:
 
     # Templates
 
-    def _new_template(self, meta: ObjectMeta, spec: PodSpec, node_name: str) -> PodRequest:
+    def _new_template(
+        self, meta: ObjectMeta, spec: PodSpec, volumes: PodVolumes, node_name: str
+    ) -> PodRequest:
         rules = to_pod_rules(meta.namespace, spec)
         self._look_at(rules.label_keys | label_keys(spec.topology_spread_constraints))
         visible = self.census.visible(meta.labels)
-        key = template_key(meta, visible, spec, node_name)
-        request = compile_request(key, meta, spec, node_name, rules, self.resources)
+        key = template_key(meta, visible, spec, volumes, node_name)
+        request = compile_request(key, meta, spec, volumes, node_name, rules, self.resources)
         self._templates[key] = request
         self._links[request] = link(self.census, request, visible)
         if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
@@ -606,10 +662,11 @@ class ClusterState:
         """Return a pod with the template of the labels that pods are told apart by now."""
         old = placed.request
         self._links[old].n_placed -= 1
-        key = template_key(placed.meta, self.census.visible(placed.labels), old.spec, "")
+        visible = self.census.visible(placed.labels)
+        key = template_key(placed.meta, visible, old.spec, old.volumes, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(placed.meta, old.spec, "")
+            request = self._new_template(placed.meta, old.spec, old.volumes, "")
         self._links[request].n_placed += 1
         return msgspec.structs.replace(placed, request=request)
 

@@ -7,7 +7,7 @@ of the balance, 75 where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -20,6 +20,9 @@ from kubeberth.placement.scoring import CountedResources
 from kubeberth.placement.state import ClusterState, Nodes
 
 _DEFAULT_ARGS = NodeResourcesBalancedAllocationArgs()
+Mask = NDArray[np.bool_]
+
+_NOTHING: Mapping[int, int] = {}
 _UNCHANGED = 75
 
 Share = TypeVar("Share", float, NDArray[np.float64])
@@ -45,24 +48,10 @@ class NodeResourcesBalancedAllocation:
         """Return how much better balanced the node is with the pod than without."""
         asked = dict(request.amounts)
         resources = [resource for resource, _ in self._counted.of(state.resources, asked)]
-        rooms = state.allocatable[resources][:, nodes]
-        used = state.requested[resources][:, nodes]
-        extra = np.array([[asked.get(resource, 0)] for resource in resources])
-        scores = np.full(rooms.shape[1], _UNCHANGED, dtype=np.int64)
-        # What a node lacks does not count; nodes differ little in which resources they have.
-        bits = np.left_shift(1, np.arange(len(resources)))
-        kind_of = bits @ (rooms > 0)
-        for kind in np.unique(kind_of):
-            counts = kind & bits > 0
-            if counts.sum() < 2:
-                continue
-            alike = kind_of == kind
-            room = rooms[counts][:, alike]
-            before = used[counts][:, alike]
-            with_pod, without = _balance((before + extra[counts]) / room), _balance(before / room)
-            # The operand is between 0 and 150, so rounding down and truncating are the same.
-            scores[alike] = 50 + (50 + with_pod - without) // 2
-        return scores
+        with_pod = _balance(state, nodes, resources, asked)
+        without = _balance(state, nodes, resources, _NOTHING)
+        # The operand is between 0 and 150, so rounding down and truncating are the same.
+        return 50 + (50 + with_pod - without) // 2
 
     def score_load(
         self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
@@ -83,17 +72,37 @@ class NodeResourcesBalancedAllocation:
         return 50 + (50 + with_pod - without) // 2
 
 
-def _balance(shares: NDArray[np.float64]) -> Scores:
-    """Return 100 where all resources are used in the same proportion, less where they are not.
+def _balance(
+    state: ClusterState, nodes: Nodes, resources: Sequence[int], asked: Mapping[int, int]
+) -> Scores:
+    """Return 100 where all resources are used in the same proportion, less where they are not."""
+    rooms = state.allocatable[resources][:, nodes]
+    extra = np.array([asked.get(resource, 0) for resource in resources])[:, np.newaxis]
+    shares = (state.requested[resources][:, nodes] + extra) / np.maximum(rooms, 1)
+    shares = np.minimum(shares, 1.0)
+    deviation = np.zeros(rooms.shape[1])
+    for counts, alike in _by_resources(rooms > 0):
+        if counts.sum() >= 2:
+            deviation[alike] = _deviation([row[alike] for row in shares[counts]])
+    balance: Scores = ((1 - deviation) * MAX_SCORE).astype(np.int64)
+    return balance
+
+
+def _by_resources(has: Mask) -> Iterator[tuple[Mask, Mask | slice]]:
+    """Yield which resources count, and the nodes for which they do: a node's own ones.
 
     Parameters
     ----------
-    shares
-        ndarray of float64, shape (n_resources, n), at least two resources.
+    has
+        ndarray of bool, shape (n_resources, n_nodes).
     """
-    deviation = _deviation(list(np.minimum(shares, 1.0)))
-    balance: Scores = ((1 - deviation) * MAX_SCORE).astype(np.int64)
-    return balance
+    if has.all():
+        yield np.ones(len(has), dtype=bool), slice(None)
+        return
+    codes = (1 << np.arange(len(has))) @ has
+    for code in np.unique(codes).tolist():
+        alike = codes == code
+        yield has[:, np.argmax(alike)], alike
 
 
 def _deviation(shares: Sequence[Share]) -> Share:

@@ -1,0 +1,1 @@
+"""Benchmarks that users can run: of the engine here, of their machine, of their cluster."""

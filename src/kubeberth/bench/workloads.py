@@ -1,0 +1,190 @@
+"""Workloads: the shapes of pods and nodes that kube-scheduler's own performance suite uses.
+
+Nodes have 4 CPUs, 32 GiB and room for 110 pods, in ten zones; pods ask for 100m and 500Mi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kubeberth.api.core import Node, Pod
+from kubeberth.placement.delta import Delta, NamespacePut, ServicePut
+
+HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+N_ZONES = 10
+N_NAMESPACES = 100
+_TEAM = {"team": "devops"}
+
+Spec = dict[str, Any]
+Shape = Callable[[str], Spec]
+"""Makes the rules of a pod of some colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Pods to be placed one after the other.
+
+    Parameters
+    ----------
+    shapes
+        Taken in turn, each with every colour.
+    n_colors
+        How many colours each shape comes in; there are as many templates as shapes times colours.
+    n_namespaces
+        How many namespaces of one team the pods are spread over; 0 is `default` alone.
+    has_service
+        Whether a Service selects the pods, so that they are spread by default.
+    churns
+        Whether nodes and pods come and go all the while.
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    n_colors: int = 1
+    n_namespaces: int = 0
+    has_service: bool = False
+    churns: bool = False
+
+    def setup(self) -> Iterator[Delta]:
+        """Yield what has to be there besides nodes."""
+        for index in range(self.n_namespaces):
+            yield NamespacePut(f"team-{index}", _TEAM)
+        if self.has_service:
+            yield ServicePut("default", "all", {"color": _color(0)})
+
+    def pods(self, n_pods: int) -> Iterator[Pod]:
+        """Yield the pods, each an object of its own, as they come from a watch."""
+        templates = [
+            {"labels": {"color": _color(index)}, "spec": _spec(shape(_color(index)))}
+            for index in range(self.n_colors)
+            for shape in self.shapes
+        ]
+        for index in range(n_pods):
+            template = templates[index % len(templates)]
+            namespace = f"team-{index % self.n_namespaces}" if self.n_namespaces else "default"
+            meta = {
+                "name": f"pod-{index}",
+                "namespace": namespace,
+                "labels": template["labels"],
+            }
+            yield msgspec.convert({"metadata": meta, "spec": template["spec"]}, Pod)
+
+
+def make_node(index: int) -> Node:
+    """Return an empty node."""
+    name = f"node-{index:06d}"
+    return msgspec.convert(
+        {
+            "metadata": {"name": name, "labels": {HOST: name, ZONE: f"zone-{index % N_ZONES}"}},
+            "status": {"allocatable": {"cpu": "4", "memory": "32Gi", "pods": "110"}},
+        },
+        Node,
+    )
+
+
+def _color(index: int) -> str:
+    return f"color-{index}"
+
+
+def _spec(rules: Spec) -> Spec:
+    requests = {"cpu": "100m", "memory": "500Mi"}
+    return {"containers": [{"name": "main", "resources": {"requests": requests}}], **rules}
+
+
+# Shapes
+
+
+def _basic(color: str) -> Spec:
+    return {}
+
+
+def _node_affinity(color: str) -> Spec:
+    zones = {"key": ZONE, "operator": "In", "values": ["zone-1", "zone-2"]}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [zones]}]}
+    return {"affinity": {"nodeAffinity": {REQUIRED: terms}}}
+
+
+def _preferred_node_affinity(color: str) -> Spec:
+    zone = {"key": ZONE, "operator": "In", "values": ["zone-1"]}
+    preferred = [{"weight": 1, "preference": {"matchExpressions": [zone]}}]
+    return {"affinity": {"nodeAffinity": {PREFERRED: preferred}}}
+
+
+def _term(color: str, key: str, **more: Any) -> Spec:
+    return {"topologyKey": key, "labelSelector": {"matchLabels": {"color": color}}, **more}
+
+
+def _required(kind: str, key: str, **more: Any) -> Shape:
+    return lambda color: {"affinity": {kind: {REQUIRED: [_term(color, key, **more)]}}}
+
+
+def _preferred(kind: str, key: str, **more: Any) -> Shape:
+    def shape(color: str) -> Spec:
+        entry = {"weight": 1, "podAffinityTerm": _term(color, key, **more)}
+        return {"affinity": {kind: {PREFERRED: [entry]}}}
+
+    return shape
+
+
+def _spread(key: str, when: str) -> Shape:
+    def shape(color: str) -> Spec:
+        constraint = {**_term(color, key), "maxSkew": 1, "whenUnsatisfiable": when}
+        return {"topologySpreadConstraints": [constraint]}
+
+    return shape
+
+
+LIKE, UNLIKE = "podAffinity", "podAntiAffinity"
+_OF_TEAM = {"namespaceSelector": {"matchLabels": _TEAM}}
+
+_MIXED = (
+    _basic,
+    _required(UNLIKE, HOST),
+    _required(LIKE, ZONE),
+    _preferred(LIKE, ZONE),
+    _preferred_node_affinity,
+    _spread(ZONE, "DoNotSchedule"),
+    _preferred(UNLIKE, HOST),
+)
+
+WORKLOADS = (
+    Workload("basic", (_basic,)),
+    Workload("node affinity", (_node_affinity,)),
+    Workload("preferred node affinity", (_preferred_node_affinity,)),
+    Workload("host anti-affinity", (_required(UNLIKE, HOST),)),
+    Workload("zone affinity", (_required(LIKE, ZONE),)),
+    Workload("preferred host anti-affinity", (_preferred(UNLIKE, HOST),)),
+    Workload("preferred host affinity", (_preferred(LIKE, HOST),)),
+    Workload("preferred zone anti-affinity", (_preferred(UNLIKE, ZONE),)),
+    Workload("preferred zone affinity", (_preferred(LIKE, ZONE),)),
+    Workload(
+        "host anti-affinity, namespace selector", (_required(UNLIKE, HOST, **_OF_TEAM),), 1, 1
+    ),
+    Workload("zone affinity, namespace selector", (_required(LIKE, ZONE, **_OF_TEAM),), 1, 1),
+    Workload(
+        "preferred zone affinity, namespace selector", (_preferred(LIKE, ZONE, **_OF_TEAM),), 1, 1
+    ),
+    Workload(
+        f"zone affinity over {N_NAMESPACES} namespaces",
+        (_required(LIKE, ZONE, **_OF_TEAM),),
+        1,
+        N_NAMESPACES,
+    ),
+    Workload("hard zone spread", (_spread(ZONE, "DoNotSchedule"),)),
+    Workload("hard host spread", (_spread(HOST, "DoNotSchedule"),)),
+    Workload("soft zone spread", (_spread(ZONE, "ScheduleAnyway"),)),
+    Workload("soft host spread", (_spread(HOST, "ScheduleAnyway"),)),
+    Workload("default spread of a Service", (_basic,), has_service=True),
+    Workload("7 templates in turn", _MIXED),
+    Workload("35 templates in turn", _MIXED, 5),
+    Workload("497 templates in turn", _MIXED, 71),
+    Workload("basic, with churn", (_basic,), churns=True),
+    Workload("35 templates in turn, with churn", _MIXED, 5, churns=True),
+)

@@ -1,0 +1,147 @@
+"""`berth bench`: how fast things are on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from kubeberth.bench import engine
+from kubeberth.bench.workloads import WORKLOADS, Workload
+
+Result = engine.Rate | engine.Latencies | engine.Footprint
+
+
+@click.group("bench")
+def command() -> None:
+    """Measure how fast things are on this machine."""
+
+
+@command.command("engine")
+@click.option(
+    "--nodes",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(1000, 5000),
+    show_default=True,
+    help="How many nodes; may be given several times.",
+)
+@click.option("--pods", type=click.IntRange(100), default=4500, show_default=True)
+@click.option(
+    "--placed-per-node",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Pods on every node beforehand.",
+)
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--only", "text", metavar="TEXT", default="", help="Workloads whose name has this in it."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def engine_command(
+    nodes: tuple[int, ...],
+    pods: int,
+    placed_per_node: int,
+    repeats: int,
+    text: str,
+    as_json: bool,
+) -> None:
+    """Measure the placement engine alone: decisions a second, latencies, memory.
+
+    Every decision counts with the assumption of its pod, so that the next one sees it.
+    """
+    workloads = [workload for workload in WORKLOADS if text in workload.name]
+    if not workloads:
+        names = ", ".join(repr(workload.name) for workload in WORKLOADS)
+        raise click.UsageError(f"no workload has {text!r} in its name; there are {names}")
+    results: list[Result] = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(nodes) * (len(workloads) + 2))
+        for n_nodes in nodes:
+            for name, result in _measure(workloads, n_nodes, pods, placed_per_node, repeats):
+                progress.update(task, description=f"{n_nodes} nodes: {name}")
+                if result is not None:
+                    results.append(result)
+                    progress.advance(task)
+    if as_json:
+        for result in results:
+            sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+        return
+    console = Console()
+    rates = [result for result in results if isinstance(result, engine.Rate)]
+    latencies = [result for result in results if isinstance(result, engine.Latencies)]
+    footprints = [result for result in results if isinstance(result, engine.Footprint)]
+    console.print(_table_of_rates(rates), _table_of_latencies(latencies))
+    console.print(_table_of_footprints(footprints))
+
+
+def _measure(
+    workloads: list[Workload], n_nodes: int, n_pods: int, placed_per_node: int, repeats: int
+) -> Iterator[tuple[str, Result | None]]:
+    """Yield what is being measured, each first without and then with its result."""
+    n_placed = n_nodes * placed_per_node
+    yield "memory", None
+    yield "memory", engine.measure_footprint(n_nodes, n_placed)
+    for workload in workloads:
+        yield workload.name, None
+        yield workload.name, engine.measure_rate(workload, n_nodes, n_pods, n_placed, repeats)
+    yield "latencies", None
+    yield "latencies", engine.measure_latencies(n_nodes, repeats)
+
+
+def _table(title: str, *names: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="left" if name == "workload" else "right", no_wrap=True)
+    return table
+
+
+def _table_of_rates(rates: list[engine.Rate]) -> Table:
+    table = _table("Pods placed one after the other", "workload", "nodes", "placed")
+    for name in ("decisions/s", "from", "to", "p50 us", "p99 us"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for rate in rates:
+        table.add_row(
+            rate.workload,
+            f"{rate.n_nodes:,}",
+            f"{rate.n_placed:,}",
+            f"{rate.per_second:,.0f}",
+            f"{rate.slowest:,.0f}",
+            f"{rate.fastest:,.0f}",
+            f"{rate.p50_us:.1f}",
+            f"{rate.p99_us:.1f}",
+        )
+    return table
+
+
+def _table_of_latencies(latencies: list[engine.Latencies]) -> Table:
+    names = ("nodes", "first sight", "explanation", "refusal", "first victims", "victims")
+    table = _table("Single questions, ms", *names)
+    for entry in latencies:
+        figures = (
+            entry.first_sight,
+            entry.explanation,
+            entry.refusal,
+            entry.first_victims,
+            entry.victims,
+        )
+        table.add_row(f"{entry.n_nodes:,}", *(f"{figure:,.2f}" for figure in figures))
+    return table
+
+
+def _table_of_footprints(footprints: list[engine.Footprint]) -> Table:
+    table = _table("The engine's picture of the cluster", "nodes", "pods", "MiB", "build s")
+    for entry in footprints:
+        table.add_row(
+            f"{entry.n_nodes:,}",
+            f"{entry.n_pods:,}",
+            f"{entry.mebibytes:,.0f}",
+            f"{entry.seconds_to_build:.2f}",
+        )
+    return table
