@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
+from kubeberth.placement.plugin import MAX_TOTAL
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, RankedRules, picker
 from kubeberth.placement.request import PodRequest
@@ -38,8 +39,8 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS, TieBreak
 
 _RANK = (1 << RANK_BITS) - 1
-# More than any total: a hundred per rule and unit of weight.
-_BASE = 1 << 24
+# More than any total.
+_BASE = MAX_TOTAL
 # Behind every entry there is.
 _EMPTY = 1 << 61
 _REFUSED = -1

@@ -24,6 +24,7 @@ from kubeberth.placement.config.decoding import ConfigurationError
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.delta import NodePut, PodPut
+from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.profile import Profile, default_profile
@@ -413,6 +414,30 @@ def test_disabled_filter_refuses_nobody() -> None:
     lonely = make_pod("lonely", affinity=far(term(ZONE, "web")))
     assert story(profile, lonely, **WEB).feasible == ("a", "b")
     assert story(default_profile(), lonely, **WEB).feasible == ("b",)
+
+
+@pytest.mark.parametrize("weight", [1, 200_000, 2**31 - 1])
+def test_weights_of_any_size_are_kept_apart(weight: int) -> None:
+    enabled = [{"name": "TaintToleration", "weight": weight}]
+    profile = profile_of(plugins={"multiPoint": {"enabled": enabled}})
+    state = ClusterState()
+    soft = [{"key": "spot", "effect": "PreferNoSchedule"}]
+    state.apply(NodePut(make_node("empty", taints=soft)))
+    state.apply(NodePut(make_node("full")))
+    state.apply(PodPut(make_pod("there", requests={"cpu": "2", "memory": "4Gi"}), "full"))
+    pod = make_pod("new", requests={"cpu": "1", "memory": "2Gi"})
+    decision = Engine(state, profile).place(pod)
+    found = explain(state, pod, profile)
+    assert (decision.node,) == found.best == ("full",)
+    assert decision.score == found.totals["full"]
+
+
+def test_weights_that_no_total_can_hold_are_refused() -> None:
+    enabled = [{"name": n, "weight": 2**31 - 1} for n in ("TaintToleration", "NodeAffinity")]
+    assert faults(profiles=[{"plugins": {"multiPoint": {"enabled": enabled}}}]) == [
+        "profiles[0].plugins.score: Invalid value: 4294967303: weights of all plugins together "
+        "must be less than 2748779069"
+    ]
 
 
 # When no node fits

@@ -16,7 +16,7 @@ from kubeberth.api.validation.field_error import FieldError, duplicate, invalid,
 from kubeberth.placement.config.arguments import decode_arguments, has_arguments
 from kubeberth.placement.config.decoding import ConfigurationError
 from kubeberth.placement.extension_points import IN_TREE, Chosen, Known, choose
-from kubeberth.placement.plugin import Plugin
+from kubeberth.placement.plugin import MAX_SCORE, MAX_TOTAL, Plugin
 from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.profile import Profile, assemble, points_of
 from kubeberth.placement.sample import EVERY_NODE, Sample
@@ -56,6 +56,7 @@ def _to_profile(
     known = (*IN_TREE, *(Known(name, points_of(kind)) for name, kind in own.items()))
     chosen, errors = choose(config.plugins, known, f"{path}.plugins")
     errors += _missing_plugins(chosen, config.scheduler_name, f"{path}.plugins")
+    errors += _excessive_weights(chosen, f"{path}.plugins")
     given, faults = _arguments(config.plugin_config, known, f"{path}.pluginConfig")
     errors += faults
     wanted = {ref.name for refs in chosen.values() for ref in refs}
@@ -86,6 +87,15 @@ def _missing_plugins(chosen: Chosen, name: str, path: str) -> list[FieldError]:
         detail = f'at least one bind plugin is needed for profile with scheduler name "{name}"'
         errors.append(required(f"{path}.bind", detail))
     return errors
+
+
+def _excessive_weights(chosen: Chosen, path: str) -> list[FieldError]:
+    """Return an error when scores could add up to more than the engine counts."""
+    total = sum(ref.weight for ref in chosen["score"])
+    if total * MAX_SCORE < MAX_TOTAL:
+        return []
+    detail = f"weights of all plugins together must be less than {MAX_TOTAL // MAX_SCORE}"
+    return [invalid(f"{path}.score", total, detail)]
 
 
 def _arguments(
