@@ -37,7 +37,12 @@ class Cluster:
     image_sizes: dict[str, int] = field(default_factory=dict)
 
     def put_node(self, node: Node) -> None:
-        """Take a node in; an image is as large as whoever had it first said."""
+        """Take a node in; an image is as large as whoever had it first said.
+
+        A node that says the same again says nothing.
+        """
+        if self.nodes.get(node.name) == node:
+            return
         self.remove_node(node.name)
         self.nodes[node.name] = node
         for image in node.status.images:

@@ -56,7 +56,7 @@ ALWAYS_THERE: list[StorageObject] = [
         {"metadata": {"name": "block.example.com"}, "spec": {"storageCapacity": True}}, CSIDriver
     ),
 ]
-_class_names = st.sampled_from(["local", "local", "made", "counted", "zonal", "now"])
+_class_names = st.sampled_from(["local"] * 4 + ["made", "counted", "zonal", "made", "now"])
 _sizes = st.sampled_from(["1Gi", "2Gi", "5Gi"])
 _modes = st.sampled_from([["ReadWriteOnce"], ["ReadWriteOncePod"], ["ReadWriteMany"]])
 
@@ -65,7 +65,7 @@ _modes = st.sampled_from([["ReadWriteOnce"], ["ReadWriteOncePod"], ["ReadWriteMa
 def claims(draw: st.DrawFn, node_names: list[str]) -> PersistentVolumeClaim:
     """Return a claim in some stage of its life."""
     annotations, owners = {}, []
-    stage = draw(st.sampled_from(["fresh", "fresh", "fresh", "selected", "bound", "bound", "half"]))
+    stage = draw(st.sampled_from(["fresh"] * 8 + ["bound"] * 4 + ["selected", "half"]))
     name = draw(st.sampled_from([*CLAIMS, "owner-own"]))
     if name == "owner-own" and draw(st.integers(0, 3)):
         owners = [{"kind": "Pod", "name": "owner", "uid": OWNER_UID, "controller": True}]
@@ -89,7 +89,7 @@ def claims(draw: st.DrawFn, node_names: list[str]) -> PersistentVolumeClaim:
             "storageClassName": draw(_class_names),
             "volumeName": draw(st.sampled_from(VOLUMES)) if stage in ("bound", "half") else "",
         },
-        "status": {"phase": draw(st.sampled_from(["Pending"] * 9 + ["Lost"]))},
+        "status": {"phase": draw(st.sampled_from(["Pending"] * 19 + ["Lost"]))},
     }
     if draw(st.integers(0, 4)) == 0:
         document["spec"]["selector"] = {"matchLabels": {"media": "ssd"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -229,9 +230,9 @@ _SMALL = [{"resources": {"requests": {"cpu": "100m"}}}]
 
 
 @st.composite
-def pods(draw: st.DrawFn, name: str) -> Pod:
+def pods(draw: st.DrawFn, name: str, flavours: Sequence[str] = _LIKELY_FLAVOURS) -> Pod:
     """Return a pod that is mostly about one kind of rule."""
-    flavour = draw(st.sampled_from(_LIKELY_FLAVOURS))
+    flavour = draw(st.sampled_from(flavours))
     spec = draw(_FLAVOURS[flavour])
     is_small = flavour not in ("resources", "everything")
     for entry in spec.get("topologySpreadConstraints", []):

@@ -320,6 +320,18 @@ def to_profile(profile: dict[str, Any]) -> Profile:
     return found
 
 
+class StorageHistory(History):
+    """Claims and volumes come, change and go, as fast as pods and nodes do."""
+
+    def put_node(self) -> None:
+        super().put_node()
+        self.change_storage()
+
+    def new_pod(self) -> Pod:
+        self.change_storage()
+        return super().new_pod()
+
+
 def terminating(pod: Pod) -> Pod:
     """Return a pod that the scheduler has asked to go."""
     condition = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
@@ -352,4 +364,25 @@ def test_engine_and_plain_evaluator_agree_through_any_history_under_any_configur
     typed = msgspec.convert(selectors, list[LabelSelector])
     History(
         templates, list(looks), labels, typed, list(budgets), stored, Random(seed), profile
+    ).run()
+
+
+@given(
+    templates=st.lists(pods("template", flavours=["volumes"]), min_size=6, max_size=6),
+    looks=st.tuples(*(st.lists(nodes(n), min_size=2, max_size=2) for n in NODE_NAMES)),
+    budgets=st.tuples(budgets("one")),
+    stored=st.lists(storage_objects(NODE_NAMES), min_size=30, max_size=30),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_they_agree_through_any_history_of_claims_and_volumes(
+    templates: list[Pod],
+    looks: tuple[list[Node], ...],
+    budgets: tuple[PodDisruptionBudget, ...],
+    stored: list[StorageObject],
+    seed: int,
+) -> None:
+    none_matter: list[LabelSelector] = [LabelSelector()]
+    StorageHistory(
+        templates, list(looks), [{}], none_matter, list(budgets), stored, Random(seed)
     ).run()

@@ -1,7 +1,7 @@
 """The core group's kinds, `v1`, as the engine, the scheduler and the kubelet read them.
 
 Input: stored objects, so defaults are filled in and quantities are canonical text. Decode with
-`decode_pod`, `decode_node` and `decode_namespace`.
+`decode_pod`, `decode_node`, `decode_namespace` and `decode_service`.
 """
 
 from __future__ import annotations
@@ -364,6 +364,19 @@ class Namespace(ApiStruct, frozen=True):
     status: NamespaceStatus = NamespaceStatus()
 
 
+class ServiceSpec(ApiStruct, frozen=True):
+    """Which pods stand behind a service."""
+
+    selector: dict[str, str] | None = None
+
+
+class Service(ApiStruct, frozen=True):
+    """A service."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ServiceSpec = ServiceSpec()
+
+
 def find_condition(conditions: tuple[Condition, ...], condition_type: str) -> Condition | None:
     """Return the condition of that type, or None."""
     return next((entry for entry in conditions if entry.type == condition_type), None)
@@ -373,3 +386,4 @@ def find_condition(conditions: tuple[Condition, ...], condition_type: str) -> Co
 decode_pod = msgspec.json.Decoder(Pod).decode
 decode_node = msgspec.json.Decoder(Node).decode
 decode_namespace = msgspec.json.Decoder(Namespace).decode
+decode_service = msgspec.json.Decoder(Service).decode

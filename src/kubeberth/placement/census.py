@@ -16,6 +16,7 @@ from typing import Literal
 
 from kubeberth.placement.counted_nodes import CountedNodesBook
 from kubeberth.placement.counters import DomainCounter, LabelClass
+from kubeberth.placement.label_index import LabelIndex
 from kubeberth.placement.podterm import PodTerm
 from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.vocabulary import LabelColumn
@@ -84,6 +85,9 @@ class Census:
         self._matching: dict[PodTerm, DomainCounter] = {}
         self._held: dict[tuple[Holding, PodTerm], DomainCounter] = {}
         self._spread: dict[SpreadTerm, SpreadCounter] = {}
+        # Terms by one label that they demand, classes by all that they have.
+        self._spread_by_label: LabelIndex[SpreadCounter] = LabelIndex()
+        self._classes_by_label: LabelIndex[LabelClass] = LabelIndex()
 
     # Classes
 
@@ -116,7 +120,9 @@ class Census:
             for (holding, term), counter in self._held.items():
                 if self._means(term, found):
                     _holders(found, holding)[counter] = None
-            for spread_counter in self._spread.values():
+            filed_under = (None, *labels.items())
+            self._classes_by_label.add(namespace, filed_under, found)
+            for spread_counter in self._spread_by_label.find(namespace, filed_under):
                 _enlist_for_spread(found, spread_counter)
         return found
 
@@ -124,6 +130,8 @@ class Census:
         """Give back a class that `class_of` returned to one user less."""
         pods.n_users -= 1
         if pods.n_users == 0:
+            filed_under = (None, *pods.labels.items())
+            self._classes_by_label.remove(pods.namespace, filed_under, pods)
             labels = tuple(sorted(pods.labels.items()))
             del self._classes[pods.namespace, labels, pods.is_terminating]
 
@@ -185,7 +193,8 @@ class Census:
         if counter is None:
             nodes = self._counted_nodes.lend(term.topology_key, term.inclusion)
             counter = self._spread[term] = SpreadCounter(term, nodes, self.pulse)
-            for pods in self._classes.values():
+            self._spread_by_label.add(term.namespace, (term.label,), counter)
+            for pods in self._classes_by_label.find(term.namespace, (term.label,)):
                 _enlist_for_spread(pods, counter)
         counter.n_users += 1
         return counter
@@ -196,7 +205,9 @@ class Census:
         if counter.n_users == 0:
             del self._spread[counter.term]
             self._counted_nodes.release(counter.nodes)
-            for pods in self._classes.values():
+            term = counter.term
+            self._spread_by_label.remove(term.namespace, (term.label,), counter)
+            for pods in self._classes_by_label.find(term.namespace, (term.label,)):
                 pods.spread.pop(counter, None)
                 pods.spread_uncounted.pop(counter, None)
 
@@ -288,6 +299,10 @@ class Census:
         other._matching = {term: counters[counter] for term, counter in self._matching.items()}
         other._held = {key: counters[counter] for key, counter in self._held.items()}
         other._spread = {term: spread[counter] for term, counter in self._spread.items()}
+        for term, counter in other._spread.items():
+            other._spread_by_label.add(term.namespace, (term.label,), counter)
+        for pods in other._classes.values():
+            other._classes_by_label.add(pods.namespace, (None, *pods.labels.items()), pods)
         return CensusCopy(other, counters, spread, classes)
 
 

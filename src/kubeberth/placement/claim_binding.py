@@ -8,14 +8,13 @@ upstream takes any, here it is the first by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.quantity import parse_quantity
-from kubeberth.api.selectors import Requirement, Selector, from_label_selector
+from kubeberth.api.selectors import Requirement, from_label_selector
 from kubeberth.api.storage import (
     NO_PROVISIONER,
     CSIStorageCapacity,
@@ -33,26 +32,6 @@ from kubeberth.placement.storage import Reach, StoredVolume, size_of
 NODE_CONFLICT, BIND_CONFLICT, NO_SPACE, VOLUME_GONE = 1, 2, 4, 8
 
 _FILESYSTEM = "Filesystem"
-_EVERYTHING = Selector()
-
-
-@dataclass(slots=True)
-class Choices:
-    """What becomes of some claims on some nodes.
-
-    Parameters
-    ----------
-    codes
-        ndarray of int64, shape (n,): why a node will not do, 0 where it will.
-    volumes
-        For each claim and volume, where the claim gets it: ndarray of bool, shape (n,).
-    provisioned
-        For each claim, where a volume is made for it: ndarray of bool, shape (n,).
-    """
-
-    codes: NDArray[np.int64]
-    volumes: list[tuple[str, str, Mask]] = field(default_factory=list)
-    provisioned: list[tuple[str, Mask]] = field(default_factory=list)
 
 
 def check_bound(
@@ -69,84 +48,152 @@ def check_bound(
     return codes
 
 
+def check_waiting(
+    state: ClusterState, claims: Sequence[PersistentVolumeClaim], nodes: Nodes
+) -> NDArray[np.int64]:
+    """Return the codes of nodes with regard to claims that wait for their pod."""
+    return _Matching(state, nodes).run(claims)
+
+
 def reservations_on(
     state: ClusterState, claims: Sequence[PersistentVolumeClaim], slot: int
-) -> Iterator[Reservation]:
-    """Yield what claims are promised when their pod goes to a node."""
-    choices = choose(state, claims, np.array([slot], dtype=np.intp))
-    for claim, volume, where in choices.volumes:
-        if where[0]:
-            yield BindClaim(claim, volume)
-    for claim, where in choices.provisioned:
-        if where[0]:
-            yield ProvisionClaim(claim, state.nodes.name_of[slot])
+) -> tuple[Reservation, ...]:
+    """Return what claims that wait for their pod are promised when it goes to a node."""
+    matching = _Matching(state, np.array([slot], dtype=np.intp))
+    matching.run(claims)
+    name = state.nodes.name_of[slot]
+    return (
+        *(BindClaim(claim, volume) for claim, volume in matching.bound),
+        *(ProvisionClaim(claim, name) for claim in matching.provisioned),
+    )
 
 
-def choose(state: ClusterState, claims: Sequence[PersistentVolumeClaim], nodes: Nodes) -> Choices:
-    """Return what becomes of claims that wait for their pod."""
-    slots = state.slots[nodes]
-    choices = Choices(np.zeros(len(slots), dtype=np.int64))
-    left = np.ones(len(slots), dtype=bool)
-    in_progress, fresh = [], []
-    for claim in claims:
-        selected = state.storage.selected_node(claim)
-        if selected is None:
-            fresh.append(claim)
-            continue
-        slot = state.slot_of(selected)
-        left &= slots == (-1 if slot is None else slot)
-        in_progress.append(claim)
-    choices.codes[~left] = BIND_CONFLICT
-    unmet = [(claim, left) for claim in in_progress]
-    taken: dict[str, Mask] = {}
-    fresh.sort(key=lambda claim: size_of(claim) or 0)
-    unmet += [(claim, _match(state, claim, nodes, left, taken, choices)) for claim in fresh]
-    for claim, where in unmet:
-        _provision(state, claim, nodes, where & (choices.codes == 0), choices)
-    return choices
+class _Matching:
+    """One pod's claims on some nodes.
 
+    Attributes
+    ----------
+    codes
+        ndarray of int64, shape (n,): why a node will not do, 0 where it will.
+    bound, provisioned
+        Claims with the volumes that they get, and claims for which one is made, on any of the
+        nodes.
+    """
 
-def _match(
-    state: ClusterState,
-    claim: PersistentVolumeClaim,
-    nodes: Nodes,
-    left: Mask,
-    taken: dict[str, Mask],
-    choices: Choices,
-) -> Mask:
-    """Give a claim a volume that exists, and return the nodes where there is none for it."""
-    storage, size = state.storage, size_of(claim) or 0
-    unmet, undecided = left.copy(), left.copy()
+    def __init__(self, state: ClusterState, nodes: Nodes) -> None:
+        self._state, self._nodes = state, nodes
+        self._slots = state.slots[nodes]
+        self.codes: NDArray[np.int64] = np.zeros(len(self._slots), dtype=np.int64)
+        self.bound: list[tuple[str, str]] = []
+        self.provisioned: list[str] = []
+        # Volumes that an earlier claim of the pod gets: where, and on their one node.
+        self._taken: dict[str, Mask] = {}
+        self._taken_at_home: set[str] = set()
 
-    def give(stored: StoredVolume, where: Mask) -> None:
-        name = stored.volume.metadata.name
+    def run(self, claims: Sequence[PersistentVolumeClaim]) -> NDArray[np.int64]:
+        """Find each claim a volume, and return the codes."""
+        left = np.ones(len(self._slots), dtype=bool)
+        in_progress, fresh = [], []
+        for claim in claims:
+            selected = self._state.storage.selected_node(claim)
+            if selected is None:
+                fresh.append(claim)
+                continue
+            slot = self._state.slot_of(selected)
+            left &= self._slots == (-1 if slot is None else slot)
+            in_progress.append(claim)
+        self.codes[~left] = BIND_CONFLICT
+        unmet = [(claim, left) for claim in in_progress]
+        fresh.sort(key=lambda claim: size_of(claim) or 0)
+        unmet += [(claim, self._match(claim, left)) for claim in fresh]
+        for claim, where in unmet:
+            self._provision(claim, where & (self.codes == 0))
+        return self.codes
+
+    def _match(self, claim: PersistentVolumeClaim, left: Mask) -> Mask:
+        """Give a claim a volume that exists, and return the nodes where there is none for it."""
+        storage, size = self._state.storage, size_of(claim) or 0
+        unmet, undecided = left.copy(), left.copy()
+        for stored in storage.meant_for(claim):
+            is_wanted = stored.volume.class_name == claim.class_name and stored.size >= size
+            if is_wanted and _suits(stored.volume, claim):
+                where = undecided & ~self._taken.get(stored.volume.metadata.name, np.False_)
+                unmet &= ~self._give(claim, stored, where)
+                undecided &= ~where
+        n_undecided = int(np.count_nonzero(undecided))
+        places = self._places()
+        for stored in storage.free(claim.class_name, size):
+            if not n_undecided:
+                break
+            if not _may_have(claim, stored.volume):
+                continue
+            home = self._home(stored)
+            if home is None:
+                name = stored.volume.metadata.name
+                given = self._give(claim, stored, undecided & ~self._taken.get(name, np.False_))
+                undecided &= ~given
+                unmet &= ~given
+                n_undecided = int(np.count_nonzero(undecided))
+            elif (
+                (place := places[home]) >= 0
+                and undecided[place]
+                and self._give_at_home(claim, stored)
+            ):
+                undecided[place] = unmet[place] = False
+                n_undecided -= 1
+        return unmet
+
+    def _give(self, claim: PersistentVolumeClaim, stored: StoredVolume, where: Mask) -> Mask:
+        """Give a claim a volume wherever it can be reached, and return where that is."""
         # The volume as it stands: upstream does not look at it through its CSI driver here.
-        found = where & _meets(state, stored.reach, nodes)
+        found: Mask = where & _meets(self._state, stored.reach, self._nodes)
         if found.any():
-            choices.volumes.append((claim.metadata.key, name, found))
-            taken[name] = found | taken.get(name, False)
-            unmet[found] = False
+            name = stored.volume.metadata.name
+            self.bound.append((claim.metadata.key, name))
+            self._taken[name] = found | self._taken.get(name, np.False_)
+        return found
 
-    for stored in storage.meant_for(claim):
-        volume = stored.volume
-        if volume.class_name == claim.class_name and stored.size >= size and _suits(volume, claim):
-            where = undecided & ~taken.get(volume.metadata.name, np.False_)
-            give(stored, where)
-            undecided &= ~where
-    selector = claim.spec.selector
-    wanted = _EVERYTHING if selector is None else from_label_selector(selector)
-    for stored in storage.free(claim.class_name, size):
-        if not undecided.any():
-            break
-        volume = stored.volume
-        if (
-            _suits(volume, claim)
-            and wanted.matches(volume.metadata.labels)
-            and set(claim.spec.access_modes) <= set(volume.spec.access_modes)
-        ):
-            give(stored, undecided & ~taken.get(volume.metadata.name, np.False_))
-            undecided &= unmet
-    return unmet
+    def _give_at_home(self, claim: PersistentVolumeClaim, stored: StoredVolume) -> bool:
+        """Give a claim a volume on the one node that reaches it, if it is still to be had."""
+        name = stored.volume.metadata.name
+        if name in self._taken_at_home:
+            return False
+        self._taken_at_home.add(name)
+        self.bound.append((claim.metadata.key, name))
+        return True
+
+    def _home(self, stored: StoredVolume) -> int | None:
+        """Return the slot of the one node that reaches a volume, -1 for no node; None for many.
+
+        Clusters have thousands of volumes that are disks of one node each, and to look at every
+        node for each of them takes a hundred times as long.
+        """
+        if stored.home is None:
+            return None
+        key, value = stored.home
+        return self._state.label_column(key).only_slot(value)
+
+    def _places(self) -> NDArray[np.intp]:
+        """Return the place of each slot among the nodes looked at, -1 for none: slot -1, too."""
+        places = np.full(self._state.n_slots + 1, -1, dtype=np.intp)
+        places[self._slots] = np.arange(len(self._slots))
+        return places
+
+    def _provision(self, claim: PersistentVolumeClaim, where: Mask) -> None:
+        """Have a volume made for a claim where that can be done."""
+        if not where.any():
+            return
+        state, nodes = self._state, self._nodes
+        storage_class = state.storage.classes.get(claim.class_name)
+        if storage_class is None or storage_class.provisioner in ("", NO_PROVISIONER):
+            self.codes[where] = BIND_CONFLICT
+            return
+        allowed = where & _is_allowed(state, storage_class, nodes)
+        self.codes[where & ~allowed] = BIND_CONFLICT
+        roomy = allowed & _has_room(state, storage_class, claim, nodes)
+        self.codes[allowed & ~roomy] = NO_SPACE
+        if roomy.any():
+            self.provisioned.append(claim.metadata.key)
 
 
 def _suits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
@@ -159,25 +206,14 @@ def _suits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
     )
 
 
-def _provision(
-    state: ClusterState,
-    claim: PersistentVolumeClaim,
-    nodes: Nodes,
-    where: Mask,
-    choices: Choices,
-) -> None:
-    """Have a volume made for a claim where that can be done."""
-    if not where.any():
-        return
-    storage_class = state.storage.classes.get(claim.class_name)
-    if storage_class is None or storage_class.provisioner in ("", NO_PROVISIONER):
-        choices.codes[where] = BIND_CONFLICT
-        return
-    allowed = where & _is_allowed(state, storage_class, nodes)
-    choices.codes[where & ~allowed] = BIND_CONFLICT
-    roomy = allowed & _has_room(state, storage_class, claim, nodes)
-    choices.codes[allowed & ~roomy] = NO_SPACE
-    choices.provisioned.append((claim.metadata.key, roomy))
+def _may_have(claim: PersistentVolumeClaim, volume: PersistentVolume) -> bool:
+    """Return whether a claim may have a volume that nobody has."""
+    selector = claim.spec.selector
+    return (
+        _suits(volume, claim)
+        and set(claim.spec.access_modes) <= set(volume.spec.access_modes)
+        and (selector is None or from_label_selector(selector).matches(volume.metadata.labels))
+    )
 
 
 def _is_allowed(state: ClusterState, storage_class: StorageClass, nodes: Nodes) -> Mask:

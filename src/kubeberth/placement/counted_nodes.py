@@ -66,33 +66,34 @@ class CountedNodes:
     def __init__(self, table: NodeTable, key: str, inclusion: Inclusion) -> None:
         self.key = key
         self.inclusion = inclusion
-        self.n_users = self.n_domains = self.version = 0
+        self.n_users = self.version = 0
         self._table = table
-        self._n_nodes: dict[int, int] = {}
-        self._set(np.full(table.n_slots, _LEFT_OUT, dtype=np.int32))
-        self._enter(slice(None), table.slots.tolist())
+        self._column = None if key == PER_NODE else table.column(key)
+        self._set(self._domains(slice(None)))
+        # How many nodes of each domain take part, `ABSENT` being one like the others.
+        counts = np.bincount(self.domains[self.domains >= 0], minlength=self.n_ids)
+        self._n_nodes: list[int] = counts.tolist()
+        self.n_domains = int(np.count_nonzero(counts[ABSENT + 1 :]))
 
     @property
     def n_ids(self) -> int:
         """How many ids of domains there are, `ABSENT` included."""
-        if self.key == PER_NODE:
-            return self._table.n_slots + 1
-        return self._table.column(self.key).n_values
-
-    def id_of(self, value: str) -> int | None:
-        """Return the id of a value of the topology key, None when no node ever had it."""
-        return self._table.column(self.key).id_of(value)
+        return self._table.n_slots + 1 if self._column is None else self._column.n_values
 
     def renew(self, slot: int) -> None:
         """Take note of a node that has come, changed or gone; no pods may be counted on it now."""
-        domain = self.view[slot]
-        if domain > ABSENT:
-            self._n_nodes[domain] -= 1
-            if not self._n_nodes[domain]:
-                self.n_domains -= 1
-                self.version += 1
-        self.view[slot] = _LEFT_OUT
-        self._enter(np.array([slot], dtype=np.intp), [slot])
+        old = self.view[slot]
+        new = int(self._domains(np.array([slot], dtype=np.intp))[0])
+        if new == old:
+            return
+        self.view[slot] = new
+        self._n_nodes += [0] * (self.n_ids - len(self._n_nodes))
+        if old >= 0:
+            self._n_nodes[old] -= 1
+            self._note(old, self._n_nodes[old] == 0, -1)
+        if new >= 0:
+            self._n_nodes[new] += 1
+            self._note(new, self._n_nodes[new] == 1, +1)
 
     def grow(self) -> None:
         """Make room for more nodes."""
@@ -109,22 +110,19 @@ class CountedNodes:
         self.domains = domains
         self.view = memoryview(domains.data)
 
-    def _enter(self, nodes: Nodes, slots: list[int]) -> None:
-        takes_part = self._takes_part(nodes)
-        self.domains[nodes] = np.where(takes_part, self._ids(nodes), _LEFT_OUT)
-        for slot in slots:
-            domain = self.view[slot]
-            if domain > ABSENT:
-                before = self._n_nodes.get(domain, 0)
-                self._n_nodes[domain] = before + 1
-                if not before:
-                    self.n_domains += 1
-                    self.version += 1
+    def _note(self, domain: int, has_turned: bool, change: int) -> None:
+        """Count a domain that got its first node, or lost its last."""
+        if has_turned and domain != ABSENT:
+            self.n_domains += change
+            self.version += 1
 
-    def _ids(self, nodes: Nodes) -> NDArray[np.int64]:
-        if self.key == PER_NODE:
-            return self._table.slots[nodes] + 1
-        return self._table.column(self.key).ids[nodes].astype(np.int64)
+    def _domains(self, nodes: Nodes) -> NDArray[np.int32]:
+        """Return the domain of each node as it looks now: ndarray of int32, shape (n,)."""
+        found = np.where(self._takes_part(nodes), self._ids(nodes), _LEFT_OUT)
+        return found.astype(np.int32)
+
+    def _ids(self, nodes: Nodes) -> NDArray[np.int32] | NDArray[np.intp]:
+        return self._table.slots[nodes] + 1 if self._column is None else self._column.ids[nodes]
 
     def _takes_part(self, nodes: Nodes) -> NDArray[np.bool_]:
         table, inclusion = self._table, self.inclusion

@@ -6,7 +6,7 @@ possible, no more: preemption goes against them when nothing else makes room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kubeberth.api.policy import PodDisruptionBudget
@@ -32,17 +32,28 @@ class Budget:
     disrupted: frozenset[str]
 
     def covers(self, placed: PlacedPod) -> bool:
-        """Return whether the pod would be charged to this budget.
-
-        An empty selector covers nothing here, nor is a pod without labels covered by any.
-        """
+        """Return whether the pod would be charged to this budget."""
         return (
-            placed.meta.namespace == self.namespace
-            and bool(placed.labels)
-            and not self.selector.is_everything
-            and self.selector.matches(placed.labels)
+            bool(placed.labels)
+            and self.selects(placed.meta.namespace, placed.labels)
             and placed.meta.name not in self.disrupted
         )
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Return whether pods of a namespace, with these labels, are meant; labels there must be.
+
+        An empty selector means nothing here.
+        """
+        return (
+            namespace == self.namespace
+            and not self.selector.is_everything
+            and self.selector.matches(labels)
+        )
+
+    @property
+    def label_keys(self) -> set[str]:
+        """Pod labels that the selector looks at."""
+        return {requirement.key for requirement in self.selector.requirements}
 
 
 def to_budget(document: PodDisruptionBudget) -> Budget:

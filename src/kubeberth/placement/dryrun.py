@@ -22,37 +22,36 @@ def dry_run(
     Parameters
     ----------
     lower
-        The pods of lower priority on the node.
+        The pods of lower priority on the node, the most important first.
     """
-    ranked = by_importance(lower)
     with Trial(state) as trial:
-        for placed in ranked:
+        for placed in lower:
             trial.remove(placed)
         refusal = node_filter.refusal(slot)
         if refusal is not None:
             return refusal
-        return _reprieve(trial, node_filter, slot, ranked, tuple(state.budgets.values()))
+        return _reprieve(trial, node_filter, slot, lower, tuple(state.budgets.values()))
 
 
 def _reprieve(
     trial: Trial,
     node_filter: NodeFilter,
     slot: int,
-    ranked: list[PlacedPod],
+    lower: list[PlacedPod],
     budgets: tuple[Budget, ...],
 ) -> Candidate:
     """Put back as many pods as the node bears, those first that a budget would keep."""
-    is_violating = violations(budgets, ranked)
-    order = sorted(range(len(ranked)), key=lambda index: not is_violating[index])
+    is_violating = violations(budgets, lower)
+    order = sorted(range(len(lower)), key=lambda index: not is_violating[index])
     victims = []
     for index in order:
-        trial.put_back(ranked[index])
+        trial.put_back(lower[index])
         if not node_filter.passes(slot):
-            trial.remove(ranked[index])
+            trial.remove(lower[index])
             victims.append(index)
     # Equals stay in the order in which they were not reprieved.
     return Candidate(
         slot,
-        tuple(by_importance(ranked[index] for index in victims)),
+        tuple(by_importance(lower[index] for index in victims)),
         sum(is_violating[index] for index in victims),
     )

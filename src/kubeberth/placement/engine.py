@@ -14,8 +14,8 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
 from kubeberth.placement.node_filter import NodeFilter
-from kubeberth.placement.plugin import PlacementError
-from kubeberth.placement.preemption import find_victims
+from kubeberth.placement.plugin import PlacementError, ReservePlugin
+from kubeberth.placement.preemption import Preemption
 from kubeberth.placement.profile import Profile, concerns, default_profile
 from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
@@ -49,8 +49,9 @@ class Engine:
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
         self._unrankable = unrankable(self.profile)
+        self._preemption = Preemption(state, self.profile)
         self._searches: dict[PodRequest, Search] = {}
-        self._reserving: set[PodRequest] = set()
+        self._reserving: dict[PodRequest, tuple[ReservePlugin, ...]] = {}
 
     def place(self, pod: Pod) -> Decision:
         """Return where the pod goes, or why it goes nowhere; nothing is changed."""
@@ -78,7 +79,8 @@ class Engine:
             search = self._searches.get(request) or self._new_search(request)
             choice = search.best()
         except TooManyGroupsError:
-            choice = self._keep(request, self._new_rows(request)).best()
+            rows = Rows(self.state, self.profile.concerning(request), request, self._ties)
+            choice = self._keep(request, rows).best()
         except RefusedError:
             choice = None
         except PlacementError as error:
@@ -95,9 +97,10 @@ class Engine:
 
     def reserve(self, request: PodRequest, slot: int) -> tuple[Reservation, ...]:
         """Return what a pod of a template is to be promised on a node that it passes."""
-        profile = self.profile.concerning(request)
-        found = [rule.reserve(self.state, request, slot) for rule in profile.reserves]
-        return tuple(promise for promises in found for promise in promises)
+        rules = self._reserving.get(request)
+        if rules is None:
+            rules = self.profile.concerning(request).reserves
+        return tuple(p for rule in rules for p in rule.reserve(self.state, request, slot))
 
     def _own_nomination(self, key: str, request: PodRequest) -> int | None:
         """Return the node to which a pod is nominated, if there is one and it fits."""
@@ -115,29 +118,26 @@ class Engine:
         if not state.n_nodes:
             return Decision(key, None, 0, failure=Failure(NO_NODES))
         verdicts = judge(state, request, profile, key)
-        search = find_victims(state, request, profile, verdicts, key)
+        search = self._preemption.search(request, verdicts, key)
         failure = explain_failure(state, request, profile, verdicts, search)
         nomination = None
-        if search.candidates:
-            slots = np.array([candidate.slot for candidate in search.best], dtype=np.intp)
-            chosen = search.best[int(np.argmin(self._ties.ranks(slots)))]
-            nomination = to_nomination(state, chosen)
+        if search.is_successful:
+            best = search.best
+            slots = np.array([option.slot for option in best], dtype=np.intp)
+            chosen = best[int(np.argmin(self._ties.ranks(slots)))]
+            nomination = to_nomination(state, chosen.candidate())
         return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
 
     def _new_search(self, request: PodRequest) -> Search:
         profile = self.profile.concerning(request)
         if profile.reserves:
-            self._reserving.add(request)
+            self._reserving[request] = profile.reserves
         names, _ = narrow(self.state, request, profile)
         if names is None and not any(concerns(rule, request) for rule in self._unrankable):
             search: Search = Ranking(self.state, profile, request, self._ties)
         else:
-            search = self._new_rows(request)
+            search = Rows(self.state, profile, request, self._ties)
         return self._keep(request, search)
-
-    def _new_rows(self, request: PodRequest) -> Search:
-        profile = self.profile.concerning(request)
-        return Rows(self.state, profile, request, self._ties)
 
     def _keep(self, request: PodRequest, search: Search) -> Search:
         """Keep what was worked out for a template; the one that was kept longest makes room."""
@@ -145,7 +145,7 @@ class Engine:
         if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
             oldest = next(iter(self._searches))
             del self._searches[oldest]
-            self._reserving.discard(oldest)
+            self._reserving.pop(oldest, None)
         return search
 
 

@@ -17,7 +17,7 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Failure, Nomination
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import PlacementError, Rejection
-from kubeberth.placement.preemption import NO_HELP, PREEMPTION, VictimSearch, find_victims
+from kubeberth.placement.preemption import NO_HELP, PREEMPTION, Preemption, VictimSearch
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
@@ -75,14 +75,14 @@ def explain(state: ClusterState, pod: Pod, profile: Profile) -> Explanation:
     verdicts = judge(state, request, profile, key)
     feasible = () if verdicts.refused else tuple(_names(state, verdicts.feasible))
     if not feasible:
-        search = find_victims(state, request, profile, verdicts, key)
-        found = {state.nodes.name_of[candidate.slot]: candidate for candidate in search.candidates}
+        search = Preemption(state, profile).search(request, verdicts, key)
+        found = [to_nomination(state, option.candidate()) for option in search.options]
         return Explanation(
             state.n_nodes,
             rejected=_rejected(state, request, profile, verdicts),
             refused=verdicts.refused,
             failure=explain_failure(state, request, profile, verdicts, search),
-            candidates=tuple(to_nomination(state, found[name]) for name in sorted(found)),
+            candidates=tuple(sorted(found, key=lambda nomination: nomination.node)),
             nominated=tuple(sorted(state.nodes.name_of[best.slot] for best in search.best)),
         )
     rejected = _rejected(state, request, profile, verdicts)
@@ -124,7 +124,7 @@ def explain_failure(
         if rejection.plugin:
             rejecting.add(rejection.plugin)
     message = _no_fit(state.n_nodes, histogram)
-    if not search.candidates:
+    if not search.is_successful:
         why_not = search.not_eligible or _no_fit(state.n_nodes, search.obstacles)
         says = {_CLAIMS: NO_CLAIMS, PREEMPTION: f"preemption: {why_not}"}
         said = [says[name] for name in profile.post_filters if name in says]

@@ -28,7 +28,8 @@ class Image:
     Attributes
     ----------
     size
-        Bytes, as first reported.
+        Bytes, as reported by the first node that had it. Upstream forgets that when the only node
+        left that has it is heard of again, even if it says nothing new.
     """
 
     __slots__ = ("_array", "_slots", "size")
@@ -83,7 +84,10 @@ class ImageTable:
             image.discard(slot)
             if not image.n_nodes:
                 del self._images[name]
-        sizes = {name: image.size_bytes for image in images for name in image.names}
+        sizes: dict[str, int] = {}
+        for reported in images:
+            for name in reported.names:
+                sizes.setdefault(name, reported.size_bytes)
         for name, size in sizes.items():
             known = self._images.get(name)
             if known is None:

@@ -45,6 +45,12 @@ class Links:
     selectors_version: int = -1
     n_defaults: int = 0
 
+    def adds_to(self, counter: DomainCounter) -> bool:
+        """Return whether a placed pod is counted, or holds a term that is."""
+        return counter in self.label_class.counted_by or any(
+            held is counter for held, _ in self.held
+        )
+
     def copy(self, copied: CensusCopy) -> Links:
         """Return the same links into a copied census."""
         return Links(

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Pod
+from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState, Nodes
@@ -44,6 +45,9 @@ Codes = NDArray[np.int64]
 """One code per node: 0 passes, anything else is the rule's own number for why not."""
 
 Scores = NDArray[np.int64]
+
+Columns = NDArray[np.int64]
+"""Amounts of many nodes, in base units: shape (n_resources, n_nodes)."""
 
 MAX_SCORE = 100
 
@@ -154,12 +158,17 @@ class Selective(Protocol):
 
 @runtime_checkable
 class LoadFilter(FilterPlugin, Protocol):
-    """A hard rule that reads loads."""
+    """A hard rule that reads loads: how many pods there are, and what the template asks for."""
 
     def filter_load(
         self, state: ClusterState, request: PodRequest, capacity: Amounts, used: Amounts
     ) -> int:
         """Return the code of a node with that much of each resource, so much of it in use."""
+
+    def filter_amounts(
+        self, state: ClusterState, request: PodRequest, capacity: Columns, used: Columns
+    ) -> Codes:
+        """Return the codes of many such nodes."""
 
 
 @runtime_checkable
@@ -247,6 +256,20 @@ class DomainFilter(Protocol):
 
     def table(self) -> NDArray[np.bool_]:
         """Return which domains pass: ndarray of bool, shape (n_domains,)."""
+
+
+@runtime_checkable
+class Exclusion(DomainFilter, Protocol):
+    """A hard rule that a domain passes as long as nothing is counted there.
+
+    Attributes
+    ----------
+    code
+        Of a node that fails it; where a node fails several of one rule, the last one's counts.
+    """
+
+    counter: DomainCounter
+    code: int
 
 
 class Groups(Protocol):

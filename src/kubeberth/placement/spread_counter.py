@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kubeberth.api.selectors import Selector
 from kubeberth.placement.counted_nodes import CountedNodes, Inclusion
+from kubeberth.placement.label_index import Label
 from kubeberth.placement.node_table import Nodes
 from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.vocabulary import ABSENT
@@ -34,6 +35,15 @@ class SpreadTerm:
     selector: Selector
     topology_key: str
     inclusion: Inclusion
+
+    @property
+    def label(self) -> Label | None:
+        """A label that all pods that are meant have, None when no single one is demanded."""
+        for requirement in self.selector.requirements:
+            if requirement.operator == "In" and len(requirement.values) == 1:
+                [value] = requirement.values
+                return requirement.key, value
+        return None
 
     def counts(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Return whether a pod of that namespace, with these labels, is counted.
@@ -62,6 +72,8 @@ class SpreadCounter:
         The same numbers for one domain at a time.
     version
         Grows with every change of a count.
+    latest
+        The domain of the last change.
     pulse
         Beats with it once somebody has asked for the minimum.
     """
@@ -71,6 +83,7 @@ class SpreadCounter:
         "_lowest",
         "_n_inhabited",
         "counts",
+        "latest",
         "n_users",
         "nodes",
         "pulse",
@@ -84,6 +97,7 @@ class SpreadCounter:
         self.nodes = nodes
         self.pulse = pulse
         self.n_users = self.version = 0
+        self.latest = ABSENT
         # How many domains have so many pods, zeros aside; the lowest such number; their sum. Not
         # kept until somebody asks for the minimum.
         self._levels: dict[int, int] | None = None
@@ -102,6 +116,7 @@ class SpreadCounter:
         before = view[domain]
         view[domain] = after = before + amount
         self.version += 1
+        self.latest = domain
         if self._levels is not None and domain != ABSENT:
             self._follow(self._levels, before, after)
             self.pulse.n_beats += 1

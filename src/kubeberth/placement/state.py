@@ -212,6 +212,12 @@ class ClusterState:
         """Labels of every namespace."""
         return self.census.namespaces
 
+    @property
+    def lowest_priority(self) -> int:
+        """The lowest priority of a pod on any node, or of a nominated one."""
+        placed = [request.priority for request, links in self._links.items() if links.n_placed]
+        return min(placed, default=0)
+
     def node(self, slot: int) -> Node:
         """Return the node in a slot."""
         return self.nodes.node(slot)
@@ -244,6 +250,10 @@ class ClusterState:
         """Return where a pod is bound or assumed, or None."""
         placed = self._pods.get(pod_key)
         return placed.node_name if placed else None
+
+    def placed(self, pod_key: str) -> PlacedPod | None:
+        """Return a pod that is bound or assumed, or None."""
+        return self._pods.get(pod_key)
 
     def pods_on(self, name: str) -> Iterable[PlacedPod]:
         """Return the pods on a node, in the order in which they were put there."""
@@ -319,7 +329,7 @@ class ClusterState:
             case NominationCleared(key):
                 self._clear_nomination(key)
             case PdbPut(budget):
-                self.budgets[budget.metadata.key] = to_budget(budget)
+                self._put_budget(budget.metadata.key, to_budget(budget))
             case PdbRemoved(key):
                 self.budgets.pop(key, None)
             case ServicePut(namespace, name, selector):
@@ -588,7 +598,11 @@ class ClusterState:
         if request.volumes is not NO_VOLUMES:
             self.volume_use.count(slot, request.namespace, request.volumes, sign)
 
-    # Nominations
+    # Nominations and budgets
+
+    def _put_budget(self, key: str, budget: Budget) -> None:
+        self._look_at(budget.label_keys)
+        self.budgets[key] = budget
 
     def _nominate(self, pod: Pod, node_name: str) -> None:
         self._clear_nomination(pod.metadata.key)

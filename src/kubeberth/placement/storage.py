@@ -70,6 +70,8 @@ class StoredVolume:
         In units of 10^-9 bytes, exact.
     reach
         From which nodes it can be reached.
+    home
+        Key and value of the one label that says so; None when it takes more to say.
     in_tree, migrated_reach
         What it is, and from where it can be reached, when a CSI driver has taken it over.
     topology
@@ -79,6 +81,7 @@ class StoredVolume:
     volume: PersistentVolume
     size: int
     reach: Reach
+    home: tuple[str, str] | None
     in_tree: InTreeVolume | None
     migrated_reach: Reach
     topology: tuple[tuple[str, frozenset[str]], ...]
@@ -384,6 +387,7 @@ def to_stored(volume: PersistentVolume) -> StoredVolume:
         volume,
         parse_quantity(volume.spec.capacity.get("storage", "0")).nanos,
         reach,
+        _home(reach),
         in_tree,
         reach if in_tree is None else _reach(migrated_terms(volume, in_tree.plugin)),
         _topology(volume.metadata.labels),
@@ -403,6 +407,16 @@ def _reach(terms: Iterable[NodeSelectorTerm] | None) -> Reach:
         if term is not None:
             compiled.append(NodeTerm(term.labels))
     return tuple(compiled)
+
+
+def _home(reach: Reach) -> tuple[str, str] | None:
+    if reach is None or len(reach) != 1 or len(reach[0].labels) != 1:
+        return None
+    requirement = reach[0].labels[0]
+    if requirement.operator != "In" or len(requirement.values) != 1:
+        return None
+    (value,) = requirement.values
+    return requirement.key, value
 
 
 def _topology(labels: Mapping[str, str]) -> tuple[tuple[str, frozenset[str]], ...]:

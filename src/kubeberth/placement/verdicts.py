@@ -6,14 +6,14 @@ fast path only needs who passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.placement.node_filter import NodeFilter
-from kubeberth.placement.plugin import Rejection
+from kubeberth.placement.plugin import Codes, Rejection
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
@@ -46,11 +46,28 @@ class Verdicts:
     narrowed_by: tuple[str, ...] = ()
     refused: Rejection | None = None
 
+    @classmethod
+    def of(cls, slots: NDArray[np.intp], answers: Mapping[int, Codes | None]) -> Verdicts:
+        """Return the verdicts of rules, by their index, in the order in which they are asked."""
+        judges = np.full(len(slots), _PASSED, dtype=np.int16)
+        codes = np.zeros(len(slots), dtype=np.int64)
+        for index, found in answers.items():
+            if found is not None:
+                refused = (judges == _PASSED) & (found != 0)
+                judges[refused] = index
+                codes[refused] = found[refused]
+        return cls(slots, judges, codes)
+
+    @property
+    def passes(self) -> NDArray[np.bool_]:
+        """Which of the nodes passed: ndarray of bool, shape (n,)."""
+        passes: NDArray[np.bool_] = self.judges == _PASSED
+        return passes
+
     @property
     def feasible(self) -> NDArray[np.intp]:
         """Slots of the nodes that passed."""
-        passed: NDArray[np.intp] = self.slots[self.judges == _PASSED]
-        return passed
+        return self.slots[self.passes]
 
     def groups(
         self, state: ClusterState, request: PodRequest, profile: Profile
@@ -148,21 +165,14 @@ def _judge(
     key: str,
 ) -> Verdicts:
     """Return the verdicts on some existing nodes."""
-    judges = np.full(len(slots), _PASSED, dtype=np.int16)
-    codes = np.zeros(len(slots), dtype=np.int64)
-    for index, plugin in enumerate(profile.filters):
-        found = plugin.filter(state, request, slots)
-        if found is None:
-            continue
-        refused = (judges == _PASSED) & (found != 0)
-        judges[refused] = index
-        codes[refused] = found[refused]
+    rules = enumerate(profile.filters)
+    verdicts = Verdicts.of(slots, {i: rule.filter(state, request, slots) for i, rule in rules})
     if state.nominations.pods:
         node_filter = NodeFilter(state, profile, request, key)
         for place in np.flatnonzero(np.isin(slots, state.nominated_slots)).tolist():
             refusal = node_filter.refusal(int(slots[place]))
-            judges[place], codes[place] = refusal or (_PASSED, 0)
-    return Verdicts(slots, judges, codes)
+            verdicts.judges[place], verdicts.codes[place] = refusal or (_PASSED, 0)
+    return verdicts
 
 
 def to_slots(state: ClusterState, names: frozenset[str]) -> NDArray[np.intp]:

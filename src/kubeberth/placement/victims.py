@@ -5,14 +5,18 @@ Matches kube-scheduler 1.36 (framework/preemption, pickOneNodeForPreemption).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kubeberth.placement.importance import started
 from kubeberth.placement.placed import PlacedPod
 
-# As upstream: makes every priority positive, so that more victims always weigh more than fewer.
-_OFFSET = 1 << 31
+PRIORITY_OFFSET = 1 << 31
+"""As upstream: makes every priority positive, so that one victim more always weighs something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +36,101 @@ class Candidate:
     n_violations: int
 
 
-Criterion = Callable[[Candidate], int]
+class Pool(Protocol):
+    """Nodes that can be made free, and what each would give up.
 
-CRITERIA: tuple[Criterion, ...] = (
-    lambda candidate: candidate.n_violations,
-    lambda candidate: candidate.victims[0].priority,
-    lambda candidate: sum(victim.priority + _OFFSET for victim in candidate.victims),
-    lambda candidate: len(candidate.victims),
-)
-"""What is compared, one after the other; less is better."""
+    Attributes
+    ----------
+    slots
+        ndarray of intp, shape (n,).
+    costs
+        ndarray of int64, shape (4, n), less is better, the first row counting most: how many
+        victims a budget would keep, the highest priority of a victim, the sum of all priorities,
+        and how many victims there are.
+    """
 
+    slots: NDArray[np.intp]
+    costs: NDArray[np.int64]
 
-def least_harm(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates that give up least; more than one when nothing tells them apart."""
-    left = list(candidates)
-    for criterion in CRITERIA:
-        costs = [criterion(candidate) for candidate in left]
-        least = min(costs, default=0)
-        left = [candidate for candidate, cost in zip(left, costs, strict=True) if cost == least]
-    if len(left) < 2:
-        return left
-    starts = [_first_start(candidate) for candidate in left]
-    latest = max(starts)
-    return [candidate for candidate, start in zip(left, starts, strict=True) if start == latest]
+    def first_starts(self, indices: Sequence[int]) -> list[str]:
+        """Return when the first of each node's victims of the highest priority started."""
+
+    def candidate(self, index: int) -> Candidate:
+        """Return a node with its victims."""
 
 
-def _first_start(candidate: Candidate) -> str:
-    """Return when the first of the victims of the highest priority started."""
-    highest = candidate.victims[0].priority
-    return min(started(victim) for victim in candidate.victims if victim.priority == highest)
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A candidate whose victims nobody has asked for yet."""
+
+    slot: int
+    pool: Pool
+    index: int
+
+    def candidate(self) -> Candidate:
+        """Return the node with its victims."""
+        return self.pool.candidate(self.index)
+
+
+class Tried:
+    """Candidates that were found one by one."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates = candidates
+        self.slots = np.array([candidate.slot for candidate in candidates], dtype=np.intp)
+        self.costs = np.array([_costs(c) for c in candidates], dtype=np.int64).reshape(-1, 4).T
+
+    def first_starts(self, indices: Sequence[int]) -> list[str]:
+        """Return when the first of each node's victims of the highest priority started."""
+        return [started(self._candidates[index].victims[0]) for index in indices]
+
+    def candidate(self, index: int) -> Candidate:
+        """Return a node with its victims."""
+        return self._candidates[index]
+
+
+def _costs(candidate: Candidate) -> tuple[int, int, int, int]:
+    priorities = [victim.priority + PRIORITY_OFFSET for victim in candidate.victims]
+    return (
+        candidate.n_violations,
+        candidate.victims[0].priority,
+        sum(priorities),
+        len(priorities),
+    )
+
+
+def options(pools: Iterable[Pool]) -> list[Option]:
+    """Return all candidates of some pools."""
+    return [
+        Option(slot, pool, index)
+        for pool in pools
+        for index, slot in enumerate(pool.slots.tolist())
+    ]
+
+
+def least_harm(pools: Sequence[Pool]) -> list[Option]:
+    """Return the candidates that give up least; more than one when nothing tells them apart.
+
+    Of those that cost the same, it is the ones whose most important victim started last.
+    """
+    least = min((cost for pool in pools if (cost := _least(pool.costs)) is not None), default=None)
+    equal = [np.flatnonzero((np.array(least) == pool.costs.T).all(axis=1)) for pool in pools]
+    starts = [pool.first_starts(found.tolist()) for pool, found in zip(pools, equal, strict=True)]
+    latest = max((max(found) for found in starts if found), default="")
+    return [
+        Option(slot, pool, index)
+        for pool, indices, found in zip(pools, equal, starts, strict=True)
+        for slot, index, start in zip(
+            pool.slots[indices].tolist(), indices.tolist(), found, strict=True
+        )
+        if start == latest
+    ]
+
+
+def _least(costs: NDArray[np.int64]) -> tuple[int, ...] | None:
+    """Return the smallest column, the first row counting most; None when there is none."""
+    if not costs.size:
+        return None
+    for row in range(len(costs)):
+        costs = costs[:, costs[row] == costs[row].min()]
+    return tuple(costs[:, 0].tolist())

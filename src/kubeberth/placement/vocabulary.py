@@ -77,6 +77,7 @@ class LabelColumn:
         self._values: Interner[str | None] = Interner((None,))
         self.n_values = 1
         self._n_nodes: list[int] = [n_slots]
+        self._latest: list[int] = [-1]
         self._n_shared = 0
         self._tables: dict[Requirement, NDArray[np.bool_]] = {}
 
@@ -98,12 +99,22 @@ class LabelColumn:
         self.view[slot] = value_id
         if value_id == len(self._n_nodes):
             self._n_nodes.append(0)
+            self._latest.append(-1)
             self.n_values += 1
+        self._latest[value_id] = slot
         self._n_nodes[value_id] += 1
         self._n_nodes[old_id] -= 1
         self._n_shared += value_id != ABSENT and self._n_nodes[value_id] == 2
         self._n_shared -= old_id != ABSENT and self._n_nodes[old_id] == 1
         return True
+
+    def only_slot(self, value: str) -> int | None:
+        """Return the one node that has a value, -1 when none has; None when several may have."""
+        value_id = self._values.get(value)
+        if value_id is None or not self._n_nodes[value_id]:
+            return -1
+        slot = self._latest[value_id]
+        return slot if self._n_nodes[value_id] == 1 and self.view[slot] == value_id else None
 
     def grow(self, n_slots: int) -> None:
         """Make room for more nodes."""
@@ -120,6 +131,7 @@ class LabelColumn:
         other._values = self._values.copy()
         other.n_values = self.n_values
         other._n_nodes = self._n_nodes.copy()
+        other._latest = self._latest.copy()
         other._n_shared = self._n_shared
         return other
 

@@ -9,16 +9,23 @@ Pure: input are watched objects, output are deltas on a ClusterState.
 
 from __future__ import annotations
 
-from kubeberth.api.core import Namespace, Node, Pod
+from kubeberth.api.core import Namespace, Node, Pod, Service
+from kubeberth.api.workloads import ReplicaSet
 from kubeberth.placement.delta import (
+    ControllerPut,
+    ControllerRemoved,
     NamespacePut,
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
     PodPut,
     PodRemoved,
+    ServicePut,
+    ServiceRemoved,
 )
 from kubeberth.placement.state import ClusterState
+
+_REPLICA_SET = "ReplicaSet"
 
 
 def occupies_node(pod: Pod | None) -> bool:
@@ -48,6 +55,26 @@ class Cache:
     def remove_namespace(self, name: str) -> None:
         """Take out a namespace that is gone."""
         self.state.apply(NamespaceRemoved(name))
+
+    def put_service(self, service: Service) -> None:
+        """Take in a new or changed service."""
+        meta = service.metadata
+        self.state.apply(ServicePut(meta.namespace, meta.name, service.spec.selector))
+
+    def remove_service(self, service: Service) -> None:
+        """Take out a service that is gone."""
+        meta = service.metadata
+        self.state.apply(ServiceRemoved(meta.namespace, meta.name))
+
+    def put_replica_set(self, replica_set: ReplicaSet) -> None:
+        """Take in a new or changed replica set."""
+        meta, selector = replica_set.metadata, replica_set.spec.selector
+        self.state.apply(ControllerPut(_REPLICA_SET, meta.namespace, meta.name, selector))
+
+    def remove_replica_set(self, replica_set: ReplicaSet) -> None:
+        """Take out a replica set that is gone."""
+        meta = replica_set.metadata
+        self.state.apply(ControllerRemoved(_REPLICA_SET, meta.namespace, meta.name))
 
     def put_pod(self, pod: Pod) -> None:
         """Take in a pod that the watch shows on a node; confirms an assumed one."""

@@ -26,6 +26,7 @@ from kubeberth.placement.request import (
     to_node_rules,
     to_pod_rules,
 )
+from kubeberth.placement.spread import SpreadConstraint, to_spread_constraints
 
 _CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 _ANY_ADDRESS = "0.0.0.0"
@@ -93,6 +94,13 @@ class Waiting:
     def pod_rules(self) -> PodRules:
         """Inter-pod affinity."""
         return to_pod_rules(self.pod.metadata.namespace, self.pod.spec)
+
+    @cached_property
+    def spread(self) -> tuple[SpreadConstraint, ...]:
+        """Its own topology spread constraints that are hard."""
+        pod = self.pod
+        compiled = to_spread_constraints(pod.spec.topology_spread_constraints, pod.metadata.labels)
+        return tuple(entry for entry in compiled if entry.is_hard)
 
     @cached_property
     def request(self) -> Amounts:
@@ -212,6 +220,54 @@ def _shrank(before: Amounts, after: Amounts, request: Amounts) -> bool:
     return any(after.get(name, 0) < before.get(name, 0) for name in request)
 
 
+def _pod_topology_spread(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    constraints = waiting.spread
+    if not constraints:
+        return True  # refused by hard constraints of the profile, which are not known here
+    match event:
+        case OwnEvent(before, after):
+            return _matches_differently(constraints, before, after) or (
+                before.spec.tolerations != after.spec.tolerations
+                and any(entry.honors_taints for entry in constraints)
+            )
+        case NodeEvent(old, new):
+            return _moves_spread(constraints, old, new)
+        case PlacedPodEvent(old, new):
+            pods = [pod for pod in (old, new) if pod is not None]
+            if any(pod.metadata.namespace != waiting.pod.metadata.namespace for pod in pods):
+                return False
+            if old is not None and new is not None:
+                return _matches_differently(constraints, old, new)
+            return any(
+                entry.selector.matches(pod.metadata.labels) for pod in pods for entry in constraints
+            )
+    return False
+
+
+def _matches_differently(
+    constraints: tuple[SpreadConstraint, ...], before: Pod, after: Pod
+) -> bool:
+    return any(
+        entry.selector.matches(before.metadata.labels)
+        is not entry.selector.matches(after.metadata.labels)
+        for entry in constraints
+    )
+
+
+def _moves_spread(
+    constraints: tuple[SpreadConstraint, ...], old: Node | None, new: Node | None
+) -> bool:
+    """Return whether a node joins or leaves the domains, moves between them, or is tainted anew."""
+    keys = {entry.topology_key for entry in constraints}
+    had_keys, has_keys = (
+        node is not None and keys <= node.metadata.labels.keys() for node in (old, new)
+    )
+    if old is None or new is None or not (had_keys and has_keys):
+        return had_keys is not has_keys
+    before, after = old.metadata.labels, new.metadata.labels
+    return old.spec.taints != new.spec.taints or any(before[key] != after[key] for key in keys)
+
+
 def _inter_pod_affinity(event: ClusterEvent, waiting: Waiting, namespaces: NamespaceLabels) -> bool:
     match event:
         case OwnEvent(before, after):
@@ -277,6 +333,9 @@ _HINTS: Mapping[str, Hint] = {
     "NodeAffinity": _node_affinity,
     "NodePorts": _node_ports,
     "NodeResourcesFit": _node_resources_fit,
+    "PodTopologySpread": _pod_topology_spread,
     "InterPodAffinity": _inter_pod_affinity,
 }
-_OWN_TAINT_RULE = frozenset(("SchedulingGates", "NodeUnschedulable", "TaintToleration"))
+_OWN_TAINT_RULE = frozenset(
+    ("SchedulingGates", "NodeUnschedulable", "TaintToleration", "PodTopologySpread")
+)

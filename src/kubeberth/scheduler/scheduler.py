@@ -1,7 +1,8 @@
 """Scheduler: pop, place, assume, bind; and what the watches bring.
 
-Input: watches of nodes, namespaces and pods. Output: bindings, events and conditions. Everything
-decided is decided in `queue`, `cache` and the placement engine; this is the loop around them.
+Input: watches of nodes, namespaces and pods, and of services and replica sets, which say what pods
+belong together. Output: bindings, events and conditions. Everything decided is decided in `queue`,
+`cache` and the placement engine; this is the loop around them.
 Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
 sets the loop going at once, nothing is polled.
 """
@@ -17,11 +18,14 @@ from kubeberth.api.core import (
     Namespace,
     Node,
     Pod,
+    Service,
     decode_namespace,
     decode_node,
     decode_pod,
+    decode_service,
 )
-from kubeberth.api.scheme import NAMESPACES, NODES, PODS
+from kubeberth.api.scheme import NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES
+from kubeberth.api.workloads import ReplicaSet, decode_replica_set
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
@@ -95,17 +99,28 @@ class Scheduler:
         self._news = asyncio.Event()
         self._nodes = Informer(client, NODES, decode_node)
         self._namespaces = Informer(client, NAMESPACES, decode_namespace)
+        self._services = Informer(client, SERVICES, decode_service)
+        self._replica_sets = Informer(client, REPLICA_SETS, decode_replica_set)
         self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Follow the cluster and place pods until cancelled."""
         self._nodes.subscribe(self._on_node)
         self._namespaces.subscribe(self._on_namespace)
+        self._services.subscribe(self._on_service)
+        self._replica_sets.subscribe(self._on_replica_set)
         self._pods.subscribe(self._on_pod)
-        for informer in (self._nodes, self._namespaces, self._pods):
+        informers = (
+            self._nodes,
+            self._namespaces,
+            self._services,
+            self._replica_sets,
+            self._pods,
+        )
+        for informer in informers:
             self._tasks.create_task(informer.run())
         self._tasks.create_task(self._recorder.run())
-        for informer in (self._nodes, self._namespaces, self._pods):
+        for informer in informers:
             await informer.synced.wait()
         ready()
         while True:
@@ -196,6 +211,20 @@ class Scheduler:
         labels = [item.metadata.labels if item else None for item in (change.old, change.new)]
         if labels[0] != labels[1]:
             self._wake(NamespaceEvent(change.key))
+
+    def _on_service(self, change: Change[Service]) -> None:
+        """Take in what default spreading goes by; being soft, it wakes nobody."""
+        if change.new is not None:
+            self._cache.put_service(change.new)
+        elif change.old is not None:
+            self._cache.remove_service(change.old)
+
+    def _on_replica_set(self, change: Change[ReplicaSet]) -> None:
+        """Take in what default spreading goes by, like services."""
+        if change.new is not None:
+            self._cache.put_replica_set(change.new)
+        elif change.old is not None:
+            self._cache.remove_replica_set(change.old)
 
     def _on_pod(self, change: Change[Pod]) -> None:
         old, new = change.old, change.new

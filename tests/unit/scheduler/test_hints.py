@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from tests.unit.placement.builders import (
     HOST,
     ZONE,
@@ -10,7 +13,7 @@ from tests.unit.placement.builders import (
     term,
 )
 
-from kubeberth.api.core import Node, Pod
+from kubeberth.api.core import Node, Pod, Toleration
 from kubeberth.scheduler.hints import (
     ClusterEvent,
     NodeEvent,
@@ -42,6 +45,65 @@ def test_node_affinity_waits_for_a_node_that_begins_to_match() -> None:
         make_node("a", labels={"disktype": "ssd", "x": "y"}),
     )
     assert not helps("NodeAffinity", matched_before, SSD)
+
+
+def spread(*keys: str, **more: Any) -> Pod:
+    """Return a pod that is to be spread over some keys with the others of its app."""
+    constraints = [
+        {
+            "topologyKey": key,
+            "maxSkew": 1,
+            "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": "web"}},
+            **more,
+        }
+        for key in keys
+    ]
+    return make_pod("web", labels={"app": "web"}, topologySpreadConstraints=constraints)
+
+
+def test_spreading_waits_for_pods_that_it_counts_to_come_or_go() -> None:
+    one, other = make_pod("one", labels={"app": "web"}), make_pod("two", labels={"app": "db"})
+    guest = make_pod("guest", namespace="other", labels={"app": "web"})
+    for pod, expected in ((one, True), (other, False), (guest, False)):
+        assert helps("PodTopologySpread", PlacedPodEvent(pod, None), spread(ZONE)) is expected
+        assert helps("PodTopologySpread", PlacedPodEvent(None, pod), spread(ZONE)) is expected
+    assert helps("PodTopologySpread", PlacedPodEvent(one, other), spread(ZONE))
+    assert not helps("PodTopologySpread", PlacedPodEvent(one, one), spread(ZONE))
+
+
+def test_spreading_waits_for_nodes_that_have_all_keys() -> None:
+    both, only = {ZONE: "1", "rack": "1"}, {ZONE: "1"}
+    pod = spread(ZONE, "rack")
+    assert helps("PodTopologySpread", relabelled(both), pod)
+    assert not helps("PodTopologySpread", relabelled(only), pod)
+    full = make_node("a", labels=both)
+    assert helps("PodTopologySpread", NodeEvent(None, full), pod)
+    assert helps("PodTopologySpread", NodeEvent(full, None), pod)
+    moved = make_node("a", labels={**both, ZONE: "2"})
+    assert helps("PodTopologySpread", NodeEvent(full, moved), pod)
+    unrelated = make_node("a", labels={**both, "x": "y"})
+    assert not helps("PodTopologySpread", NodeEvent(full, unrelated), pod)
+
+
+def test_taints_matter_to_spreading_on_nodes_that_have_all_keys() -> None:
+    tainted = make_node("a", labels={ZONE: "1"}, taints=TAINT)
+    event = NodeEvent(make_node("a", labels={ZONE: "1"}), tainted)
+    assert helps("PodTopologySpread", event, spread(ZONE))
+    assert not helps("PodTopologySpread", event, spread("rack"))
+
+
+def test_own_tolerations_matter_to_spreading_that_honors_taints() -> None:
+    for policy, expected in (("Honor", True), ("Ignore", False)):
+        pod = spread(ZONE, nodeTaintsPolicy=policy)
+        tolerations = (Toleration(key="dedicated", operator="Exists"),)
+        spec = msgspec.structs.replace(pod.spec, tolerations=tolerations)
+        event = OwnEvent(pod, msgspec.structs.replace(pod, spec=spec))
+        assert helps("PodTopologySpread", event, pod) is expected
+
+
+def test_spreading_by_the_profiles_own_constraints_waits_for_anything() -> None:
+    assert helps("PodTopologySpread", NodeEvent(make_node("a"), None), make_pod("web"))
 
 
 def test_cordon_that_is_lifted() -> None:

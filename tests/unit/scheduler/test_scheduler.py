@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
+import pytest
 from tests.unit.scheduler.fake_api import FakeApi, node, pod
 
-from kubeberth.api.scheme import NODES, PODS
+from kubeberth.api.scheme import NODES, PODS, SERVICES
 from kubeberth.client.client import Client
 from kubeberth.errors import BerthError, ConflictError, TransportError
 from kubeberth.scheduler.config import Settings, parse_configuration, to_settings
@@ -45,6 +46,29 @@ def test_pods_are_bound_where_there_is_room() -> None:
 
     api = with_scheduler(story, node("a"), node("b"))
     assert sorted(name for _, name in api.bindings) == ["a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        pytest.param({"app": "web"}, ["a", "b", "large"], id="kept apart behind a service"),
+        pytest.param({"app": "db"}, ["large"] * 3, id="together where there is most room"),
+    ],
+)
+def test_pods_of_a_service_are_kept_apart(selector: dict[str, str], expected: list[str]) -> None:
+    async def story(api: FakeApi) -> None:
+        meta = {"name": "web", "namespace": "default"}
+        api.put(SERVICES, {"metadata": meta, "spec": {"selector": selector}})
+        for index in range(3):
+            document = pod(f"web-{index}", cpu="200m")
+            document["metadata"]["labels"] = {"app": "web"}
+            api.put(PODS, document)
+        await api.until(lambda: len(api.bindings) == 3)
+
+    large = node("large", cpu="100")
+    large["status"]["allocatable"]["memory"] = "100Gi"
+    api = with_scheduler(story, node("a"), node("b"), large)
+    assert sorted(name for _, name in api.bindings) == expected
 
 
 def test_two_pods_decided_before_either_is_bound_do_not_share_room_for_one() -> None:

@@ -108,8 +108,10 @@ class InterPodAffinity:
     def domain_filters(self, state: ClusterState, request: PodRequest) -> list[DomainFilter]:
         """Return one filter per required term, own and held."""
         links = state.links(request)
-        filters: list[DomainFilter] = [_Empty(counter) for counter in links.label_class.anti]
-        filters += [_Empty(links.own_counters[term]) for term in request.pod_rules.anti]
+        held = links.label_class.anti
+        filters: list[DomainFilter] = [_Empty(counter, _EXISTING) for counter in held]
+        own = [links.own_counters[term] for term in request.pod_rules.anti]
+        filters += [_Empty(counter, _ANTI_AFFINITY) for counter in own]
         counters = [links.own_counters[term] for term in request.pod_rules.required]
         means_itself = _means_itself(state, request)
         filters += [_Inhabited(counter, counters, means_itself) for counter in counters]
@@ -126,23 +128,23 @@ class _Empty:
 
     is_local = True
 
-    def __init__(self, counter: DomainCounter) -> None:
+    def __init__(self, counter: DomainCounter, code: int) -> None:
         self.column = counter.column
-        self._counter = counter
+        self.counter, self.code = counter, code
 
     def version(self) -> int:
-        return self._counter.n_flips
+        return self.counter.n_flips
 
     def epoch(self) -> int:
         return 0
 
     def passes(self, domain: int) -> bool:
-        view = self._counter.view
+        view = self.counter.view
         return domain >= len(view) or view[domain] <= 0
 
     def table(self) -> Mask:
-        self._counter.fit()
-        return self._counter.sums <= 0
+        self.counter.fit()
+        return self.counter.sums <= 0
 
 
 class _Inhabited:

@@ -15,6 +15,7 @@ from kubeberth.api.validation.resources import is_extended
 from kubeberth.placement.plugin import (
     Amounts,
     Codes,
+    Columns,
     Normalization,
     Reads,
     Rejection,
@@ -52,14 +53,19 @@ class NodeResourcesFit:
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes without room; the code says which resources are short."""
-        allocatable, requested = state.allocatable, state.requested
-        no_room = requested[PODS, nodes] >= allocatable[PODS, nodes]
-        codes = no_room * np.int64(_TOO_MANY_PODS)
+        capacity, used = state.allocatable[:, nodes], state.requested[:, nodes]
+        return self.filter_amounts(state, request, capacity, used)
+
+    def filter_amounts(
+        self, state: ClusterState, request: PodRequest, capacity: Columns, used: Columns
+    ) -> Codes:
+        """Return the codes of many nodes."""
+        codes: Codes = (used[PODS] >= capacity[PODS]) * np.int64(_TOO_MANY_PODS)
         for index, (resource, amount) in enumerate(self._checked(state, request)):
-            capacity = allocatable[resource, nodes]
-            short = amount > capacity - requested[resource, nodes]
+            room = capacity[resource]
+            short = amount > room - used[resource]
             codes |= short * np.int64(1 << min(_FIRST_RESOURCE + index, _MAX_BITS))
-            codes |= (amount > capacity) * np.int64(_UNRESOLVABLE)
+            codes |= (amount > room) * np.int64(_UNRESOLVABLE)
         return codes
 
     def filter_load(

@@ -16,7 +16,7 @@ from kubeberth.placement.claim_binding import (
     NODE_CONFLICT,
     VOLUME_GONE,
     check_bound,
-    choose,
+    check_waiting,
     reservations_on,
 )
 from kubeberth.placement.plugin import Codes, Reads, Rejection
@@ -64,7 +64,7 @@ class VolumeBinding:
             return None
         codes = check_bound(state, [claim for claim in claims if claim.is_bound], nodes)
         waiting = _waiting(state, claims)
-        return codes | choose(state, waiting, nodes).codes if waiting else codes
+        return codes | check_waiting(state, waiting, nodes) if waiting else codes
 
     def rejection(self, state: ClusterState, request: PodRequest, code: int) -> Rejection:
         """Return the reasons whose bits are set."""
@@ -76,7 +76,7 @@ class VolumeBinding:
     ) -> tuple[Reservation, ...]:
         """Return what the pod's claims are promised on a node that has passed."""
         waiting = _waiting(state, _claims(state, request))
-        return tuple(reservations_on(state, waiting, slot))
+        return reservations_on(state, waiting, slot)
 
 
 def _fault(state: ClusterState, request: PodRequest, use: ClaimUse) -> str:
