@@ -9,11 +9,12 @@ from click.core import ParameterSource
 
 from kubeberth.api.scheduler_config import KubeSchedulerConfiguration, ProfileConfig
 from kubeberth.cli.component import Ready, run_component
-from kubeberth.cli.options import kubeconfig_option, read_file
+from kubeberth.cli.options import kubeconfig_option
+from kubeberth.cli.scheduler_config import read_configuration
 from kubeberth.client.client import Client
 from kubeberth.errors import UsageError
 from kubeberth.extensions import own_plugins
-from kubeberth.scheduler.config import parse_configuration, to_settings
+from kubeberth.scheduler.config import to_settings
 from kubeberth.scheduler.scheduler import run
 
 
@@ -48,7 +49,7 @@ def command(
     elif scheduler_name is not None:
         raise UsageError("--scheduler-name goes without --config: name the profiles in the file")
     else:
-        configuration = read_configuration(config_file)
+        configuration, _ = read_configuration(config_file)
     settings = to_settings(configuration, own_plugins(), seed)
     configured = configuration.client_connection.kubeconfig
     if configured and context.get_parameter_source("kubeconfig") != ParameterSource.COMMANDLINE:
@@ -60,12 +61,3 @@ def command(
             await run(client, settings, ready=ready)
 
     run_component(main)
-
-
-def read_configuration(path: Path) -> KubeSchedulerConfiguration:
-    """Return the configuration in a file; errors name the file, one line per fault."""
-    text = read_file(path)
-    try:
-        return parse_configuration(text)
-    except UsageError as error:
-        raise UsageError("\n".join(f"{path}: {line}" for line in str(error).split("\n"))) from None
