@@ -52,6 +52,9 @@ Columns = NDArray[np.int64]
 
 MAX_SCORE = 100
 
+# A total shares 60 bits with the number of its node, so that sorting handles one small int.
+MAX_TOTAL = 1 << 38
+
 
 class Reads(Enum):
     """What a rule's answer for one node depends on, besides the pod."""

@@ -31,6 +31,7 @@ import numpy as np
 from kubeberth.placement.links import Links
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
+from kubeberth.placement.plugin import MAX_TOTAL
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, RankedRules, picker
 from kubeberth.placement.request import PodRequest
@@ -39,8 +40,8 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS, Order
 
 _RANK = (1 << RANK_BITS) - 1
-# More than any total: a hundred per rule and unit of weight.
-_BASE = 1 << 24
+# More than any total.
+_BASE = MAX_TOTAL
 # Behind every entry there is.
 _EMPTY = 1 << 61
 # In place of an entry: the node has no room, a rule over pods keeps the pod out, or its looks do.
