@@ -3,6 +3,7 @@
     assume     a pod was given a node here; the binding call is under way
     confirm    the watch shows it there (or on another node: the watch is right)
     forget     the binding failed; the room is free again
+    nominate   the pod waits for room that victims are to leave
 
 Pure: input are watched objects, output are deltas on a ClusterState.
 """
@@ -19,6 +20,8 @@ from kubeberth.placement.delta import (
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
     PodPut,
     PodRemoved,
     ServicePut,
@@ -118,6 +121,17 @@ class Cache:
         if self._assumed.get(pod.metadata.key) != pod.metadata.uid:
             return False
         self.remove_pod(pod.metadata.key)
+        return True
+
+    def nominate(self, pod: Pod, node_name: str) -> None:
+        """Hold room on a node for a pending pod."""
+        self.state.apply(Nominated(pod, node_name))
+
+    def clear_nomination(self, key: str) -> bool:
+        """Hold no more room for a pod, and return whether there was any held."""
+        if key not in self.state.nominations.pods:
+            return False
+        self.state.apply(NominationCleared(key))
         return True
 
     def is_assumed(self, key: str) -> bool:
