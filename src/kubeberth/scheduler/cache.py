@@ -11,6 +11,7 @@ Pure: input are watched objects, output are deltas on a ClusterState.
 from __future__ import annotations
 
 from kubeberth.api.core import Namespace, Node, Pod, Service
+from kubeberth.api.storage import StorageObject
 from kubeberth.api.workloads import ReplicaSet
 from kubeberth.placement.delta import (
     ControllerPut,
@@ -25,7 +26,10 @@ from kubeberth.placement.delta import (
     PodRemoved,
     ServicePut,
     ServiceRemoved,
+    StoragePut,
+    StorageRemoved,
 )
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
 
 _REPLICA_SET = "ReplicaSet"
@@ -89,10 +93,28 @@ class Cache:
         self._assumed.pop(key, None)
         self.state.apply(PodRemoved(key))
 
-    def assume(self, pod: Pod, node_name: str) -> None:
-        """Count a pod on a node before the API server has heard of it."""
-        self._assumed[pod.metadata.key] = pod.metadata.uid
-        self.state.apply(PodPut(pod, node_name))
+    def put_storage(self, item: StorageObject) -> None:
+        """Take in a new or changed claim, volume or the like."""
+        self.state.apply(StoragePut(item))
+
+    def remove_storage(self, kind: type[StorageObject], key: str) -> None:
+        """Take out a claim, volume or the like that is gone."""
+        self.state.apply(StorageRemoved(kind, key))
+
+    def assume(self, pod: Pod, node_name: str, reservations: tuple[Reservation, ...] = ()) -> None:
+        """Count a pod on an existing node before the API server has heard of it.
+
+        Parameters
+        ----------
+        reservations
+            What it is promised there; taken back with the assumption.
+        """
+        meta = pod.metadata
+        slot = self.state.slot_of(node_name)
+        if slot is None:
+            raise KeyError(f"no node {node_name}")
+        self._assumed[meta.key] = meta.uid
+        self.state.assume(meta.key, meta, self.state.request(pod), slot, reservations)
 
     def forget(self, pod: Pod) -> bool:
         """Take back an assumption, and return whether there was one left to take back."""

@@ -21,21 +21,21 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 
 from kubeberth.api.core import Pod
-from kubeberth.placement.plugins import SchedulingGates
 from kubeberth.placement.podterm import NamespaceLabels
+from kubeberth.scheduler.config import Backoff
 from kubeberth.scheduler.hints import ClusterEvent, OwnEvent, Waiting, may_help
 
-INITIAL_BACKOFF_S = 1.0
-MAX_BACKOFF_S = 10.0
 # As upstream: how long a pod waits at most for an event, and how often that is looked after.
 MAX_WAIT_S = 300.0
 FLUSH_INTERVAL_S = 30.0
+
+_BACKOFF = Backoff()
 
 
 class Place(Enum):
@@ -95,9 +95,17 @@ _HeapEntry = tuple[float, float, int, str]
 
 
 class SchedulingQueue:
-    """Pods of one scheduler that have no node."""
+    """Pods of one scheduler that have no node.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_gated
+        Says whether a pod must not be tried yet.
+    """
+
+    def __init__(self, is_gated: Callable[[Pod], bool], backoff: Backoff = _BACKOFF) -> None:
+        self._is_gated = is_gated
+        self._backoff_after = backoff.after
         self._pods: dict[str, QueuedPod] = {}
         self._waiting: dict[str, QueuedPod] = {}
         self._in_flight: dict[str, QueuedPod] = {}
@@ -108,7 +116,6 @@ class SchedulingQueue:
         self._events: list[ClusterEvent] = []
         self._events_start = 0
         self._last_flush = -math.inf
-        self._gates = SchedulingGates()
 
     def __len__(self) -> int:
         return len(self._pods)
@@ -181,7 +188,7 @@ class SchedulingQueue:
             entry.refusals, entry.errors = entry.refusals + 1, 0
         else:
             entry.errors += 1
-        entry.backoff_until = math.floor(now + backoff_s(entry.attempts))
+        entry.backoff_until = math.floor(now + self._backoff_after(entry.attempts))
         if not rejected_by:
             self._enqueue(entry, Place.ERROR_BACKOFF)
         else:
@@ -257,7 +264,7 @@ class SchedulingQueue:
         entry.pod, entry.waiting = pod, Waiting(pod)
         match entry.place:
             case Place.GATED:
-                if self._gates.pre_enqueue(pod) is None:
+                if not self._is_gated(pod):
                     self._enqueue(entry, Place.ACTIVE)
             case Place.WAITING:
                 if _concerns_scheduling(event) and self._may_help(event, entry, namespaces):
@@ -285,7 +292,7 @@ class SchedulingQueue:
         self._enqueue(entry, Place.ACTIVE if is_over else Place.BACKOFF)
 
     def _enqueue(self, entry: QueuedPod, place: Place) -> None:
-        if place is not Place.WAITING and self._gates.pre_enqueue(entry.pod) is not None:
+        if place is not Place.WAITING and self._is_gated(entry.pod):
             place = Place.GATED
         self._move(entry, place)
         key = entry.pod.metadata.key
@@ -347,13 +354,6 @@ class SchedulingQueue:
         oldest = min((e.first_event for e in self._in_flight.values()), default=self._events_end)
         del self._events[: oldest - self._events_start]
         self._events_start = oldest
-
-
-def backoff_s(attempts: int) -> float:
-    """Return how long a pod sits out after so many failed attempts: 1, 2, 4, 8, 10, 10, ..."""
-    if attempts == 0:
-        return 0.0
-    return min(INITIAL_BACKOFF_S * 2.0 ** min(attempts - 1, 30), MAX_BACKOFF_S)
 
 
 def _concerns_scheduling(event: OwnEvent) -> bool:

@@ -135,8 +135,8 @@ class EventBook:
             "kind": "Event",
             "metadata": {"name": name, "namespace": meta.namespace},
             "eventTime": rfc3339_micro(now),
-            "reportingController": self._settings.scheduler_name,
-            "reportingInstance": self._settings.reporting_instance,
+            "reportingController": pod.spec.scheduler_name,
+            "reportingInstance": self._settings.instance or pod.spec.scheduler_name,
             "action": action,
             "reason": reason,
             "regarding": {

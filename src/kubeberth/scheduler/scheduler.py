@@ -13,7 +13,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from kubeberth.api.core import (
     Namespace,
@@ -35,8 +34,6 @@ from kubeberth.errors import BerthError, NotFoundError
 from kubeberth.placement.decision import Failure, Nomination
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.podterm import NamespaceLabels
-from kubeberth.placement.profile import default_profile
-from kubeberth.placement.sample import KUBE_SCHEDULER
 from kubeberth.placement.ties import Shuffled
 from kubeberth.scheduler.binder import Binder
 from kubeberth.scheduler.cache import Cache, occupies_node
@@ -90,13 +87,15 @@ class Scheduler:
     def __init__(
         self, client: Client, settings: Settings, clock: Clock, tasks: asyncio.TaskGroup
     ) -> None:
-        self._settings = settings
         self._clock = clock
         self._tasks = tasks
         self._cache = Cache()
-        profile = replace(default_profile(settings.scheduler_name), preemption=KUBE_SCHEDULER)
-        self._engine = Engine(self._cache.state, profile, Shuffled(settings.seed))
-        self._queue = SchedulingQueue()
+        self._profiles = {profile.name: profile for profile in settings.profiles}
+        self._engines = {
+            name: Engine(self._cache.state, profile, Shuffled(settings.seed))
+            for name, profile in self._profiles.items()
+        }
+        self._queue = SchedulingQueue(self._is_gated, settings.backoff)
         self._binder = Binder(client, tasks, self._on_bound)
         self._evictor = Evictor(client, clock, tasks, self._on_evicted, self._on_room_made)
         self._recorder = Recorder(client, settings, clock)
@@ -162,10 +161,10 @@ class Scheduler:
             self._recorder.skipped(pod)
             self._queue.remove(pod.metadata.key)
             return
-        decision = self._engine.place(pod)
+        decision = self._engines[pod.spec.scheduler_name].place(pod)
         if decision.node is not None:
             logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
-            self._cache.assume(pod, decision.node)
+            self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
             self._recorder.withdraw(pod)
             self._binder.start(entry, decision.node)
@@ -283,11 +282,7 @@ class Scheduler:
         if occupied is not None or self._is_gone(old, new):
             self._cache.remove_pod(change.key)
             self._wake(PlacedPodEvent(occupied or old, None))
-        if (
-            new is None
-            or new.is_terminal
-            or new.spec.scheduler_name != self._settings.scheduler_name
-        ):
+        if new is None or new.is_terminal or new.spec.scheduler_name not in self._engines:
             self._queue.remove(change.key)
             if old is not None and self._cache.clear_nomination(change.key):
                 self._wake(PlacedPodEvent(old, None))
@@ -314,6 +309,11 @@ class Scheduler:
         if old is None or not self._cache.is_assumed(old.metadata.key):
             return False
         return new is None or new.is_terminal or new.metadata.uid != old.metadata.uid
+
+    def _is_gated(self, pod: Pod) -> bool:
+        """Return whether a plugin of the pod's profile keeps it from being tried."""
+        rules = self._profiles[pod.spec.scheduler_name].pre_enqueue
+        return any(rule.pre_enqueue(pod) is not None for rule in rules)
 
     def _wake(self, event: ClusterEvent) -> None:
         self._queue.wake(event, self._clock.monotonic(), self._namespace_labels)

@@ -7,8 +7,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.unit.placement.builders import make_node, make_pod
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.scheduler.config import Backoff
 from kubeberth.scheduler.hints import NodeEvent
-from kubeberth.scheduler.queue import Place, SchedulingQueue, backoff_s
+from kubeberth.scheduler.queue import Place, SchedulingQueue
+
+
+def is_gated(pod: Pod) -> bool:
+    return bool(pod.spec.scheduling_gates)
+
 
 FIT = frozenset({"NodeResourcesFit"})
 ROOMY = NodeEvent(None, make_node("roomy"))
@@ -22,7 +28,7 @@ def pod(name: str, version: int = 1, **spec: object) -> Pod:
 
 
 def queue_of(*pods: Pod) -> SchedulingQueue:
-    queue = SchedulingQueue()
+    queue = SchedulingQueue(is_gated)
     for index, item in enumerate(pods):
         queue.put(item, index * 0.001, {})
     return queue
@@ -47,7 +53,7 @@ def test_higher_priority_first_then_older() -> None:
 
 
 def test_backoff_doubles_up_to_ten_seconds() -> None:
-    assert [backoff_s(n) for n in range(7)] == [0, 1, 2, 4, 8, 10, 10]
+    assert [Backoff().after(n) for n in range(7)] == [0, 1, 2, 4, 8, 10, 10]
 
 
 def test_refused_pod_waits_for_an_event_that_may_help() -> None:
@@ -182,7 +188,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = SchedulingQueue()
+        self.queue = SchedulingQueue(is_gated)
         self.now = 0.0
         self.version = 0
         self.known: set[str] = set()
