@@ -31,6 +31,8 @@ from kubeberth.api.storage import (
     StorageObject,
     VolumeAttachment,
 )
+from kubeberth.placement.config.profiles import to_profiles
+from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import (
     ControllerPut,
@@ -117,13 +119,13 @@ def replay(record: Document, tally: Tally) -> None:
         return
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
-    profile = default_profile()
+    profile = to_profile(scenario)
     engine = None if state is None else Engine(state, profile, by_name(state))
     compared_all = True
     pending = zip(scenario["pending"], expected["results"], strict=True)
     for index, (document, result) in enumerate(pending):
         tally.n_decisions += 1
-        needs = reason or decision_needs(result) or search_needs(document, result)
+        needs = reason or decision_needs(result)
         if needs or state is None:
             _skip(tally, needs or "")
             compared_all = False
@@ -155,8 +157,6 @@ def _skip(tally: Tally, reason: str) -> None:
 
 
 def _whole_scenario_needs(scenario: Document) -> str:
-    if scenario.get("config"):
-        return "KubeSchedulerConfiguration"
     if scenario.get("record") == "trace" and "ImageLocality" not in RULES:
         return "ImageLocality"  # the trace's records do not say what each rule gave
     return ""
@@ -170,22 +170,6 @@ def decision_needs(result: Document) -> str:
     plugins |= {name for name, scores in result.get("scores", {}).items() if any(scores.values())}
     missing = sorted(plugins - RULES - {"", _ALWAYS_ZERO})
     return missing[0] if missing else ""
-
-
-def search_needs(document: Document, result: Document) -> str:
-    """Return a rule that a search for victims has to ask and that does not exist yet."""
-    spec = document["spec"]
-    constraints = spec.get("topologySpreadConstraints", [])
-    needed = ""
-    if "preemption" in result and any(
-        c["whenUnsatisfiable"] == "DoNotSchedule" for c in constraints
-    ):
-        needed = "PodTopologySpread"
-    elif spec.get("volumes") and (
-        "preemption" in result or "persistent volumes" in result.get("message", "")
-    ):
-        needed = "VolumeBinding"
-    return "" if needed in RULES else needed
 
 
 def _differences(
@@ -263,6 +247,14 @@ def _candidate(nomination: Nomination) -> Document:
 
 def _verdict(entry: Document | None) -> tuple[str, str, set[str]] | None:
     return entry and (entry["plugin"], entry["code"], set(entry["reasons"]))
+
+
+def to_profile(scenario: Document) -> Profile:
+    """Return the profile that a scenario configures, or the default."""
+    if "config" not in scenario:
+        return default_profile()
+    (profile,) = to_profiles(decode_configuration(scenario["config"]))
+    return profile
 
 
 def build_state(scenario: Document) -> ClusterState:

@@ -6,8 +6,7 @@ quantities. Slow on purpose; the engine must agree with it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.oracle import storage
@@ -20,12 +19,10 @@ from tests.oracle.objects import (
     node_rules_hold,
     node_term_holds,
 )
+from tests.oracle.room import balance_change, request, room_score, shortages
 from tests.oracle.spread import spread_scores, spread_trouble
 
-from kubeberth.api.core import Node, Pod, PodAffinityTerm
-from kubeberth.api.quantity import int_value, milli_value
-
-DEFAULTS = {"cpu": 100, "memory": 200 * 1024 * 1024}
+from kubeberth.api.core import Node, Pod, PodAffinityTerm, PreferredSchedulingTerm
 
 
 @dataclass
@@ -35,17 +32,16 @@ class Answer:
     `refused` is set when the pod is refused before any node is looked at.
     """
 
+    feasible: list[str]
     rejected: dict[str, tuple[str, tuple[str, ...]]]
     scores: dict[str, dict[str, int]]
     refused: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def totals(self) -> dict[str, int]:
-        totals: dict[str, int] = {}
-        for scores in self.scores.values():
-            for name, score in scores.items():
-                totals[name] = totals.get(name, 0) + score
-        return totals
+        return {
+            name: sum(scores[name] for scores in self.scores.values()) for name in self.feasible
+        }
 
     @property
     def best(self) -> list[str]:
@@ -56,17 +52,18 @@ class Answer:
 def evaluate(cluster: Cluster, pod: Pod) -> Answer:
     refused = storage.refusal(cluster.stored, pod)
     if refused is not None:
-        return Answer({}, {}, refused)
+        return Answer([], {}, {}, refused)
     _, own = cluster.nominated.get(pod.metadata.key, (pod, ""))
     if own in cluster.nodes and not rejection(cluster, pod, cluster.nodes[own]):
-        return Answer({}, score(cluster, pod, [cluster.nodes[own]]))
+        return Answer([own], {}, score(cluster, pod, [cluster.nodes[own]]))
     rejected = {}
     for node in cluster.nodes.values():
         found = rejection(cluster, pod, node)
         if found is not None:
             rejected[node.name] = found
     feasible = [node for node in cluster.nodes.values() if node.name not in rejected]
-    return Answer(rejected, score(cluster, pod, feasible) if feasible else {})
+    names = [node.name for node in feasible]
+    return Answer(names, rejected, score(cluster, pod, feasible) if feasible else {})
 
 
 def rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, ...]] | None:
@@ -84,31 +81,40 @@ def rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, .
 
 
 def first_rejection(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, tuple[str, ...]] | None:
+    for plugin, reasons in rejections(cluster, pod, node):
+        if plugin not in cluster.settings.not_filtering:
+            return plugin, reasons
+    return None
+
+
+def rejections(cluster: Cluster, pod: Pod, node: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
     cordon = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
     if node.spec.unschedulable and not is_tolerated(cordon, pod.spec.tolerations):
-        return "NodeUnschedulable", ("node(s) were unschedulable",)
+        yield "NodeUnschedulable", ("node(s) were unschedulable",)
     for taint in node.spec.taints:
         key = (taint.key, taint.value, taint.effect)
         hard = taint.effect in ("NoSchedule", "NoExecute")
         if hard and not is_tolerated(key, pod.spec.tolerations):
-            return "TaintToleration", ("node(s) had untolerated taint(s)",)
+            yield "TaintToleration", ("node(s) had untolerated taint(s)",)
+    added = cluster.settings.added.required_during_scheduling_ignored_during_execution
+    if added and not any(node_term_holds(term, node) for term in added.node_selector_terms):
+        yield "NodeAffinity", ("node(s) didn't match scheduler-enforced node affinity",)
     if not node_rules_hold(pod, node):
-        return "NodeAffinity", ("node(s) didn't match Pod's node affinity/selector",)
+        yield "NodeAffinity", ("node(s) didn't match Pod's node affinity/selector",)
     short = shortages(cluster, pod, node)
     if short:
-        return "NodeResourcesFit", short
+        yield "NodeResourcesFit", short
     about_volumes = storage.first_rejection(cluster, pod, node)
     if about_volumes is not None:
-        return about_volumes
+        yield about_volumes
     reason = spread_trouble(cluster, pod, node)
     if reason:
-        return "PodTopologySpread", (reason,)
+        yield "PodTopologySpread", (reason,)
     reason = neighbour_trouble(cluster, pod, node)
     if reason:
-        return "InterPodAffinity", (reason,)
+        yield "InterPodAffinity", (reason,)
     if not features_needed(pod) <= set(node.status.declared_features):
-        return "NodeDeclaredFeatures", ("node(s) didn't match Pod's required features",)
-    return None
+        yield "NodeDeclaredFeatures", ("node(s) didn't match Pod's required features",)
 
 
 def features_needed(pod: Pod) -> set[str]:
@@ -119,44 +125,6 @@ def features_needed(pod: Pod) -> set[str]:
     if pod.spec.host_network and pod.spec.host_users is False:
         needed.add("UserNamespacesHostNetworkSupport")
     return needed
-
-
-def request(pod: Pod, defaults: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Sum of containers, or the largest init container: these pods have no sidecars."""
-
-    def amounts(container: object) -> dict[str, int]:
-        found = dict(defaults or {})
-        for name, text in container.resources.requests.items():  # type: ignore[attr-defined]
-            found[name] = milli_value(text) if name == "cpu" else int_value(text)
-        return found
-
-    total: dict[str, int] = {}
-    for container in pod.spec.containers:
-        for name, amount in amounts(container).items():
-            total[name] = total.get(name, 0) + amount
-    for container in pod.spec.init_containers:
-        for name, amount in amounts(container).items():
-            total[name] = max(total.get(name, 0), amount)
-    return total
-
-
-def allocatable(node: Node, name: str) -> int:
-    text = node.status.allocatable.get(name, "0")
-    return milli_value(text) if name == "cpu" else int_value(text)
-
-
-def used(cluster: Cluster, node: Node, name: str, defaults: Mapping[str, int] | None = None) -> int:
-    return sum(request(pod, defaults).get(name, 0) for pod in cluster.on(node.name))
-
-
-def shortages(cluster: Cluster, pod: Pod, node: Node) -> tuple[str, ...]:
-    short = []
-    if len(cluster.on(node.name)) + 1 > allocatable(node, "pods"):
-        short.append("Too many pods")
-    for name, amount in request(pod).items():
-        if amount > 0 and amount > allocatable(node, name) - used(cluster, node, name):
-            short.append(f"Insufficient {name}")
-    return tuple(sorted(short))
 
 
 def neighbour_trouble(cluster: Cluster, pod: Pod, node: Node) -> str:
@@ -244,20 +212,15 @@ def _means(term: PodAffinityTerm, owner: Pod, other: Pod, namespace_labels: Labe
 
 
 def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[str, int]]:
+    settings = cluster.settings
     scores = {
         "TaintToleration": by_share({n.name: soft_taints(pod, n) for n in feasible}, reverse=True),
-        "NodeResourcesFit": {n.name: least_allocated(cluster, pod, n) for n in feasible},
+        "NodeResourcesFit": {n.name: room_score(cluster, pod, n) for n in feasible},
         "ImageLocality": {n.name: images_at_hand(cluster, pod, n) for n in feasible},
     }
-    weights = {
-        "TaintToleration": 3,
-        "NodeAffinity": 2,
-        "PodTopologySpread": 2,
-        "InterPodAffinity": 2,
-    }
-    affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
-    if affinity and affinity.preferred_during_scheduling_ignored_during_execution:
-        raw = {n.name: preferred_nodes(pod, n) for n in feasible}
+    preferred = preferred_node_terms(cluster, pod)
+    if preferred:
+        raw = {n.name: preferred_nodes(preferred, n) for n in feasible}
         scores["NodeAffinity"] = by_share(raw, reverse=False)
     spread = spread_scores(cluster, pod, feasible)
     if spread:
@@ -265,13 +228,14 @@ def score(cluster: Cluster, pod: Pod, feasible: list[Node]) -> dict[str, dict[st
     pairs = wishes(cluster, pod)
     if pairs:
         scores["InterPodAffinity"] = by_range({n.name: wanted(pairs, n) for n in feasible})
-    if any(request(pod).get(name) for name in ("cpu", "memory")):
+    if any(request(pod).get(name) for name in settings.balanced):
         scores["NodeResourcesBalancedAllocation"] = {
-            n.name: balanced(cluster, pod, n) for n in feasible
+            n.name: balance_change(cluster, pod, n) for n in feasible
         }
     return {
-        plugin: {name: value * weights.get(plugin, 1) for name, value in row.items()}
+        plugin: {name: value * settings.weights.get(plugin, 1) for name, value in row.items()}
         for plugin, row in scores.items()
+        if plugin not in settings.not_scoring
     }
 
 
@@ -298,37 +262,18 @@ def soft_taints(pod: Pod, node: Node) -> int:
     )
 
 
-def preferred_nodes(pod: Pod, node: Node) -> int:
-    affinity = pod.spec.affinity and pod.spec.affinity.node_affinity
-    assert affinity
-    return sum(
-        entry.weight
+def preferred_node_terms(cluster: Cluster, pod: Pod) -> list[PreferredSchedulingTerm]:
+    own = pod.spec.affinity and pod.spec.affinity.node_affinity
+    return [
+        entry
+        for affinity in (cluster.settings.added, own)
+        if affinity
         for entry in affinity.preferred_during_scheduling_ignored_during_execution
-        if node_term_holds(entry.preference, node)
-    )
+    ]
 
 
-def least_allocated(cluster: Cluster, pod: Pod, node: Node) -> int:
-    scores = []
-    for name in ("cpu", "memory"):
-        capacity = allocatable(node, name)
-        if capacity:
-            taken = used(cluster, node, name, DEFAULTS) + request(pod, DEFAULTS)[name]
-            scores.append(max(capacity - taken, 0) * 100 // capacity)
-    return sum(scores) // len(scores) if scores else 0
-
-
-def balanced(cluster: Cluster, pod: Pod, node: Node) -> int:
-    def balance(extra: Mapping[str, int]) -> int:
-        shares = [
-            min(1.0, (used(cluster, node, name) + extra.get(name, 0)) / allocatable(node, name))
-            for name in ("cpu", "memory")
-            if allocatable(node, name)
-        ]
-        deviation = abs(shares[0] - shares[1]) / 2 if len(shares) == 2 else 0.0
-        return int((1 - deviation) * 100)
-
-    return math.floor(50 + (50 + balance(request(pod)) - balance({})) / 2)
+def preferred_nodes(preferred: list[PreferredSchedulingTerm], node: Node) -> int:
+    return sum(entry.weight for entry in preferred if node_term_holds(entry.preference, node))
 
 
 def images_at_hand(cluster: Cluster, pod: Pod, node: Node) -> int:
@@ -354,13 +299,16 @@ def wishes(cluster: Cluster, pod: Pod) -> dict[tuple[str, str], int]:
             pair = term.topology_key, value
             pairs[pair] = pairs.get(pair, 0) + weight
 
+    settings = cluster.settings
+    if settings.ignores_preferences and not preferred_terms(pod):
+        return {}
     for other, home in cluster.placed():
         for weight, term in preferred_terms(pod):
             if own_term_means(cluster, term, pod, other):
                 wish(term, home, weight)
         for term in required_terms(other)[0]:
-            if held_term_means(cluster, term, other, pod):
-                wish(term, home, 1)
+            if settings.hard_pod_affinity_weight and held_term_means(cluster, term, other, pod):
+                wish(term, home, settings.hard_pod_affinity_weight)
         for weight, term in preferred_terms(other):
             if held_term_means(cluster, term, other, pod):
                 wish(term, home, weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from tests.oracle.settings import Settings
 from tests.oracle.stored import StoredObjects
 
 from kubeberth.api.core import Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Toleration
@@ -27,6 +28,7 @@ class Cluster:
     namespaces: dict[str, Labels] = field(default_factory=dict)
     services: dict[tuple[str, str], Labels] = field(default_factory=dict)
     controllers: dict[tuple[str, str, str], LabelSelector] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
     budgets: dict[str, PodDisruptionBudget] = field(default_factory=dict)
     nominated: dict[str, tuple[Pod, str]] = field(default_factory=dict)
     guests: dict[str, tuple[Pod, str]] = field(default_factory=dict)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.oracle.evaluator import allocatable, evaluate, rejection, request
+from tests.oracle.evaluator import evaluate, rejection
 from tests.oracle.objects import Cluster, label_selector_holds
+from tests.oracle.room import allocatable, checked_request
 from tests.oracle.spread import NO_LABEL
 
 from kubeberth.api.core import Node, Pod
@@ -17,6 +18,7 @@ UNRESOLVABLE = {
     "node(s) were unschedulable",
     "node(s) had untolerated taint(s)",
     "node(s) didn't match Pod's node affinity/selector",
+    "node(s) didn't match scheduler-enforced node affinity",
     "node(s) didn't match pod affinity rules",
     "node(s) had no available volume zone",
     "node(s) didn't match Pod's required features",
@@ -52,7 +54,7 @@ def preempt(cluster: Cluster, pod: Pod) -> Outcome:
     rooms: dict[str, Room] = {}
     obstacles: dict[str, int] = {}
     for node in cluster.nodes.values():
-        if is_hopeless(pod, node, answer.rejected[node.name]):
+        if is_hopeless(cluster, pod, node, answer.rejected[node.name]):
             found: Room | tuple[str, ...] = ("Preemption is not helpful for scheduling",)
         else:
             found = make_room(cluster, pod, node)
@@ -64,10 +66,13 @@ def preempt(cluster: Cluster, pod: Pod) -> Outcome:
     return Outcome("", rooms, obstacles, least_harm(cluster, rooms))
 
 
-def is_hopeless(pod: Pod, node: Node, rejected: tuple[str, tuple[str, ...]]) -> bool:
+def is_hopeless(
+    cluster: Cluster, pod: Pod, node: Node, rejected: tuple[str, tuple[str, ...]]
+) -> bool:
     plugin, reasons = rejected
     if plugin == "NodeResourcesFit":
-        return any(amount > allocatable(node, name) for name, amount in request(pod).items())
+        asked = checked_request(cluster, pod)
+        return any(amount > allocatable(node, name) for name, amount in asked.items())
     return plugin == "VolumeBinding" or bool(UNRESOLVABLE.intersection(reasons))
 
 
@@ -78,7 +83,7 @@ def makes_room_already(cluster: Cluster, pod: Pod) -> bool:
     node = cluster.nodes[name]
     rejected = rejection(cluster, pod, node)
     assert rejected
-    if is_hopeless(pod, node, rejected):
+    if is_hopeless(cluster, pod, node, rejected):
         return False
     return any(
         other.is_terminating

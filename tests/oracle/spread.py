@@ -57,6 +57,16 @@ def constraints_of(cluster: Cluster, pod: Pod) -> tuple[list[Constraint], bool]:
     selectors = default_selectors(cluster, pod)
     if not any(map(says_anything, selectors)):
         return [], False
+    if cluster.settings.defaults is not None:
+        return [
+            Constraint(
+                entry.topology_key,
+                entry.max_skew,
+                entry.when_unsatisfiable == "DoNotSchedule",
+                selectors,
+            )
+            for entry in cluster.settings.defaults
+        ], True
     return [Constraint(HOST, 3, False, selectors), Constraint(ZONE, 5, False, selectors)], False
 
 

@@ -158,7 +158,7 @@ tolerations = st.lists(
 requests = _documents(
     cpu=st.sampled_from(["100m", "900m", "0", "3"]),
     memory=st.sampled_from(["100Mi", "1Gi"]),
-    **{"example.com/gpu": st.just("1")},
+    **{"example.com/gpu": st.just("1"), "ephemeral-storage": st.just("1Gi")},
 )
 IMAGES = ["small:1", "big", "registry.example.com:5000/huge"]
 containers = st.lists(
@@ -294,7 +294,7 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
                 "memory": st.sampled_from(["8Gi", "16Gi", "2Gi"]),
                 "pods": st.sampled_from(["10", "20", "10", "2"]),
             },
-            optional={"example.com/gpu": st.just("4")},
+            optional={"example.com/gpu": st.just("4"), "ephemeral-storage": st.just("9Gi")},
         )
     )
     is_plain = draw(st.integers(0, 3)) > 0
@@ -312,3 +312,91 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
         },
     }
     return msgspec.convert(document, Node)
+
+
+# Configurations
+
+
+def _chosen(names: list[str], most: int) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(names), max_size=most, unique=True)
+
+
+def _named(names: list[str]) -> list[Document]:
+    return [{"name": name} for name in names]
+
+
+_FILTERS = ["TaintToleration", "NodeResourcesFit", "InterPodAffinity", "PodTopologySpread"]
+_SCORES = [
+    *_FILTERS,
+    "NodeAffinity",
+    "NodeResourcesBalancedAllocation",
+]
+_RESOURCES = ["cpu", "memory", "ephemeral-storage", "example.com/gpu"]
+_shapes = st.lists(
+    st.tuples(st.integers(0, 100), st.integers(0, 10)),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda point: point[0],
+).map(lambda points: [{"utilization": u, "score": s} for u, s in sorted(points)])
+_scored_resources = st.lists(
+    st.fixed_dictionaries({"name": st.sampled_from(_RESOURCES), "weight": st.integers(1, 100)}),
+    max_size=3,
+    unique_by=lambda spec: spec["name"],
+)
+_scoring_strategies = st.one_of(
+    _documents(
+        type=st.sampled_from(["LeastAllocated", "MostAllocated"]), resources=_scored_resources
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("RequestedToCapacityRatio"),
+            "requestedToCapacityRatio": st.fixed_dictionaries({"shape": _shapes}),
+        },
+        optional={"resources": _scored_resources},
+    ),
+)
+_default_constraints = st.lists(
+    st.fixed_dictionaries(
+        {
+            "topologyKey": st.sampled_from([ZONE, HOST]),
+            "maxSkew": st.integers(1, 2),
+            "whenUnsatisfiable": st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+        }
+    ),
+    max_size=2,
+    unique_by=lambda entry: (entry["topologyKey"], entry["whenUnsatisfiable"]),
+)
+_arguments = _documents(
+    NodeResourcesFit=_documents(
+        scoringStrategy=_scoring_strategies,
+        ignoredResources=st.just(["example.com/gpu"]),
+        ignoredResourceGroups=st.just(["example.com"]),
+    ),
+    NodeResourcesBalancedAllocation=st.fixed_dictionaries(
+        {"resources": _chosen(_RESOURCES, 4).map(_named)}
+    ),
+    NodeAffinity=st.fixed_dictionaries({"addedAffinity": node_affinity}),
+    InterPodAffinity=_documents(
+        hardPodAffinityWeight=st.sampled_from([0, 1, 100]),
+        ignorePreferredTermsOfExistingPods=st.booleans(),
+    ),
+    PodTopologySpread=st.fixed_dictionaries(
+        {"defaultingType": st.just("List"), "defaultConstraints": _default_constraints}
+    ),
+)
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> Document:
+    """Return a profile of a configuration, mostly with something out of the ordinary."""
+    weighted = draw(st.dictionaries(st.sampled_from(_SCORES), weights, max_size=3))
+    enabled = [{"name": name, "weight": weight} for name, weight in weighted.items()]
+    arguments = draw(_arguments)
+    return {
+        "plugins": {
+            "multiPoint": {"enabled": enabled},
+            "filter": {"disabled": _named(draw(_chosen(_FILTERS, 1)))},
+            "score": {"disabled": _named(draw(_chosen(_SCORES, 2)))},
+        },
+        "pluginConfig": [{"name": name, "args": args} for name, args in arguments.items()],
+    }

@@ -12,6 +12,7 @@ from tests.oracle import storage
 from tests.oracle.evaluator import evaluate
 from tests.oracle.objects import Cluster
 from tests.oracle.preemption import preempt
+from tests.oracle.settings import read_settings
 from tests.property.storage_strategies import ALWAYS_THERE, storage_objects
 from tests.property.strategies import (
     CONTROLLERS,
@@ -23,12 +24,16 @@ from tests.property.strategies import (
     namespace_labels,
     nodes,
     pods,
+    profiles,
 )
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import Condition, LabelSelector
 from kubeberth.api.policy import PodDisruptionBudget
+from kubeberth.api.scheduler_config import GROUP_VERSION, KIND
 from kubeberth.api.storage import StorageObject
+from kubeberth.placement.config.profiles import to_profiles
+from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import (
     ControllerPut,
@@ -50,7 +55,7 @@ from kubeberth.placement.delta import (
 )
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.explain import Explanation, explain
-from kubeberth.placement.profile import default_profile
+from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
@@ -75,12 +80,16 @@ class History:
         budgets: list[PodDisruptionBudget],
         stored: list[StorageObject],
         random: Random,
+        profile: dict[str, Any] | None = None,
     ) -> None:
         self.templates, self.looks, self.labels, self.random = templates, looks, labels, random
         self.selectors, self.budgets, self.stored = selectors, budgets, stored
         self.state = ClusterState()
         self.cluster = Cluster()
         self.profile = default_profile()
+        if profile is not None:
+            self.cluster.settings = read_settings(profile)
+            self.profile = to_profile(profile)
         self.engine = Engine(self.state, self.profile, Shuffled(random.randrange(1000)))
         self.n_pods = 0
 
@@ -288,6 +297,8 @@ class History:
         is_owner = any(volume.ephemeral for volume in template.spec.volumes)
         name = "owner" if is_owner else f"pod-{self.n_pods}"
         meta = msgspec.structs.replace(template.metadata, name=name)
+        if meta.key in self.cluster.pods:
+            self.delete_pod(meta.key)
         return msgspec.structs.replace(template, metadata=meta)
 
     def put_pod(self, pod: Pod, node_name: str) -> None:
@@ -303,6 +314,12 @@ class History:
             slot = self.state.slot_of(name)
             assert slot is not None
             assert self.state.requested[PODS, slot] == len(self.cluster.on(name))
+
+
+def to_profile(profile: dict[str, Any]) -> Profile:
+    document = {"apiVersion": GROUP_VERSION, "kind": KIND, "profiles": [profile]}
+    (found,) = to_profiles(decode_configuration(document))
+    return found
 
 
 class StorageHistory(History):
@@ -333,9 +350,10 @@ def terminating(pod: Pod) -> Pod:
     budgets=st.tuples(budgets("one"), budgets("two"), budgets("one")),
     stored=st.lists(storage_objects(NODE_NAMES), min_size=20, max_size=20),
     seed=st.integers(0, 2**32),
+    profile=st.one_of(st.none(), profiles()),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_engine_and_plain_evaluator_agree_through_any_history(
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_engine_and_plain_evaluator_agree_through_any_history_under_any_configuration(
     templates: list[Pod],
     looks: tuple[list[Node], ...],
     labels: list[dict[str, str]],
@@ -343,9 +361,12 @@ def test_engine_and_plain_evaluator_agree_through_any_history(
     budgets: tuple[PodDisruptionBudget, ...],
     stored: list[StorageObject],
     seed: int,
+    profile: dict[str, Any] | None,
 ) -> None:
     typed = msgspec.convert(selectors, list[LabelSelector])
-    History(templates, list(looks), labels, typed, list(budgets), stored, Random(seed)).run()
+    History(
+        templates, list(looks), labels, typed, list(budgets), stored, Random(seed), profile
+    ).run()
 
 
 @given(

@@ -1,13 +1,13 @@
 """`kubescheduler.config.k8s.io/v1`: what a scheduler's configuration file holds.
 
-Fields, names and defaults are those of kube-scheduler 1.36. `api/validation/scheduler_config.py`
-decodes and checks such files.
+Fields, names and defaults are those of kube-scheduler 1.36. `placement/config` decodes and checks
+such files and makes profiles of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 
@@ -16,6 +16,9 @@ from kubeberth.api.core import NodeAffinity, TopologySpreadConstraint
 GROUP_VERSION = "kubescheduler.config.k8s.io/v1"
 KIND = "KubeSchedulerConfiguration"
 DEFAULT_SCHEDULER_NAME = "default-scheduler"
+
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class ConfigStruct(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -29,7 +32,7 @@ class PluginRef(ConfigStruct, frozen=True):
     """A plugin by name; `weight` counts where it scores, and 0 means that none was given."""
 
     name: str = ""
-    weight: int = 0
+    weight: Int32 = 0
 
 
 class PluginSet(ConfigStruct, frozen=True):
@@ -72,7 +75,7 @@ class ResourceSpec(ConfigStruct, frozen=True):
     """A resource that counts in a score, and how much."""
 
     name: str = ""
-    weight: int = 1
+    weight: Int32 = 1
 
 
 CPU_AND_MEMORY = (ResourceSpec(name="cpu"), ResourceSpec(name="memory"))
@@ -81,8 +84,8 @@ CPU_AND_MEMORY = (ResourceSpec(name="cpu"), ResourceSpec(name="memory"))
 class UtilizationShapePoint(ConfigStruct, frozen=True):
     """At a utilization in percent, a score of 0 to 10."""
 
-    utilization: int = 0
-    score: int = 0
+    utilization: Int32 = 0
+    score: Int32 = 0
 
 
 class RequestedToCapacityRatioParam(ConfigStruct, frozen=True):
@@ -140,7 +143,7 @@ class InterPodAffinityArgs(Args, frozen=True):
 
     plugin = "InterPodAffinity"
 
-    hard_pod_affinity_weight: int = 1
+    hard_pod_affinity_weight: Int32 = 1
     ignore_preferred_terms_of_existing_pods: bool = False
 
 
@@ -165,8 +168,8 @@ class DefaultPreemptionArgs(Args, frozen=True):
 
     plugin = "DefaultPreemption"
 
-    min_candidate_nodes_percentage: int = 10
-    min_candidate_nodes_absolute: int = 100
+    min_candidate_nodes_percentage: Int32 = 10
+    min_candidate_nodes_absolute: Int32 = 100
 
 
 class VolumeBindingArgs(Args, frozen=True):
@@ -210,8 +213,12 @@ class Arguments:
 
     def of(self, kind: type[A]) -> A:
         """Return the arguments of one kind, the defaults when none were given."""
+        return self.given(kind) or kind()
+
+    def given(self, kind: type[A]) -> A | None:
+        """Return the arguments of one kind, None when none were given."""
         args = self._given.get(kind)
-        return args if isinstance(args, kind) else kind()
+        return args if isinstance(args, kind) else None
 
 
 class PluginConfig(ConfigStruct, frozen=True):
@@ -228,7 +235,7 @@ class ProfileConfig(ConfigStruct, frozen=True):
     """One scheduler: the pods that name it in `spec.schedulerName` are placed by these rules."""
 
     scheduler_name: str = ""
-    percentage_of_nodes_to_score: int | None = None
+    percentage_of_nodes_to_score: Int32 | None = None
     plugins: Plugins = Plugins()
     plugin_config: tuple[PluginConfig, ...] = ()
 
@@ -252,7 +259,7 @@ class ClientConnection(ConfigStruct, frozen=True):
     accept_content_types: str = ""
     content_type: str = "application/vnd.kubernetes.protobuf"
     qps: float = 50
-    burst: int = 100
+    burst: Int32 = 100
 
 
 class ManagedResource(ConfigStruct, frozen=True):
@@ -269,7 +276,7 @@ class Extender(ConfigStruct, frozen=True):
     filter_verb: str = ""
     preempt_verb: str = ""
     prioritize_verb: str = ""
-    weight: int = 0
+    weight: Int32 = 0
     bind_verb: str = ""
     enable_https: bool = msgspec.field(default=False, name="enableHTTPS")
     tls_config: dict[str, object] | None = None
@@ -284,8 +291,8 @@ class KubeSchedulerConfiguration(ConfigStruct, frozen=True):
 
     api_version: str = GROUP_VERSION
     kind: str = KIND
-    parallelism: int = 16
-    percentage_of_nodes_to_score: int = 0
+    parallelism: Int32 = 16
+    percentage_of_nodes_to_score: Int32 = 0
     pod_initial_backoff_seconds: int = 1
     pod_max_backoff_seconds: int = 10
     profiles: tuple[ProfileConfig, ...] = (ProfileConfig(scheduler_name=DEFAULT_SCHEDULER_NAME),)

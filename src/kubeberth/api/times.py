@@ -101,3 +101,22 @@ def _error(text: str, layout: str, rest: str, reference: str) -> TimeError:
     return TimeError(
         f'parsing time "{text}" as "{layout}Z07:00": cannot parse "{rest}" as "{reference}"'
     )
+
+
+_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_DURATION = re.compile(rf"[-+]?(0|({_DURATION_PART.pattern})+)", re.ASCII)
+
+
+def duration_s(text: str) -> float:
+    """Return the seconds of a duration such as `1m30s` or `500ms`.
+
+    Raises
+    ------
+    TimeError
+        The text is no duration.
+    """
+    if not _DURATION.fullmatch(text):
+        raise TimeError(f'time: invalid duration "{text}"')
+    seconds = sum(float(part[1]) * _UNITS_S[part[2]] for part in _DURATION_PART.finditer(text))
+    return -seconds if text.startswith("-") else seconds

@@ -20,6 +20,7 @@ COMMANDS = {
     "scheduler": ("scheduler", "Run a scheduler."),
     "controllers": ("controllers", "Run the controllers."),
     "nodes": ("nodes", "Run simulated nodes."),
+    "check-plugin": ("check_plugin", "Check a scheduling plugin of your own."),
     "bench": ("bench", "Measure how fast things are on this machine."),
 }
 

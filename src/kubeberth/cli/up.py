@@ -43,6 +43,11 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     type=click.IntRange(0, 65535),
     help="Port of the API server; 0 takes a free one.  [default: last time's, or 6443 if free]",
 )
+@click.option(
+    "--scheduler-config",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="A KubeSchedulerConfiguration for the scheduler.  [default: last time's]",
+)
 @click.option("--detach", is_flag=True, help="Return when it is ready; `berth down` stops it.")
 def command(
     data_dir: Path,
@@ -50,6 +55,7 @@ def command(
     zones: int | None,
     filename: Path | None,
     port: int | None,
+    scheduler_config: Path | None,
     detach: bool,
 ) -> None:
     """Start a cluster on this machine: API server, scheduler, controllers and nodes.
@@ -64,7 +70,7 @@ def command(
     clock = SystemClock()
     started_at = clock.monotonic()
     datadir = DataDir(data_dir)
-    wish = Wish(port=port, nodes=_wished_nodes(nodes, zones, filename))
+    wish = Wish(port, _wished_nodes(nodes, zones, filename), _configuration(scheduler_config))
 
     def run(say_ready: Callable[[str], None]) -> None:
         cluster = LocalCluster(
@@ -85,6 +91,16 @@ def command(
         return
     run(lambda summary: click.echo(f"{summary}\n\nCtrl-C stops it."))
     click.echo("\nStopped. `berth up` brings it back.")
+
+
+def _configuration(path: Path | None) -> str | None:
+    """Return the text of the scheduler's configuration, having made sure that it is one."""
+    if path is None:
+        return None
+    # The placement engine takes longer to import than all the rest of this command.
+    from kubeberth.cli.scheduler_config import read_configuration
+
+    return read_configuration(path)[1]
 
 
 async def _run_until_told(cluster: LocalCluster, ready: Callable[[], None]) -> None:

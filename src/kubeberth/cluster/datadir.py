@@ -32,11 +32,14 @@ class Settings(msgspec.Struct, omit_defaults=True):
     ----------
     nodes
         Node manifests, one for each simulated node; None before the first start.
+    scheduler_config
+        The scheduler's configuration file; empty for the default.
     """
 
     format: int = FORMAT
     port: int = 0
     nodes: list[dict[str, Any]] | None = None
+    scheduler_config: str = ""
 
 
 class ProcessState(msgspec.Struct):

@@ -45,10 +45,13 @@ class Wish:
     ----------
     nodes
         Node manifests.
+    scheduler_config
+        The scheduler's configuration file; empty for the default.
     """
 
     port: int | None = None
     nodes: list[dict[str, Any]] | None = None
+    scheduler_config: str | None = None
 
 
 class LocalCluster:
@@ -83,7 +86,12 @@ class LocalCluster:
         self._lock = datadir.lock()
         told = wish.nodes if wish.nodes is not None else before.nodes
         self.nodes = told if told is not None else default_nodes()
-        self.settings = Settings(port=_choose_port(wish.port, before.port), nodes=self.nodes)
+        configured = wish.scheduler_config
+        self.settings = Settings(
+            port=_choose_port(wish.port, before.port),
+            nodes=self.nodes,
+            scheduler_config=before.scheduler_config if configured is None else configured,
+        )
         self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
         self._children: list[Child] = []
         self._running = Running(os.getpid(), self.server, clock.now())
@@ -124,6 +132,7 @@ class LocalCluster:
         self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
         manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.nodes}
         self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
+        self._datadir.run_file("scheduler.yaml").write_text(self.settings.scheduler_config)
 
     def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
         text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)
@@ -143,6 +152,8 @@ class LocalCluster:
                 *("--root-ca-file", folder.pki / "ca.crt"),
             ],
         }
+        if self.settings.scheduler_config:
+            commands["scheduler"] += ["--config", run_file("scheduler.yaml")]
         if self.nodes:
             commands["nodes"] = [
                 *("--kubeconfig", run_file("nodes.kubeconfig")),

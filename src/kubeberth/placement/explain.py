@@ -17,7 +17,7 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Failure, Nomination
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import PlacementError, Rejection
-from kubeberth.placement.preemption import Preemption, VictimSearch
+from kubeberth.placement.preemption import NO_HELP, PREEMPTION, Preemption, VictimSearch
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
@@ -25,6 +25,7 @@ from kubeberth.placement.verdicts import Verdicts, judge
 from kubeberth.placement.victims import Candidate
 
 NO_NODES = "no nodes available to schedule pods"
+_CLAIMS = "DynamicResources"
 NO_CLAIMS = "no new claims to deallocate"
 
 
@@ -106,8 +107,13 @@ def explain_failure(
     """Return why no node fits."""
     if verdicts.refused is not None:
         text = ", ".join(verdicts.refused.reasons)
-        # The dynamic resources plugin, asked to help after such a refusal, fails like this.
-        message = f"0/{state.n_nodes} nodes are available: {text}. not found"
+        message = f"0/{state.n_nodes} nodes are available: {text}."
+        if _CLAIMS in profile.post_filters:
+            # Asked to help after such a refusal, the dynamic resources plugin fails like this.
+            message += " not found"
+        elif PREEMPTION in profile.post_filters:
+            no_help = _no_fit(state.n_nodes, Counter({NO_HELP: state.n_nodes}))
+            message += f" preemption: {no_help}"
         rejected_by = frozenset((verdicts.refused.plugin,))
         return Failure(message, rejected_by, keeps_nomination=True)
     histogram: Counter[str] = Counter()
@@ -119,8 +125,10 @@ def explain_failure(
             rejecting.add(rejection.plugin)
     message = _no_fit(state.n_nodes, histogram)
     if not search.is_successful:
-        tail = search.not_eligible or _no_fit(state.n_nodes, search.obstacles)
-        message += f" {NO_CLAIMS}, preemption: {tail}"
+        why_not = search.not_eligible or _no_fit(state.n_nodes, search.obstacles)
+        says = {_CLAIMS: NO_CLAIMS, PREEMPTION: f"preemption: {why_not}"}
+        said = [says[name] for name in profile.post_filters if name in says]
+        message += f" {', '.join(said)}" if said else ""
     return Failure(message, frozenset(rejecting), keeps_nomination=bool(search.not_eligible))
 
 

@@ -22,6 +22,7 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import Verdicts
 from kubeberth.placement.victims import Candidate, Option, Pool, Tried, least_harm, options
 
+PREEMPTION = "DefaultPreemption"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NO_HELP = "Preemption is not helpful for scheduling"
 
@@ -78,7 +79,7 @@ class Preemption:
             Of the pod.
         """
         state, profile = self._state, self._profile
-        if verdicts.refused is not None:
+        if verdicts.refused is not None or PREEMPTION not in profile.post_filters:
             return VictimSearch()
         if request.preemption_policy == "Never":
             return VictimSearch("not eligible due to preemptionPolicy=Never.")

@@ -30,6 +30,8 @@ class Profile:
         The `spec.schedulerName` that it answers to.
     scores
         Soft rules with their weights.
+    post_filters
+        Names of the plugins that are asked to help when no node fits.
     preemption
         How many nodes are tried for victims.
     """
@@ -40,6 +42,7 @@ class Profile:
     filters: tuple[FilterPlugin, ...]
     scores: tuple[tuple[ScorePlugin, int], ...]
     reserves: tuple[ReservePlugin, ...]
+    post_filters: tuple[str, ...] = ()
     preemption: Sample = EVERY_NODE
 
     def concerning(self, request: PodRequest) -> Profile:
@@ -59,7 +62,9 @@ def concerns(rule: object, request: PodRequest) -> bool:
     return ask is None or ask(request)
 
 
-def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
+def assemble(
+    name: str, chosen: Chosen, plugins: Iterable[Plugin], preemption: Sample = EVERY_NODE
+) -> Profile:
     """Return the profile of the chosen plugins; names without a rule here are passed over.
 
     Parameters
@@ -80,7 +85,20 @@ def assemble(name: str, chosen: Chosen, plugins: Iterable[Plugin]) -> Profile:
         tuple(rule for rule, _ in at("filter") if isinstance(rule, FilterPlugin)),
         tuple((rule, weight) for rule, weight in at("score") if isinstance(rule, ScorePlugin)),
         tuple(rule for rule, _ in at("reserve") if isinstance(rule, ReservePlugin)),
+        tuple(ref.name for ref in chosen["postFilter"]),
+        preemption,
     )
+
+
+def points_of(rule: type[Plugin]) -> tuple[Point, ...]:
+    """Return the extension points at which a rule can take part."""
+    methods: dict[Point, str] = {
+        "preEnqueue": "pre_enqueue",
+        "preFilter": "pre_filter",
+        "filter": "filter",
+        "score": "score",
+    }
+    return tuple(point for point, method in methods.items() if hasattr(rule, method))
 
 
 def default_profile(name: str = DEFAULT_SCHEDULER_NAME) -> Profile:

@@ -1,8 +1,31 @@
-"""What can be set about a scheduler."""
+"""What can be set about a scheduler, and how a configuration file sets it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubeberth.api.scheduler_config import KubeSchedulerConfiguration
+from kubeberth.api.yaml import YAMLError, parse
+from kubeberth.errors import UsageError
+from kubeberth.placement.config.profiles import to_profiles
+from kubeberth.placement.config.validation import decode_configuration
+from kubeberth.placement.plugin import Plugin
+from kubeberth.placement.profile import Profile, default_profile
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a pod sits out after a failed attempt."""
+
+    initial_s: float = 1.0
+    longest_s: float = 10.0
+
+    def after(self, attempts: int) -> float:
+        """Return the seconds after so many failures in a row: by default 1, 2, 4, 8, 10, 10, ..."""
+        if attempts == 0:
+            return 0.0
+        return min(self.initial_s * 2.0 ** min(attempts - 1, 30), self.longest_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,19 +34,53 @@ class Settings:
 
     Parameters
     ----------
-    scheduler_name
-        The pods it takes care of: those with this `spec.schedulerName`.
+    profiles
+        Pods are placed by the profile that their `spec.schedulerName` names; others are left alone.
     seed
         Decides among equally good nodes: same seed and history, same choices.
     instance
-        Who reports its events.
+        Who reports its events; when empty, the pod's scheduler name.
     """
 
-    scheduler_name: str = "default-scheduler"
+    profiles: tuple[Profile, ...] = field(default_factory=lambda: (default_profile(),))
+    backoff: Backoff = Backoff()
     seed: int = 0
     instance: str = ""
 
-    @property
-    def reporting_instance(self) -> str:
-        """`reportingInstance` of its events."""
-        return self.instance or self.scheduler_name
+
+def parse_configuration(text: bytes) -> KubeSchedulerConfiguration:
+    """Return the configuration in a YAML or JSON text.
+
+    Raises
+    ------
+    UsageError
+        When the text holds none, or one that cannot be; one line per fault.
+    """
+    repeated: list[str] = []
+    try:
+        document = parse(text, repeated=repeated)
+    except YAMLError as error:
+        raise UsageError(str(error)) from None
+    if repeated:
+        raise UsageError("\n".join(repeated))
+    return decode_configuration(document)
+
+
+def to_settings(
+    configuration: KubeSchedulerConfiguration, own_plugins: Mapping[str, type[Plugin]], seed: int
+) -> Settings:
+    """Return the settings that a configuration means.
+
+    Every node is looked at, whatever `percentageOfNodesToScore` and `parallelism` say: these trade
+    the quality of a decision for time that is not needed here.
+
+    Raises
+    ------
+    ConfigurationError
+        When a plugin cannot do what is asked of it.
+    """
+    backoff = Backoff(
+        float(configuration.pod_initial_backoff_seconds),
+        float(configuration.pod_max_backoff_seconds),
+    )
+    return Settings(to_profiles(configuration, own_plugins), backoff, seed)

@@ -9,7 +9,9 @@ Rule 4: a pod that failed for no rule's fault (an error, no nodes) sits out its 
 Rule 5: events that come while a pod is in flight are not lost: they are held against the refusal
         when it comes.
 Rule 6: a gated pod is not tried; only a change of the pod itself opens the gate.
-Rule 7: no pod waits for longer than five minutes without another try.
+Rule 7: a pod for which victims are being asked to go is not tried until all of them have been; what
+        would have woken it in between wakes it then.
+Rule 8: no pod waits for longer than five minutes without another try.
 
 Numbers match kube-scheduler 1.36 (backend/queue). Pure: `now` is an argument, in seconds of a clock
 that never goes back.
@@ -19,21 +21,21 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 
 from kubeberth.api.core import Pod
-from kubeberth.placement.plugins import SchedulingGates
 from kubeberth.placement.podterm import NamespaceLabels
+from kubeberth.scheduler.config import Backoff
 from kubeberth.scheduler.hints import ClusterEvent, OwnEvent, Waiting, may_help
 
-INITIAL_BACKOFF_S = 1.0
-MAX_BACKOFF_S = 10.0
 # As upstream: how long a pod waits at most for an event, and how often that is looked after.
 MAX_WAIT_S = 300.0
 FLUSH_INTERVAL_S = 30.0
+
+_BACKOFF = Backoff()
 
 
 class Place(Enum):
@@ -64,6 +66,10 @@ class QueuedPod:
         The rules that refused it in its last attempt.
     first_event
         While in flight: number of the first event that it has not seen.
+    is_preempting
+        Whether victims are being asked to go for it.
+    is_woken
+        Whether something has happened meanwhile that may help.
     """
 
     pod: Pod
@@ -76,6 +82,8 @@ class QueuedPod:
     backoff_until: float = 0.0
     rejected_by: frozenset[str] = field(default_factory=frozenset)
     first_event: int = 0
+    is_preempting: bool = False
+    is_woken: bool = False
 
     @property
     def attempts(self) -> int:
@@ -87,9 +95,17 @@ _HeapEntry = tuple[float, float, int, str]
 
 
 class SchedulingQueue:
-    """Pods of one scheduler that have no node."""
+    """Pods of one scheduler that have no node.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_gated
+        Says whether a pod must not be tried yet.
+    """
+
+    def __init__(self, is_gated: Callable[[Pod], bool], backoff: Backoff = _BACKOFF) -> None:
+        self._is_gated = is_gated
+        self._backoff_after = backoff.after
         self._pods: dict[str, QueuedPod] = {}
         self._waiting: dict[str, QueuedPod] = {}
         self._in_flight: dict[str, QueuedPod] = {}
@@ -100,7 +116,6 @@ class SchedulingQueue:
         self._events: list[ClusterEvent] = []
         self._events_start = 0
         self._last_flush = -math.inf
-        self._gates = SchedulingGates()
 
     def __len__(self) -> int:
         return len(self._pods)
@@ -173,14 +188,34 @@ class SchedulingQueue:
             entry.refusals, entry.errors = entry.refusals + 1, 0
         else:
             entry.errors += 1
-        entry.backoff_until = math.floor(now + backoff_s(entry.attempts))
+        entry.backoff_until = math.floor(now + self._backoff_after(entry.attempts))
         if not rejected_by:
             self._enqueue(entry, Place.ERROR_BACKOFF)
-        elif any(self._may_help(event, entry, namespaces) for event in missed):
-            self._enqueue(entry, Place.BACKOFF)
         else:
-            self._enqueue(entry, Place.WAITING)
+            is_woken = any(self._may_help(event, entry, namespaces) for event in missed)
+            entry.is_woken = is_woken and entry.is_preempting
+            is_waiting = entry.is_preempting or not is_woken
+            self._enqueue(entry, Place.WAITING if is_waiting else Place.BACKOFF)
         self._trim_events()
+
+    def hold(self, entry: QueuedPod) -> None:
+        """Note that victims are being asked to go for a pod in flight."""
+        entry.is_preempting = True
+
+    def release(self, entry: QueuedPod, now: float, *, is_woken: bool) -> None:
+        """Note that all the victims of a pod have been asked to go.
+
+        Parameters
+        ----------
+        is_woken
+            Whether the pod is to be tried again whatever happens, because asking has failed.
+        """
+        entry.is_preempting = False
+        is_woken |= entry.is_woken
+        entry.is_woken = False
+        is_here = self._pods.get(entry.pod.metadata.key) is entry
+        if is_here and is_woken and entry.place is Place.WAITING:
+            self._requeue(entry, now)
 
     def wake(self, event: ClusterEvent, now: float, namespaces: NamespaceLabels) -> None:
         """Let an event wake the pods that it may help."""
@@ -229,7 +264,7 @@ class SchedulingQueue:
         entry.pod, entry.waiting = pod, Waiting(pod)
         match entry.place:
             case Place.GATED:
-                if self._gates.pre_enqueue(pod) is None:
+                if not self._is_gated(pod):
                     self._enqueue(entry, Place.ACTIVE)
             case Place.WAITING:
                 if _concerns_scheduling(event) and self._may_help(event, entry, namespaces):
@@ -250,11 +285,14 @@ class SchedulingQueue:
         )
 
     def _requeue(self, entry: QueuedPod, now: float) -> None:
+        if entry.is_preempting:
+            entry.is_woken = True
+            return
         is_over = entry.backoff_until < math.floor(now)
         self._enqueue(entry, Place.ACTIVE if is_over else Place.BACKOFF)
 
     def _enqueue(self, entry: QueuedPod, place: Place) -> None:
-        if place is not Place.WAITING and self._gates.pre_enqueue(entry.pod) is not None:
+        if place is not Place.WAITING and self._is_gated(entry.pod):
             place = Place.GATED
         self._move(entry, place)
         key = entry.pod.metadata.key
@@ -316,13 +354,6 @@ class SchedulingQueue:
         oldest = min((e.first_event for e in self._in_flight.values()), default=self._events_end)
         del self._events[: oldest - self._events_start]
         self._events_start = oldest
-
-
-def backoff_s(attempts: int) -> float:
-    """Return how long a pod sits out after so many failed attempts: 1, 2, 4, 8, 10, 10, ..."""
-    if attempts == 0:
-        return 0.0
-    return min(INITIAL_BACKOFF_S * 2.0 ** min(attempts - 1, 30), MAX_BACKOFF_S)
 
 
 def _concerns_scheduling(event: OwnEvent) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kubeberth.cli import COMMANDS, berth
+from kubeberth.cli import COMMANDS, berth, main
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,3 +39,17 @@ def test_an_unknown_command_is_named():
     shown = CliRunner().invoke(berth, ["upp"])
     assert shown.exit_code == 2
     assert "No such command 'upp'" in shown.output
+
+
+def test_a_wrong_scheduler_configuration_is_one_line_per_fault(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "scheduler.yaml"
+    file.write_text("kind: KubeSchedulerConfiguration\nparallelism: 0\n")
+    monkeypatch.setattr(sys, "argv", ["berth", "scheduler", "--config", str(file)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f'error: {file}: apiVersion: Unsupported value: ""')
+    assert second == (
+        f"{file}: parallelism: Invalid value: 0: should be an integer value greater than zero"
+    )

@@ -24,14 +24,15 @@ def make_node(
     cpu: str = "4",
     memory: str = "8Gi",
     pods: str = "110",
+    more: dict[str, str] | None = None,
     **spec: Any,
 ) -> Node:
-    """Return a node with its host name as a label."""
+    """Return a node with its host name as a label, and more resources."""
     return msgspec.convert(
         {
             "metadata": {"name": name, "labels": {HOST: name, **(labels or {})}},
             "spec": spec,
-            "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": pods}},
+            "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": pods, **(more or {})}},
         },
         Node,
     )

@@ -11,11 +11,15 @@ from tests.unit.scheduler.fake_api import FakeApi, node, pod
 from kubeberth.api.scheme import NODES, PODS, SERVICES
 from kubeberth.client.client import Client
 from kubeberth.errors import BerthError, ConflictError, TransportError
-from kubeberth.scheduler.config import Settings
+from kubeberth.scheduler.config import Settings, parse_configuration, to_settings
 from kubeberth.scheduler.scheduler import run
 
 
-def with_scheduler(story: Callable[[FakeApi], Awaitable[None]], *documents: Any) -> FakeApi:
+def with_scheduler(
+    story: Callable[[FakeApi], Awaitable[None]],
+    *documents: Any,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+) -> FakeApi:
     """Run a story beside a scheduler on a cluster that has these nodes and pods."""
 
     async def both() -> FakeApi:
@@ -23,7 +27,7 @@ def with_scheduler(story: Callable[[FakeApi], Awaitable[None]], *documents: Any)
         for document in documents:
             api.put(PODS if "spec" in document else NODES, document)
         ready = asyncio.Event()
-        scheduler = asyncio.create_task(run(cast(Client, api), Settings(), ready=ready.set))
+        scheduler = asyncio.create_task(run(cast(Client, api), settings, ready=ready.set))
         await ready.wait()
         await story(api)
         scheduler.cancel()
@@ -157,6 +161,52 @@ def test_failed_binding_gives_its_room_back_and_is_tried_again() -> None:
 
     api = with_scheduler(story, node("a"))
     assert api.bindings == [("default/web", "a")]
+
+
+TWO_PROFILES = b"""
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: spreading
+- schedulerName: packing
+  pluginConfig:
+  - name: NodeResourcesFit
+    args: {scoringStrategy: {type: MostAllocated}}
+  plugins:
+    score:
+      disabled: [{name: "*"}]
+      enabled: [{name: NodeResourcesFit}]
+    preEnqueue:
+      disabled: [{name: SchedulingGates}]
+"""
+
+
+def two_profiles() -> Settings:
+    return to_settings(parse_configuration(TWO_PROFILES), {}, seed=0)
+
+
+def test_each_pod_is_placed_by_the_profile_that_it_names() -> None:
+    async def story(api: FakeApi) -> None:
+        for name in ("spreading", "packing", "nobody"):
+            api.put(PODS, pod(name, cpu="100m", schedulerName=name))
+        await api.until(lambda: len(api.bindings) == 2 and len(api.written) == 2)
+
+    full = pod("old", cpu="500m", nodeName="full")
+    api = with_scheduler(story, node("full"), node("empty"), full, settings=two_profiles())
+    assert sorted(api.bindings) == [("default/packing", "full"), ("default/spreading", "empty")]
+    assert {event["reportingController"] for event in api.written} == {"packing", "spreading"}
+
+
+def test_gates_hold_back_only_pods_of_profiles_with_that_plugin() -> None:
+    gates = [{"name": "example.com/wait"}]
+
+    async def story(api: FakeApi) -> None:
+        for name in ("spreading", "packing"):
+            api.put(PODS, pod(name, cpu="100m", schedulerName=name, schedulingGates=gates))
+        await api.until(lambda: api.bindings)
+
+    api = with_scheduler(story, node("a"), settings=two_profiles())
+    assert api.bindings == [("default/packing", "a")]
 
 
 def reasons(api: FakeApi) -> list[str]:

@@ -1,0 +1,28 @@
+"""A scheduler's configuration file, as commands read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kubeberth.api.scheduler_config import KubeSchedulerConfiguration
+from kubeberth.cli.options import read_file
+from kubeberth.errors import UsageError
+from kubeberth.extensions import own_plugins
+from kubeberth.scheduler.config import parse_configuration, to_settings
+
+
+def read_configuration(path: Path) -> tuple[KubeSchedulerConfiguration, str]:
+    """Return the configuration in a file, and its text; errors name the file, one line per fault.
+
+    Raises
+    ------
+    UsageError
+        No scheduler could work by it.
+    """
+    text = read_file(path)
+    try:
+        configuration = parse_configuration(text)
+        to_settings(configuration, own_plugins(), seed=0)
+    except UsageError as error:
+        raise UsageError("\n".join(f"{path}: {line}" for line in str(error).split("\n"))) from None
+    return configuration, text.decode()

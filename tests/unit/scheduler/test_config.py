@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from kubeberth.errors import UsageError
+from kubeberth.scheduler.config import Backoff, Settings, parse_configuration, to_settings
+
+HEADER = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+
+
+def settings_of(text: str) -> Settings:
+    return to_settings(parse_configuration((HEADER + text).encode()), {}, seed=7)
+
+
+def test_backoff_is_that_of_the_file() -> None:
+    settings = settings_of("podInitialBackoffSeconds: 2\npodMaxBackoffSeconds: 5\n")
+    assert settings.backoff == Backoff(2.0, 5.0)
+    assert [settings.backoff.after(n) for n in range(4)] == [0.0, 2.0, 4.0, 5.0]
+
+
+def test_everything_of_upstreams_example_is_accepted() -> None:
+    settings = settings_of(
+        "leaderElection: {leaderElect: false}\n"
+        "clientConnection: {kubeconfig: /etc/kubernetes/scheduler.conf, qps: 100, burst: 200}\n"
+        "percentageOfNodesToScore: 50\nparallelism: 8\n"
+        "profiles:\n- schedulerName: no-scoring\n"
+        "  plugins: {preScore: {disabled: [{name: '*'}]}, score: {disabled: [{name: '*'}]}}\n"
+    )
+    assert [profile.name for profile in settings.profiles] == ["no-scoring"]
+    assert settings.profiles[0].scores == ()
+    assert settings.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("profiles: [", "yaml: line 4: did not find expected node content"),
+        ("parallelism: 1\nparallelism: 2\n", 'line 4: key "parallelism" already set in map'),
+    ],
+)
+def test_what_is_no_clear_yaml_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        settings_of(text)
+    assert str(raised.value) == fault
