@@ -125,7 +125,7 @@ def replay(record: Document, tally: Tally) -> None:
     pending = zip(scenario["pending"], expected["results"], strict=True)
     for index, (document, result) in enumerate(pending):
         tally.n_decisions += 1
-        needs = reason or decision_needs(result) or search_needs(document, result)
+        needs = reason or decision_needs(result)
         if needs or state is None:
             _skip(tally, needs or "")
             compared_all = False
@@ -170,22 +170,6 @@ def decision_needs(result: Document) -> str:
     plugins |= {name for name, scores in result.get("scores", {}).items() if any(scores.values())}
     missing = sorted(plugins - RULES - {"", _ALWAYS_ZERO})
     return missing[0] if missing else ""
-
-
-def search_needs(document: Document, result: Document) -> str:
-    """Return a rule that a search for victims has to ask and that does not exist yet."""
-    spec = document["spec"]
-    constraints = spec.get("topologySpreadConstraints", [])
-    needed = ""
-    if "preemption" in result and any(
-        c["whenUnsatisfiable"] == "DoNotSchedule" for c in constraints
-    ):
-        needed = "PodTopologySpread"
-    elif spec.get("volumes") and (
-        "preemption" in result or "persistent volumes" in result.get("message", "")
-    ):
-        needed = "VolumeBinding"
-    return "" if needed in RULES else needed
 
 
 def _differences(

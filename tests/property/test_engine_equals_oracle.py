@@ -297,6 +297,8 @@ class History:
         is_owner = any(volume.ephemeral for volume in template.spec.volumes)
         name = "owner" if is_owner else f"pod-{self.n_pods}"
         meta = msgspec.structs.replace(template.metadata, name=name)
+        if meta.key in self.cluster.pods:
+            self.delete_pod(meta.key)
         return msgspec.structs.replace(template, metadata=meta)
 
     def put_pod(self, pod: Pod, node_name: str) -> None:

@@ -1,6 +1,11 @@
-"""ChangeLog: which nodes have changed since a reader last looked."""
+"""Change logs: which nodes have changed since a reader last looked, and for whom."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kubeberth.placement.links import Links
 
 
 class ChangeLog:
@@ -43,3 +48,27 @@ class ChangeLog:
         self._start = self.end - self._n_kept
         del self._slots[: -self._n_kept]
         self._trim_at = self._start + 2 * self._n_kept
+
+
+class UsageLog(ChangeLog):
+    """A change log that also tells whose pods came or went, as far as that is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._causes: list[Links | None] = []
+
+    def add(self, slot: int, cause: Links | None = None) -> None:
+        """Note that a node has changed, for a pod of a template or for whatever else."""
+        self._causes.append(cause)
+        self._slots.append(slot)
+        self.end = end = self.end + 1
+        if end > self._trim_at:
+            self._trim()
+
+    def causes(self, n_last: int) -> list[Links | None]:
+        """Return what the last changes came from; there are as many as a reader was told of."""
+        return self._causes[-n_last:]
+
+    def _trim(self) -> None:
+        super()._trim()
+        del self._causes[: -self._n_kept]

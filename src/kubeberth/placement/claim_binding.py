@@ -27,6 +27,7 @@ from kubeberth.placement.nodeterm import NodeTerm
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.storage import Reach, StoredVolume, size_of
+from kubeberth.placement.vocabulary import LabelColumn
 
 # Bits of a code, in the order in which the reasons are told.
 NODE_CONFLICT, BIND_CONFLICT, NO_SPACE, VOLUME_GONE = 1, 2, 4, 8
@@ -89,6 +90,7 @@ class _Matching:
         # Volumes that an earlier claim of the pod gets: where, and on their one node.
         self._taken: dict[str, Mask] = {}
         self._taken_at_home: set[str] = set()
+        self._columns: dict[str, LabelColumn] = {}
 
     def run(self, claims: Sequence[PersistentVolumeClaim]) -> NDArray[np.int64]:
         """Find each claim a volume, and return the codes."""
@@ -122,10 +124,18 @@ class _Matching:
                 undecided &= ~where
         n_undecided = int(np.count_nonzero(undecided))
         places = self._places()
+        selector = claim.spec.selector
+        wanted = None if selector is None else from_label_selector(selector)
+        may_have: dict[str, bool] = {}
         for stored in storage.free(claim.class_name, size):
             if not n_undecided:
                 break
-            if not _may_have(claim, stored.volume):
+            is_right = may_have.get(stored.kind)
+            if is_right is None:
+                is_right = may_have[stored.kind] = _may_have(claim, stored.volume)
+            if not is_right or not (
+                wanted is None or wanted.matches(stored.volume.metadata.labels)
+            ):
                 continue
             home = self._home(stored)
             if home is None:
@@ -171,7 +181,10 @@ class _Matching:
         if stored.home is None:
             return None
         key, value = stored.home
-        return self._state.label_column(key).only_slot(value)
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = self._state.label_column(key)
+        return column.only_slot(value)
 
     def _places(self) -> NDArray[np.intp]:
         """Return the place of each slot among the nodes looked at, -1 for none: slot -1, too."""
@@ -207,13 +220,8 @@ def _suits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
 
 
 def _may_have(claim: PersistentVolumeClaim, volume: PersistentVolume) -> bool:
-    """Return whether a claim may have a volume that nobody has."""
-    selector = claim.spec.selector
-    return (
-        _suits(volume, claim)
-        and set(claim.spec.access_modes) <= set(volume.spec.access_modes)
-        and (selector is None or from_label_selector(selector).matches(volume.metadata.labels))
-    )
+    """Return whether a claim may have a volume of that kind that nobody has."""
+    return _suits(volume, claim) and set(claim.spec.access_modes) <= set(volume.spec.access_modes)
 
 
 def _is_allowed(state: ClusterState, storage_class: StorageClass, nodes: Nodes) -> Mask:

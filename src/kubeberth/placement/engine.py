@@ -24,7 +24,7 @@ from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.rows import Rows
 from kubeberth.placement.search import Search
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.ties import FirstAdded, TieBreak
+from kubeberth.placement.ties import FirstAdded, Order, TieBreak
 from kubeberth.placement.verdicts import RefusedError, judge, narrow
 
 # What is kept of one template takes some 60 bytes per node: a third of a gigabyte in all.
@@ -48,6 +48,7 @@ class Engine:
         self.state = state
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
+        self._order = Order(self._ties)
         self._unrankable = unrankable(self.profile)
         self._preemption = Preemption(state, self.profile)
         self._searches: dict[PodRequest, Search] = {}
@@ -89,7 +90,7 @@ class Engine:
             return self._fail(key, request), None
         slot, score, n_feasible = choice
         name = nodes.name_of[slot]
-        if request in self._reserving:
+        if self._reserving and request in self._reserving:
             promised = self.reserve(request, slot)
             chosen = Decision(key, name, n_nodes, n_feasible, score, reservations=promised)
             return chosen, slot
@@ -134,7 +135,7 @@ class Engine:
             self._reserving[request] = profile.reserves
         names, _ = narrow(self.state, request, profile)
         if names is None and not any(concerns(rule, request) for rule in self._unrankable):
-            search: Search = Ranking(self.state, profile, request, self._ties)
+            search: Search = Ranking(self.state, profile, request, self._order)
         else:
             search = Rows(self.state, profile, request, self._ties)
         return self._keep(request, search)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from kubeberth.api.core import ContainerImage, PodSpec
 
+# What the API allows; a size below zero makes no sense.
+_MAX_SIZE = 2**63 - 1
+
 
 def needed_images(spec: PodSpec, of_volumes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the images of containers and image volumes, each as often as it is named."""
@@ -91,8 +94,7 @@ class ImageTable:
         for name, size in sizes.items():
             known = self._images.get(name)
             if known is None:
-                # No report of a size below zero makes sense.
-                known = self._images[name] = Image(max(size, 0))
+                known = self._images[name] = Image(min(max(size, 0), _MAX_SIZE))
             known.add(slot)
         if sizes:
             self._on_slot[slot] = tuple(sizes)

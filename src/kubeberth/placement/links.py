@@ -45,10 +45,13 @@ class Links:
     selectors_version: int = -1
     n_defaults: int = 0
 
-    def adds_to(self, counter: DomainCounter) -> bool:
+    def adds_to(self, counter: DomainCounter | SpreadCounter) -> bool:
         """Return whether a placed pod is counted, or holds a term that is."""
-        return counter in self.label_class.counted_by or any(
-            held is counter for held, _ in self.held
+        pods = self.label_class
+        return (
+            counter in pods.counted_by
+            or counter in pods.spread
+            or any(held is counter for held, _ in self.held)
         )
 
     def copy(self, copied: CensusCopy) -> Links:

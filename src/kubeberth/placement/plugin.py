@@ -33,6 +33,7 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
+from kubeberth.placement.spread_counter import SpreadCounter
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.vocabulary import LabelColumn
 
@@ -242,6 +243,10 @@ class DomainFilter(Protocol):
     column: LabelColumn
     is_local: bool
 
+    @property
+    def counters(self) -> Sequence[DomainCounter | SpreadCounter]:
+        """What a pod must be counted by to change an answer at all."""
+
     def version(self) -> int:
         """Return a number that changes whenever an answer may; the census' pulse beats then."""
 
@@ -291,6 +296,10 @@ class GroupScore(Protocol):
     @property
     def node_columns(self) -> tuple[LabelColumn, ...]:
         """Topology keys with a value per node; what they contribute is the `node_value`."""
+
+    @property
+    def node_counters(self) -> Sequence[DomainCounter | SpreadCounter]:
+        """What a pod must be counted by to change the value of its node."""
 
     @property
     def reads_sizes(self) -> bool:

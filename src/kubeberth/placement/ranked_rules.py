@@ -17,8 +17,10 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.links import Links
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
+    Codes,
     DomainFilter,
     DomainRule,
     FilterPlugin,
@@ -168,6 +170,10 @@ class RankedRules:
         self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
         self.reads_sizes = any(score.reads_sizes for score, _ in scores)
         self.has_node_rules = bool(self._node_filters or self._usage_filters)
+        self._node_counters = {
+            *(counter for f in self._node_filters for counter in f.counters),
+            *(counter for score in self.node_scores for counter in score.node_counters),
+        }
         self.has_epoch = not all(f.is_local for f in self._node_filters)
         self.filter_version = _sum_of([f.version for f in shared])
         self.score_version = _sum_of([score.version for score, _ in scores])
@@ -198,9 +204,7 @@ class RankedRules:
         state, request = self._state, self._request
         passes = state.exists[nodes].copy()
         for rule in self._look_filters:
-            codes = rule.filter(state, request, nodes)
-            if codes is not None:
-                passes &= codes == 0
+            _keep_passing(passes, rule.filter(state, request, nodes))
         bases = ranks[nodes].astype(np.int64)
         for score, weight in self._plain_scores:
             bases -= score.score(state, request, nodes) * weight << RANK_BITS
@@ -208,30 +212,44 @@ class RankedRules:
         key += [column.ids[nodes].astype(np.int64) for column in self._shared_columns]
         return Looks(passes, bases, key)
 
-    def judge_all(self) -> tuple[Mask, Ints]:
-        """Return which nodes pass the rules over loads and pods, and what they earn by loads."""
+    def judge_all(self) -> tuple[Mask, Mask, Ints]:
+        """Return which nodes have room, which pass the rules over pods, and what loads earn."""
         state, request = self._state, self._request
         everything = slice(None)
-        passes = np.ones(state.n_slots, dtype=bool)
-        rules: Sequence[FilterPlugin] = (*self.load_filters, *self._usage_filters)
-        for rule in rules:
-            codes = rule.filter(state, request, everything)
-            if codes is not None:
-                passes &= codes == 0
+        has_room = np.ones(state.n_slots, dtype=bool)
+        for rule in self.load_filters:
+            _keep_passing(has_room, rule.filter(state, request, everything))
+        is_admitted = np.ones(state.n_slots, dtype=bool)
+        for usage_filter in self._usage_filters:
+            _keep_passing(is_admitted, usage_filter.filter(state, request, everything))
         for domain_filter in self._node_filters:
-            passes &= domain_filter.table()[domain_filter.column.ids]
+            is_admitted &= domain_filter.table()[domain_filter.column.ids]
         for slot in state.nominated_slots:
-            passes[slot] &= self.admit_beside_nominated(slot)
+            is_admitted[slot] &= self.admit_beside_nominated(slot)
         scores = np.zeros(state.n_slots, dtype=np.int64)
         for score, weight in self.load_scores:
             scores += score.score(state, request, everything) * weight
-        return passes, scores
+        return has_room, is_admitted, scores
+
+    def care_for(self, pods: Links | None) -> bool:
+        """Return whether pods on a node may mean more to these rules than the room they take.
+
+        Parameters
+        ----------
+        pods
+            None for whatever may have happened there.
+        """
+        if pods is None or self._usage_filters:
+            return True
+        return any(pods.adds_to(counter) for counter in self._node_counters)
 
     def admit(self, slot: int) -> bool:
         """Return whether a node passes the hard rules over what pods are on it."""
         for domain_filter in self._node_filters:
             if not domain_filter.passes(domain_filter.column.view[slot]):
                 return False
+        if not self._usage_filters:
+            return True
         state, request = self._state, self._request
         return not any(rule.filter_one(state, request, slot) for rule in self._usage_filters)
 
@@ -261,6 +279,11 @@ class RankedRules:
         except PlacementError as error:
             self.error = error
             return []
+
+
+def _keep_passing(passes: Mask, codes: Codes | None) -> None:
+    if codes is not None:
+        passes &= codes == 0
 
 
 def _sum_of(numbers: list[Callable[[], int]]) -> Callable[[], int]:

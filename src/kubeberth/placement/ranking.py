@@ -15,7 +15,8 @@ After a pod is placed, one node has changed: its number is in the log, it is jud
 one dictionary lookup, see `loads.py`), and moves within its heap.
 
 Heaps hold ints, `(_BASE - score) << RANK_BITS | rank of the node`, the smallest first. A node that
-moved leaves its old number behind in the heap; it is dropped when it comes to the top.
+moved leaves its old number behind in the heap; that is mended when it comes to the top. So a node
+that has become worse, as most do, need not be touched before.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from itertools import compress, count
 from operator import sub
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kubeberth.placement.links import Links
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
 from kubeberth.placement.plugin import MAX_TOTAL
@@ -36,14 +37,15 @@ from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, Rank
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.ties import RANK_BITS, TieBreak
+from kubeberth.placement.ties import RANK_BITS, Order
 
 _RANK = (1 << RANK_BITS) - 1
 # More than any total.
 _BASE = MAX_TOTAL
 # Behind every entry there is.
 _EMPTY = 1 << 61
-_REFUSED = -1
+# In place of an entry: the node has no room, a rule over pods keeps the pod out, or its looks do.
+_FULL, _KEPT_OUT, _UNFIT = -1, -2, -3
 # With more groups than this, one look at every node is cheaper than one at every group.
 _MAX_GROUPS = 192
 # Zones that open and shut in turn come in as many combinations.
@@ -91,11 +93,11 @@ class Ranking:
     """
 
     def __init__(
-        self, state: ClusterState, profile: Profile, request: PodRequest, ties: TieBreak
+        self, state: ClusterState, profile: Profile, request: PodRequest, order: Order
     ) -> None:
         self._state = state
         self._request = request
-        self._ties = ties
+        self._shared_order = order
         self._rules = RankedRules(state, profile, request)
         self._nominated = state.nominations.pods
         self._capacities: dict[int, tuple[int, ...]] = {}
@@ -106,9 +108,9 @@ class Ranking:
         self._seen_census = self._seen_stamp = self._seen_epoch = -1
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._seen_bases: list[object] = []
+        self._cared_for: dict[Links | None, bool] = {}
         # Per slot.
         self._order: list[int] = []
-        self._ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._cells: list[int] = []
         self._bases: list[int] = []
         self._entries: list[int] = []
@@ -123,6 +125,7 @@ class Ranking:
         self._sizes: list[int] = []
         self._is_open: list[bool] = []
         self._vacant: list[int] = []
+        self._unsettled: list[int] = []
         # Groups that are open and hold a node; their bonuses are shifted as the scores in entries.
         self._has_other_groups = True
         self._has_other_sizes = False
@@ -170,6 +173,7 @@ class Ranking:
         state = self._state
         if state.census.version != self._seen_census:
             self._seen_census = state.census.version
+            self._cared_for.clear()
             if self._rules.stamp() != self._seen_stamp:
                 self._start()
                 return
@@ -181,10 +185,29 @@ class Ranking:
             self._start()
             return
         self._seen_usage = log.end
-        cells, judge = self._cells, self._judge
-        for slot in changed if len(changed) == 1 else set(changed):
-            if cells[slot] != _REFUSED:
-                judge(slot)
+        if len(changed) > 0:
+            self._follow_usage(changed, log.causes(len(changed)))
+
+    def _follow_usage(self, changed: list[int], causes: list[Links | None]) -> None:
+        """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
+        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
+        entries, cared_for = self._entries, self._cared_for
+        for slot, pods in zip(changed, causes, strict=True):
+            if pods not in cared_for:
+                cared_for[pods] = self._rules.care_for(pods)
+            old_entry = entries[slot]
+            if old_entry == _FULL or cared_for[pods] or self._nominated:
+                self._judge(slot)
+            elif old_entry >= 0:
+                load = loads[slot]
+                verdict = verdicts.get(load)
+                if verdict is None:
+                    verdict = self._judge_load(load)
+                if verdict == _FULL:
+                    self._leave(slot, _FULL)
+                elif verdict + bases[slot] != old_entry:
+                    self._move(slot, verdict + bases[slot])
+        self._settle()
 
     def _follow_looks(self) -> None:
         state = self._state
@@ -199,7 +222,7 @@ class Ranking:
             return
         self._seen_nodes = state.node_log.end
         nodes = np.array(sorted(set(changed)), dtype=np.intp)
-        looks = self._rules.look(nodes, self._ranks)
+        looks = self._rules.look(nodes, self._shared_order.ranks)
         passes, bases = looks.passes.tolist(), looks.bases.tolist()
         keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
         for index, slot in enumerate(nodes.tolist()):
@@ -207,10 +230,11 @@ class Ranking:
             self._bases[slot] = bases[index]
             if passes[index]:
                 self._cells[slot] = self._cell_of(key)
+                self._leave(slot, _FULL)
                 self._judge(slot)
             else:
-                self._cells[slot] = _REFUSED
-                self._leave(slot)
+                self._leave(slot, _UNFIT)
+        self._settle()
 
     def _follow_pulse(self) -> None:
         if self._nominated:
@@ -223,35 +247,34 @@ class Ranking:
 
     def _judge(self, slot: int) -> None:
         """Put a node where it belongs now."""
+        old_entry = self._entries[slot]
+        if old_entry == _UNFIT:
+            return
         load = self._state.loads[slot]
         verdict = self._verdicts.get(load)
         if verdict is None:
             verdict = self._judge_load(load)
+        if verdict == _FULL:
+            self._leave(slot, _FULL)
+            return
         rules = self._rules
-        if (
-            verdict == _REFUSED
-            or (rules.has_node_rules and not rules.admit(slot))
-            or (self._nominated and not rules.admit_beside_nominated(slot))
+        if (rules.has_node_rules and not rules.admit(slot)) or (
+            self._nominated and not rules.admit_beside_nominated(slot)
         ):
-            self._leave(slot)
+            self._leave(slot, _KEPT_OUT)
             return
         group = self._cells[slot]
         if rules.node_scores:
             values = tuple([score.node_value(slot) for score in rules.node_scores])
             group = self._group_of(group, values)
         entry = verdict + self._bases[slot]
-        old_entry = self._entries[slot]
-        if old_entry == _REFUSED or self._groups[slot] != group:
-            self._leave(slot)
+        if old_entry < 0:
+            self._enter(slot, group, entry)
+        elif self._groups[slot] != group:
+            self._leave(slot, _FULL)
             self._enter(slot, group, entry)
         elif old_entry != entry:
-            self._entries[slot] = entry
-            heap = self._heaps[group]
-            if heap[0] == old_entry:
-                heapreplace(heap, entry)
-                self._settle(group)
-            else:
-                self._push(group, entry)
+            self._move(slot, entry)
 
     def _judge_nominated(self) -> None:
         """Judge again the nodes with nominated pods.
@@ -259,11 +282,11 @@ class Ranking:
         With those pods there a node may fail for what happens in its domains, which no log tells.
         """
         for slot in self._state.nominated_slots:
-            if self._cells[slot] != _REFUSED:
-                self._judge(slot)
+            self._judge(slot)
+        self._settle()
 
     def _judge_load(self, load: int) -> int:
-        """Return what the rules over loads say: refused, or what the score leaves of the base."""
+        """Return what the rules over loads say: no room, or what the score leaves of the base."""
         state, request = self._state, self._request
         n_resources = len(state.resources)
         class_id = capacity_class_of(load)
@@ -271,7 +294,7 @@ class Ranking:
         if capacity is None or len(capacity) != n_resources:
             capacity = self._capacities[class_id] = state.nodes.capacity(class_id)
         used = unpack(load, n_resources)
-        verdict = _REFUSED
+        verdict = _FULL
         if not any(
             rule.filter_load(state, request, capacity, used) for rule in self._rules.load_filters
         ):
@@ -301,16 +324,24 @@ class Ranking:
         if len(heap) > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
-    def _leave(self, slot: int) -> None:
+    def _move(self, slot: int, entry: int) -> None:
+        """Give a node another place in its group."""
+        old_entry, group = self._entries[slot], self._groups[slot]
+        self._entries[slot] = entry
+        if entry < old_entry:
+            self._push(group, entry)
+        elif self._heaps[group][0] == old_entry:
+            self._unsettled.append(group)
+
+    def _leave(self, slot: int, why: int) -> None:
         """Take a node out of its group, if it is in one."""
         entry, group = self._entries[slot], self._groups[slot]
-        if entry == _REFUSED:
+        self._entries[slot] = why
+        if entry < 0:
             return
-        self._entries[slot] = _REFUSED
         self._resize(group, -1)
         if self._heaps[group][0] == entry:
-            heappop(self._heaps[group])
-            self._settle(group)
+            self._unsettled.append(group)
         if not self._sizes[group] and self._rules.node_scores:
             # Values like "three such pods" come and go; zones stay.
             del self._group_ids[self._group_keys[group]]
@@ -324,28 +355,32 @@ class Ranking:
             self._n_feasible += change
             self._has_other_sizes = self._rules.reads_sizes
 
-    def _settle(self, group: int) -> None:
-        """Drop what is stale from the top of a heap."""
-        heap, entries, groups = self._heaps[group], self._entries, self._groups
-        order = self._order
-        while heap:
-            top = heap[0]
-            slot = order[top & _RANK]
-            if entries[slot] == top and groups[slot] == group:
-                self._tops[group] = top
-                return
-            heappop(heap)
-        self._tops[group] = _EMPTY
+    def _settle(self) -> None:
+        """Bring to the top of each heap what belongs there."""
+        entries, groups, order = self._entries, self._groups, self._order
+        for group in self._unsettled:
+            heap = self._heaps[group]
+            self._tops[group] = _EMPTY
+            while heap:
+                top = heap[0]
+                slot = order[top & _RANK]
+                entry = entries[slot]
+                if groups[slot] != group or entry < top:
+                    heappop(heap)
+                elif entry > top:
+                    heapreplace(heap, entry)
+                else:
+                    self._tops[group] = top
+                    break
+        self._unsettled.clear()
 
     def _tidy(self, group: int) -> None:
-        """Drop everything that is stale from a heap."""
+        """Have every node in a heap just once."""
         entries, groups, order = self._entries, self._groups, self._order
-        fresh = set()
-        for entry in self._heaps[group]:
-            slot = order[entry & _RANK]
-            if entries[slot] == entry and groups[slot] == group:
-                fresh.add(entry)
-        self._heaps[group][:] = sorted(fresh)
+        slots = {order[entry & _RANK] for entry in self._heaps[group]}
+        self._heaps[group][:] = sorted(
+            entries[slot] for slot in slots if entries[slot] >= 0 and groups[slot] == group
+        )
 
     # Groups
 
@@ -368,6 +403,7 @@ class Ranking:
         if self._vacant:
             group = self._vacant.pop()
             self._heaps[group].clear()
+            self._tops[group] = _EMPTY
         else:
             group = len(self._heaps)
             if group >= _MAX_GROUPS:
@@ -464,25 +500,27 @@ class Ranking:
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
+        self._cared_for.clear()
+        self._unsettled.clear()
         self._cell_ids, self._cell_keys = {}, []
         self._group_ids, self._group_keys, self._vacant = {}, [], []
         self._heaps, self._tops = [], []
         self._sizes, self._is_open = [], []
 
-        order = np.argsort(self._ties.ranks(state.slots))
-        self._order = order.tolist()
-        self._ranks = np.empty_like(order)
-        self._ranks[order] = state.slots
-        looks = rules.look(slice(None), self._ranks)
+        self._shared_order.fit(state.slots)
+        self._order = self._shared_order.slots
+        looks = rules.look(slice(None), self._shared_order.ranks)
         slots = np.flatnonzero(looks.passes)
-        cells = np.full(state.n_slots, _REFUSED, dtype=np.int64)
+        cells = np.zeros(state.n_slots, dtype=np.int64)
         keys, codes = _distinct([part[slots] for part in looks.key], len(slots))
         cells[slots] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
         self._cells = cells.tolist()
         self._bases = looks.bases.tolist()
 
-        passes, scores = rules.judge_all()
-        slots = np.flatnonzero(looks.passes & passes)
+        has_room, is_admitted, scores = rules.judge_all()
+        entries = np.where(has_room, _KEPT_OUT, _FULL)
+        entries[~looks.passes] = _UNFIT
+        slots = np.flatnonzero(looks.passes & has_room & is_admitted)
         groups = cells
         if rules.node_scores:
             parts = [cells, *(score.node_values() for score in rules.node_scores)]
@@ -490,7 +528,6 @@ class Ranking:
             ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
             groups = cells.copy()
             groups[slots] = ids[codes]
-        entries = np.full(state.n_slots, _REFUSED, dtype=np.int64)
         entries[slots] = ((_BASE - scores[slots]) << RANK_BITS) + looks.bases[slots]
         self._entries = entries.tolist()
         self._groups = groups.tolist()

@@ -204,8 +204,7 @@ def template_key(
             spec.priority,
             spec.preemption_policy,
             spec.topology_spread_constraints,
-            spec.host_network,
-            spec.host_users,
+            spec.host_users is False and spec.host_network,
             None if volumes is NO_VOLUMES else volumes,
         )
     )

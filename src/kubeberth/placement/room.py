@@ -8,12 +8,10 @@ important pods of all nodes are put back in one go, and where they leave too lit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.placement.importance import by_importance, started
+from kubeberth.placement.importance import by_importance
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import Codes, Columns, Exclusion, LoadFilter, Reads
 from kubeberth.placement.profile import Profile, concerns
@@ -72,9 +70,10 @@ class Room:
         self.verdicts = self._judge(profile, slots)
         passes = self.verdicts.passes
         self.slots = slots[passes]
-        self._kinds, self._is_lower = self._kinds[:, passes], self._is_lower[:, passes]
-        self._capacity, self._used = self._capacity[:, passes], self._used[:, passes]
-        self._is_forbidden = self._is_forbidden[:, passes]
+        if not passes.all():
+            self._kinds, self._is_lower = self._kinds[:, passes], self._is_lower[:, passes]
+            self._capacity, self._used = self._capacity[:, passes], self._used[:, passes]
+            self._is_forbidden = self._is_forbidden[:, passes]
         self._is_violating = self._find_violating()
         self._is_victim = self._reprieve()
         self.costs = self._add_up()
@@ -82,18 +81,19 @@ class Room:
     def candidate(self, index: int) -> Candidate:
         """Return one of the nodes that pass, with its victims."""
         slot = int(self.slots[index])
-        pods = self._roster.pods(slot)
+        pods = self._roster.pods[slot]
         is_victim, is_violating = self._is_victim[:, index], self._is_violating[:, index]
         kept_longest = np.flatnonzero(is_victim & is_violating).tolist()
         kept_longest += np.flatnonzero(is_victim & ~is_violating).tolist()
         victims = by_importance(pods[place] for place in kept_longest)
         return Candidate(slot, tuple(victims), int(self.costs[0, index]))
 
-    def first_starts(self, indices: Sequence[int]) -> list[str]:
+    def first_starts(self, indices: NDArray[np.intp]) -> list[str]:
         """Return when the first of each node's victims of the highest priority started."""
-        pods, slots = self._roster.pods, self.slots.tolist()
-        first = self._is_victim.argmax(axis=0).tolist()
-        return [started(pods(slots[index])[first[index]]) for index in indices]
+        starts = self._roster.starts
+        slots = self.slots[indices].tolist()
+        first = self._is_victim[:, indices].argmax(axis=0).tolist()
+        return [starts[slot][place] for slot, place in zip(slots, first, strict=True)]
 
     def _judge(self, profile: Profile, slots: NDArray[np.intp]) -> Verdicts:
         answers: dict[int, Codes | None] = {}
@@ -147,7 +147,7 @@ class Room:
         placed = self._state.placed(key)
         if placed is not None:
             for index in np.flatnonzero(self.slots == placed.slot):
-                charged[self._roster.pods(placed.slot).index(placed), index] = False
+                charged[self._roster.pods[placed.slot].index(placed), index] = False
 
     def _reprieve(self) -> Mask:
         """Put pods back, those first that budgets would keep; return those that cannot stay."""

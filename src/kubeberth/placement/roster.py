@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kubeberth.api.selectors import Selector
 from kubeberth.placement.counters import DomainCounter
 from kubeberth.placement.disruption import Budget
-from kubeberth.placement.importance import by_importance
+from kubeberth.placement.importance import by_importance, started
 from kubeberth.placement.links import Links
 from kubeberth.placement.loads import to_matrix
 from kubeberth.placement.placed import PlacedPod
@@ -57,6 +57,8 @@ class Roster:
 
     Attributes
     ----------
+    pods, starts
+        Per slot, the most important first: the pods, and when they started, as texts that sort.
     kinds
         ndarray of int32, shape (n_places, n_slots): the kind of each pod, behind the last one
         `NOBODY`.
@@ -71,7 +73,8 @@ class Roster:
         self._seen = -1
         self._kinds = _Kinds()
         self._n_kinds_at_start = 0
-        self._pods: list[list[PlacedPod]] = []
+        self.pods: list[list[PlacedPod]] = []
+        self.starts: list[list[str]] = []
         self._covered: dict[tuple[str, Selector], list[bool]] = {}
         self.kinds: NDArray[np.int32] = np.zeros((0, 0), dtype=np.int32)
         self.priorities: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -81,7 +84,7 @@ class Roster:
         """Take in what has changed since the last time."""
         state = self._state
         changed = state.usage_log.since(self._seen, state.n_slots // 2)
-        if changed is None or len(self._pods) != state.n_slots or self._has_too_many_kinds():
+        if changed is None or len(self.pods) != state.n_slots or self._has_too_many_kinds():
             self._start()
         else:
             for slot in set(changed):
@@ -92,13 +95,9 @@ class Roster:
             self.priorities = np.array(kinds.priorities, dtype=np.int64)
             self.loads = np.ascontiguousarray(to_matrix(kinds.loads, n_resources))
 
-    def pods(self, slot: int) -> list[PlacedPod]:
-        """Return the pods of a node, the most important first."""
-        return self._pods[slot]
-
     def lower(self, slot: int, priority: int) -> list[PlacedPod]:
         """Return the pods of a node that have a lower priority, the most important first."""
-        return [placed for placed in self._pods[slot] if placed.request.priority < priority]
+        return [placed for placed in self.pods[slot] if placed.request.priority < priority]
 
     def has_lower(self, slots: NDArray[np.intp], priority: int) -> NDArray[np.bool_]:
         """Return which nodes hold a pod of lower priority: ndarray of bool, shape (n,)."""
@@ -134,7 +133,8 @@ class Roster:
         self._kinds = _Kinds()
         self.loads = np.zeros((0, 0), dtype=np.int64)
         self._covered.clear()
-        self._pods = [[] for _ in range(state.n_slots)]
+        self.pods = [[] for _ in range(state.n_slots)]
+        self.starts = [[] for _ in range(state.n_slots)]
         self.kinds = np.zeros((0, state.n_slots), dtype=np.int32)
         for slot in np.flatnonzero(state.exists).tolist():
             self._write(slot)
@@ -147,6 +147,7 @@ class Roster:
         if missing > 0:
             self.kinds = np.pad(self.kinds, ((0, missing), (0, 0)))
         kind_of = self._kinds.of
-        self._pods[slot] = pods
+        self.pods[slot] = pods
+        self.starts[slot] = [started(placed) for placed in pods]
         self.kinds[:, slot] = NOBODY
         self.kinds[: len(pods), slot] = [kind_of(placed, state) for placed in pods]

@@ -95,6 +95,7 @@ class EvenEnough:
         self.column = counted.column
         self._counted = counted
         self._counter = counted.counter
+        self.counters = [counted.counter]
         self._seen_limit = counted.limit
         self._n_limits = 0
 
@@ -143,6 +144,7 @@ class Crowding:
         self._place_of_nodes = next((p for p, part in enumerate(parts) if part.is_per_node), -1)
         self.columns = tuple(part.column for part in self._of_domains)
         self.node_columns = () if self._of_nodes is None else (self._of_nodes.column,)
+        self.node_counters = [] if self._of_nodes is None else [self._of_nodes.counter]
         self.reads_sizes = self._of_nodes is not None
         # Of the groups that were scored last.
         self._groups: Groups | None = None

@@ -24,7 +24,7 @@ from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.selectors import Selector, from_label_selector
 from kubeberth.api.storage import StorageObject
 from kubeberth.placement.census import Census, Labels
-from kubeberth.placement.changelog import ChangeLog
+from kubeberth.placement.changelog import ChangeLog, UsageLog
 from kubeberth.placement.counted_nodes import CountedNodesBook
 from kubeberth.placement.default_selectors import ControllerRef, DefaultSelectors
 from kubeberth.placement.delta import (
@@ -111,7 +111,7 @@ class ClusterState:
         self.loads: list[int] = []
         self.ports_in_use: dict[HostPort, set[int]] = {}
         self.node_log = ChangeLog()
-        self.usage_log = ChangeLog()
+        self.usage_log = UsageLog()
         self._requested: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
         self._unpacked = -1
         self._tried: set[int] = set()
@@ -305,7 +305,13 @@ class ClusterState:
     # Changing
 
     def apply(self, delta: Delta) -> None:
-        """Make one change."""
+        """Make one change.
+
+        Raises
+        ------
+        QuantityError
+            When an object has an amount that is no quantity; then nothing has changed.
+        """
         match delta:
             case PodPut(pod, node_name):
                 self._put_pod(pod, node_name)
@@ -566,16 +572,14 @@ class ClusterState:
 
     def _take_in(self, placed: PlacedPod) -> None:
         if placed.slot != NOWHERE:
-            self._count(placed, +1)
-            self.usage_log.add(placed.slot)
+            self.usage_log.add(placed.slot, self._count(placed, +1))
 
     def _set_aside(self, placed: PlacedPod) -> None:
         if placed.slot != NOWHERE:
-            self._count(placed, -1)
-            self.usage_log.add(placed.slot)
+            self.usage_log.add(placed.slot, self._count(placed, -1))
 
-    def _count(self, placed: PlacedPod, sign: int) -> None:
-        """Add (+1) or subtract (-1) everything that a pod takes on its node."""
+    def _count(self, placed: PlacedPod, sign: int) -> Links:
+        """Add (+1) or subtract (-1) everything that a pod takes on its node; return its links."""
         slot, request = placed.slot, placed.request
         self.loads[slot] += placed.load if sign > 0 else -placed.load
         links = self._links[request]
@@ -597,6 +601,7 @@ class ClusterState:
                 self.count_port(port, slot, sign)
         if request.volumes is not NO_VOLUMES:
             self.volume_use.count(slot, request.namespace, request.volumes, sign)
+        return links
 
     # Nominations and budgets
 

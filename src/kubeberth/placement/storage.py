@@ -6,9 +6,11 @@ reservation holds until the object itself says the same, or the pod goes.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 
 from kubeberth.api.core import NodeSelectorTerm
 from kubeberth.api.quantity import parse_quantity
@@ -70,6 +72,8 @@ class StoredVolume:
         In units of 10^-9 bytes, exact.
     reach
         From which nodes it can be reached.
+    kind
+        Mode, attributes class and access modes; few volumes of a class differ in it.
     home
         Key and value of the one label that says so; None when it takes more to say.
     in_tree, migrated_reach
@@ -81,6 +85,7 @@ class StoredVolume:
     volume: PersistentVolume
     size: int
     reach: Reach
+    kind: str
     home: tuple[str, str] | None
     in_tree: InTreeVolume | None
     migrated_reach: Reach
@@ -126,7 +131,7 @@ class Storage:
         self.drivers: dict[str, CSIDriver] = {}
         self.capacities: dict[str, CSIStorageCapacity] = {}
         self.attachments: dict[str, VolumeAttachment] = {}
-        self._free: dict[str, list[tuple[int, str]]] = {}
+        self._free: dict[str, list[tuple[int, str, StoredVolume]]] = {}
         self._meant_for: dict[str, set[str]] = {}
         self._claims_on: dict[str, set[str]] = {}
         self._attached_to: dict[str, set[str]] = {}
@@ -164,11 +169,10 @@ class Storage:
 
     def free(self, class_name: str, at_least: int) -> Iterator[StoredVolume]:
         """Yield the volumes of a class that nobody has, the smallest first."""
-        sizes = self._free.get(class_name, ())
-        for index in range(bisect_left(sizes, (at_least, "")), len(sizes)):
-            name = sizes[index][1]
-            if name not in self._taken:
-                yield self.volumes[name]
+        free, taken = self._free.get(class_name, []), self._taken
+        for _, name, stored in islice(free, _place(free, at_least), None):
+            if name not in taken:
+                yield stored
 
     def attached_to(self, node_name: str) -> Iterator[VolumeAttachment]:
         """Yield the attachments to a node."""
@@ -285,7 +289,7 @@ class Storage:
         other.classes, other.csi_nodes = self.classes.copy(), self.csi_nodes.copy()
         other.drivers, other.capacities = self.drivers.copy(), self.capacities.copy()
         other.attachments = self.attachments.copy()
-        other._free = {name: sizes.copy() for name, sizes in self._free.items()}
+        other._free = {name: free.copy() for name, free in self._free.items()}
         other._meant_for = _deep(self._meant_for)
         other._claims_on = _deep(self._claims_on)
         other._attached_to = _deep(self._attached_to)
@@ -316,7 +320,8 @@ class Storage:
             self._meant_for.setdefault(f"{owner.namespace}/{owner.name}", set()).add(name)
             self._end_promise_of(name)
         elif stored.is_free:
-            insort(self._free.setdefault(volume.class_name, []), (stored.size, name))
+            free = self._free.setdefault(volume.class_name, [])
+            free.insert(_place(free, stored.size, name), (stored.size, name, stored))
 
     def _drop_volume(self, name: str) -> None:
         stored = self.volumes.pop(name, None)
@@ -326,8 +331,8 @@ class Storage:
         if owner is not None:
             _discard(self._meant_for, f"{owner.namespace}/{owner.name}", name)
         elif stored.is_free:
-            sizes = self._free[stored.volume.class_name]
-            del sizes[bisect_left(sizes, (stored.size, name))]
+            free = self._free[stored.volume.class_name]
+            del free[_place(free, stored.size, name)]
 
     def _put_attachment(self, attachment: VolumeAttachment) -> None:
         spec, name = attachment.spec, attachment.metadata.name
@@ -387,6 +392,7 @@ def to_stored(volume: PersistentVolume) -> StoredVolume:
         volume,
         parse_quantity(volume.spec.capacity.get("storage", "0")).nanos,
         reach,
+        _kind(volume),
         _home(reach),
         in_tree,
         reach if in_tree is None else _reach(migrated_terms(volume, in_tree.plugin)),
@@ -407,6 +413,17 @@ def _reach(terms: Iterable[NodeSelectorTerm] | None) -> Reach:
         if term is not None:
             compiled.append(NodeTerm(term.labels))
     return tuple(compiled)
+
+
+def _place(free: list[tuple[int, str, StoredVolume]], size: int, name: str = "") -> int:
+    """Return where a volume of that size and name is in the list, or would be."""
+    return bisect_left(free, (size, name), key=itemgetter(0, 1))
+
+
+def _kind(volume: PersistentVolume) -> str:
+    spec = volume.spec
+    modes = " ".join(sorted(spec.access_modes))
+    return f"{spec.volume_mode or ''}/{spec.volume_attributes_class_name or ''}/{modes}"
 
 
 def _home(reach: Reach) -> tuple[str, str] | None:

@@ -58,3 +58,29 @@ class Listed:
         """Return the places in the list."""
         behind = len(self._ranks)
         return np.array([self._ranks.get(s, behind + s) for s in slots.tolist()], dtype=np.int64)
+
+
+class Order:
+    """The slots as a tie break orders them, worked out once for everybody who needs it.
+
+    Attributes
+    ----------
+    ranks
+        ndarray of intp, shape (n_slots,): place of each slot.
+    slots
+        The slot in each place.
+    """
+
+    def __init__(self, ties: TieBreak) -> None:
+        self._ties = ties
+        self.ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self.slots: list[int] = []
+
+    def fit(self, slots: NDArray[np.intp]) -> None:
+        """Take in all slots that there are."""
+        if len(slots) == len(self.slots):
+            return
+        order = np.argsort(self._ties.ranks(slots))
+        self.slots = order.tolist()
+        self.ranks = np.empty_like(order)
+        self.ranks[order] = slots

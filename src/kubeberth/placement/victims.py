@@ -52,7 +52,7 @@ class Pool(Protocol):
     slots: NDArray[np.intp]
     costs: NDArray[np.int64]
 
-    def first_starts(self, indices: Sequence[int]) -> list[str]:
+    def first_starts(self, indices: NDArray[np.intp]) -> list[str]:
         """Return when the first of each node's victims of the highest priority started."""
 
     def candidate(self, index: int) -> Candidate:
@@ -80,9 +80,9 @@ class Tried:
         self.slots = np.array([candidate.slot for candidate in candidates], dtype=np.intp)
         self.costs = np.array([_costs(c) for c in candidates], dtype=np.int64).reshape(-1, 4).T
 
-    def first_starts(self, indices: Sequence[int]) -> list[str]:
+    def first_starts(self, indices: NDArray[np.intp]) -> list[str]:
         """Return when the first of each node's victims of the highest priority started."""
-        return [started(self._candidates[index].victims[0]) for index in indices]
+        return [started(self._candidates[index].victims[0]) for index in indices.tolist()]
 
     def candidate(self, index: int) -> Candidate:
         """Return a node with its victims."""
@@ -115,7 +115,7 @@ def least_harm(pools: Sequence[Pool]) -> list[Option]:
     """
     least = min((cost for pool in pools if (cost := _least(pool.costs)) is not None), default=None)
     equal = [np.flatnonzero((np.array(least) == pool.costs.T).all(axis=1)) for pool in pools]
-    starts = [pool.first_starts(found.tolist()) for pool, found in zip(pools, equal, strict=True)]
+    starts = [pool.first_starts(found) for pool, found in zip(pools, equal, strict=True)]
     latest = max((max(found) for found in starts if found), default="")
     return [
         Option(slot, pool, index)

@@ -31,6 +31,8 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
 
 _NO_LIMIT = -1
+# What the API allows; a count below zero leaves room for nothing.
+_MAX_LIMIT = 2**31 - 1
 
 
 class DriverColumn:
@@ -193,7 +195,7 @@ class VolumeUse:
         csi_node = self._csi_node(slot)
         plugins = csi_node.migrated_plugins if csi_node is not None else frozenset()
         limits = {
-            driver.name: driver.allocatable.count
+            driver.name: min(max(driver.allocatable.count, 0), _MAX_LIMIT)
             for driver in (csi_node.spec.drivers if csi_node is not None else ())
             if driver.allocatable is not None and driver.allocatable.count is not None
         }

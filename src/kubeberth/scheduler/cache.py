@@ -3,6 +3,7 @@
     assume     a pod was given a node here; the binding call is under way
     confirm    the watch shows it there (or on another node: the watch is right)
     forget     the binding failed; the room is free again
+    nominate   the pod waits for room that victims are to leave
 
 Pure: input are watched objects, output are deltas on a ClusterState.
 """
@@ -10,6 +11,7 @@ Pure: input are watched objects, output are deltas on a ClusterState.
 from __future__ import annotations
 
 from kubeberth.api.core import Namespace, Node, Pod, Service
+from kubeberth.api.storage import StorageObject
 from kubeberth.api.workloads import ReplicaSet
 from kubeberth.placement.delta import (
     ControllerPut,
@@ -18,11 +20,16 @@ from kubeberth.placement.delta import (
     NamespaceRemoved,
     NodePut,
     NodeRemoved,
+    Nominated,
+    NominationCleared,
     PodPut,
     PodRemoved,
     ServicePut,
     ServiceRemoved,
+    StoragePut,
+    StorageRemoved,
 )
+from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
 
 _REPLICA_SET = "ReplicaSet"
@@ -86,16 +93,45 @@ class Cache:
         self._assumed.pop(key, None)
         self.state.apply(PodRemoved(key))
 
-    def assume(self, pod: Pod, node_name: str) -> None:
-        """Count a pod on a node before the API server has heard of it."""
-        self._assumed[pod.metadata.key] = pod.metadata.uid
-        self.state.apply(PodPut(pod, node_name))
+    def put_storage(self, item: StorageObject) -> None:
+        """Take in a new or changed claim, volume or the like."""
+        self.state.apply(StoragePut(item))
+
+    def remove_storage(self, kind: type[StorageObject], key: str) -> None:
+        """Take out a claim, volume or the like that is gone."""
+        self.state.apply(StorageRemoved(kind, key))
+
+    def assume(self, pod: Pod, node_name: str, reservations: tuple[Reservation, ...] = ()) -> None:
+        """Count a pod on an existing node before the API server has heard of it.
+
+        Parameters
+        ----------
+        reservations
+            What it is promised there; taken back with the assumption.
+        """
+        meta = pod.metadata
+        slot = self.state.slot_of(node_name)
+        if slot is None:
+            raise KeyError(f"no node {node_name}")
+        self._assumed[meta.key] = meta.uid
+        self.state.assume(meta.key, meta, self.state.request(pod), slot, reservations)
 
     def forget(self, pod: Pod) -> bool:
         """Take back an assumption, and return whether there was one left to take back."""
         if self._assumed.get(pod.metadata.key) != pod.metadata.uid:
             return False
         self.remove_pod(pod.metadata.key)
+        return True
+
+    def nominate(self, pod: Pod, node_name: str) -> None:
+        """Hold room on a node for a pending pod."""
+        self.state.apply(Nominated(pod, node_name))
+
+    def clear_nomination(self, key: str) -> bool:
+        """Hold no more room for a pod, and return whether there was any held."""
+        if key not in self.state.nominations.pods:
+            return False
+        self.state.apply(NominationCleared(key))
         return True
 
     def is_assumed(self, key: str) -> bool:

@@ -17,6 +17,7 @@ from functools import cached_property
 from kubeberth.api.core import Node, Pod, Taint
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
 from kubeberth.api.taints import tolerates
+from kubeberth.placement.pod_volumes import PodVolumes, to_pod_volumes
 from kubeberth.placement.podterm import NamespaceLabels, PodTerm
 from kubeberth.placement.request import (
     HostPort,
@@ -76,6 +77,7 @@ def is_news(event: NodeEvent) -> bool:
         or old.spec.taints != new.spec.taints
         or old.metadata.labels != new.metadata.labels
         or old.status.allocatable != new.status.allocatable
+        or old.status.declared_features != new.status.declared_features
     )
 
 
@@ -106,6 +108,11 @@ class Waiting:
     def request(self) -> Amounts:
         """What it asks for, zeros left out."""
         return {name: amount for name, amount in effective_request(self.pod).items() if amount}
+
+    @cached_property
+    def volumes(self) -> PodVolumes:
+        """What matters of its volumes."""
+        return to_pod_volumes(self.pod)
 
     @cached_property
     def host_ports(self) -> frozenset[HostPort]:
@@ -218,6 +225,46 @@ def _makes_room(old: Node | None, new: Node, request: Amounts) -> bool:
 
 def _shrank(before: Amounts, after: Amounts, request: Amounts) -> bool:
     return any(after.get(name, 0) < before.get(name, 0) for name in request)
+
+
+def _volume_restrictions(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case NodeEvent(None, _):
+            return True
+        case PlacedPodEvent(old, None) if old is not None:
+            return old.metadata.namespace == waiting.pod.metadata.namespace and _shares(
+                to_pod_volumes(old), waiting.volumes
+            )
+    return False
+
+
+def _shares(freed: PodVolumes, wanted: PodVolumes) -> bool:
+    return not {use.name for use in freed.claims}.isdisjoint(
+        use.name for use in wanted.claims
+    ) or any(disk.conflicts(other) for disk in freed.disks for other in wanted.disks)
+
+
+def _node_volume_limits(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case PlacedPodEvent(old, None) if old is not None:
+            freed = to_pod_volumes(old)
+            return bool(freed.claims or freed.migratable)
+    return False
+
+
+def _place_of_volumes(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    """Volumes can be reached from nodes with the right labels, which only nodes bring."""
+    match event:
+        case NodeEvent(old, new) if new is not None:
+            return old is None or old.metadata.labels != new.metadata.labels
+    return False
+
+
+def _node_declared_features(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
+    match event:
+        case NodeEvent(old, new) if new is not None:
+            return old is None or old.status.declared_features != new.status.declared_features
+    return False
 
 
 def _pod_topology_spread(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
@@ -333,9 +380,20 @@ _HINTS: Mapping[str, Hint] = {
     "NodeAffinity": _node_affinity,
     "NodePorts": _node_ports,
     "NodeResourcesFit": _node_resources_fit,
+    "VolumeRestrictions": _volume_restrictions,
+    "NodeVolumeLimits": _node_volume_limits,
+    "VolumeBinding": _place_of_volumes,
+    "VolumeZone": _place_of_volumes,
     "PodTopologySpread": _pod_topology_spread,
     "InterPodAffinity": _inter_pod_affinity,
+    "NodeDeclaredFeatures": _node_declared_features,
 }
 _OWN_TAINT_RULE = frozenset(
-    ("SchedulingGates", "NodeUnschedulable", "TaintToleration", "PodTopologySpread")
+    (
+        "SchedulingGates",
+        "NodeUnschedulable",
+        "TaintToleration",
+        "NodeVolumeLimits",
+        "PodTopologySpread",
+    )
 )

@@ -9,7 +9,9 @@ Rule 4: a pod that failed for no rule's fault (an error, no nodes) sits out its 
 Rule 5: events that come while a pod is in flight are not lost: they are held against the refusal
         when it comes.
 Rule 6: a gated pod is not tried; only a change of the pod itself opens the gate.
-Rule 7: no pod waits for longer than five minutes without another try.
+Rule 7: a pod for which victims are being asked to go is not tried until all of them have been; what
+        would have woken it in between wakes it then.
+Rule 8: no pod waits for longer than five minutes without another try.
 
 Numbers match kube-scheduler 1.36 (backend/queue). Pure: `now` is an argument, in seconds of a clock
 that never goes back.
@@ -64,6 +66,10 @@ class QueuedPod:
         The rules that refused it in its last attempt.
     first_event
         While in flight: number of the first event that it has not seen.
+    is_preempting
+        Whether victims are being asked to go for it.
+    is_woken
+        Whether something has happened meanwhile that may help.
     """
 
     pod: Pod
@@ -76,6 +82,8 @@ class QueuedPod:
     backoff_until: float = 0.0
     rejected_by: frozenset[str] = field(default_factory=frozenset)
     first_event: int = 0
+    is_preempting: bool = False
+    is_woken: bool = False
 
     @property
     def attempts(self) -> int:
@@ -183,11 +191,31 @@ class SchedulingQueue:
         entry.backoff_until = math.floor(now + self._backoff_after(entry.attempts))
         if not rejected_by:
             self._enqueue(entry, Place.ERROR_BACKOFF)
-        elif any(self._may_help(event, entry, namespaces) for event in missed):
-            self._enqueue(entry, Place.BACKOFF)
         else:
-            self._enqueue(entry, Place.WAITING)
+            is_woken = any(self._may_help(event, entry, namespaces) for event in missed)
+            entry.is_woken = is_woken and entry.is_preempting
+            is_waiting = entry.is_preempting or not is_woken
+            self._enqueue(entry, Place.WAITING if is_waiting else Place.BACKOFF)
         self._trim_events()
+
+    def hold(self, entry: QueuedPod) -> None:
+        """Note that victims are being asked to go for a pod in flight."""
+        entry.is_preempting = True
+
+    def release(self, entry: QueuedPod, now: float, *, is_woken: bool) -> None:
+        """Note that all the victims of a pod have been asked to go.
+
+        Parameters
+        ----------
+        is_woken
+            Whether the pod is to be tried again whatever happens, because asking has failed.
+        """
+        entry.is_preempting = False
+        is_woken |= entry.is_woken
+        entry.is_woken = False
+        is_here = self._pods.get(entry.pod.metadata.key) is entry
+        if is_here and is_woken and entry.place is Place.WAITING:
+            self._requeue(entry, now)
 
     def wake(self, event: ClusterEvent, now: float, namespaces: NamespaceLabels) -> None:
         """Let an event wake the pods that it may help."""
@@ -257,6 +285,9 @@ class SchedulingQueue:
         )
 
     def _requeue(self, entry: QueuedPod, now: float) -> None:
+        if entry.is_preempting:
+            entry.is_woken = True
+            return
         is_over = entry.backoff_until < math.floor(now)
         self._enqueue(entry, Place.ACTIVE if is_over else Place.BACKOFF)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import NEW_EVENTS, PODS
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, rfc3339, rfc3339_micro
@@ -57,10 +58,29 @@ class EventSeries:
 
 @dataclass(frozen=True, slots=True)
 class PodCondition:
-    """A condition to be set on a pod."""
+    """What a failed attempt leaves in a pod's status.
+
+    Parameters
+    ----------
+    condition
+        Left as it is where this is None.
+    nominated_node
+        Name of the node that the pod waits for, empty for none; left as it is where this is None.
+    """
 
     pod: Pod
-    condition: Document
+    condition: Document | None
+    nominated_node: str | None = None
+
+    @property
+    def status(self) -> Document:
+        """The part of the status that is to be changed."""
+        status: Document = {}
+        if self.condition is not None:
+            status["conditions"] = [self.condition]
+        if self.nominated_node is not None:
+            status["nominatedNodeName"] = self.nominated_node or None
+        return status
 
 
 Write = NewEvent | EventSeries | PodCondition
@@ -185,13 +205,38 @@ class Recorder:
         note = f"Successfully assigned {pod.metadata.key} to {node_name}"
         self._note(pod, "Normal", "Scheduled", "Binding", note)
 
-    def failed(self, pod: Pod, failure: Failure) -> None:
-        """Record that an attempt has failed."""
+    def failed(self, pod: Pod, failure: Failure, nominated_node: str | None) -> None:
+        """Record that an attempt has failed.
+
+        Parameters
+        ----------
+        nominated_node
+            The node that the pod waits for from now on; empty for none, None for the same as ever.
+        """
         self._note(pod, "Warning", "FailedScheduling", "Scheduling", failure.message)
         condition = to_condition(pod, failure, self._clock.now())
-        if condition is not None:
-            write = self._conditions[pod.metadata.uid] = PodCondition(pod, condition)
-            self._add(write)
+        unwritten = self._conditions.get(pod.metadata.uid)
+        if unwritten is not None and nominated_node is None:
+            nominated_node = unwritten.nominated_node
+        elif unwritten is None and nominated_node == pod.status.nominated_node_name:
+            nominated_node = None
+        if condition is not None or nominated_node is not None:
+            self._set(PodCondition(pod, condition, nominated_node))
+
+    def lost_nomination(self, pod: Pod) -> None:
+        """Record that the room that a pod waited for goes to a more important one."""
+        unwritten = self._conditions.get(pod.metadata.uid)
+        condition = None if unwritten is None else unwritten.condition
+        self._set(PodCondition(pod, condition, ""))
+
+    def _set(self, write: PodCondition) -> None:
+        self._conditions[write.pod.metadata.uid] = write
+        self._add(write)
+
+    def preempted(self, victim: ObjectMeta, preemptor: Pod, node_name: str) -> None:
+        """Record that a pod was asked to go."""
+        note = f"Preempted by pod {preemptor.metadata.uid} on node {node_name}"
+        self._note(Pod(metadata=victim), "Normal", "Preempted", "Preempting", note)
 
     def withdraw(self, pod: Pod) -> None:
         """Write no more why a pod has no node: it is getting one."""
@@ -268,12 +313,9 @@ class Recorder:
                 await self._client.create(NEW_EVENTS, document, namespace)
             case EventSeries(namespace, name, series):
                 await self._client.patch(NEW_EVENTS, name, {"series": series}, namespace)
-            case PodCondition(pod, condition):
+            case PodCondition(pod):
                 meta = pod.metadata
-                change = {
-                    "metadata": {"uid": meta.uid},
-                    "status": {"conditions": [condition]},
-                }
+                change = {"metadata": {"uid": meta.uid}, "status": write.status}
                 await self._client.patch(
                     PODS, meta.name, change, meta.namespace, kind="strategic", sub="status"
                 )

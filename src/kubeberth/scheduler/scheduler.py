@@ -24,19 +24,21 @@ from kubeberth.api.core import (
     decode_pod,
     decode_service,
 )
+from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES
 from kubeberth.api.workloads import ReplicaSet, decode_replica_set
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, NotFoundError
-from kubeberth.placement.decision import Failure
+from kubeberth.placement.decision import Failure, Nomination
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.ties import Shuffled
 from kubeberth.scheduler.binder import Binder
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.config import Settings
+from kubeberth.scheduler.evictor import Evictor
 from kubeberth.scheduler.hints import (
     ClusterEvent,
     NamespaceEvent,
@@ -95,6 +97,7 @@ class Scheduler:
         }
         self._queue = SchedulingQueue(self._is_gated, settings.backoff)
         self._binder = Binder(client, tasks, self._on_bound)
+        self._evictor = Evictor(client, clock, tasks, self._on_evicted, self._on_room_made)
         self._recorder = Recorder(client, settings, clock)
         self._news = asyncio.Event()
         self._nodes = Informer(client, NODES, decode_node)
@@ -161,17 +164,58 @@ class Scheduler:
         decision = self._engines[pod.spec.scheduler_name].place(pod)
         if decision.node is not None:
             logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
-            self._cache.assume(pod, decision.node)
+            self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
             self._recorder.withdraw(pod)
             self._binder.start(entry, decision.node)
         elif decision.failure is not None:
             logger.debug("unschedulable", extra={"pod": pod.metadata.key})
-            self._park(entry, decision.failure, now)
+            if decision.nomination is not None:
+                self._preempt(entry, decision.nomination)
+            self._park(entry, decision.failure, now, decision.nomination)
 
-    def _park(self, entry: QueuedPod, failure: Failure, now: float) -> None:
+    def _preempt(self, entry: QueuedPod, nomination: Nomination) -> None:
+        """Have the victims go; whoever waits for the same room, and matters less, waits no more."""
+        pod, state = entry.pod, self._cache.state
+        logger.debug("preempting", extra={"pod": pod.metadata.key, "node": nomination.node})
+        for other in list(state.nominations.on(nomination.node)):
+            waiting = self._queue.get(other.key)
+            if other.priority < pod.priority:
+                self._cache.clear_nomination(other.key)
+                if waiting is not None:
+                    self._recorder.lost_nomination(waiting.pod)
+        victims = [state.placed(key) for key in nomination.victims]
+        self._queue.hold(entry)
+        self._evictor.start(entry, [victim.meta for victim in victims if victim is not None])
+
+    def _park(
+        self,
+        entry: QueuedPod,
+        failure: Failure,
+        now: float,
+        nomination: Nomination | None = None,
+    ) -> None:
+        pod = entry.pod
+        node_name = None if failure.keeps_nomination else ""
+        if nomination is not None:
+            node_name = nomination.node
+            self._cache.nominate(pod, node_name)
+        elif not failure.keeps_nomination:
+            self._cache.clear_nomination(pod.metadata.key)
         self._queue.park(entry, failure.rejected_by, now, self._namespace_labels)
-        self._recorder.failed(entry.pod, failure)
+        self._recorder.failed(pod, failure, node_name)
+
+    def _on_evicted(self, entry: QueuedPod, victim: ObjectMeta) -> None:
+        """Take note that a victim has been asked to go."""
+        nominated = self._cache.state.nominations.pods.get(entry.pod.metadata.key)
+        node_name = "" if nominated is None else nominated.node_name
+        self._recorder.preempted(victim, entry.pod, node_name)
+
+    def _on_room_made(self, entry: QueuedPod, is_complete: bool) -> None:
+        """Take note that all victims of a pod have been asked to go, or that this failed."""
+        now = self._clock.monotonic()
+        self._queue.release(entry, now, is_woken=not is_complete)
+        self._news.set()
 
     def _on_bound(self, entry: QueuedPod, node_name: str, error: BerthError | None) -> None:
         """Take note of how a binding ended."""
@@ -240,9 +284,25 @@ class Scheduler:
             self._wake(PlacedPodEvent(occupied or old, None))
         if new is None or new.is_terminal or new.spec.scheduler_name not in self._engines:
             self._queue.remove(change.key)
+            if old is not None and self._cache.clear_nomination(change.key):
+                self._wake(PlacedPodEvent(old, None))
             return
+        self._follow_nomination(old, new)
         self._queue.put(new, self._clock.monotonic(), self._namespace_labels)
         self._news.set()
+
+    def _follow_nomination(self, old: Pod | None, new: Pod) -> None:
+        """Take in which node a pending pod is nominated to; what is decided here comes first."""
+        before = "" if old is None else old.status.nominated_node_name
+        after = new.status.nominated_node_name
+        if before == after:
+            return
+        if after:
+            self._cache.nominate(new, after)
+        else:
+            self._cache.clear_nomination(new.metadata.key)
+        if old is not None and before:
+            self._wake(PlacedPodEvent(old, None))
 
     def _is_gone(self, old: Pod | None, new: Pod | None) -> bool:
         """Return whether a pod went away, or was replaced, while it was assumed."""

@@ -27,6 +27,8 @@ class FakeApi:
         Events that were created.
     refuse_bind
         Called before each binding; returns the error to raise, or None.
+    refuse_delete
+        The same before each deletion, by the name of the pod.
     losses
         How many of the next reads and writes of pods get no answer.
     """
@@ -36,6 +38,7 @@ class FakeApi:
         self.written: list[Document] = []
         self.series: list[tuple[str, Document]] = []
         self.refuse_bind: Callable[[str], BerthError | None] = lambda _: None
+        self.refuse_delete: Callable[[str], BerthError | None] = lambda _: None
         self.losses = 0
         self._objects: dict[str, dict[str, Document]] = {}
         self._watchers: dict[str, list[asyncio.Queue[WatchEvent]]] = {}
@@ -132,7 +135,7 @@ class FakeApi:
         kind: str = "merge",
         sub: str = "",
     ) -> Document:
-        """Set a pod's conditions, or an event's series."""
+        """Set a pod's conditions and nomination, or an event's series."""
         if resource.plural == "events":
             self.series.append((name, change["series"]))
             self._changed.set()
@@ -141,7 +144,28 @@ class FakeApi:
         pod = self._objects["pods"].get(f"{namespace}/{name}")
         if pod is None:
             raise NotFoundError(f'pods "{name}" not found')
-        pod.setdefault("status", {})["conditions"] = change["status"]["conditions"]
+        status = pod.setdefault("status", {})
+        for condition in change["status"].get("conditions", ()):
+            others = [c for c in status.get("conditions", ()) if c["type"] != condition["type"]]
+            status["conditions"] = [*others, condition]
+        if "nominatedNodeName" in change["status"]:
+            status["nominatedNodeName"] = change["status"]["nominatedNodeName"] or ""
+        self._store(PODS, pod)
+        return pod
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None = None, *, uid: str
+    ) -> Document:
+        """Ask a pod to go; it is gone when the test says so."""
+        pod = self._objects["pods"].get(f"{namespace}/{name}")
+        if pod is None:
+            raise NotFoundError(f'pods "{name}" not found')
+        error = self.refuse_delete(name)
+        if error is not None:
+            raise error
+        if uid != pod["metadata"]["uid"]:
+            raise ConflictError("the UID in the precondition does not match")
+        pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         self._store(PODS, pod)
         return pod
 

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from tests.unit.placement.builders import make_node, make_pod
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.storage import (
+    PersistentVolume,
+    PersistentVolumeSpec,
+    PersistentVolumeStatus,
+)
+from kubeberth.placement.reservation import BindClaim
 from kubeberth.scheduler.cache import Cache, occupies_node
 
 
@@ -62,3 +70,24 @@ def test_ended_pods_occupy_nothing() -> None:
     assert occupies_node(pod)
     assert not occupies_node(ended)
     assert not occupies_node(make_pod("pending"))
+
+
+def test_promise_of_an_assumed_pod_is_taken_back_with_it() -> None:
+    cache, pod = cache_with("a"), make_pod("web")
+    volume = PersistentVolume(
+        metadata=ObjectMeta(name="v"),
+        spec=PersistentVolumeSpec(storage_class_name="local", capacity={"storage": "1Gi"}),
+        status=PersistentVolumeStatus(phase="Available"),
+    )
+    cache.put_storage(volume)
+    cache.assume(pod, "a", (BindClaim("default/data", "v"),))
+    assert list(cache.state.storage.free("local", 0)) == []
+    assert cache.forget(pod)
+    assert [free.volume for free in cache.state.storage.free("local", 0)] == [volume]
+    cache.remove_storage(PersistentVolume, "v")
+    assert list(cache.state.storage.free("local", 0)) == []
+
+
+def test_pod_is_assumed_only_where_there_is_a_node() -> None:
+    with pytest.raises(KeyError, match="no node b"):
+        cache_with("a").assume(make_pod("web"), "b")

@@ -165,3 +165,58 @@ def test_heartbeat_is_no_news() -> None:
     node: Node = make_node("a")
     assert not is_news(NodeEvent(node, make_node("a")))
     assert is_news(relabelled({"x": "y"}))
+
+
+def with_claim(name: str, claim: str, namespace: str = "default") -> Pod:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    return make_pod(name, namespace=namespace, volumes=volumes)
+
+
+def with_disk(name: str, disk: str, *, read_only: bool = False) -> Pod:
+    source = {"pdName": disk, "readOnly": read_only}
+    return make_pod(name, volumes=[{"name": "disk", "gcePersistentDisk": source}])
+
+
+def gone(pod: Pod) -> PlacedPodEvent:
+    return PlacedPodEvent(pod, None)
+
+
+def test_claim_for_one_pod_waits_for_the_pod_that_has_it() -> None:
+    waiting = with_claim("new", "data")
+    assert helps("VolumeRestrictions", gone(with_claim("old", "data")), waiting)
+    assert not helps("VolumeRestrictions", gone(with_claim("old", "other")), waiting)
+    elsewhere = with_claim("old", "data", namespace="other")
+    assert not helps("VolumeRestrictions", gone(elsewhere), waiting)
+
+
+def test_disk_waits_for_a_pod_that_does_not_share_it() -> None:
+    reader = with_disk("new", "d", read_only=True)
+    assert helps("VolumeRestrictions", gone(with_disk("writer", "d")), reader)
+    other_reader = with_disk("reader", "d", read_only=True)
+    assert not helps("VolumeRestrictions", gone(other_reader), reader)
+
+
+def test_full_attach_limit_waits_for_a_pod_with_volumes_to_go() -> None:
+    waiting = with_claim("new", "data")
+    assert helps("NodeVolumeLimits", gone(with_claim("old", "other")), waiting)
+    assert helps("NodeVolumeLimits", gone(with_disk("old", "d")), waiting)
+    assert not helps("NodeVolumeLimits", gone(make_pod("old")), waiting)
+    tainted = NodeEvent(make_node("a"), make_node("a", taints=TAINT))
+    assert not helps("NodeVolumeLimits", tainted, waiting)
+
+
+def test_volumes_wait_for_nodes_that_may_reach_them() -> None:
+    waiting = with_claim("new", "data")
+    for plugin in ("VolumeBinding", "VolumeZone"):
+        assert helps(plugin, NodeEvent(None, make_node("a")), waiting)
+        assert helps(plugin, relabelled({ZONE: "z"}), waiting)
+        assert not helps(plugin, gone(with_claim("old", "data")), waiting)
+
+
+def test_features_wait_for_a_node_that_declares_others() -> None:
+    old = make_node("a")
+    status = msgspec.structs.replace(old.status, declared_features=("New",))
+    event = NodeEvent(old, msgspec.structs.replace(old, status=status))
+    assert is_news(event)
+    assert helps("NodeDeclaredFeatures", event, make_pod("new"))
+    assert not helps("NodeDeclaredFeatures", relabelled({ZONE: "z"}), make_pod("new"))

@@ -122,6 +122,40 @@ def test_change_of_status_alone_wakes_nobody() -> None:
     assert names(queue, 20.0) == []
 
 
+def test_pod_is_not_tried_while_its_victims_are_being_asked_to_go() -> None:
+    queue = queue_of(pod("web"))
+    entry = queue.pop(1.0)
+    assert entry is not None
+    queue.hold(entry)
+    queue.park(entry, FIT, 1.0, {})
+    queue.wake(ROOMY, 1.1, {})
+    assert names(queue, 30.0) == []
+    queue.release(entry, 30.0, is_woken=False)
+    assert names(queue, 30.0) == ["web"]
+
+
+def test_event_missed_in_flight_counts_once_all_victims_are_asked() -> None:
+    queue = queue_of(pod("web"))
+    entry = queue.pop(1.0)
+    assert entry is not None
+    queue.wake(ROOMY, 1.1, {})
+    queue.hold(entry)
+    queue.park(entry, FIT, 1.2, {})
+    assert names(queue, 30.0) == []
+    queue.release(entry, 30.0, is_woken=False)
+    assert names(queue, 30.0) == ["web"]
+
+
+def test_pod_waits_on_when_its_victims_are_asked_and_nothing_has_happened() -> None:
+    queue = queue_of(pod("web"))
+    entry = queue.pop(1.0)
+    assert entry is not None
+    queue.hold(entry)
+    queue.park(entry, FIT, 1.0, {})
+    queue.release(entry, 30.0, is_woken=False)
+    assert names(queue, 30.0) == []
+
+
 def test_pod_of_the_same_name_is_another_pod() -> None:
     queue = queue_of(pod("web"))
     refuse(queue, 1.0)
@@ -159,6 +193,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.version = 0
         self.known: set[str] = set()
         self.in_flight: list[object] = []
+        self.preempting: list[object] = []
 
     @rule(name=st.sampled_from("abcd"), gated=st.booleans(), priority=st.integers(0, 2))
     def put(self, name: str, gated: bool, priority: int) -> None:
@@ -179,12 +214,27 @@ class AnyOrder(RuleBasedStateMachine):
         entry = self.queue.pop(self.now)
         if entry is not None:
             assert entry.place is Place.IN_FLIGHT
+            assert entry not in self.preempting
             self.in_flight.append(entry)
 
     @rule(by=st.sampled_from([FIT, frozenset[str](), frozenset({"NodeName"})]))
     def park(self, by: frozenset[str]) -> None:
         if self.in_flight:
             self.queue.park(self.in_flight.pop(), by, self.now, {})  # type: ignore[arg-type]
+
+    @rule(by=st.sampled_from([FIT, frozenset({"NodeName"})]))
+    def preempt(self, by: frozenset[str]) -> None:
+        if self.in_flight:
+            entry = self.in_flight.pop()
+            self.queue.hold(entry)  # type: ignore[arg-type]
+            self.queue.park(entry, by, self.now, {})  # type: ignore[arg-type]
+            self.preempting.append(entry)
+
+    @rule(is_woken=st.booleans())
+    def release(self, is_woken: bool) -> None:
+        if self.preempting:
+            entry = self.preempting.pop()
+            self.queue.release(entry, self.now, is_woken=is_woken)  # type: ignore[arg-type]
 
     @rule()
     def settle(self) -> None:

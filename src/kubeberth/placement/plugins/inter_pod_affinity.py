@@ -131,6 +131,7 @@ class _Empty:
     def __init__(self, counter: DomainCounter, code: int) -> None:
         self.column = counter.column
         self.counter, self.code = counter, code
+        self.counters = [counter]
 
     def version(self) -> int:
         return self.counter.n_flips
@@ -157,7 +158,7 @@ class _Inhabited:
     ) -> None:
         self.column = counter.column
         self._counter = counter
-        self._counters = counters
+        self.counters = counters
         self._means_itself = means_itself
 
     def version(self) -> int:
@@ -165,19 +166,19 @@ class _Inhabited:
 
     def epoch(self) -> int:
         epoch = 0
-        for counter in self._counters:
+        for counter in self.counters:
             epoch += counter.n_started
         return epoch
 
     def passes(self, domain: int) -> bool:
-        if any(counter.n_entries for counter in self._counters):
+        if any(counter.n_entries for counter in self.counters):
             view = self._counter.view
             return domain < len(view) and view[domain] > 0
         return domain != ABSENT and self._means_itself
 
     def table(self) -> Mask:
         self._counter.fit()
-        if any(counter.n_entries for counter in self._counters):
+        if any(counter.n_entries for counter in self.counters):
             return self._counter.sums > 0
         passes = np.full(len(self._counter.sums), self._means_itself)
         passes[ABSENT] = False
@@ -196,6 +197,7 @@ class _Wishes:
         self._of_domains = [w for w in wishes if not w[1].column.is_unique]
         self.columns = _columns(self._of_domains)
         self.node_columns = _columns(self._of_nodes)
+        self.node_counters = [counter for _, counter in self._of_nodes]
 
     def version(self) -> int:
         version = 0
