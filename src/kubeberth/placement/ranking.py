@@ -65,6 +65,8 @@ class Layout:
     ----------
     live
         The groups.
+    only
+        The group, if there is but one.
     pick
         Takes these groups' entries out of a list of all groups.
     values
@@ -76,6 +78,7 @@ class Layout:
     """
 
     live: tuple[int, ...]
+    only: int | None
     pick: Picker
     view: GroupsView
     values: list[list[int]]
@@ -97,6 +100,8 @@ class Ranking:
     ) -> None:
         self._state = state
         self._request = request
+        self._census, self._pulse = state.census, state.census.pulse
+        self._node_log, self._usage_log = state.node_log, state.usage_log
         self._shared_order = order
         self._rules = RankedRules(state, profile, request)
         self._nominated = state.nominations.pods
@@ -131,21 +136,20 @@ class Ranking:
         self._has_other_sizes = False
         self._n_feasible = 0
         self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), picker(()), GroupsView([], {}), [], [], weighs_anew=False)
+        self._layout = Layout((), None, picker(()), GroupsView([], {}), [], [], weighs_anew=False)
         self._openers: list[Picker] = []
         self._bonuses: list[int] = []
         self._start()
 
     def best(self) -> Choice | None:
         """Return the best node, None when no node passes."""
-        state = self._state
         if (
-            state.usage_log.end != self._seen_usage
-            or state.node_log.end != self._seen_nodes
-            or state.census.version != self._seen_census
+            self._usage_log.end != self._seen_usage
+            or self._node_log.end != self._seen_nodes
+            or self._census.version != self._seen_census
         ):
             self._follow()
-        if state.census.pulse.n_beats != self._seen_pulse:
+        if self._pulse.n_beats != self._seen_pulse:
             self._follow_pulse()
         if self._has_other_groups:
             self._count_groups()
@@ -156,10 +160,9 @@ class Ranking:
                 self._seen_scores = version
                 self._weigh()
         layout = self._layout
-        live = layout.live
-        if len(live) == 1:
-            key = self._tops[live[0]] - self._bonuses[0]
-        elif live:
+        if layout.only is not None:
+            key = self._tops[layout.only] - self._bonuses[0]
+        elif layout.live:
             key = min(map(sub, layout.pick(self._tops), self._bonuses))
         else:
             return None
@@ -170,48 +173,54 @@ class Ranking:
     # Following the logs
 
     def _follow(self) -> None:
-        state = self._state
-        if state.census.version != self._seen_census:
-            self._seen_census = state.census.version
+        rules = self._rules
+        if self._census.version != self._seen_census:
+            self._seen_census = self._census.version
             self._cared_for.clear()
-            if self._rules.stamp() != self._seen_stamp:
+            if rules.stamp() != self._seen_stamp:
                 self._start()
                 return
-        if state.node_log.end != self._seen_nodes:
+        if self._node_log.end != self._seen_nodes:
             self._follow_looks()
-        log = state.usage_log
-        changed = log.since(self._seen_usage, self._n_many)
-        if changed is None or (self._rules.has_epoch and self._rules.epoch() != self._seen_epoch):
+        if rules.has_epoch and rules.epoch() != self._seen_epoch:
             self._start()
             return
+        log = self._usage_log
+        n_new = log.end - self._seen_usage
+        if n_new == 1:
+            self._follow_pods(*log.latest)
+        elif n_new:
+            changed = log.since(self._seen_usage, self._n_many)
+            if changed is None:
+                self._start()
+                return
+            for slot, pods in zip(changed, log.causes(n_new), strict=True):
+                self._follow_pods(slot, pods)
         self._seen_usage = log.end
-        if len(changed) > 0:
-            self._follow_usage(changed, log.causes(len(changed)))
+        if self._unsettled:
+            self._settle()
 
-    def _follow_usage(self, changed: list[int], causes: list[Links | None]) -> None:
-        """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
-        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
-        entries, cared_for = self._entries, self._cared_for
-        for slot, pods in zip(changed, causes, strict=True):
-            if pods not in cared_for:
-                cared_for[pods] = self._rules.care_for(pods)
-            old_entry = entries[slot]
-            if old_entry == _FULL or cared_for[pods] or self._nominated:
-                self._judge(slot)
-            elif old_entry >= 0:
-                load = loads[slot]
-                verdict = verdicts.get(load)
-                if verdict is None:
-                    verdict = self._judge_load(load)
-                if verdict == _FULL:
-                    self._leave(slot, _FULL)
-                elif verdict + bases[slot] != old_entry:
-                    self._move(slot, verdict + bases[slot])
-        self._settle()
+    def _follow_pods(self, slot: int, pods: Links | None) -> None:
+        """Judge a node again; mostly by its load alone, as the pods concern no other rule."""
+        cares = self._cared_for.get(pods)
+        if cares is None:
+            cares = self._cared_for[pods] = self._rules.care_for(pods)
+        old_entry = self._entries[slot]
+        if cares or old_entry == _FULL or self._nominated:
+            self._judge(slot)
+        elif old_entry >= 0:
+            load = self._state.loads[slot]
+            verdict = self._verdicts.get(load)
+            if verdict is None:
+                verdict = self._judge_load(load)
+            if verdict == _FULL:
+                self._leave(slot, _FULL)
+                return
+            self._move(slot, verdict + self._bases[slot])
 
     def _follow_looks(self) -> None:
         state = self._state
-        changed = state.node_log.since(self._seen_nodes, state.n_slots // 16 + 1)
+        changed = self._node_log.since(self._seen_nodes, state.n_slots // 16 + 1)
         if (
             changed is None
             or len(self._cells) != state.n_slots
@@ -274,7 +283,7 @@ class Ranking:
         elif self._groups[slot] != group:
             self._leave(slot, _FULL)
             self._enter(slot, group, entry)
-        elif old_entry != entry:
+        else:
             self._move(slot, entry)
 
     def _judge_nominated(self) -> None:
@@ -469,7 +478,8 @@ class Ranking:
         view = GroupsView(keys, rules.place_in_key)
         if len(self._layouts) >= _MAX_LAYOUTS:
             self._layouts.clear()
-        layout = Layout(live, picker(live), view, values, static, weighs_anew)
+        only = live[0] if len(live) == 1 else None
+        layout = Layout(live, only, picker(live), view, values, static, weighs_anew)
         self._layouts[live] = layout
         return layout
 
