@@ -3,31 +3,30 @@
 A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes
 that pass (taints, preferences, spread). The second part depends on a few values only: the node's
 own preference score, its zone, how many such pods it has. Nodes with the same values form a
-*group*: whatever happens elsewhere, the order within a group stays. So each group is a heap by the
-first part, and a decision looks at the top of every group, adds the second part, and takes the
-best: exactly the best of all nodes that pass, since the groups that hold a node are all there is to
-normalise over.
+*group*: whatever happens elsewhere, the order within a group stays. So each group is lined up by
+the first part, and a decision looks at the first of every group, adds the second part, and takes
+the best: exactly the best of all nodes that pass, since the groups that hold a node are all there
+is to normalise over.
 
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
 
 After a pod is placed, one node has changed: its number is in the log, it is judged again (mostly by
-one dictionary lookup, see `loads.py`), and moves within its heap.
-
-Heaps hold ints, `(_BASE - score) << RANK_BITS | rank of the node`, the smallest first. A node that
-moved leaves its old number behind in the heap; that is mended when it comes to the top. So a node
-that has become worse, as most do, need not be touched before.
+one dictionary lookup, see `loads.py`), and moves within its lineup. Its entry there is an int,
+`(_BASE - score) << RANK_BITS | rank of the node`. One that has become worse, as most do, need not
+be touched before it comes to the top.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import heappop, heappush, heapreplace
 from itertools import compress, count
 from operator import sub
 
 import numpy as np
 
+from kubeberth.placement.lineup import END, Lineup
 from kubeberth.placement.links import Links
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
@@ -42,8 +41,6 @@ from kubeberth.placement.ties import RANK_BITS, Order
 _RANK = (1 << RANK_BITS) - 1
 # More than any total.
 _BASE = MAX_TOTAL
-# Behind every entry there is.
-_EMPTY = 1 << 61
 # In place of an entry: the node has no room, a rule over pods keeps the pod out, or its looks do.
 _FULL, _KEPT_OUT, _UNFIT = -1, -2, -3
 # With more groups than this, one look at every node is cheaper than one at every group.
@@ -125,7 +122,7 @@ class Ranking:
         self._cell_keys: list[Key] = []
         self._group_ids: dict[tuple[int, Key], int] = {}
         self._group_keys: list[tuple[int, Key]] = []
-        self._heaps: list[list[int]] = []
+        self._lineups: list[Lineup] = []
         self._tops: list[int] = []
         self._sizes: list[int] = []
         self._is_open: list[bool] = []
@@ -188,35 +185,44 @@ class Ranking:
         log = self._usage_log
         n_new = log.end - self._seen_usage
         if n_new == 1:
-            self._follow_pods(*log.latest)
+            self._follow_usage((log.latest,))
         elif n_new:
             changed = log.since(self._seen_usage, self._n_many)
             if changed is None:
                 self._start()
                 return
-            for slot, pods in zip(changed, log.causes(n_new), strict=True):
-                self._follow_pods(slot, pods)
+            self._follow_usage(zip(changed, log.causes(n_new), strict=True))
         self._seen_usage = log.end
         if self._unsettled:
             self._settle()
 
-    def _follow_pods(self, slot: int, pods: Links | None) -> None:
-        """Judge a node again; mostly by its load alone, as the pods concern no other rule."""
-        cares = self._cared_for.get(pods)
-        if cares is None:
-            cares = self._cared_for[pods] = self._rules.care_for(pods)
-        old_entry = self._entries[slot]
-        if cares or old_entry == _FULL or self._nominated:
-            self._judge(slot)
-        elif old_entry >= 0:
-            load = self._state.loads[slot]
-            verdict = self._verdicts.get(load)
+    def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
+        """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
+        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
+        entries, cared_for = self._entries, self._cared_for
+        for slot, pods in changes:
+            cares = cared_for.get(pods)
+            if cares is None:
+                cares = cared_for[pods] = self._rules.care_for(pods)
+            old_entry = entries[slot]
+            if cares or old_entry == _FULL or self._nominated:
+                self._judge(slot)
+                continue
+            if old_entry < 0:
+                continue
+            load = loads[slot]
+            verdict = verdicts.get(load)
             if verdict is None:
                 verdict = self._judge_load(load)
+            entry = verdict + bases[slot]
             if verdict == _FULL:
                 self._leave(slot, _FULL)
-                return
-            self._move(slot, verdict + self._bases[slot])
+            elif entry < old_entry:
+                entries[slot] = entry
+                self._push(self._groups[slot], entry)
+            elif entry > old_entry:
+                entries[slot] = entry
+                self._sink(self._groups[slot], old_entry)
 
     def _follow_looks(self) -> None:
         state = self._state
@@ -283,8 +289,12 @@ class Ranking:
         elif self._groups[slot] != group:
             self._leave(slot, _FULL)
             self._enter(slot, group, entry)
-        else:
-            self._move(slot, entry)
+        elif entry < old_entry:
+            self._entries[slot] = entry
+            self._push(group, entry)
+        elif entry > old_entry:
+            self._entries[slot] = entry
+            self._sink(group, old_entry)
 
     def _judge_nominated(self) -> None:
         """Judge again the nodes with nominated pods.
@@ -317,7 +327,7 @@ class Ranking:
         self._verdicts[load] = verdict
         return verdict
 
-    # Heaps
+    # Lineups
 
     def _enter(self, slot: int, group: int, entry: int) -> None:
         """Put a node into a group, at the place that its entry says."""
@@ -327,20 +337,16 @@ class Ranking:
         self._push(group, entry)
 
     def _push(self, group: int, entry: int) -> None:
-        heap = self._heaps[group]
-        heappush(heap, entry)
+        lineup = self._lineups[group]
+        lineup.push(entry)
         if entry < self._tops[group]:
             self._tops[group] = entry
-        if len(heap) > 4 * self._sizes[group] + 64:
+        if len(lineup) > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
-    def _move(self, slot: int, entry: int) -> None:
-        """Give a node another place in its group."""
-        old_entry, group = self._entries[slot], self._groups[slot]
-        self._entries[slot] = entry
-        if entry < old_entry:
-            self._push(group, entry)
-        elif self._heaps[group][0] == old_entry:
+    def _sink(self, group: int, old_entry: int) -> None:
+        """Note that a node is no longer where the lineup has it."""
+        if self._tops[group] == old_entry:
             self._unsettled.append(group)
 
     def _leave(self, slot: int, why: int) -> None:
@@ -350,8 +356,7 @@ class Ranking:
         if entry < 0:
             return
         self._resize(group, -1)
-        if self._heaps[group][0] == entry:
-            self._unsettled.append(group)
+        self._sink(group, entry)
         if not self._sizes[group] and self._rules.node_scores:
             # Values like "three such pods" come and go; zones stay.
             del self._group_ids[self._group_keys[group]]
@@ -366,31 +371,19 @@ class Ranking:
             self._has_other_sizes = self._rules.reads_sizes
 
     def _settle(self) -> None:
-        """Bring to the top of each heap what belongs there."""
-        entries, groups, order = self._entries, self._groups, self._order
+        """Bring to the top of each lineup what belongs there."""
         for group in self._unsettled:
-            heap = self._heaps[group]
-            self._tops[group] = _EMPTY
-            while heap:
-                top = heap[0]
-                slot = order[top & _RANK]
-                entry = entries[slot]
-                if groups[slot] != group or entry < top:
-                    heappop(heap)
-                elif entry > top:
-                    heapreplace(heap, entry)
-                else:
-                    self._tops[group] = top
-                    break
+            self._tops[group] = self._lineups[group].settle(
+                self._entries, self._groups, group, self._order
+            )
         self._unsettled.clear()
 
     def _tidy(self, group: int) -> None:
-        """Have every node in a heap just once."""
+        """Have every node in a lineup just once."""
         entries, groups, order = self._entries, self._groups, self._order
-        slots = {order[entry & _RANK] for entry in self._heaps[group]}
-        self._heaps[group][:] = sorted(
-            entries[slot] for slot in slots if entries[slot] >= 0 and groups[slot] == group
-        )
+        slots = {order[entry & _RANK] for entry in self._lineups[group]}
+        members = [entries[s] for s in slots if entries[s] >= 0 and groups[s] == group]
+        self._lineups[group].fill(np.array(members, dtype=np.int64))
 
     # Groups
 
@@ -412,14 +405,14 @@ class Ranking:
         """Return a new group, or one that has become vacant."""
         if self._vacant:
             group = self._vacant.pop()
-            self._heaps[group].clear()
-            self._tops[group] = _EMPTY
+            self._lineups[group] = Lineup()
+            self._tops[group] = END
         else:
-            group = len(self._heaps)
+            group = len(self._lineups)
             if group >= _MAX_GROUPS:
                 raise TooManyGroupsError
-            self._heaps.append([])
-            self._tops.append(_EMPTY)
+            self._lineups.append(Lineup())
+            self._tops.append(END)
             self._sizes.append(0)
             self._is_open.append(False)
             self._group_keys.append((cell, values))
@@ -515,23 +508,24 @@ class Ranking:
         self._unsettled.clear()
         self._cell_ids, self._cell_keys = {}, []
         self._group_ids, self._group_keys, self._vacant = {}, [], []
-        self._heaps, self._tops = [], []
+        self._lineups, self._tops = [], []
         self._sizes, self._is_open = [], []
 
         self._shared_order.fit(state.slots)
         self._order = self._shared_order.slots
         looks = rules.look(slice(None), self._shared_order.ranks)
-        slots = np.flatnonzero(looks.passes)
+        fit = np.flatnonzero(looks.passes)
         cells = np.zeros(state.n_slots, dtype=np.int64)
-        keys, codes = _distinct([part[slots] for part in looks.key], len(slots))
-        cells[slots] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
+        keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
+        cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
         self._cells = cells.tolist()
         self._bases = looks.bases.tolist()
 
-        has_room, is_admitted, scores = rules.judge_all()
-        entries = np.where(has_room, _KEPT_OUT, _FULL)
-        entries[~looks.passes] = _UNFIT
-        slots = np.flatnonzero(looks.passes & has_room & is_admitted)
+        has_room, is_admitted, scores = rules.judge_all(fit)
+        entries = np.full(state.n_slots, _UNFIT, dtype=np.int64)
+        entries[fit] = np.where(has_room, _KEPT_OUT, _FULL)
+        passes = has_room & is_admitted
+        slots, scores = fit[passes], scores[passes]
         groups = cells
         if rules.node_scores:
             parts = [cells, *(score.node_values() for score in rules.node_scores)]
@@ -539,18 +533,18 @@ class Ranking:
             ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
             groups = cells.copy()
             groups[slots] = ids[codes]
-        entries[slots] = ((_BASE - scores[slots]) << RANK_BITS) + looks.bases[slots]
+        entries[slots] = ((_BASE - scores) << RANK_BITS) + looks.bases[slots]
         self._entries = entries.tolist()
         self._groups = groups.tolist()
         self._fill(groups[slots], entries[slots])
 
     def _fill(self, groups: Ints, entries: Ints) -> None:
-        """Make the heaps; a sorted list is one."""
-        for group, heap in enumerate(self._heaps):
-            members = entries if len(self._heaps) == 1 else entries[groups == group]
-            heap[:] = np.sort(members).tolist()
-            self._sizes[group] = len(heap)
-            self._tops[group] = heap[0] if heap else _EMPTY
+        """Line up the nodes of each group."""
+        for group, lineup in enumerate(self._lineups):
+            members = entries if len(self._lineups) == 1 else entries[groups == group]
+            lineup.fill(members)
+            self._sizes[group] = len(lineup)
+            self._tops[group] = int(members.min(initial=END))
 
 
 def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]:
