@@ -320,8 +320,8 @@ class GroupsView:
         How many nodes are in each group.
     """
 
-    def __init__(self, pickers: Mapping[str, Picker]) -> None:
-        self.sizes: Sequence[int] = ()
+    def __init__(self, n_groups: int, pickers: Mapping[str, Picker]) -> None:
+        self.sizes: Sequence[int] = [0] * n_groups
         self._pickers = pickers
 
     def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:

@@ -141,7 +141,7 @@ class Ranking:
         self._has_other_sizes = False
         self._n_feasible = 0
         self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), None, picker(()), GroupsView({}), [], [], weighs_anew=False)
+        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], [], weighs_anew=False)
         self._of_cells: dict[tuple[int, ...], tuple[list[int], dict[str, Picker]]] = {}
         self._openers: list[Picker] = []
         self._bonuses: list[int] = []
@@ -477,7 +477,7 @@ class Ranking:
             known = self._of_cells[cells] = self._look_at_cells(cells)
         static, pick_domains = known
         weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
-        view = GroupsView(pick_domains)
+        view = GroupsView(len(live), pick_domains)
         if len(self._layouts) >= _MAX_LAYOUTS:
             self._layouts.clear()
             self._of_cells.clear()
