@@ -150,7 +150,7 @@ def _assume(state: ClusterState, engine: Engine, pod: Pod, node_name: str) -> No
     request, slot = state.request(pod), state.slot_of(node_name)
     assert slot is not None
     promised = engine.reserve(request, slot)
-    state.assume(pod.metadata.key, pod.metadata, request, slot, promised)
+    state.assume(pod.metadata.key, pod.metadata.labels, request, slot, promised)
     state.apply(PodPut(pod, node_name))
 
 

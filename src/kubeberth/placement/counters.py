@@ -145,3 +145,7 @@ class LabelClass:
     spread_uncounted: dict[SpreadCounter, None] = field(default_factory=dict)
     n_users: int = 0
     version: int = 0
+
+    def share(self, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the labels of a pod of this class, the same object wherever possible."""
+        return self.labels if len(labels) == len(self.labels) else labels

@@ -7,11 +7,12 @@ pod, and that of the ReplicationController, ReplicaSet or StatefulSet that manag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.selectors import NOTHING, Requirement, Selector
+from kubeberth.placement.label_index import Label, LabelIndex
 from kubeberth.placement.spread import selector_of
 
 Key = TypeVar("Key")
@@ -44,6 +45,7 @@ class DefaultSelectors:
 
     def __init__(self) -> None:
         self._services: dict[str, dict[str, Labels]] = {}
+        self._services_by_label: LabelIndex[str] = LabelIndex()
         self._controllers: dict[str, dict[ControllerRef, Selector]] = {}
         self._versions: dict[str, int] = {}
 
@@ -53,7 +55,15 @@ class DefaultSelectors:
 
     def put_service(self, namespace: str, name: str, selector: Labels | None) -> bool:
         """Set or, with None, drop what a Service selects by; return whether that is a change."""
-        return self._put(self._services, namespace, name, selector)
+        old = self._services.get(namespace, {}).get(name)
+        if not self._put(self._services, namespace, name, selector):
+            return False
+        # One that selects by nothing has nothing to say either.
+        if old:
+            self._services_by_label.remove(namespace, _first(old), name)
+        if selector:
+            self._services_by_label.add(namespace, _first(selector), name)
+        return True
 
     def put_controller(self, namespace: str, ref: ControllerRef, selector: Selector | None) -> bool:
         """Set or, with None, drop what a controller selects by; return whether that is a change."""
@@ -64,7 +74,8 @@ class DefaultSelectors:
     ) -> Selector:
         """Return what a pod's default constraints select by; empty when it has none."""
         equals: dict[str, str] = {}
-        for wanted in self._services.get(namespace, {}).values():
+        for name in self._services_by_label.find(namespace, labels.items()):
+            wanted = self._services[namespace][name]
             if all(labels.get(key) == value for key, value in wanted.items()):
                 equals.update(wanted)
         found = NOTHING
@@ -82,6 +93,7 @@ class DefaultSelectors:
         other = DefaultSelectors()
         other._services = {name: found.copy() for name, found in self._services.items()}
         other._controllers = {name: found.copy() for name, found in self._controllers.items()}
+        other._services_by_label = self._services_by_label.copy()
         other._versions = self._versions.copy()
         return other
 
@@ -97,3 +109,8 @@ class DefaultSelectors:
             entries[key] = value
         self._versions[namespace] = self.version(namespace) + 1
         return True
+
+
+def _first(labels: Labels) -> Iterable[Label]:
+    """Return one label, for finding what demands all of them."""
+    return (next(iter(labels.items())),)

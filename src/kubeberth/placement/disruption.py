@@ -35,8 +35,8 @@ class Budget:
         """Return whether the pod would be charged to this budget."""
         return (
             bool(placed.labels)
-            and self.selects(placed.meta.namespace, placed.labels)
-            and placed.meta.name not in self.disrupted
+            and self.selects(placed.request.namespace, placed.labels)
+            and placed.name not in self.disrupted
         )
 
     def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:

@@ -66,7 +66,7 @@ class Engine:
             key, request = meta.key, state.request(pod)
             decision, slot = self._decide(key, request)
             if slot is not None:
-                state.assume(key, meta, request, slot, decision.reservations)
+                state.assume(key, meta.labels, request, slot, decision.reservations)
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:

@@ -34,3 +34,9 @@ class LabelIndex(Generic[T]):
         """Yield what is filed under any of some labels of a namespace."""
         for label in labels:
             yield from self._entries.get((namespace, label), ())
+
+    def copy(self) -> LabelIndex[T]:
+        """Return one with the same things that changes on its own from now on."""
+        other: LabelIndex[T] = LabelIndex()
+        other._entries = {key: found.copy() for key, found in self._entries.items()}
+        return other

@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/concepts/storage/volumes/#csi-migration. Matc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -112,39 +112,44 @@ def migrated_terms(volume: PersistentVolume, plugin: str) -> tuple[NodeSelectorT
     """Return which nodes reach a volume once the plugin's driver has it; None for all.
 
     The driver has its own label for zones. Zones in the volume's node affinity are renamed; a
-    volume that has zones in its labels only gets them as affinity.
+    volume that only has them in its labels gets them as affinity.
     """
     affinity = volume.spec.node_affinity
     required = affinity.required if affinity is not None else None
-    terms = () if required is None else required.node_selector_terms
+    terms = None if required is None else required.node_selector_terms
     zone_key = _ZONE_KEYS.get(plugin)
     if zone_key is None:
-        return None if required is None else terms
-    labels = volume.metadata.labels
-    old_zone = ZONE if ZONE in labels or BETA_ZONE not in labels else BETA_ZONE
-    names_zone = any(e.key == old_zone for term in terms for e in term.match_expressions)
-    if not names_zone and labels.get(old_zone):
-        zones = tuple(labels[old_zone].split(ZONE_SEPARATOR))
-        added = NodeSelectorRequirement(key=zone_key, operator="In", values=zones)
-        terms = tuple(_with(term, (*term.match_expressions, added)) for term in terms) or (
-            NodeSelectorTerm(match_expressions=(added,)),
-        )
-    elif required is None:
-        return None
-    new_keys = {old_zone: zone_key, BETA_REGION: REGION}
+        return terms
+    expressions = [e for term in terms or () for e in term.match_expressions]
+    keys = {e.key for e in expressions}
+    zone, region = _labels_in_use(keys, volume.metadata.labels)
+    new_keys = {zone: zone_key} | ({region: REGION} if region == BETA_REGION else {})
+    renamed = tuple(_renamed(term, new_keys) for term in terms or ())
+    if any(e.key == zone and e.values for e in expressions):
+        return renamed
+    zones = [name.strip() for name in volume.metadata.labels.get(zone, "").split(ZONE_SEPARATOR)]
+    values = tuple(name for name in zones if name)
+    if not values:
+        return terms if terms is None else renamed
+    added = NodeSelectorRequirement(key=zone_key, operator="In", values=values)
     return tuple(
-        _with(
-            term,
-            tuple(
-                msgspec.structs.replace(e, key=new_keys.get(e.key, e.key))
-                for e in term.match_expressions
-            ),
-        )
-        for term in terms
+        msgspec.structs.replace(term, match_expressions=(*term.match_expressions, added))
+        for term in renamed or (NodeSelectorTerm(),)
     )
 
 
-def _with(
-    term: NodeSelectorTerm, expressions: tuple[NodeSelectorRequirement, ...]
-) -> NodeSelectorTerm:
+def _labels_in_use(keys: Container[str], labels: Container[str]) -> tuple[str, str]:
+    """Return whether a volume speaks of zones and regions by the new labels or the old ones."""
+    for names in (keys, labels):
+        if ZONE in names:
+            return ZONE, REGION
+        if BETA_ZONE in names:
+            return BETA_ZONE, BETA_REGION
+    return ZONE, REGION
+
+
+def _renamed(term: NodeSelectorTerm, new_keys: Mapping[str, str]) -> NodeSelectorTerm:
+    expressions = tuple(
+        msgspec.structs.replace(e, key=new_keys.get(e.key, e.key)) for e in term.match_expressions
+    )
     return msgspec.structs.replace(term, match_expressions=expressions)

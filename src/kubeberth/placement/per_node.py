@@ -13,7 +13,7 @@ both, says what its answers depend on (`reads`), and has a method `refuse` or `r
 
 A node shows what `reads` declares and nothing else, so answers cannot go stale. A rule that reads
 NODE is asked once per template and node, and again when the node changes; at 5,000 nodes the first
-decision of a template then takes some 20 ms, the others what they would without the rule. One that
+decision of a template then takes some 10 ms, the others what they would without the rule. One that
 reads USAGE is asked again for the nodes where a pod came or went, but its score makes every
 decision look at every node, as does anything that reads CLUSTER.
 """

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from kubeberth.api.meta import ObjectMeta
 from kubeberth.placement.census import Labels
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
@@ -24,6 +23,8 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
         `namespace/name`.
     slot
         Of its node, `NOWHERE` while that does not exist.
+    labels
+        All of them, shared by pods that have the same.
     load
         What it adds to its node's load; differs from the template's when the kubelet reports other
         sizes.
@@ -40,16 +41,16 @@ class PlacedPod(msgspec.Struct, frozen=True, gc=False):
     node_name: str
     slot: int
     request: PodRequest
-    meta: ObjectMeta
+    labels: Labels
     load: int
     start_time: str | None = None
     makes_way: bool = False
     reservations: tuple[Reservation, ...] = ()
 
     @property
-    def labels(self) -> Labels:
-        """All the pod's labels."""
-        return self.meta.labels
+    def name(self) -> str:
+        """The pod's name."""
+        return self.key.partition("/")[2]
 
     @property
     def priority(self) -> int:

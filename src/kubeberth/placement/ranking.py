@@ -237,13 +237,14 @@ class Ranking:
         self._settle()
 
     def _follow_pulse(self) -> None:
-        if self._nominated:
-            self._judge_nominated()
-        self._seen_pulse = self._state.census.pulse.n_beats
-        version = self._rules.filter_version()
-        if version != self._seen_filters:
-            self._seen_filters = version
+        rules, pulse = self._rules, self._state.census.pulse
+        if rules.filter_version() != self._seen_filters:
+            if self._nominated:
+                self._judge_nominated()
+            # Trials on those nodes have left their mark on the versions, and changed nothing.
+            self._seen_filters = rules.filter_version()
             self._open_groups()
+        self._seen_pulse = pulse.n_beats
 
     def _judge(self, slot: int) -> None:
         """Put a node where it belongs now."""

@@ -128,8 +128,8 @@ class PodRequest:
 
     Parameters
     ----------
-    spec
-        The spec of one of its pods.
+    meta, spec
+        Those of one of its pods.
     images
         Names with tags, each as often as it is needed.
     features
@@ -148,6 +148,7 @@ class PodRequest:
 
     key: bytes
     namespace: str
+    meta: ObjectMeta
     spec: PodSpec
     node_name: str
     priority: int
@@ -192,7 +193,7 @@ def template_key(
             meta.namespace,
             labels,
             meta.deletion_timestamp is not None,
-            controller_ref(meta),
+            controller_ref(meta) if meta.owner_references else None,
             node_name,
             spec.containers,
             spec.init_containers,
@@ -224,6 +225,7 @@ def compile_request(
     return PodRequest(
         key=key,
         namespace=meta.namespace,
+        meta=meta,
         spec=spec,
         node_name=node_name,
         priority=pod.priority,

@@ -113,7 +113,7 @@ class EvenEnough:
 
     def passes(self, domain: int) -> bool:
         """Return whether a domain takes one pod more."""
-        return domain != ABSENT and self._counter.fit()[domain] <= self._counted.limit
+        return domain != ABSENT and self._counter.at(domain) <= self._counted.limit
 
     def table(self) -> Mask:
         """Return which domains do: ndarray of bool, shape (n_domains,)."""
@@ -170,7 +170,7 @@ class Crowding:
         part = self._of_nodes
         if part is None or part.column.view[slot] == ABSENT:
             return 0
-        return 1 + part.counter.fit()[part.counter.nodes.view[slot]]
+        return 1 + part.counter.at(part.counter.nodes.view[slot])
 
     def node_values(self) -> NDArray[np.int64]:
         """Return every node's value: ndarray of int64, shape (n_slots,)."""

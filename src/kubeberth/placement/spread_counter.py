@@ -135,6 +135,11 @@ class SpreadCounter:
             return min(self._lowest, 0)
         return self._lowest
 
+    def at(self, domain: int) -> int:
+        """Return the count of one domain."""
+        view = self.view
+        return view[domain] if domain < len(view) else 0
+
     def on(self, nodes: Nodes) -> NDArray[np.int64]:
         """Return the count on each node that takes part: ndarray of int64, shape (n,)."""
         self.fit()

@@ -355,7 +355,7 @@ class ClusterState:
     def assume(
         self,
         key: str,
-        meta: ObjectMeta,
+        labels: Labels,
         request: PodRequest,
         slot: int,
         reservations: tuple[Reservation, ...] = (),
@@ -371,12 +371,14 @@ class ClusterState:
             self._remove_pod(key)
         if self.nominations.pods:
             self._clear_nomination(key)
+        links = self._links[request]
         node_name = self.nodes.name_of[slot]
-        placed = PlacedPod(key, node_name, slot, request, meta, request.load)
+        shared = links.label_class.share(labels)
+        placed = PlacedPod(key, node_name, slot, request, shared, request.load)
         if reservations:
             placed = msgspec.structs.replace(placed, reservations=reservations)
             self.storage.reserve(key, reservations)
-        self._enter(placed)
+        self._enter(placed, links)
 
     def count(self, placed: PlacedPod, sign: int) -> None:
         """Add (+1) or subtract (-1) what a pod takes, in a trial that takes it back.
@@ -384,9 +386,10 @@ class ClusterState:
         As upstream, this adds to the counts for spreading even what they do not count otherwise:
         pods that are terminating, and those that an empty selector means.
         """
-        self._count(placed, sign)
+        links = self._links[placed.request]
+        self._count(placed, links, sign)
         self.volume_use.note_trial(placed.request.namespace, placed.request.volumes, sign)
-        for counter in self._links[placed.request].label_class.spread_uncounted:
+        for counter in links.label_class.spread_uncounted:
             counter.add(placed.slot, sign)
         self._tried.add(placed.slot)
 
@@ -409,10 +412,10 @@ class ClusterState:
         """Take pods off the counters while their node changes; they are in none of its domains."""
         lifted = list(pods)
         for placed in lifted:
-            self._count(placed, -1)
+            self._count(placed, self._links[placed.request], -1)
         yield
         for placed in lifted:
-            self._count(placed, +1)
+            self._count(placed, self._links[placed.request], +1)
 
     def fork(self) -> ClusterState:
         """Return a copy that changes on its own from now on; this one stays as it is."""
@@ -487,10 +490,10 @@ class ClusterState:
 
     def _move(self, placed: PlacedPod, slot: int) -> None:
         """Count a pod on a node that has come, or no more on one that goes."""
-        self._set_aside(placed)
+        self._change(placed, -1)
         moved = msgspec.structs.replace(placed, slot=slot)
         self._replace(moved)
-        self._take_in(moved)
+        self._change(moved, +1)
 
     # Pods
 
@@ -500,12 +503,11 @@ class ClusterState:
         if self.nominations.pods:
             self._clear_nomination(key)
         known = self._pods.get(key)
-        if known is None:
-            self._enter(placed)
-            return
-        if known.node_name != node_name:
+        if known is not None and known.node_name != node_name:
             self._remove_pod(key)
-            self._enter(placed)
+            known = None
+        if known is None:
+            self._enter(placed, self._links[placed.request])
             return
         if known.reservations:
             placed = msgspec.structs.replace(placed, reservations=known.reservations)
@@ -518,11 +520,11 @@ class ClusterState:
 
     def _exchange(self, placed: PlacedPod, other: PlacedPod) -> None:
         """Put a pod that takes something else in the place of what it was."""
-        self._set_aside(placed)
+        self._change(placed, -1)
         self._links[placed.request].n_placed -= 1
         self._links[other.request].n_placed += 1
         self._replace(other)
-        self._take_in(other)
+        self._change(other, +1)
 
     def _to_placed(self, pod: Pod, node_name: str) -> PlacedPod:
         meta = pod.metadata
@@ -536,22 +538,24 @@ class ClusterState:
             node_name,
             self.nodes.slot_of.get(node_name, NOWHERE),
             request,
-            meta,
+            self._links[request].label_class.share(meta.labels),
             to_load(pod, self.resources) if _has_own_sizes(pod) else request.load,
             pod.status.start_time,
             pod.is_terminating and _makes_way(pod),
         )
 
-    def _enter(self, placed: PlacedPod) -> None:
-        key = placed.key
+    def _enter(self, placed: PlacedPod, links: Links) -> None:
+        key, slot = placed.key, placed.slot
         self._pods[key] = placed
         on_node = self._by_node.get(placed.node_name)
         if on_node is None:
             self._by_node[placed.node_name] = {key: placed}
         else:
             on_node[key] = placed
-        self._links[placed.request].n_placed += 1
-        self._take_in(placed)
+        links.n_placed += 1
+        if slot != NOWHERE:
+            self._count(placed, links, +1)
+            self.usage_log.add(slot, links)
 
     def _remove_pod(self, key: str) -> None:
         placed = self._pods.pop(key, None)
@@ -561,7 +565,7 @@ class ClusterState:
         del on_node[key]
         if not on_node:
             del self._by_node[placed.node_name]
-        self._set_aside(placed)
+        self._change(placed, -1)
         self._links[placed.request].n_placed -= 1
         if placed.reservations:
             self.storage.release(key, placed.reservations)
@@ -570,19 +574,17 @@ class ClusterState:
         """Know something else about a pod."""
         self._pods[placed.key] = self._by_node[placed.node_name][placed.key] = placed
 
-    def _take_in(self, placed: PlacedPod) -> None:
+    def _change(self, placed: PlacedPod, sign: int) -> None:
+        """Count a pod in (+1) or out (-1) where its node is there, and note it."""
         if placed.slot != NOWHERE:
-            self.usage_log.add(placed.slot, self._count(placed, +1))
+            links = self._links[placed.request]
+            self._count(placed, links, sign)
+            self.usage_log.add(placed.slot, links)
 
-    def _set_aside(self, placed: PlacedPod) -> None:
-        if placed.slot != NOWHERE:
-            self.usage_log.add(placed.slot, self._count(placed, -1))
-
-    def _count(self, placed: PlacedPod, sign: int) -> Links:
-        """Add (+1) or subtract (-1) everything that a pod takes on its node; return its links."""
+    def _count(self, placed: PlacedPod, links: Links, sign: int) -> None:
+        """Add (+1) or subtract (-1) everything that a pod takes on its node."""
         slot, request = placed.slot, placed.request
         self.loads[slot] += placed.load if sign > 0 else -placed.load
-        links = self._links[request]
         pods = links.label_class
         on_slots = pods.on_slots
         number = on_slots.get(slot, 0) + sign
@@ -601,7 +603,6 @@ class ClusterState:
                 self.count_port(port, slot, sign)
         if request.volumes is not NO_VOLUMES:
             self.volume_use.count(slot, request.namespace, request.volumes, sign)
-        return links
 
     # Nominations and budgets
 
@@ -669,10 +670,10 @@ class ClusterState:
         if not found:
             return
         for placed in [p for p in self._pods.values() if not found.isdisjoint(p.labels)]:
-            self._set_aside(placed)
+            self._change(placed, -1)
             told_apart = self._with_own_template(placed)
             self._replace(told_apart)
-            self._take_in(told_apart)
+            self._change(told_apart, +1)
         nominated = self.nominations.pods.values()
         for placed in [p for p in nominated if not found.isdisjoint(p.labels)]:
             self.nominations.put(self._with_own_template(placed))
@@ -682,10 +683,11 @@ class ClusterState:
         old = placed.request
         self._links[old].n_placed -= 1
         visible = self.census.visible(placed.labels)
-        key = template_key(placed.meta, visible, old.spec, old.volumes, "")
+        meta = msgspec.structs.replace(old.meta, labels=placed.labels)
+        key = template_key(meta, visible, old.spec, old.volumes, "")
         request = self._templates.get(key)
         if request is None:
-            request = self._new_template(placed.meta, old.spec, old.volumes, "")
+            request = self._new_template(meta, old.spec, old.volumes, "")
         self._links[request].n_placed += 1
         return msgspec.structs.replace(placed, request=request)
 

@@ -114,7 +114,7 @@ class Cache:
         if slot is None:
             raise KeyError(f"no node {node_name}")
         self._assumed[meta.key] = meta.uid
-        self.state.assume(meta.key, meta, self.state.request(pod), slot, reservations)
+        self.state.assume(meta.key, meta.labels, self.state.request(pod), slot, reservations)
 
     def forget(self, pod: Pod) -> bool:
         """Take back an assumption, and return whether there was one left to take back."""

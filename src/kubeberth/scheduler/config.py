@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubeberth.api.scheduler_config import KubeSchedulerConfiguration
 from kubeberth.api.yaml import YAMLError, parse
@@ -12,6 +12,7 @@ from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.profile import Profile, default_profile
+from kubeberth.placement.sample import KUBE_SCHEDULER
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Settings:
         Who reports its events; when empty, the pod's scheduler name.
     """
 
-    profiles: tuple[Profile, ...] = field(default_factory=lambda: (default_profile(),))
+    profiles: tuple[Profile, ...] = field(default_factory=lambda: (_default_profile(),))
     backoff: Backoff = Backoff()
     seed: int = 0
     instance: str = ""
@@ -79,8 +80,14 @@ def to_settings(
     ConfigurationError
         When a plugin cannot do what is asked of it.
     """
+    profiles = to_profiles(configuration, own_plugins, KUBE_SCHEDULER)
     backoff = Backoff(
         float(configuration.pod_initial_backoff_seconds),
         float(configuration.pod_max_backoff_seconds),
     )
-    return Settings(to_profiles(configuration, own_plugins), backoff, seed)
+    return Settings(profiles, backoff, seed)
+
+
+def _default_profile() -> Profile:
+    """Return kube-scheduler's profile, its short searches for victims too: other pods wait."""
+    return replace(default_profile(), preemption=KUBE_SCHEDULER)

@@ -184,9 +184,9 @@ class Scheduler:
                 self._cache.clear_nomination(other.key)
                 if waiting is not None:
                     self._recorder.lost_nomination(waiting.pod)
-        victims = [state.placed(key) for key in nomination.victims]
+        victims = (self._pods.store.get(key) for key in nomination.victims)
         self._queue.hold(entry)
-        self._evictor.start(entry, [victim.meta for victim in victims if victim is not None])
+        self._evictor.start(entry, [victim.metadata for victim in victims if victim is not None])
 
     def _park(
         self,

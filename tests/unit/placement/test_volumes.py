@@ -21,6 +21,8 @@ from kubeberth.api.storage import (
     VolumeAttachment,
 )
 from kubeberth.placement.delta import NodeRemoved, PodPut, PodRemoved, StoragePut, StorageRemoved
+from kubeberth.placement.plugin import Rejection
+from kubeberth.placement.plugins import NodeVolumeLimits, VolumeBinding, VolumeZone
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 
 BOUND = {"pv.kubernetes.io/bind-completed": "yes"}
@@ -471,3 +473,79 @@ def test_fork_promises_on_its_own() -> None:
     fork = cluster.state.fork()
     cluster.assume(using("first", "one"))
     assert [stored.volume.metadata.name for stored in fork.storage.free("local", 0)] == ["only"]
+
+
+class TestRulesByThemselves:
+    """What a rule says in a profile without the rules that come before it."""
+
+    @pytest.mark.parametrize(
+        ("claim", "reason"),
+        [
+            pytest.param(None, 'persistentvolumeclaim "data" not found', id="missing"),
+            pytest.param(
+                make_claim("data", ""),
+                "PersistentVolumeClaim had no pv name and storageClass name",
+                id="nothing said",
+            ),
+            pytest.param(
+                make_claim("data", "gone"),
+                'storageclass.storage.k8s.io "gone" not found',
+                id="no such class",
+            ),
+            pytest.param(make_claim("data", "now"), "PersistentVolume had no name", id="unbound"),
+        ],
+    )
+    def test_volume_zone_cannot_know_the_zone(
+        self, claim: PersistentVolumeClaim | None, reason: str
+    ) -> None:
+        cluster = Storage(*([claim] if claim else []))
+        request = cluster.state.request(using("web", "data"))
+        found = VolumeZone().pre_filter(cluster.state, request)
+        assert isinstance(found, Rejection)
+        assert found.reasons == (reason,)
+
+    def test_volume_zone_wants_a_binding_mode_and_a_name(self) -> None:
+        cluster = Storage(make_class("moody", volumeBindingMode=None), make_claim("x", "moody"))
+        request = cluster.state.request(using("web", "x"))
+        found = VolumeZone().pre_filter(cluster.state, request)
+        assert isinstance(found, Rejection)
+        assert found.reasons == ('VolumeBindingMode not set for StorageClass "moody"',)
+        nameless = VolumeZone().pre_filter(cluster.state, cluster.state.request(using("web", "")))
+        assert isinstance(nameless, Rejection)
+        assert nameless.reasons == ("PersistentVolumeClaim had no name",)
+
+    def test_volume_binding_misses_the_claim_or_its_volume(self) -> None:
+        lost = make_claim("lost", volumeName="gone", annotations=BOUND)
+        status = msgspec.structs.replace(lost.status, phase="Lost")
+        cluster = Storage(msgspec.structs.replace(lost, status=status))
+        for claim, reason in (
+            ("data", 'persistentvolumeclaim "data" not found'),
+            ("lost", 'persistentvolumeclaim "lost" bound to non-existent persistentvolume "gone"'),
+        ):
+            request = cluster.state.request(using("web", claim))
+            found = VolumeBinding().pre_filter(cluster.state, request)
+            assert isinstance(found, Rejection)
+            assert found.reasons == (reason,)
+
+    def test_volume_binding_tells_of_a_volume_that_is_gone_on_each_node(self) -> None:
+        cluster = Storage(
+            make_claim("data", volumeName="gone", annotations=BOUND), make_claim("more")
+        )
+        request = cluster.state.request(using("web", "data", "more"))
+        codes = VolumeBinding().filter(cluster.state, request, slice(0, 2))
+        assert codes is not None
+        assert VolumeBinding().rejection(cluster.state, request, int(codes[0])).reasons == (
+            NOT_FOUND,
+            "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+        )
+
+    def test_node_volume_limits_looks_the_claim_up(self) -> None:
+        cluster = Storage()
+        request = cluster.state.request(using("web", "data"))
+        codes = NodeVolumeLimits().filter(cluster.state, request, slice(0, 2))
+        assert codes is not None
+        rejection = NodeVolumeLimits().rejection(cluster.state, request, int(codes[0]))
+        assert rejection.reasons == (
+            'looking up PVC default/data: persistentvolumeclaim "data" not found',
+        )
+        assert not rejection.resolvable

@@ -18,6 +18,25 @@ def test_backoff_is_that_of_the_file() -> None:
     assert [settings.backoff.after(n) for n in range(4)] == [0.0, 2.0, 4.0, 5.0]
 
 
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        pytest.param("", 500, id="kube-scheduler's tenth where nothing is said"),
+        pytest.param(
+            "pluginConfig: [{name: DefaultPreemption, args: {minCandidateNodesPercentage: 50}}]",
+            2500,
+            id="as the file says",
+        ),
+    ],
+)
+def test_searches_for_victims_are_short_unless_the_file_says_otherwise(
+    args: str, expected: int
+) -> None:
+    [profile] = settings_of(f"profiles: [{{{args}}}]").profiles
+    assert profile.preemption.size(5000) == expected
+    assert Settings().profiles[0].preemption.size(5000) == 500
+
+
 def test_everything_of_upstreams_example_is_accepted() -> None:
     settings = settings_of(
         "leaderElection: {leaderElect: false}\n"

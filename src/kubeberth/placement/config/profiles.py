@@ -25,7 +25,9 @@ _NO_PLUGINS: Mapping[str, type[Plugin]] = {}
 
 
 def to_profiles(
-    configuration: KubeSchedulerConfiguration, own: Mapping[str, type[Plugin]] = _NO_PLUGINS
+    configuration: KubeSchedulerConfiguration,
+    own: Mapping[str, type[Plugin]] = _NO_PLUGINS,
+    sample: Sample = EVERY_NODE,
 ) -> tuple[Profile, ...]:
     """Return the profiles of a configuration, in its order.
 
@@ -34,6 +36,8 @@ def to_profiles(
     own
         Plugins of the user's own, by name. They take part where the configuration enables them,
         made with their arguments as keywords.
+    sample
+        How many nodes are tried for victims where the configuration does not say.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def to_profiles(
     """
     profiles, errors = [], []
     for index, config in enumerate(configuration.profiles):
-        profile, faults = _to_profile(config, own, f"profiles[{index}]")
+        profile, faults = _to_profile(config, own, sample, f"profiles[{index}]")
         errors += faults
         profiles.append(profile)
     if errors:
@@ -51,7 +55,7 @@ def to_profiles(
 
 
 def _to_profile(
-    config: ProfileConfig, own: Mapping[str, type[Plugin]], path: str
+    config: ProfileConfig, own: Mapping[str, type[Plugin]], sample: Sample, path: str
 ) -> tuple[Profile, list[FieldError]]:
     known = (*IN_TREE, *(Known(name, points_of(kind)) for name, kind in own.items()))
     chosen, errors = choose(config.plugins, known, f"{path}.plugins")
@@ -63,14 +67,15 @@ def _to_profile(
     plugins, faults = _own_plugins(config, own, wanted, f"{path}.pluginConfig")
     errors += faults
     rules = (*in_tree_plugins(given), *plugins)
-    return assemble(config.scheduler_name, chosen, rules, _to_sample(given)), errors
+    sample = _to_sample(given) or sample
+    return assemble(config.scheduler_name, chosen, rules, sample), errors
 
 
-def _to_sample(arguments: Arguments) -> Sample:
-    """Return how many nodes are tried for victims: all, unless the configuration says less."""
+def _to_sample(arguments: Arguments) -> Sample | None:
+    """Return how many nodes the configuration has tried for victims, if it says so."""
     args = arguments.given(DefaultPreemptionArgs)
     if args is None:
-        return EVERY_NODE
+        return None
     return Sample(args.min_candidate_nodes_percentage, args.min_candidate_nodes_absolute)
 
 
