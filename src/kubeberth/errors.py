@@ -2,7 +2,9 @@
 
     BerthError                     anything kubeberth raises on purpose
     ├── UsageError                 our own command was given something it cannot use
+    ├── ManifestError              a file holds no objects, in YAML or in JSON
     ├── InvalidObjectError         an object that no API server would store, or that makes no sense
+    ├── NoSuchObjectError          a cluster in memory has no object of that name
     ├── TransportError             no answer: the server is away, or is not who it should be
     └── ApiError                   the API server's answer is a Status that says no
         ├── BadRequestError        400
@@ -39,6 +41,18 @@ class BerthError(Exception):
 
 class UsageError(BerthError):
     """One of our own commands was given something it cannot use; the text says what to do."""
+
+
+class ManifestError(BerthError):
+    """A file, or a stream, holds no objects in YAML or JSON; the text names it and the line."""
+
+
+class NoSuchObjectError(BerthError):
+    """A cluster in memory has no object of that name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f'no {kind} "{name}"')
 
 
 class InvalidObjectError(BerthError):

@@ -24,7 +24,8 @@ from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
 from kubeberth.placement.delta import Nominated, NominationCleared, PodPut
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.explain import Explanation, explain
+from kubeberth.placement.explain import explain
+from kubeberth.placement.explanation import Explanation
 from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState

@@ -39,11 +39,14 @@ class Stored:
         Why admission refuses it; empty when it does not.
     errors
         What else is wrong with it.
+    unknown_fields
+        Paths of fields that its kind does not have; an API server drops them.
     """
 
     document: Document
     forbidden: str = ""
     errors: tuple[FieldError, ...] = ()
+    unknown_fields: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[tuple[str, str], ...]:
@@ -69,8 +72,9 @@ def to_stored(
     definition = schema.definition_of(resource.api_version, resource.kind)
     if definition is None:
         raise LookupError(f"no definition of {resource.api_version} {resource.kind}")
+    walk = Walk()
     try:
-        document = Walk().object(sent, definition)
+        document = walk.object(sent, definition)
     except FieldTypeError as error:
         return Stored(sent, errors=(FieldError("FieldValueTypeInvalid", error.field, str(error)),))
     document |= {"apiVersion": resource.api_version, "kind": resource.kind}
@@ -80,11 +84,13 @@ def to_stored(
     apply_defaults(resource, document)
     if meta.get("resourceVersion"):
         return Stored(document)
+    unknown = tuple(walk.unknown)
     if resource is PODS:
         if why_not := _admit(document["spec"], priority_classes):
-            return Stored(document, why_not)
+            return Stored(document, why_not, unknown_fields=unknown)
         merge_label_keys(document)
-    return Stored(document, errors=tuple(validation.validate(resource, document)))
+    errors = tuple(validation.validate(resource, document))
+    return Stored(document, errors=errors, unknown_fields=unknown)
 
 
 def _admit(spec: Document, priority_classes: Collection[Document]) -> str:
