@@ -279,7 +279,7 @@ class Cluster:
         if wanted.spec.node_name:
             why = f'a pod to be placed has no node yet, this one is on "{wanted.spec.node_name}"'
             raise _refusal(wanted, "spec.nodeName", why)
-        if self._pending.get(key) != wanted:
+        if self._pending.get(key) is not wanted:
             self._put_pod(wanted)
         return self._place(wanted)
 
@@ -414,7 +414,8 @@ class Cluster:
             return self._as_it_is(self._known(item))
         if isinstance(item, Pod):
             key = item.metadata.key
-            if key in self._pods and self._as_it_is(key) == item:
+            known = self._pending.get(key)
+            if known is item or (key in self._pods and self._as_it_is(key) == item):
                 return item
         accepted = self._accept(to_document(item))
         if accepted.kind != PODS.kind:
