@@ -262,6 +262,21 @@ def default_priority_class(priority_class: Document) -> None:
     priority_class.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
+def default_stateful_set(stateful_set: Document) -> None:
+    """Set the defaults of a stateful set."""
+    spec = stateful_set.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    for moment in ("whenDeleted", "whenScaled"):
+        retention.setdefault(moment, "Retain")
+    default_template(spec.setdefault("template", {}))
+
+
 def default_replication_controller(controller: Document) -> None:
     """Set the defaults of a replication controller: it selects the pods that it makes."""
     spec = controller.setdefault("spec", {})
@@ -313,6 +328,7 @@ _BY_RESOURCE: dict[str, Callable[[Document], None]] = {
     "secrets": default_secret,
     "deployments.apps": default_deployment,
     "replicasets.apps": default_replica_set,
+    "statefulsets.apps": default_stateful_set,
     "leases.coordination.k8s.io": default_lease,
     "priorityclasses.scheduling.k8s.io": default_priority_class,
 }

@@ -24,7 +24,7 @@ from kubeberth.library.keys import Key
 from kubeberth.library.kinds import KINDS, RESOURCES
 from kubeberth.library.machines import cordoned, made_like
 from kubeberth.library.manifests import Source, read_manifests
-from kubeberth.library.pods import belongs_to_node, bound_to, in_queue_order, recreated
+from kubeberth.library.pods import belongs_to_node, bound_to, in_queue_order, recreated, to_pod
 from kubeberth.library.profiles import Configuration, configured_profiles
 from kubeberth.library.stored import SYSTEM_CLASSES
 from kubeberth.placement.decision import Decision, Failure
@@ -370,12 +370,12 @@ class Cluster:
 
     def _take_in(self, accepted: Accepted) -> None:
         if accepted.kind == PODS.kind:
-            self._put_pod(msgspec.convert(accepted.document, Pod))
+            self._put_pod(accepted.to(to_pod))
             return
         if accepted.kind == PRIORITY_CLASSES.kind:
             self._classes[accepted.name] = accepted.document
         else:
-            self._state.apply(KINDS[accepted.kind].put(accepted.document))
+            self._state.apply(accepted.to(KINDS[accepted.kind].put))
         self._names.add((accepted.kind, accepted.key))
 
     def _put_pod(self, pod: Pod) -> None:
@@ -420,7 +420,7 @@ class Cluster:
         accepted = self._accept(to_document(item))
         if accepted.kind != PODS.kind:
             raise accepted.refuse("kind", "must be Pod")
-        return msgspec.convert(accepted.document, Pod)
+        return accepted.to(to_pod)
 
     def _known(self, item: PodLike) -> str:
         """Return the key of a pod of the cluster."""

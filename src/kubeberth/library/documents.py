@@ -20,6 +20,9 @@ Document = dict[str, Any]
 # The largest object that etcd, and so any API server, takes.
 MAX_BYTES = 1536 * 1024
 
+# What leaves a field out; an empty object does not.
+_NOTHING: tuple[object, ...] = (None, "", [])
+
 _EXPECTED = (
     "must be a mapping as in a manifest, a kubeberth.api struct, a model of the kubernetes client, "
     "or have to_dict()"
@@ -51,7 +54,7 @@ def _to_mapping(item: object) -> Any:
     if isinstance(item, Mapping):
         return dict(item)
     if isinstance(item, ApiStruct):
-        return _identity(type(item).__name__) | msgspec.to_builtins(item)
+        return _identity(type(item).__name__) | _expanded(item)
     names = getattr(item, "attribute_map", None)
     if isinstance(names, Mapping):
         # What `to_dict()` of these models returns has the names of Python, not those of JSON.
@@ -61,6 +64,18 @@ def _to_mapping(item: object) -> Any:
     if callable(to_dict):
         return to_dict()
     raise TypeError(_EXPECTED)
+
+
+def _expanded(value: Any) -> Any:
+    """Return a struct with its defaults spelt out: an API server's need not be the same."""
+    if isinstance(value, ApiStruct):
+        kind = type(value)
+        given = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+        fields = {json: _expanded(getattr(value, name)) for json, name in given}
+        return {json: field for json, field in fields.items() if field not in _NOTHING}
+    if isinstance(value, tuple):
+        return [_expanded(entry) for entry in value]
+    return value
 
 
 def _identity(kind: str) -> Document:

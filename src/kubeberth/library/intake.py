@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from kubeberth.api.scheme import Resource
 from kubeberth.errors import InvalidObjectError
 from kubeberth.library.kinds import RESOURCES
 from kubeberth.library.stored import Stored, to_stored
+
+T = TypeVar("T")
 
 Document = dict[str, Any]
 
@@ -42,6 +46,20 @@ class Accepted:
     def key(self) -> str:
         """`namespace/name`, or `name`."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def to(self, convert: Callable[[Document], T]) -> T:
+        """Return what a conversion makes of the document.
+
+        Raises
+        ------
+        InvalidObjectError
+            When a field that the type cannot do without is missing.
+        """
+        try:
+            return convert(self.document)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$.")
+            raise self.refuse(where.rstrip("`"), what) from error
 
     def refuse(self, field: str, reason: str) -> InvalidObjectError:
         """Return the error of an object that cannot be taken in after all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,11 @@ from kubeberth.api.core import Pod, PodStatus
 _MIRROR = "kubernetes.io/config.mirror"
 # Sorts after every timestamp: who does not say when it was created has just been.
 _JUST_NOW = "~"
+
+
+def to_pod(document: dict[str, Any]) -> Pod:
+    """Return the pod that is stored as a document."""
+    return msgspec.convert(document, Pod)
 
 
 def bound_to(pod: Pod, node_name: str) -> Pod:

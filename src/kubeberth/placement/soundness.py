@@ -1,8 +1,9 @@
 """Soundness: whether account can be kept of an object at all.
 
-Validation has seen to it where an API server of ours stored the object. Another server, or a caller
-of `ClusterState.apply`, may bring an amount that is no quantity or is less than nothing; sums would
-be wrong for good, so such an object is refused before anything changes.
+Validation has seen to it where an API server stored the object. A broken server, or a caller of
+`ClusterState.apply`, may bring an amount that is no quantity or is less than nothing, or
+constraints that contradict each other; sums would be wrong for good, so such an object is refused
+before anything changes.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from kubeberth.api.storage import (
     PersistentVolumeClaim,
     StorageObject,
 )
-from kubeberth.api.validation.field_error import FieldError, invalid
+from kubeberth.api.validation.field_error import FieldError, duplicate, invalid, not_supported
 from kubeberth.api.validation.resources import NOT_NEGATIVE
 from kubeberth.errors import InvalidObjectError
+
+_ACTIONS = ("DoNotSchedule", "ScheduleAnyway")
 
 Amounts = Iterable[tuple[str, Mapping[str, str]]]
 """Paths of resource lists, and the lists."""
@@ -32,8 +35,11 @@ def check_node(node: Node) -> None:
 
 
 def check_pod(pod: Pod) -> None:
-    """Raise InvalidObjectError unless a pod's amounts can be counted."""
+    """Raise InvalidObjectError unless a pod's amounts can be counted, and its constraints met."""
     _check("Pod", pod.metadata, _amounts_of(pod))
+    faults = list(_constraint_faults(pod))
+    if faults:
+        raise InvalidObjectError("Pod", pod.metadata.namespace, pod.metadata.name, faults)
 
 
 def check_storage(item: StorageObject) -> None:
@@ -48,6 +54,24 @@ def check_storage(item: StorageObject) -> None:
             sizes = {"capacity": item.capacity, "maximumVolumeSize": item.maximum_volume_size}
             amounts = (("", {field: text for field, text in sizes.items() if text is not None}),)
     _check(type(item).__name__, item.metadata, amounts)
+
+
+def _constraint_faults(pod: Pod) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with spread constraints: of one kind, a topology key has at most one."""
+    met: set[tuple[str, str]] = set()
+    for index, constraint in enumerate(pod.spec.topology_spread_constraints):
+        here = f"spec.topologySpreadConstraints[{index}]"
+        action = constraint.when_unsatisfiable
+        if action not in _ACTIONS:
+            fault = not_supported(f"{here}.whenUnsatisfiable", action, _ACTIONS)
+            yield fault.field, fault.body
+        pair = (constraint.topology_key, action)
+        if pair in met:
+            fault = duplicate(
+                f"{here}.{{topologyKey, whenUnsatisfiable}}", f"{{{', '.join(pair)}}}"
+            )
+            yield fault.field, fault.body
+        met.add(pair)
 
 
 def _amounts_of(pod: Pod) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -80,6 +80,14 @@ def test_structs_of_the_package_are_understood() -> None:
     assert Cluster([typed_node]).place(typed_pod).node == "a"
 
 
+def test_what_structs_take_for_granted_is_spelt_out() -> None:
+    constraint = {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 1}
+    typed = msgspec.convert(pod("web", topologySpreadConstraints=[constraint]), Pod)
+    document = to_document(typed)
+    assert document["spec"]["topologySpreadConstraints"] == [constraint]
+    assert msgspec.convert(document, Pod) == typed
+
+
 def test_objects_that_turn_into_manifests_are_understood() -> None:
     class Wrapped:
         def __init__(self, raw: Document) -> None:

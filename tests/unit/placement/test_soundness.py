@@ -31,6 +31,7 @@ def node(**allocatable: str) -> Node:
     )
 
 
+SPREAD = {"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
 META = ObjectMeta(name="x")
 GROWN = {"containerStatuses": [{"name": "main", "allocatedResources": {"cpu": "-1"}}]}
 CASES = [
@@ -87,6 +88,19 @@ CASES = [
         ),
         'Pod "default/x": status.containerStatuses[0].resources.requests[cpu]',
         id="size that the kubelet reports",
+    ),
+    pytest.param(
+        PodPut(pod(spec={"topologySpreadConstraints": [SPREAD, SPREAD]}), "a"),
+        'Pod "default/x": spec.topologySpreadConstraints[1].{topologyKey, whenUnsatisfiable}: '
+        'Duplicate value: "{kubernetes.io/hostname, ScheduleAnyway}"',
+        id="two constraints over one topology key",
+    ),
+    pytest.param(
+        PodPut(
+            pod(spec={"topologySpreadConstraints": [SPREAD | {"whenUnsatisfiable": "Cry"}]}), "a"
+        ),
+        'Pod "default/x": spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value',
+        id="constraint of neither kind",
     ),
     pytest.param(
         Nominated(pod(spec={"containers": [container(cpu="x")]}), "a"),
