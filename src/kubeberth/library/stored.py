@@ -62,7 +62,7 @@ def to_stored(
     """Return an object as it would be stored, or why it would not.
 
     An object with a resource version comes from an API server, which has admitted it long ago: it
-    is not admitted, nor judged as if it were new, a second time.
+    is not admitted, nor judged as if it were new, a second time. (One without a name never was.)
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def to_stored(
     if resource.namespaced:
         meta.setdefault("namespace", "default")
     apply_defaults(resource, document)
-    if meta.get("resourceVersion"):
+    if meta.get("resourceVersion") and meta.get("name"):
         return Stored(document)
     unknown = tuple(walk.unknown)
     if resource is PODS:
