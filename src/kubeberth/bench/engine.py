@@ -94,10 +94,11 @@ def build(n_nodes: int, n_placed: int = 0, workload: Workload = WORKLOADS[0]) ->
 
 
 def _placed_pods(n_pods: int) -> Iterator[Pod]:
-    """Yield basic pods that share all but their metadata, which is quick to make."""
+    """Yield basic pods that no workload's rules mean; they share all but their names."""
     for template in WORKLOADS[0].pods(min(n_pods, 1)):
         for index in range(n_pods):
-            meta = msgspec.structs.replace(template.metadata, name=f"placed-{index}")
+            name, labels = f"placed-{index}", {"color": "other"}
+            meta = msgspec.structs.replace(template.metadata, name=name, labels=labels)
             yield msgspec.structs.replace(template, metadata=meta)
 
 

@@ -51,14 +51,22 @@ class ChangeLog:
 
 
 class UsageLog(ChangeLog):
-    """A change log that also tells whose pods came or went, as far as that is known."""
+    """A change log that also tells whose pods came or went, as far as that is known.
+
+    Attributes
+    ----------
+    latest
+        The last entry: slot and cause.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.latest: tuple[int, Links | None] = (0, None)
         self._causes: list[Links | None] = []
 
     def add(self, slot: int, cause: Links | None = None) -> None:
         """Note that a node has changed, for a pod of a template or for whatever else."""
+        self.latest = slot, cause
         self._causes.append(cause)
         self._slots.append(slot)
         self.end = end = self.end + 1

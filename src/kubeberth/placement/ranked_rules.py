@@ -9,7 +9,7 @@ groups      soft rules that are normalised over all nodes that pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol, TypeVar, cast
@@ -212,23 +212,31 @@ class RankedRules:
         key += [column.ids[nodes].astype(np.int64) for column in self._shared_columns]
         return Looks(passes, bases, key)
 
-    def judge_all(self) -> tuple[Mask, Mask, Ints]:
-        """Return which nodes have room, which pass the rules over pods, and what loads earn."""
+    def judge_all(self, slots: NDArray[np.intp]) -> tuple[Mask, Mask, Ints]:
+        """Return where there is room, which nodes pass the rules over pods, and what loads earn.
+
+        Parameters
+        ----------
+        slots
+            In ascending order.
+        """
         state, request = self._state, self._request
-        everything = slice(None)
-        has_room = np.ones(state.n_slots, dtype=bool)
+        # Mostly these are all nodes: a slice needs no copies of their columns.
+        is_start = len(slots) > 0 and slots[-1] == len(slots) - 1
+        nodes: Nodes = slice(len(slots)) if is_start else slots
+        has_room = np.ones(len(slots), dtype=bool)
         for rule in self.load_filters:
-            _keep_passing(has_room, rule.filter(state, request, everything))
-        is_admitted = np.ones(state.n_slots, dtype=bool)
+            _keep_passing(has_room, rule.filter(state, request, nodes))
+        is_admitted = np.ones(len(slots), dtype=bool)
         for usage_filter in self._usage_filters:
-            _keep_passing(is_admitted, usage_filter.filter(state, request, everything))
+            _keep_passing(is_admitted, usage_filter.filter(state, request, nodes))
         for domain_filter in self._node_filters:
-            is_admitted &= domain_filter.table()[domain_filter.column.ids]
-        for slot in state.nominated_slots:
-            is_admitted[slot] &= self.admit_beside_nominated(slot)
-        scores = np.zeros(state.n_slots, dtype=np.int64)
+            is_admitted &= domain_filter.table()[domain_filter.column.ids[nodes]]
+        for place in np.flatnonzero(np.isin(slots, state.nominated_slots)).tolist():
+            is_admitted[place] &= self.admit_beside_nominated(int(slots[place]))
+        scores = np.zeros(len(slots), dtype=np.int64)
         for score, weight in self.load_scores:
-            scores += score.score(state, request, everything) * weight
+            scores += score.score(state, request, nodes) * weight
         return has_room, is_admitted, scores
 
     def care_for(self, pods: Links | None) -> bool:
@@ -312,14 +320,19 @@ class GroupsView:
         How many nodes are in each group.
     """
 
-    def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes: Sequence[int] = [0] * len(keys)
-        parts = list(zip(*keys, strict=True))
-        self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
+    def __init__(self, n_groups: int, pickers: Mapping[str, Picker]) -> None:
+        self.sizes: Sequence[int] = [0] * n_groups
+        self._pickers = pickers
 
     def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table."""
         return self._pickers[column.key](table)
+
+
+def pickers(keys: Sequence[Key], place_in_key: Mapping[str, int]) -> dict[str, Picker]:
+    """Return, for each topology key, what takes the domains of groups with these keys."""
+    parts = list(zip(*keys, strict=True))
+    return {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
 
 class Picker(Protocol):

@@ -3,37 +3,44 @@
 A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes
 that pass (taints, preferences, spread). The second part depends on a few values only: the node's
 own preference score, its zone, how many such pods it has. Nodes with the same values form a
-*group*: whatever happens elsewhere, the order within a group stays. So each group is a heap by the
-first part, and a decision looks at the top of every group, adds the second part, and takes the
-best: exactly the best of all nodes that pass, since the groups that hold a node are all there is to
-normalise over.
+*group*: whatever happens elsewhere, the order within a group stays. So each group is lined up by
+the first part, and a decision looks at the first of every group, adds the second part, and takes
+the best: exactly the best of all nodes that pass, since the groups that hold a node are all there
+is to normalise over.
 
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
 
 After a pod is placed, one node has changed: its number is in the log, it is judged again (mostly by
-one dictionary lookup, see `loads.py`), and moves within its heap.
-
-Heaps hold ints, `(_BASE - score) << RANK_BITS | rank of the node`, the smallest first. A node that
-moved leaves its old number behind in the heap; that is mended when it comes to the top. So a node
-that has become worse, as most do, need not be touched before.
+one dictionary lookup, see `loads.py`), and moves within its lineup. Its entry there is an int,
+`(_BASE - score) << RANK_BITS | rank of the node`. One that has become worse, as most do, need not
+be touched before it comes to the top.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import heappop, heappush, heapreplace
 from itertools import compress, count
 from operator import sub
 
 import numpy as np
 
+from kubeberth.placement.lineup import END, Lineup
 from kubeberth.placement.links import Links
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
 from kubeberth.placement.plugin import MAX_TOTAL
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, RankedRules, picker
+from kubeberth.placement.ranked_rules import (
+    GroupsView,
+    Ints,
+    Key,
+    Picker,
+    RankedRules,
+    picker,
+    pickers,
+)
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
@@ -42,8 +49,6 @@ from kubeberth.placement.ties import RANK_BITS, Order
 _RANK = (1 << RANK_BITS) - 1
 # More than any total.
 _BASE = MAX_TOTAL
-# Behind every entry there is.
-_EMPTY = 1 << 61
 # In place of an entry: the node has no room, a rule over pods keeps the pod out, or its looks do.
 _FULL, _KEPT_OUT, _UNFIT = -1, -2, -3
 # With more groups than this, one look at every node is cheaper than one at every group.
@@ -65,6 +70,8 @@ class Layout:
     ----------
     live
         The groups.
+    only
+        The group, if there is but one.
     pick
         Takes these groups' entries out of a list of all groups.
     values
@@ -76,6 +83,7 @@ class Layout:
     """
 
     live: tuple[int, ...]
+    only: int | None
     pick: Picker
     view: GroupsView
     values: list[list[int]]
@@ -97,6 +105,8 @@ class Ranking:
     ) -> None:
         self._state = state
         self._request = request
+        self._census, self._pulse = state.census, state.census.pulse
+        self._node_log, self._usage_log = state.node_log, state.usage_log
         self._shared_order = order
         self._rules = RankedRules(state, profile, request)
         self._nominated = state.nominations.pods
@@ -120,7 +130,7 @@ class Ranking:
         self._cell_keys: list[Key] = []
         self._group_ids: dict[tuple[int, Key], int] = {}
         self._group_keys: list[tuple[int, Key]] = []
-        self._heaps: list[list[int]] = []
+        self._lineups: list[Lineup] = []
         self._tops: list[int] = []
         self._sizes: list[int] = []
         self._is_open: list[bool] = []
@@ -131,21 +141,21 @@ class Ranking:
         self._has_other_sizes = False
         self._n_feasible = 0
         self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), picker(()), GroupsView([], {}), [], [], weighs_anew=False)
+        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], [], weighs_anew=False)
+        self._of_cells: dict[tuple[int, ...], tuple[list[int], dict[str, Picker]]] = {}
         self._openers: list[Picker] = []
         self._bonuses: list[int] = []
         self._start()
 
     def best(self) -> Choice | None:
         """Return the best node, None when no node passes."""
-        state = self._state
         if (
-            state.usage_log.end != self._seen_usage
-            or state.node_log.end != self._seen_nodes
-            or state.census.version != self._seen_census
+            self._usage_log.end != self._seen_usage
+            or self._node_log.end != self._seen_nodes
+            or self._census.version != self._seen_census
         ):
             self._follow()
-        if state.census.pulse.n_beats != self._seen_pulse:
+        if self._pulse.n_beats != self._seen_pulse:
             self._follow_pulse()
         if self._has_other_groups:
             self._count_groups()
@@ -156,10 +166,9 @@ class Ranking:
                 self._seen_scores = version
                 self._weigh()
         layout = self._layout
-        live = layout.live
-        if len(live) == 1:
-            key = self._tops[live[0]] - self._bonuses[0]
-        elif live:
+        if layout.only is not None:
+            key = self._tops[layout.only] - self._bonuses[0]
+        elif layout.live:
             key = min(map(sub, layout.pick(self._tops), self._bonuses))
         else:
             return None
@@ -170,48 +179,63 @@ class Ranking:
     # Following the logs
 
     def _follow(self) -> None:
-        state = self._state
-        if state.census.version != self._seen_census:
-            self._seen_census = state.census.version
+        rules = self._rules
+        if self._census.version != self._seen_census:
+            self._seen_census = self._census.version
             self._cared_for.clear()
-            if self._rules.stamp() != self._seen_stamp:
+            if rules.stamp() != self._seen_stamp:
                 self._start()
                 return
-        if state.node_log.end != self._seen_nodes:
+        if self._node_log.end != self._seen_nodes:
             self._follow_looks()
-        log = state.usage_log
-        changed = log.since(self._seen_usage, self._n_many)
-        if changed is None or (self._rules.has_epoch and self._rules.epoch() != self._seen_epoch):
+        if rules.has_epoch and rules.epoch() != self._seen_epoch:
             self._start()
             return
+        log = self._usage_log
+        n_new = log.end - self._seen_usage
+        if n_new == 1:
+            self._follow_usage((log.latest,))
+        elif n_new:
+            changed = log.since(self._seen_usage, self._n_many)
+            if changed is None:
+                self._start()
+                return
+            self._follow_usage(zip(changed, log.causes(n_new), strict=True))
         self._seen_usage = log.end
-        if len(changed) > 0:
-            self._follow_usage(changed, log.causes(len(changed)))
+        if self._unsettled:
+            self._settle()
 
-    def _follow_usage(self, changed: list[int], causes: list[Links | None]) -> None:
+    def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
         """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
         loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
         entries, cared_for = self._entries, self._cared_for
-        for slot, pods in zip(changed, causes, strict=True):
-            if pods not in cared_for:
-                cared_for[pods] = self._rules.care_for(pods)
+        for slot, pods in changes:
+            cares = cared_for.get(pods)
+            if cares is None:
+                cares = cared_for[pods] = self._rules.care_for(pods)
             old_entry = entries[slot]
-            if old_entry == _FULL or cared_for[pods] or self._nominated:
+            if cares or old_entry == _FULL or self._nominated:
                 self._judge(slot)
-            elif old_entry >= 0:
-                load = loads[slot]
-                verdict = verdicts.get(load)
-                if verdict is None:
-                    verdict = self._judge_load(load)
-                if verdict == _FULL:
-                    self._leave(slot, _FULL)
-                elif verdict + bases[slot] != old_entry:
-                    self._move(slot, verdict + bases[slot])
-        self._settle()
+                continue
+            if old_entry < 0:
+                continue
+            load = loads[slot]
+            verdict = verdicts.get(load)
+            if verdict is None:
+                verdict = self._judge_load(load)
+            entry = verdict + bases[slot]
+            if verdict == _FULL:
+                self._leave(slot, _FULL)
+            elif entry < old_entry:
+                entries[slot] = entry
+                self._push(self._groups[slot], entry)
+            elif entry > old_entry:
+                entries[slot] = entry
+                self._sink(self._groups[slot], old_entry)
 
     def _follow_looks(self) -> None:
         state = self._state
-        changed = state.node_log.since(self._seen_nodes, state.n_slots // 16 + 1)
+        changed = self._node_log.since(self._seen_nodes, state.n_slots // 16 + 1)
         if (
             changed is None
             or len(self._cells) != state.n_slots
@@ -274,8 +298,12 @@ class Ranking:
         elif self._groups[slot] != group:
             self._leave(slot, _FULL)
             self._enter(slot, group, entry)
-        elif old_entry != entry:
-            self._move(slot, entry)
+        elif entry < old_entry:
+            self._entries[slot] = entry
+            self._push(group, entry)
+        elif entry > old_entry:
+            self._entries[slot] = entry
+            self._sink(group, old_entry)
 
     def _judge_nominated(self) -> None:
         """Judge again the nodes with nominated pods.
@@ -308,7 +336,7 @@ class Ranking:
         self._verdicts[load] = verdict
         return verdict
 
-    # Heaps
+    # Lineups
 
     def _enter(self, slot: int, group: int, entry: int) -> None:
         """Put a node into a group, at the place that its entry says."""
@@ -318,20 +346,16 @@ class Ranking:
         self._push(group, entry)
 
     def _push(self, group: int, entry: int) -> None:
-        heap = self._heaps[group]
-        heappush(heap, entry)
+        lineup = self._lineups[group]
+        lineup.push(entry)
         if entry < self._tops[group]:
             self._tops[group] = entry
-        if len(heap) > 4 * self._sizes[group] + 64:
+        if len(lineup) > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
-    def _move(self, slot: int, entry: int) -> None:
-        """Give a node another place in its group."""
-        old_entry, group = self._entries[slot], self._groups[slot]
-        self._entries[slot] = entry
-        if entry < old_entry:
-            self._push(group, entry)
-        elif self._heaps[group][0] == old_entry:
+    def _sink(self, group: int, old_entry: int) -> None:
+        """Note that a node is no longer where the lineup has it."""
+        if self._tops[group] == old_entry:
             self._unsettled.append(group)
 
     def _leave(self, slot: int, why: int) -> None:
@@ -341,8 +365,7 @@ class Ranking:
         if entry < 0:
             return
         self._resize(group, -1)
-        if self._heaps[group][0] == entry:
-            self._unsettled.append(group)
+        self._sink(group, entry)
         if not self._sizes[group] and self._rules.node_scores:
             # Values like "three such pods" come and go; zones stay.
             del self._group_ids[self._group_keys[group]]
@@ -357,31 +380,19 @@ class Ranking:
             self._has_other_sizes = self._rules.reads_sizes
 
     def _settle(self) -> None:
-        """Bring to the top of each heap what belongs there."""
-        entries, groups, order = self._entries, self._groups, self._order
+        """Bring to the top of each lineup what belongs there."""
         for group in self._unsettled:
-            heap = self._heaps[group]
-            self._tops[group] = _EMPTY
-            while heap:
-                top = heap[0]
-                slot = order[top & _RANK]
-                entry = entries[slot]
-                if groups[slot] != group or entry < top:
-                    heappop(heap)
-                elif entry > top:
-                    heapreplace(heap, entry)
-                else:
-                    self._tops[group] = top
-                    break
+            self._tops[group] = self._lineups[group].settle(
+                self._entries, self._groups, group, self._order
+            )
         self._unsettled.clear()
 
     def _tidy(self, group: int) -> None:
-        """Have every node in a heap just once."""
+        """Have every node in a lineup just once."""
         entries, groups, order = self._entries, self._groups, self._order
-        slots = {order[entry & _RANK] for entry in self._heaps[group]}
-        self._heaps[group][:] = sorted(
-            entries[slot] for slot in slots if entries[slot] >= 0 and groups[slot] == group
-        )
+        slots = {order[entry & _RANK] for entry in self._lineups[group]}
+        members = [entries[s] for s in slots if entries[s] >= 0 and groups[s] == group]
+        self._lineups[group].fill(np.array(members, dtype=np.int64))
 
     # Groups
 
@@ -403,14 +414,14 @@ class Ranking:
         """Return a new group, or one that has become vacant."""
         if self._vacant:
             group = self._vacant.pop()
-            self._heaps[group].clear()
-            self._tops[group] = _EMPTY
+            self._lineups[group] = Lineup()
+            self._tops[group] = END
         else:
-            group = len(self._heaps)
+            group = len(self._lineups)
             if group >= _MAX_GROUPS:
                 raise TooManyGroupsError
-            self._heaps.append([])
-            self._tops.append(_EMPTY)
+            self._lineups.append(Lineup())
+            self._tops.append(END)
             self._sizes.append(0)
             self._is_open.append(False)
             self._group_keys.append((cell, values))
@@ -456,22 +467,34 @@ class Ranking:
     def _lay_out(self, live: tuple[int, ...]) -> Layout:
         """Work out what depends on nothing but which groups take part."""
         rules, group_keys = self._rules, self._group_keys
-        keys = [self._cell_keys[group_keys[group][0]] for group in live]
         values = [
             [] if index is None else [group_keys[group][1][index] for group in live]
             for _, _, index in rules.group_scores
         ]
-        static = [0] * len(live)
+        cells = tuple([group_keys[group][0] for group in live])
+        known = self._of_cells.get(cells)
+        if known is None:
+            known = self._of_cells[cells] = self._look_at_cells(cells)
+        static, pick_domains = known
+        weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
+        view = GroupsView(len(live), pick_domains)
+        if len(self._layouts) >= _MAX_LAYOUTS:
+            self._layouts.clear()
+            self._of_cells.clear()
+        only = live[0] if len(live) == 1 else None
+        layout = Layout(live, only, picker(live), view, values, static, weighs_anew)
+        self._layouts[live] = layout
+        return layout
+
+    def _look_at_cells(self, cells: tuple[int, ...]) -> tuple[list[int], dict[str, Picker]]:
+        """Return what groups in these cells earn that never changes, and their domains."""
+        rules = self._rules
+        keys = [self._cell_keys[cell] for cell in cells]
+        static = [0] * len(keys)
         for place, (rule, weight) in enumerate(rules.static_scores):
             shares = normalize_groups([key[place] for key in keys], rule.normalization)
             static = _add_shares(static, shares, weight)
-        weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
-        view = GroupsView(keys, rules.place_in_key)
-        if len(self._layouts) >= _MAX_LAYOUTS:
-            self._layouts.clear()
-        layout = Layout(live, picker(live), view, values, static, weighs_anew)
-        self._layouts[live] = layout
-        return layout
+        return static, pickers(keys, rules.place_in_key)
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
@@ -497,7 +520,7 @@ class Ranking:
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
-        self._layouts, self._openers = {}, []
+        self._layouts, self._of_cells, self._openers = {}, {}, []
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
@@ -505,23 +528,24 @@ class Ranking:
         self._unsettled.clear()
         self._cell_ids, self._cell_keys = {}, []
         self._group_ids, self._group_keys, self._vacant = {}, [], []
-        self._heaps, self._tops = [], []
+        self._lineups, self._tops = [], []
         self._sizes, self._is_open = [], []
 
         self._shared_order.fit(state.slots)
         self._order = self._shared_order.slots
         looks = rules.look(slice(None), self._shared_order.ranks)
-        slots = np.flatnonzero(looks.passes)
+        fit = np.flatnonzero(looks.passes)
         cells = np.zeros(state.n_slots, dtype=np.int64)
-        keys, codes = _distinct([part[slots] for part in looks.key], len(slots))
-        cells[slots] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
+        keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
+        cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
         self._cells = cells.tolist()
         self._bases = looks.bases.tolist()
 
-        has_room, is_admitted, scores = rules.judge_all()
-        entries = np.where(has_room, _KEPT_OUT, _FULL)
-        entries[~looks.passes] = _UNFIT
-        slots = np.flatnonzero(looks.passes & has_room & is_admitted)
+        has_room, is_admitted, scores = rules.judge_all(fit)
+        entries = np.full(state.n_slots, _UNFIT, dtype=np.int64)
+        entries[fit] = np.where(has_room, _KEPT_OUT, _FULL)
+        passes = has_room & is_admitted
+        slots, scores = fit[passes], scores[passes]
         groups = cells
         if rules.node_scores:
             parts = [cells, *(score.node_values() for score in rules.node_scores)]
@@ -529,18 +553,18 @@ class Ranking:
             ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
             groups = cells.copy()
             groups[slots] = ids[codes]
-        entries[slots] = ((_BASE - scores[slots]) << RANK_BITS) + looks.bases[slots]
+        entries[slots] = ((_BASE - scores) << RANK_BITS) + looks.bases[slots]
         self._entries = entries.tolist()
         self._groups = groups.tolist()
         self._fill(groups[slots], entries[slots])
 
     def _fill(self, groups: Ints, entries: Ints) -> None:
-        """Make the heaps; a sorted list is one."""
-        for group, heap in enumerate(self._heaps):
-            members = entries if len(self._heaps) == 1 else entries[groups == group]
-            heap[:] = np.sort(members).tolist()
-            self._sizes[group] = len(heap)
-            self._tops[group] = heap[0] if heap else _EMPTY
+        """Line up the nodes of each group."""
+        for group, lineup in enumerate(self._lineups):
+            members = entries if len(self._lineups) == 1 else entries[groups == group]
+            lineup.fill(members)
+            self._sizes[group] = len(lineup)
+            self._tops[group] = int(members.min(initial=END))
 
 
 def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]:
