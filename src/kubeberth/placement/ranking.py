@@ -42,6 +42,7 @@ from kubeberth.placement.ranked_rules import (
     pickers,
 )
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS, Order
@@ -101,14 +102,19 @@ class Ranking:
     """
 
     def __init__(
-        self, state: ClusterState, profile: Profile, request: PodRequest, order: Order
+        self,
+        state: ClusterState,
+        profile: Profile,
+        kinds: RuleKinds,
+        request: PodRequest,
+        order: Order,
     ) -> None:
         self._state = state
         self._request = request
         self._census, self._pulse = state.census, state.census.pulse
         self._node_log, self._usage_log = state.node_log, state.usage_log
         self._shared_order = order
-        self._rules = RankedRules(state, profile, request)
+        self._rules = RankedRules(state, profile, kinds, request)
         self._nominated = state.nominations.pods
         self._capacities: dict[int, tuple[int, ...]] = {}
         self._verdicts: dict[int, int] = {}
@@ -121,7 +127,7 @@ class Ranking:
         self._cared_for: dict[Links | None, bool] = {}
         # Per slot.
         self._order: list[int] = []
-        self._cells: list[int] = []
+        self._cells = memoryview(b"")
         self._bases: list[int] = []
         self._entries: list[int] = []
         self._groups: list[int] = []
@@ -538,7 +544,7 @@ class Ranking:
         cells = np.zeros(state.n_slots, dtype=np.int64)
         keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
         cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
-        self._cells = cells.tolist()
+        self._cells = memoryview(cells.data)
         self._bases = looks.bases.tolist()
 
         has_room, is_admitted, scores = rules.judge_all(fit)
