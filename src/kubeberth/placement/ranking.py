@@ -213,8 +213,9 @@ class Ranking:
 
     def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
         """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
-        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
-        entries, cared_for = self._entries, self._cared_for
+        loads, verdict_of, bases = self._state.loads, self._verdicts.get, self._bases
+        entries, groups, tops = self._entries, self._groups, self._tops
+        cared_for = self._cared_for
         for slot, pods in changes:
             cares = cared_for.get(pods)
             if cares is None:
@@ -226,18 +227,19 @@ class Ranking:
             if old_entry < 0:
                 continue
             load = loads[slot]
-            verdict = verdicts.get(load)
+            verdict = verdict_of(load)
             if verdict is None:
                 verdict = self._judge_load(load)
             entry = verdict + bases[slot]
             if verdict == _FULL:
                 self._leave(slot, _FULL)
-            elif entry < old_entry:
-                entries[slot] = entry
-                self._push(self._groups[slot], entry)
             elif entry > old_entry:
                 entries[slot] = entry
-                self._sink(self._groups[slot], old_entry)
+                if tops[groups[slot]] == old_entry:
+                    self._unsettled.append(groups[slot])
+            elif entry < old_entry:
+                entries[slot] = entry
+                self._push(groups[slot], entry)
 
     def _follow_looks(self) -> None:
         state = self._state
