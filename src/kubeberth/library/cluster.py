@@ -19,7 +19,7 @@ from kubeberth.api.scheme import PODS, PRIORITY_CLASSES
 from kubeberth.api.storage import CSINode
 from kubeberth.errors import InvalidObjectError, NoSuchObjectError
 from kubeberth.library.documents import to_document
-from kubeberth.library.intake import Accepted, accept, is_wanted
+from kubeberth.library.intake import Accepted, accept, find_resource
 from kubeberth.library.keys import Key
 from kubeberth.library.kinds import KINDS, RESOURCES
 from kubeberth.library.machines import cordoned, made_like
@@ -125,7 +125,7 @@ class Cluster:
         for manifest in read_manifests(*sources):
             document = manifest.document
             kind, api_version = document.get("kind"), document.get("apiVersion")
-            if kind and api_version and not is_wanted(document):
+            if kind and api_version and find_resource(document) is None:
                 cluster.skipped[f"{api_version} {kind}"] += 1
             else:
                 wanted.append((document, manifest.source))
