@@ -90,7 +90,9 @@ def parse_config(body: bytes, resource: Resource, sub: str) -> tuple[Document, l
     try:
         config = yaml.parse(body, repeated=repeated)
     except yaml.YAMLError as error:
-        raise BadRequestError(f"error decoding YAML: {error}") from error
+        raise BadRequestError(
+            f"error decoding YAML: error converting YAML to JSON: {error}"
+        ) from error
     if config is None:
         config = {}
     if not isinstance(config, dict):
