@@ -9,6 +9,7 @@ import msgspec
 from kubeberth.api import codec
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation.field_error import FieldError, invalid_error, shown
+from kubeberth.apiserver.managed_fields import entries
 from kubeberth.apiserver.objects import Document
 from kubeberth.apiserver.patch import (
     ACCEPTED,
@@ -51,8 +52,7 @@ def patched(
         The result is no object of the kind, or breaks strict field validation.
     """
     media_type = media_type_of(content_type)
-    if b"managedFields" not in patch:
-        old = without_entries(old)  # who owns the fields is not read again with every patch
+    old = with_plain_entries(old) if b"managedFields" in patch else without_entries(old)
     document = apply_patch(media_type, resource, old, patch)
     try:
         decoded = codec.decode_document(document, resource, sub)
@@ -74,6 +74,13 @@ def without_entries(document: Document) -> Document:
         return document
     rest = {name: value for name, value in metadata.items() if name != "managedFields"}
     return {**document, "metadata": rest}
+
+
+def with_plain_entries(document: Document) -> Document:
+    """Return a document whose entries can be patched."""
+    stored = document["metadata"].get("managedFields")
+    metadata = {**document["metadata"], "managedFields": entries.plain(stored)}
+    return {**document, "metadata": metadata}
 
 
 def parse_config(body: bytes, resource: Resource, sub: str) -> tuple[Document, list[str]]:
@@ -121,7 +128,7 @@ def decode_applied(document: Document, resource: Resource, sub: str) -> Document
     ApiError
         Some value is not of its field's type.
     """
-    entries = document["metadata"].get("managedFields")
+    owned = document["metadata"].get("managedFields")
     try:
         decoded = codec.decode_document(without_entries(document), resource, sub).document
     except BadRequestError as error:
@@ -135,8 +142,8 @@ def decode_applied(document: Document, resource: Resource, sub: str) -> Document
             code=500,
             reason="",
         ) from error
-    if entries:
-        decoded["metadata"]["managedFields"] = entries
+    if owned:
+        decoded["metadata"]["managedFields"] = owned
     return decoded
 
 

@@ -18,6 +18,7 @@ from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
+from kubeberth.apiserver.strategy import put
 from kubeberth.apiserver.verbs import (
     Answer,
     Call,
@@ -130,13 +131,14 @@ class Subresources:
 
     async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
         def change_parent(parent: Document) -> Document:
-            owners = parent["metadata"].get("managedFields", [])
+            owners = parent["metadata"].get("managedFields")
             old = scale_of(parent)
-            old["metadata"]["managedFields"] = to_scale(owners)
+            put(old["metadata"], "managedFields", to_scale(owners))
             scale = change(old)
             check_uid(call.target, scale["metadata"].get("uid"), parent)
-            sent = scale["metadata"].get("managedFields", [])
-            parent["metadata"]["managedFields"] = to_parent(owners, sent, parent["apiVersion"])
+            owned = scale["metadata"].get("managedFields")
+            owned = to_parent(owners, owned, parent["apiVersion"])
+            put(parent["metadata"], "managedFields", owned)
             return scaled(call.target, parent, scale)
 
         caller = Caller(call.user, dry_run)

@@ -13,7 +13,6 @@ from kubeberth.apiserver.managed_fields.field_set import (
     LEAF,
     MEMBER,
     Node,
-    ordered,
     recursive_difference,
     union,
 )
@@ -72,11 +71,11 @@ def _compare_values(step: str, shape: Shape, old: Any, new: Any, into: Compariso
     else:
         _compare_maps(shape, old or {}, new or {}, below)
     if below.added:
-        into.added[step] = ordered(below.added)
+        into.added[step] = below.added
     if below.modified:
-        into.modified[step] = ordered(below.modified)
+        into.modified[step] = below.modified
     if below.removed:
-        into.removed[step] = ordered(below.removed)
+        into.removed[step] = below.removed
 
 
 def _compare_maps(shape: Shape, old: dict[str, Any], new: dict[str, Any], into: Comparison) -> None:
@@ -126,7 +125,7 @@ def all_of(shape: Shape, value: Any) -> Node:
     else:
         for name, item in value.items():
             node[f"f:{name}"] = all_of(shape.child(name), item)
-    return ordered(node)
+    return node
 
 
 def fields_of(shape: Shape, value: dict[str, Any]) -> Node:
@@ -140,7 +139,7 @@ def fields_of(shape: Shape, value: dict[str, Any]) -> Node:
             below = {MEMBER: LEAF, **below} if below else LEAF
         if below is not None:
             node[f"f:{name}"] = below
-    return ordered(node)
+    return node
 
 
 def _claimed(shape: Shape, value: Any) -> Node | None:
@@ -156,4 +155,4 @@ def _claimed(shape: Shape, value: Any) -> Node | None:
     for step, values in by_step(shape, value).items():
         below = _claimed(shape.element, values[0]) if len(values) == 1 else None
         node[step] = {MEMBER: LEAF, **below} if below else LEAF
-    return ordered(node) or None
+    return node or None

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import msgspec
 
 from kubeberth.apiserver.managed_fields import field_set
 from kubeberth.apiserver.managed_fields.field_set import FieldSetError, Node
@@ -15,6 +18,9 @@ from kubeberth.apiserver.managed_fields.field_set import FieldSetError, Node
 APPLY = "Apply"
 UPDATE = "Update"
 FIELDS_V1 = "FieldsV1"
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class EntryError(ValueError):
@@ -62,10 +68,20 @@ class Key(NamedTuple):
 Entries = dict[Key, Entry]
 
 
-def read(value: Iterable[dict[str, Any]]) -> Entries:
-    """Return the entries of an object that is stored."""
+# As an object holds them: the JSON of a list, or nothing.
+Stored = msgspec.Raw | None
+
+
+def read(value: Stored) -> Entries:
+    """Return the entries of an object that is stored; not to be changed."""
+    return _read(bytes(value)) if value else {}
+
+
+# Objects that are made and changed alike, such as the pods of one template, have the same entries.
+@lru_cache(maxsize=4096)
+def _read(text: bytes) -> Entries:
     found = {}
-    for item in value:
+    for item in _decode(text):
         entry = Entry(
             item["manager"],
             item["operation"],
@@ -117,9 +133,18 @@ def _check(item: dict[str, Any], index: int) -> None:
         raise EntryError(f'invalid fieldsType "{kind}" in managed fields entry {index}')
 
 
-def write(entries: Entries) -> list[dict[str, Any]]:
+def write(entries: Entries) -> Stored:
     """Return entries as an object holds them: by operation, age and name."""
-    return [_written(entry) for entry in sorted(entries.values(), key=_order)]
+    if not entries:
+        return None
+    items = [_written(entry) for entry in sorted(entries.values(), key=_order)]
+    return msgspec.Raw(_encode(items))
+
+
+def plain(value: Stored) -> list[dict[str, Any]]:
+    """Return the entries of an object that is stored as plain JSON, as clients see and send them."""
+    items: list[dict[str, Any]] = _decode(value) if value else []
+    return items
 
 
 def _order(entry: Entry) -> tuple[str, ...]:
@@ -134,16 +159,15 @@ def _written(entry: Entry) -> dict[str, Any]:
     }
     if entry.time:
         item["time"] = entry.time
-    item |= {"fieldsType": FIELDS_V1, "fieldsV1": entry.fields}
+    item |= {"fieldsType": FIELDS_V1, "fieldsV1": msgspec.Raw(_encode_sorted(entry.fields))}
     if entry.subresource:
         item["subresource"] = entry.subresource
     return item
 
 
-def is_same_but_time(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> bool:
+def is_same_but_time(left: Stored, right: Stored) -> bool:
     """Return whether two lists of entries differ in nothing but times, and thereby in order."""
-    if len(left) != len(right):
-        return False
-    return {k: e.fields for k, e in read(left).items()} == {
-        k: e.fields for k, e in read(right).items()
-    }
+    mine, theirs = read(left), read(right)
+    return mine.keys() == theirs.keys() and all(
+        entry.fields == theirs[key].fields for key, entry in mine.items()
+    )

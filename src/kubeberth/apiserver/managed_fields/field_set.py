@@ -4,7 +4,8 @@ Rule 1: a set is a tree of dicts; a key is one step of a path: `f:` and a field'
         keys of a list element, `v:` and the value of a set's element, `i:` and an index.
 Rule 2: a step leads to a member when its node is empty or has the key `.`. What has neither members
         nor steps below it is not in the tree, and `{".": {}}` is written `{}`.
-Rule 3: nodes are shared and never changed: every function returns new ones, or the very ones that
+Rule 3: the order of steps means nothing; it is made when a set is shown or written.
+Rule 4: nodes are shared and never changed: every function returns new ones, or the very ones that
         it was given where nothing changes.
 
 Matches `fieldpath` of `sigs.k8s.io/structured-merge-diff`.
@@ -52,7 +53,7 @@ def _union(left: Node, right: Node) -> Node:
             changes[step] = both
     if not changes:
         return left
-    return ordered(left | changes)
+    return left | changes
 
 
 def _union_node(left: Node, right: Node) -> Node:
@@ -172,16 +173,6 @@ def paths_of(fields: Node, prefix: Path = ()) -> Iterator[Path]:
         yield from paths_of(fields[step], (*prefix, step))
 
 
-def ordered(fields: Node) -> Node:
-    """Return a node with its own steps in order."""
-    steps = list(fields)
-    if all(step[0] in ".f" for step in steps):
-        steps.sort()
-    else:
-        steps.sort(key=_order)
-    return {step: fields[step] for step in steps}
-
-
 @lru_cache(maxsize=4096)
 def _order(step: str) -> tuple[int, Any]:
     kind, value = _KINDS[step[0]], step[2:]
@@ -264,7 +255,7 @@ def _parse(value: Any, *, is_root: bool = False) -> Node:
             node[_parse_step(step)] = _parse(below)
     if len(node) == 1 and MEMBER in node:
         return LEAF
-    return ordered(node)
+    return node
 
 
 def _parse_step(step: str) -> str:

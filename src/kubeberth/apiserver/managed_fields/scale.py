@@ -6,9 +6,9 @@ Matches `managedfields.ScaleHandler` of Kubernetes 1.36.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from kubeberth.apiserver.managed_fields import entries
+from kubeberth.apiserver.managed_fields.entries import Stored
 from kubeberth.apiserver.managed_fields.field_set import difference, from_paths, has
 
 SCALE_VERSION = "autoscaling/v1"
@@ -16,7 +16,7 @@ REPLICAS = ("f:spec", "f:replicas")
 _OWNED = from_paths([REPLICAS])
 
 
-def to_scale(parent: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def to_scale(parent: Stored) -> Stored:
     """Return the entries of a Scale, from those of its workload."""
     found = {}
     for key, entry in entries.read(parent).items():
@@ -25,9 +25,7 @@ def to_scale(parent: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return entries.write(found)
 
 
-def to_parent(
-    parent: list[dict[str, Any]], scale: list[dict[str, Any]], api_version: str
-) -> list[dict[str, Any]]:
+def to_parent(parent: Stored, scale: Stored, api_version: str) -> Stored:
     """Return the entries of a workload after a write of its Scale."""
     left = {}
     for entry in entries.read(scale).values():

@@ -114,9 +114,9 @@ def _empty(endpoint: Endpoint, new: Document) -> Document:
 
 def _live_or_new(endpoint: Endpoint, live: Document, new: Document) -> Entries:
     """Return the entries to go on from: those that the client sends, if it makes sense of them."""
-    stored = live["metadata"].get("managedFields") or []
+    stored = live["metadata"].get("managedFields")
     sent = new["metadata"].get("managedFields")
-    if not sent or endpoint.subresource or sent == stored:
+    if not sent or endpoint.subresource or sent == entries.plain(stored):
         return entries.read(stored)
     if len(sent) == 1 and not any(sent[0].values()):
         return {}  # one empty entry says: forget all
@@ -127,10 +127,9 @@ def _live_or_new(endpoint: Endpoint, live: Document, new: Document) -> Entries:
 
 
 def _put(document: Document, known: Entries) -> None:
+    document["metadata"].pop("managedFields", None)
     if known:
         document["metadata"]["managedFields"] = entries.write(known)
-    else:
-        document["metadata"].pop("managedFields", None)
 
 
 def _limited(known: Entries) -> Entries:
@@ -180,7 +179,7 @@ def track_apply(
         raise BadRequestError("metadata.managedFields must be nil")
     _check_config(endpoint, config)
     before = live or _empty(endpoint, config)
-    known = entries.read(before["metadata"].get("managedFields") or ())
+    known = entries.read(before["metadata"].get("managedFields"))
     before = {**before, "metadata": dict(before["metadata"])}
     before["metadata"].pop("managedFields", None)
     if not known:
