@@ -6,104 +6,111 @@ is a value here: it is there, and it is empty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubeberth.apiserver.managed_fields.field_set import (
     LEAF,
     MEMBER,
     Node,
     recursive_difference,
-    union,
 )
-from kubeberth.apiserver.managed_fields.shape import ANY, LIST, MAP, Shape
+from kubeberth.apiserver.managed_fields.shape import LIST, SCALAR, Shape
 
 
-@dataclass(slots=True)
-class Comparison:
-    """The paths that only the second object has, that differ, and that only the first one has."""
+class Comparison(NamedTuple):
+    """How an object differs from another one.
 
-    added: Node
-    modified: Node
+    Parameters
+    ----------
+    changed
+        The paths that the second object has, and the first one not, or with another value.
+    removed
+        The paths that only the first object has.
+    """
+
+    changed: Node
     removed: Node
-
-    @property
-    def changed(self) -> Node:
-        """What the second object has and the first one has not, or not so."""
-        return union(self.modified, self.added)
 
     def without(self, fields: Node) -> Comparison:
         """Return the comparison as if these fields, and all below them, were not there."""
-        return Comparison(
-            recursive_difference(self.added, fields),
-            recursive_difference(self.modified, fields),
-            recursive_difference(self.removed, fields),
-        )
+        changed = recursive_difference(self.changed, fields)
+        return Comparison(changed, recursive_difference(self.removed, fields))
 
 
 def compare(shape: Shape, old: Any, new: Any) -> Comparison:
     """Compare two objects of a shape."""
-    found = Comparison({}, {}, {})
-    _compare_maps(shape, old, new, found)
-    return found
+    return _compare_maps(shape, old, new)
 
 
 def _merges(shape: Shape, value: Any) -> bool:
     """Return whether a value has parts that are owned one by one."""
     if shape.is_atomic or not value:
         return False
-    kind = type(value)
-    if shape.code == MAP or shape.code == ANY:
-        return kind is dict
-    return shape.code == LIST and kind is list
+    code, kind = shape.code, type(value)
+    if code == SCALAR:
+        return False
+    return kind is list if code == LIST else kind is dict
 
 
-def _compare_values(step: str, shape: Shape, old: Any, new: Any, into: Comparison) -> None:
-    """Compare two values that are both there, and unequal."""
+def _compare_values(shape: Shape, old: Any, new: Any) -> tuple[Node | None, Node | None]:
+    """Compare two values that are both there, and unequal: what has changed, what is removed."""
     # An empty value, or null, has the shape that the other one has.
-    parts = _merges(shape, old) or not old, _merges(shape, new) or not new
-    if not all(parts) or not (_merges(shape, old) or _merges(shape, new)):
-        into.modified[step] = LEAF
-        return
-    below = Comparison({}, {}, {})
+    is_split, was_split = _merges(shape, new), _merges(shape, old)
+    if not (is_split or was_split) or (new and not is_split) or (old and not was_split):
+        return LEAF, None
     if shape.code == LIST:
-        _compare_lists(shape, old or [], new or [], below)
+        changed, removed = _compare_lists(shape, old or [], new or [])
     else:
-        _compare_maps(shape, old or {}, new or {}, below)
-    if below.added:
-        into.added[step] = below.added
-    if below.modified:
-        into.modified[step] = below.modified
-    if below.removed:
-        into.removed[step] = below.removed
+        changed, removed = _compare_maps(shape, old or {}, new or {})
+    return changed or None, removed or None
 
 
-def _compare_maps(shape: Shape, old: dict[str, Any], new: dict[str, Any], into: Comparison) -> None:
+def _compare_maps(shape: Shape, old: dict[str, Any], new: dict[str, Any]) -> Comparison:
+    changed: Node = {}
+    removed: Node = {}
+    n_shared = 0
     for name, value in new.items():
         if name not in old:
-            into.added[f"f:{name}"] = all_of(shape.child(name), value)
-        elif (before := old[name]) is not value and before != value:
-            _compare_values(f"f:{name}", shape.child(name), before, value, into)
-    for name, value in old.items():
-        if name not in new:
-            into.removed[f"f:{name}"] = all_of(shape.child(name), value)
+            changed[f"f:{name}"] = all_of(shape.child(name), value)
+            continue
+        n_shared += 1
+        before = old[name]
+        if before is not value and before != value:
+            step = f"f:{name}"
+            more, less = _compare_values(shape.child(name), before, value)
+            if more is not None:
+                changed[step] = more
+            if less is not None:
+                removed[step] = less
+    if n_shared < len(old):
+        for name, value in old.items():
+            if name not in new:
+                removed[f"f:{name}"] = all_of(shape.child(name), value)
+    return Comparison(changed, removed)
 
 
-def _compare_lists(shape: Shape, old: list[Any], new: list[Any], into: Comparison) -> None:
+def _compare_lists(shape: Shape, old: list[Any], new: list[Any]) -> Comparison:
+    changed: Node = {}
+    removed: Node = {}
     before, after = by_step(shape, old), by_step(shape, new)
     element = shape.element
     for step, values in after.items():
         others = before.get(step)
         if others is None:
-            into.added[step] = all_of(element, values[0]) if len(values) == 1 else LEAF
+            changed[step] = all_of(element, values[0]) if len(values) == 1 else LEAF
         elif values != others:
-            if len(values) == len(others) == 1:
-                _compare_values(step, element, others[0], values[0], into)
-            else:
-                into.modified[step] = LEAF
+            if len(values) != 1 or len(others) != 1:
+                changed[step] = LEAF
+                continue
+            more, less = _compare_values(element, others[0], values[0])
+            if more is not None:
+                changed[step] = more
+            if less is not None:
+                removed[step] = less
     for step, values in before.items():
         if step not in after:
-            into.removed[step] = all_of(element, values[0]) if len(values) == 1 else LEAF
+            removed[step] = all_of(element, values[0]) if len(values) == 1 else LEAF
+    return Comparison(changed, removed)
 
 
 def by_step(shape: Shape, items: list[Any]) -> dict[str, list[Any]]:

@@ -29,7 +29,13 @@ class EntryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The fields that one manager owns through one operation."""
+    """The fields that one manager owns through one operation.
+
+    Parameters
+    ----------
+    json
+        The fields as they are stored, if that is known.
+    """
 
     manager: str
     operation: str
@@ -37,6 +43,7 @@ class Entry:
     subresource: str = ""
     time: str = ""
     fields: Node = field(default_factory=dict)
+    json: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def key(self) -> Key:
@@ -46,7 +53,7 @@ class Entry:
 
     def owning(self, fields: Node) -> Entry:
         """Return the entry with another set of fields."""
-        return self if fields is self.fields else replace(self, fields=fields)
+        return self if fields is self.fields else replace(self, fields=fields, json=b"")
 
 
 class Key(NamedTuple):
@@ -68,6 +75,19 @@ class Key(NamedTuple):
 Entries = dict[Key, Entry]
 
 
+class _Item(msgspec.Struct, rename={"api_version": "apiVersion", "fields_v1": "fieldsV1"}):
+    """An entry as it is stored."""
+
+    manager: str
+    operation: str
+    api_version: str
+    fields_v1: msgspec.Raw
+    subresource: str = ""
+    time: str = ""
+
+
+_decode_items = msgspec.json.Decoder(list[_Item]).decode
+
 # As an object holds them: the JSON of a list, or nothing.
 Stored = msgspec.Raw | None
 
@@ -81,14 +101,16 @@ def read(value: Stored) -> Entries:
 @lru_cache(maxsize=4096)
 def _read(text: bytes) -> Entries:
     found = {}
-    for item in _decode(text):
+    for item in _decode_items(text):
+        json = bytes(item.fields_v1)
         entry = Entry(
-            item["manager"],
-            item["operation"],
-            item["apiVersion"],
-            item.get("subresource", ""),
-            item.get("time", ""),
-            item.get("fieldsV1", field_set.LEAF),
+            item.manager,
+            item.operation,
+            item.api_version,
+            item.subresource,
+            item.time,
+            _decode(json),
+            json,
         )
         found[entry.key] = entry
     return found
@@ -142,7 +164,7 @@ def write(entries: Entries) -> Stored:
 
 
 def plain(value: Stored) -> list[dict[str, Any]]:
-    """Return the entries of an object that is stored as plain JSON, as clients see and send them."""
+    """Return stored entries as the plain JSON that clients see and send."""
     items: list[dict[str, Any]] = _decode(value) if value else []
     return items
 
@@ -159,7 +181,8 @@ def _written(entry: Entry) -> dict[str, Any]:
     }
     if entry.time:
         item["time"] = entry.time
-    item |= {"fieldsType": FIELDS_V1, "fieldsV1": msgspec.Raw(_encode_sorted(entry.fields))}
+    json = entry.json or _encode_sorted(entry.fields)
+    item |= {"fieldsType": FIELDS_V1, "fieldsV1": msgspec.Raw(json)}
     if entry.subresource:
         item["subresource"] = entry.subresource
     return item

@@ -11,11 +11,11 @@ Matches `merge.Updater` of `sigs.k8s.io/structured-merge-diff`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kubeberth.apiserver.managed_fields.compare import Comparison, compare, fields_of
-from kubeberth.apiserver.managed_fields.entries import APPLY, UPDATE, Entries, Entry, Key
+from kubeberth.apiserver.managed_fields.entries import UPDATE, Entries, Entry, Key
 from kubeberth.apiserver.managed_fields.field_set import (
     Node,
     Path,
@@ -88,25 +88,25 @@ def update(
     """Return the owners after an update; only a manager that takes fields gets a new time."""
     found = compare(endpoint.shape, live, new).without(endpoint.reset)
     taken = difference(found.changed, _UNTRACKED)
-    after = _after(owners, found)
-    if taken:
-        entry = Entry(manager, UPDATE, endpoint.api_version, endpoint.subresource, now, taken)
-        if (before := after.get(entry.key)) is not None:
-            entry = entry.owning(union(before.fields, taken))
+    entry = Entry(manager, UPDATE, endpoint.api_version, endpoint.subresource, now, taken)
+    after = _after(owners, found, but=entry.key)
+    if (before := owners.get(entry.key)) is not None:
+        kept = before.owning(difference(before.fields, found.removed))
+        entry = replace(kept.owning(union(kept.fields, taken)), time=now) if taken else kept
+    if entry.fields:
         after[entry.key] = entry
     return after
 
 
-def _after(owners: Entries, found: Comparison, but: Key | None = None) -> Entries:
-    """Return the owners without what somebody else has changed or taken away."""
-    changed, removed = found.changed, found.removed
+def _after(owners: Entries, found: Comparison, but: Key) -> Entries:
+    """Return the other owners without what a manager has changed or taken away."""
+    changed, removed = found
     after = {}
     for key, entry in owners.items():
-        fields = entry.fields
         if key != but:
-            fields = difference(difference(fields, changed), removed)
-        if fields:
-            after[key] = entry.owning(fields)
+            fields = difference(difference(entry.fields, changed), removed)
+            if fields:
+                after[key] = entry.owning(fields)
     return after
 
 
@@ -138,14 +138,10 @@ def apply(
         raise FieldConflictsError(conflicts)
     after = _after(owners, found, but=key)
     claimed = difference(claimed, _UNTRACKED)
-    is_changed = new != live
-    if not claimed:
-        after.pop(key, None)
-    else:
-        time = entry.time if is_changed else last.time if last else ""
-        after[key] = Entry(
-            entry.manager, APPLY, endpoint.api_version, endpoint.subresource, time, claimed
-        )
+    if claimed:
+        # As upstream: who only joins in what is there already gets no time.
+        time = entry.time if new != live else last.time if last else ""
+        after[key] = replace(entry.owning(claimed), time=time)
     return new, after
 
 

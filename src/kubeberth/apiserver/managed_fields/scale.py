@@ -21,7 +21,7 @@ def to_scale(parent: Stored) -> Stored:
     found = {}
     for key, entry in entries.read(parent).items():
         if has(entry.fields, REPLICAS):
-            found[key] = replace(entry, api_version=SCALE_VERSION, fields=_OWNED)
+            found[key] = replace(entry.owning(_OWNED), api_version=SCALE_VERSION)
     return entries.write(found)
 
 
@@ -42,5 +42,5 @@ def to_parent(parent: Stored, scale: Stored, api_version: str) -> Stored:
     for key, entry in left.items():
         if has(entry.fields, REPLICAS):
             # A new entry has no time: so does upstream leave it.
-            result[key] = replace(entry, time="", fields=_OWNED)
+            result[key] = replace(entry.owning(_OWNED), time="")
     return entries.write(result)

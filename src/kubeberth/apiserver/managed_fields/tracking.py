@@ -245,9 +245,7 @@ def _last_applied_fields(endpoint: Endpoint, live: Document) -> Node:
         return {}
     found = compare(endpoint.shape, applied, live)
     fields = fields_of(endpoint.shape, applied)
-    for changed in (found.modified, found.added, found.removed):
-        fields = difference(fields, changed)
-    return fields
+    return difference(difference(fields, found.changed), found.removed)
 
 
 def _with_last_applied(document: Document, config: Document) -> Document:
