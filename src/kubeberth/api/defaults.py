@@ -11,7 +11,7 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kubeberth.api.quantity import Quantity, parse_quantity
+from kubeberth.api.container_requests import summed_requests
 from kubeberth.api.scheme import Resource
 
 Document = dict[str, Any]
@@ -145,22 +145,12 @@ def _default_pod_level_requests(resources: Document, spec: Document) -> None:
     if not limits:
         return
     requests = dict(resources.get("requests") or {})
-    for name, total in _summed_requests(spec).items():
+    for name, total in summed_requests(spec).items():
         if name in ("cpu", "memory") or name.startswith("hugepages-"):
             requests.setdefault(name, str(total))
     for name, limit in limits.items():
         requests.setdefault(name, limit)
     resources["requests"] = requests
-
-
-def _summed_requests(spec: Document) -> dict[str, Quantity]:
-    totals: dict[str, Quantity] = {}
-    for container in _containers(spec, "containers"):
-        for name, amount in ((container.get("resources") or {}).get("requests") or {}).items():
-            quantity = parse_quantity(amount)
-            before = totals[name].nanos if name in totals else 0
-            totals[name] = Quantity(before + quantity.nanos, quantity.format)
-    return totals
 
 
 def _default_volume(volume: Document) -> None:
@@ -240,7 +230,7 @@ def default_namespace(namespace: Document) -> None:
     """Set the defaults of a namespace: the label that selects it by its name."""
     meta = namespace.setdefault("metadata", {})
     if name := meta.get("name"):
-        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = name
+        meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": name}
     namespace.setdefault("status", {}).setdefault("phase", "Active")
 
 
@@ -272,6 +262,54 @@ def default_priority_class(priority_class: Document) -> None:
     priority_class.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
+def default_stateful_set(stateful_set: Document) -> None:
+    """Set the defaults of a stateful set."""
+    spec = stateful_set.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    for moment in ("whenDeleted", "whenScaled"):
+        retention.setdefault(moment, "Retain")
+    default_template(spec.setdefault("template", {}))
+
+
+def default_replication_controller(controller: Document) -> None:
+    """Set the defaults of a replication controller: it selects the pods that it makes."""
+    spec = controller.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    template = spec.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels")
+    if labels:
+        for holder, field in ((spec, "selector"), (controller["metadata"], "labels")):
+            holder[field] = holder.get(field) or dict(labels)
+    if template:
+        default_template(template)
+
+
+def default_volume_claim(claim: Document) -> None:
+    """Set the defaults of a claim."""
+    claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    claim.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def default_persistent_volume(volume: Document) -> None:
+    """Set the defaults of a volume."""
+    spec = volume.setdefault("spec", {})
+    spec.setdefault("volumeMode", "Filesystem")
+    spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
+    volume.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def default_storage_class(storage_class: Document) -> None:
+    """Set the defaults of a storage class."""
+    storage_class.setdefault("reclaimPolicy", "Delete")
+    storage_class.setdefault("volumeBindingMode", "Immediate")
+
+
 def default_lease(lease: Document) -> None:
     """Leave out what only coordinated leader election has, whose feature gate is off."""
     for field in ("strategy", "preferredHolder"):
@@ -281,11 +319,16 @@ def default_lease(lease: Document) -> None:
 _BY_RESOURCE: dict[str, Callable[[Document], None]] = {
     "pods": default_pod,
     "nodes": default_node,
+    "replicationcontrollers": default_replication_controller,
+    "persistentvolumeclaims": default_volume_claim,
+    "persistentvolumes": default_persistent_volume,
+    "storageclasses.storage.k8s.io": default_storage_class,
     "namespaces": default_namespace,
     "services": default_service,
     "secrets": default_secret,
     "deployments.apps": default_deployment,
     "replicasets.apps": default_replica_set,
+    "statefulsets.apps": default_stateful_set,
     "leases.coordination.k8s.io": default_lease,
     "priorityclasses.scheduling.k8s.io": default_priority_class,
 }

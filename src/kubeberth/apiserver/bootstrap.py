@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from kubeberth.api import defaults
+from kubeberth.api.priority import SYSTEM_PRIORITIES
 from kubeberth.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
 from kubeberth.apiserver.registry import Caller, Registry, Target
@@ -13,19 +14,15 @@ from kubeberth.errors import AlreadyExistsError
 
 SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
-SYSTEM_PRIORITIES = (
-    (
-        "system-node-critical",
-        2_000_001_000,
-        "Used for system critical pods that must not be moved from their current node.",
+DESCRIPTIONS = {
+    "system-node-critical": (
+        "Used for system critical pods that must not be moved from their current node."
     ),
-    (
-        "system-cluster-critical",
-        2_000_000_000,
+    "system-cluster-critical": (
         "Used for system critical pods that must run in the cluster, but can be moved to another "
-        "node if necessary.",
+        "node if necessary."
     ),
-)
+}
 
 
 async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int) -> None:
@@ -34,9 +31,9 @@ async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int)
     classes = [
         (
             PRIORITY_CLASSES,
-            {"metadata": {"name": name}, "value": value, "description": description},
+            {"metadata": {"name": name}, "value": value, "description": DESCRIPTIONS[name]},
         )
-        for name, value, description in SYSTEM_PRIORITIES
+        for name, value in SYSTEM_PRIORITIES.items()
     ]
     # At once, so that they share a commit.
     await asyncio.gather(

@@ -49,6 +49,7 @@ class Engine:
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
         self._order = Order(self._ties)
+        self._nodes, self._nominated = state.nodes, state.nominations.pods
         self._unrankable = unrankable(self.profile)
         self._preemption = Preemption(state, self.profile)
         self._searches: dict[PodRequest, Search] = {}
@@ -70,9 +71,9 @@ class Engine:
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
-        nodes = self.state.nodes
+        nodes = self._nodes
         n_nodes = len(nodes.slot_of)
-        if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
+        if self._nominated and (slot := self._own_nomination(key, request)) is not None:
             promised = self.reserve(request, slot)
             name = nodes.name_of[slot]
             return Decision(key, name, n_nodes, 1, reservations=promised), slot

@@ -9,7 +9,7 @@ groups      soft rules that are normalised over all nodes that pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol, TypeVar, cast
@@ -320,14 +320,19 @@ class GroupsView:
         How many nodes are in each group.
     """
 
-    def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes: Sequence[int] = [0] * len(keys)
-        parts = list(zip(*keys, strict=True))
-        self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
+    def __init__(self, n_groups: int, pickers: Mapping[str, Picker]) -> None:
+        self.sizes: Sequence[int] = [0] * n_groups
+        self._pickers = pickers
 
     def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table."""
         return self._pickers[column.key](table)
+
+
+def pickers(keys: Sequence[Key], place_in_key: Mapping[str, int]) -> dict[str, Picker]:
+    """Return, for each topology key, what takes the domains of groups with these keys."""
+    parts = list(zip(*keys, strict=True))
+    return {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
 
 class Picker(Protocol):

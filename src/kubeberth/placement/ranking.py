@@ -32,7 +32,15 @@ from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
 from kubeberth.placement.plugin import MAX_TOTAL
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, RankedRules, picker
+from kubeberth.placement.ranked_rules import (
+    GroupsView,
+    Ints,
+    Key,
+    Picker,
+    RankedRules,
+    picker,
+    pickers,
+)
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
@@ -133,7 +141,8 @@ class Ranking:
         self._has_other_sizes = False
         self._n_feasible = 0
         self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), None, picker(()), GroupsView([], {}), [], [], weighs_anew=False)
+        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], [], weighs_anew=False)
+        self._of_cells: dict[tuple[int, ...], tuple[list[int], dict[str, Picker]]] = {}
         self._openers: list[Picker] = []
         self._bonuses: list[int] = []
         self._start()
@@ -458,23 +467,34 @@ class Ranking:
     def _lay_out(self, live: tuple[int, ...]) -> Layout:
         """Work out what depends on nothing but which groups take part."""
         rules, group_keys = self._rules, self._group_keys
-        keys = [self._cell_keys[group_keys[group][0]] for group in live]
         values = [
             [] if index is None else [group_keys[group][1][index] for group in live]
             for _, _, index in rules.group_scores
         ]
-        static = [0] * len(live)
-        for place, (rule, weight) in enumerate(rules.static_scores):
-            shares = normalize_groups([key[place] for key in keys], rule.normalization)
-            static = _add_shares(static, shares, weight)
+        cells = tuple([group_keys[group][0] for group in live])
+        known = self._of_cells.get(cells)
+        if known is None:
+            known = self._of_cells[cells] = self._look_at_cells(cells)
+        static, pick_domains = known
         weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
-        view = GroupsView(keys, rules.place_in_key)
+        view = GroupsView(len(live), pick_domains)
         if len(self._layouts) >= _MAX_LAYOUTS:
             self._layouts.clear()
+            self._of_cells.clear()
         only = live[0] if len(live) == 1 else None
         layout = Layout(live, only, picker(live), view, values, static, weighs_anew)
         self._layouts[live] = layout
         return layout
+
+    def _look_at_cells(self, cells: tuple[int, ...]) -> tuple[list[int], dict[str, Picker]]:
+        """Return what groups in these cells earn that never changes, and their domains."""
+        rules = self._rules
+        keys = [self._cell_keys[cell] for cell in cells]
+        static = [0] * len(keys)
+        for place, (rule, weight) in enumerate(rules.static_scores):
+            shares = normalize_groups([key[place] for key in keys], rule.normalization)
+            static = _add_shares(static, shares, weight)
+        return static, pickers(keys, rules.place_in_key)
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
@@ -500,7 +520,7 @@ class Ranking:
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
-        self._layouts, self._openers = {}, []
+        self._layouts, self._of_cells, self._openers = {}, {}, []
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()

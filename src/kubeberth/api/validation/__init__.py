@@ -19,6 +19,7 @@ from kubeberth.api.validation import (
     nodes,
     pods,
     services,
+    storage,
     workloads,
 )
 from kubeberth.api.validation.field_error import FieldError, invalid_error
@@ -108,6 +109,13 @@ _RULES: dict[str, Rules] = {
     "priorityclasses.scheduling.k8s.io": Rules(
         cluster.validate_priority_class, cluster.validate_priority_class_update
     ),
+    "statefulsets.apps": Rules(_with_metadata(workloads.validate_stateful_set)),
+    "poddisruptionbudgets.policy": Rules(cluster.validate_disruption_budget),
+    "persistentvolumeclaims": Rules(storage.validate_volume_claim),
+    "persistentvolumes": Rules(storage.validate_persistent_volume),
+    "storageclasses.storage.k8s.io": Rules(storage.validate_storage_class),
+    "csistoragecapacities.storage.k8s.io": Rules(storage.validate_storage_capacity),
+    "csinodes.storage.k8s.io": Rules(storage.validate_csi_node),
     "bindings": Rules(cluster.validate_binding),
 }
 # Bodies of subresources that have a kind of their own.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api import names
+from kubeberth.api.priority import SYSTEM_PRIORITIES
 from kubeberth.api.validation.field_error import (
     FieldError,
     each_invalid,
@@ -20,13 +21,10 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.selectors import validate_label_selector
 from kubeberth.api.validation.workloads import validate_not_negative
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
-SYSTEM_PRIORITIES = {
-    "system-cluster-critical": 2_000_000_000,
-    "system-node-critical": 2_000_001_000,
-}
 _PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 _ACTIVE, _TERMINATING = "Active", "Terminating"
 
@@ -62,6 +60,13 @@ def validate_namespace_status_update(
         detail = "may only be 'Active' if `deletionTimestamp` is empty"
         errors.append(invalid("status.Phase", phase, detail))
     return errors
+
+
+def validate_disruption_budget(budget: Mapping[str, Any]) -> list[FieldError]:
+    """Return the faults of a disruption budget's selector."""
+    errors = validate_metadata(budget.get("metadata") or {})
+    selector = (budget.get("spec") or {}).get("selector")
+    return errors + validate_label_selector(selector, "spec.selector")
 
 
 def validate_priority_class(priority_class: Mapping[str, Any]) -> list[FieldError]:

@@ -82,6 +82,14 @@ def validate_replica_set(replica_set: Mapping[str, Any]) -> list[FieldError]:
     return errors + _validate_template(spec, "spec.template")
 
 
+def validate_stateful_set(stateful_set: Mapping[str, Any]) -> list[FieldError]:
+    """Return the faults of a stateful set's selector and template."""
+    spec = stateful_set.get("spec") or {}
+    errors = validate_not_negative(spec.get("replicas", 0), "spec.replicas")
+    errors += _validate_selector(spec.get("selector"), "spec.selector")
+    return errors + _validate_template(spec, "spec.template")
+
+
 def validate_deployment_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
     """Return what of a deployment's update is not allowed."""
     errors = validate_metadata_update(new["metadata"], old["metadata"])
