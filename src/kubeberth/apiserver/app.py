@@ -95,7 +95,7 @@ class App:
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
         self.registry.chain = Chain(plugins(self.registry, settings.chance, settings.service_cidr))
-        self._verbs = verbs = Verbs(self.registry, self.hub, clock)
+        self._verbs = verbs = Verbs(self.registry, self.hub, clock, self._authorizer)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
             "get": verbs.get,
@@ -167,6 +167,7 @@ class App:
             request.headers.get("accept", ""),
             request.headers.get("content-type", ""),
             body,
+            request.headers.get("user-agent", ""),
         )
         try:
             answer = await verb(call)

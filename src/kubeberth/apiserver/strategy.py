@@ -34,7 +34,6 @@ SERVER_FIELDS = (
     "deletionGracePeriodSeconds",
     "generation",
     "selfLink",
-    "managedFields",
 )
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_PREFIX = 58  # a name of 63 less the random part
@@ -45,11 +44,16 @@ def generated_name(prefix: str, chance: random.Random) -> str:
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
 
 
+def drop_server_fields(metadata: dict[str, Any]) -> None:
+    """Take out of new metadata what is not the client's to say."""
+    for name in SERVER_FIELDS:
+        metadata.pop(name, None)
+
+
 def prepare_create(resource: Resource, document: Document, *, uid: str, now: str) -> None:
     """Fill in what is the server's to say about a new object."""
     metadata = document["metadata"]
-    for name in SERVER_FIELDS:
-        metadata.pop(name, None)
+    drop_server_fields(metadata)
     metadata |= {"uid": uid, "creationTimestamp": now}
     if resource.kind in COUNTED:
         metadata["generation"] = 1
@@ -125,7 +129,6 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
 
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
     _keep(new, old, "creationTimestamp", "generation", "selfLink", "resourceVersion")
-    new.pop("managedFields", None)
     # What is left out is kept; what is changed stays changed, for validation to refuse.
     for name in ("uid", "deletionGracePeriodSeconds"):
         if name not in new and name in old:
