@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 
 import kopf
 import pytest
 from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
 
 from tests.e2e.test_lifecycle import wait_for
 
@@ -24,7 +24,7 @@ def make_registry(resumed):
 
     @kopf.on.login(registry=registry)
     def login(**kwargs):
-        return kopf.login_via_client(**kwargs)
+        return kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.create("configmaps", **about)
     def create(body, namespace, name, patch, **_):
@@ -97,11 +97,10 @@ def make(core, namespace, **data):
 
 
 def copy(core, namespace):
-    try:
-        return core.read_namespaced_secret("settings-copy", namespace)
-    except ApiException as error:
-        assert error.status == 404
-        return None
+    secrets = core.list_namespaced_secret(
+        namespace, field_selector="metadata.name=settings-copy"
+    ).items
+    return secrets[0] if secrets else None
 
 
 def events(core, namespace):
@@ -138,7 +137,8 @@ def test_an_operator_goes_on_after_the_server_restarted(core, namespace, restart
         wait_for(lambda: copy(core, namespace).data == {"size": "Mg=="})
 
 
-def test_an_operator_resumes_what_another_one_began(core, namespace):
+def test_an_operator_resumes_what_another_one_began(core, namespace, caplog):
+    caplog.set_level(logging.INFO, "kopf.objects")  # kopf makes events of what it logs
     with Operator(namespace):
         make(core, namespace, size="1")
         wait_for(lambda: "Creation is processed: 1 succeeded; 0 failed." in events(core, namespace))
