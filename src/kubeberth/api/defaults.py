@@ -284,8 +284,9 @@ def default_replication_controller(controller: Document) -> None:
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels")
     if labels:
-        for holder, field in ((spec, "selector"), (controller["metadata"], "labels")):
-            holder[field] = holder.get(field) or dict(labels)
+        meta = controller.setdefault("metadata", {})
+        spec["selector"] = spec.get("selector") or dict(labels)
+        meta["labels"] = meta.get("labels") or dict(labels)
     if template:
         default_template(template)
 

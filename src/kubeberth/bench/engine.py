@@ -142,7 +142,8 @@ def _decide_all(workload: Workload, n_nodes: int, n_pods: int, n_placed: int) ->
     """Return the decisions about a workload's pods, which are made as they are asked for."""
     engine = Engine(build(n_nodes, n_placed, workload))
     pods = list(workload.pods(n_pods))
-    for pod in pods[: len(workload.shapes) * workload.n_colors]:
+    # Twice, for what the last templates ask of their neighbours concerns the first ones.
+    for pod in pods[: len(workload.shapes) * workload.n_colors] * 2:
         engine.place(pod)
     gc.collect()
     decisions = engine.place_all(pods)

@@ -42,6 +42,7 @@ from kubeberth.placement.ranked_rules import (
     pickers,
 )
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS, Order
@@ -101,14 +102,19 @@ class Ranking:
     """
 
     def __init__(
-        self, state: ClusterState, profile: Profile, request: PodRequest, order: Order
+        self,
+        state: ClusterState,
+        profile: Profile,
+        kinds: RuleKinds,
+        request: PodRequest,
+        order: Order,
     ) -> None:
         self._state = state
         self._request = request
         self._census, self._pulse = state.census, state.census.pulse
         self._node_log, self._usage_log = state.node_log, state.usage_log
         self._shared_order = order
-        self._rules = RankedRules(state, profile, request)
+        self._rules = RankedRules(state, profile, kinds, request)
         self._nominated = state.nominations.pods
         self._capacities: dict[int, tuple[int, ...]] = {}
         self._verdicts: dict[int, int] = {}
@@ -121,7 +127,7 @@ class Ranking:
         self._cared_for: dict[Links | None, bool] = {}
         # Per slot.
         self._order: list[int] = []
-        self._cells: list[int] = []
+        self._cells = memoryview(b"")
         self._bases: list[int] = []
         self._entries: list[int] = []
         self._groups: list[int] = []
@@ -207,8 +213,9 @@ class Ranking:
 
     def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
         """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
-        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
-        entries, cared_for = self._entries, self._cared_for
+        loads, verdict_of, bases = self._state.loads, self._verdicts.get, self._bases
+        entries, groups, tops = self._entries, self._groups, self._tops
+        cared_for = self._cared_for
         for slot, pods in changes:
             cares = cared_for.get(pods)
             if cares is None:
@@ -220,18 +227,19 @@ class Ranking:
             if old_entry < 0:
                 continue
             load = loads[slot]
-            verdict = verdicts.get(load)
+            verdict = verdict_of(load)
             if verdict is None:
                 verdict = self._judge_load(load)
             entry = verdict + bases[slot]
             if verdict == _FULL:
                 self._leave(slot, _FULL)
-            elif entry < old_entry:
-                entries[slot] = entry
-                self._push(self._groups[slot], entry)
             elif entry > old_entry:
                 entries[slot] = entry
-                self._sink(self._groups[slot], old_entry)
+                if tops[groups[slot]] == old_entry:
+                    self._unsettled.append(groups[slot])
+            elif entry < old_entry:
+                entries[slot] = entry
+                self._push(groups[slot], entry)
 
     def _follow_looks(self) -> None:
         state = self._state
@@ -538,7 +546,7 @@ class Ranking:
         cells = np.zeros(state.n_slots, dtype=np.int64)
         keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
         cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
-        self._cells = cells.tolist()
+        self._cells = memoryview(cells.data)
         self._bases = looks.bases.tolist()
 
         has_room, is_admitted, scores = rules.judge_all(fit)
