@@ -88,6 +88,10 @@ class Registry:
         self._chance = chance
         self.chain = Chain()
 
+    def stamp(self) -> str:
+        """Return the present moment as objects tell it."""
+        return rfc3339(self._clock.now())
+
     def entry(self, target: Target) -> Entry:
         """Return the stored entry of an object.
 
@@ -119,9 +123,7 @@ class Registry:
         attributes.dry_run = caller.dry_run
         await self.chain.admit(attributes)
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
-        strategy.prepare_create(
-            resource, document, uid=str(uuid.uuid4()), now=rfc3339(self._clock.now())
-        )
+        strategy.prepare_create(resource, document, uid=str(uuid.uuid4()), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)

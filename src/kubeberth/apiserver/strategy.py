@@ -50,6 +50,28 @@ def drop_server_fields(metadata: dict[str, Any]) -> None:
         metadata.pop(name, None)
 
 
+def drop_repeated_owners(metadata: dict[str, Any]) -> list[str]:
+    """Take out of metadata the owners that are named twice, and return what to warn of."""
+    owners = metadata.get("ownerReferences") or []
+    if len(owners) < 2:
+        return []
+    kept: list[Any] = []
+    repeated: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            repeated.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not repeated:
+        return []
+    metadata["ownerReferences"] = kept
+    return [
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references "
+        "in 1.20+, and may reject such requests as early as 1.24; please fix your requests; "
+        f"duplicate UID(s) observed: [{' '.join(repeated)}]"
+    ]
+
+
 def prepare_create(resource: Resource, document: Document, *, uid: str, now: str) -> None:
     """Fill in what is the server's to say about a new object."""
     metadata = document["metadata"]
