@@ -92,7 +92,7 @@ def to_table(
     version
         Of meta.k8s.io, as the client asked for it.
     """
-    printer = _PRINTERS.get(resource.group_resource, _GENERIC)
+    printer = _PRINTERS.get(resource.rules_key, _GENERIC)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",

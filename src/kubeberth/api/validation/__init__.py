@@ -120,7 +120,7 @@ _KINDS: dict[str, Callable[[Document], list[FieldError]]] = {
 
 def validate(resource: Resource, document: Document) -> list[FieldError]:
     """Return the faults of a new object; an empty list when it may be stored."""
-    rules = _RULES.get(resource.group_resource)
+    rules = _RULES.get(resource.rules_key)
     if rules is not None:
         return rules.validate(document)
     return validate_metadata(document.get("metadata") or {}, namespaced=resource.namespaced)
@@ -148,7 +148,7 @@ def validate_update(
     errors = validate_metadata_update(meta, old.get("metadata") or {})
     errors += validate_labels(meta.get("labels"), "metadata.labels")
     errors += validate_annotations(meta.get("annotations"), "metadata.annotations")
-    rules = _RULES.get(resource.group_resource)
+    rules = _RULES.get(resource.rules_key)
     if rules is None:
         return errors
     own = rules.validate_status_update if subresource == "status" else rules.validate_update

@@ -41,7 +41,7 @@ def warnings_for(resource: Resource, new: Document, old: Document | None = None)
     old
         The object before the change; None at creation. An unchanged spec gives no warning again.
     """
-    find = _FINDERS.get(resource.group_resource)
+    find = _FINDERS.get(resource.rules_key)
     if find is None or (old is not None and new.get("spec") == old.get("spec")):
         return []
     return list(find(new, old is None))

@@ -1,18 +1,11 @@
-"""Defaults: what a document says when it says nothing; one function per kind, in place.
-
-Matches `pkg/apis/{group}/{version}/defaults.go` of Kubernetes 1.36. Documents come in canonical
-form (`codec.decode`). What the server decides for itself when it creates an object (uid, status,
-addresses of services) is not a default and does not happen here.
-"""
+"""Defaults of pods and of pod templates."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from kubeberth.api.quantity import Quantity, parse_quantity
-from kubeberth.api.scheme import Resource
 
 Document = dict[str, Any]
 
@@ -27,14 +20,6 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 # Volume sources that hold files, whose mode then has a default.
 _FILE_SOURCES = ("secret", "configMap", "downwardAPI", "projected")
-_SESSION_TIMEOUT_SECONDS = 10800
-_BALANCED_TYPES = ("NodePort", "LoadBalancer")
-
-
-def apply_defaults(resource: Resource, document: Document) -> None:
-    """Set the defaults of a document, in place. Setting them again changes nothing."""
-    if set_defaults := _BY_RESOURCE.get(resource.group_resource):
-        set_defaults(document)
 
 
 def default_pod(pod: Document) -> None:
@@ -188,104 +173,3 @@ def _default_volume(volume: Document) -> None:
 def _default_field_reference(item: Document) -> None:
     if reference := item.get("fieldRef"):
         reference.setdefault("apiVersion", "v1")
-
-
-def default_template(template: Document) -> None:
-    """Set the defaults of a pod template."""
-    default_pod_spec(template.setdefault("spec", {}))
-
-
-def default_deployment(deployment: Document) -> None:
-    """Set the defaults of a deployment."""
-    spec = deployment.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    strategy = spec.setdefault("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("progressDeadlineSeconds", 600)
-    default_template(spec.setdefault("template", {}))
-
-
-def default_replica_set(replica_set: Document) -> None:
-    """Set the defaults of a replica set."""
-    spec = replica_set.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    default_template(spec.setdefault("template", {}))
-
-
-def default_service(service: Document) -> None:
-    """Set the defaults of a service."""
-    spec = service.setdefault("spec", {})
-    kind = spec.setdefault("type", "ClusterIP")
-    affinity = spec.setdefault("sessionAffinity", "None")
-    if affinity == "ClientIP":
-        config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
-        config.setdefault("timeoutSeconds", _SESSION_TIMEOUT_SECONDS)
-    for port in spec.get("ports") or ():
-        port.setdefault("protocol", "TCP")
-        if port.get("targetPort") in (None, 0, ""):
-            port["targetPort"] = port.get("port", 0)
-    if kind != "ExternalName":
-        spec.setdefault("internalTrafficPolicy", "Cluster")
-    if kind in _BALANCED_TYPES:
-        spec.setdefault("externalTrafficPolicy", "Cluster")
-    if kind == "LoadBalancer":
-        spec.setdefault("allocateLoadBalancerNodePorts", True)
-
-
-def default_namespace(namespace: Document) -> None:
-    """Set the defaults of a namespace: the label that selects it by its name."""
-    meta = namespace.setdefault("metadata", {})
-    if name := meta.get("name"):
-        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = name
-    namespace.setdefault("status", {}).setdefault("phase", "Active")
-
-
-def default_node(node: Document) -> None:
-    """Set the defaults of a node: it can give away all it has."""
-    spec = node.setdefault("spec", {})
-    spec.pop("configSource", None)  # of a kubelet feature that is gone
-    ranges = spec.get("podCIDRs") or []
-    # Two spellings of the first range; the old one rules.
-    if (cidr := spec.get("podCIDR", "")) and cidr not in ranges[:1]:
-        spec["podCIDRs"] = [cidr]
-    elif ranges:
-        spec["podCIDR"] = ranges[0]
-    status = node.setdefault("status", {})
-    if "capacity" in status and "allocatable" not in status:
-        status["allocatable"] = dict(status["capacity"])
-
-
-def default_secret(secret: Document) -> None:
-    """Set the defaults of a secret, and store what was given as text."""
-    secret.setdefault("type", "Opaque")
-    if texts := secret.pop("stringData", None):
-        data = secret.setdefault("data", {})
-        data |= {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
-
-
-def default_priority_class(priority_class: Document) -> None:
-    """Set the defaults of a priority class."""
-    priority_class.setdefault("preemptionPolicy", "PreemptLowerPriority")
-
-
-def default_lease(lease: Document) -> None:
-    """Leave out what only coordinated leader election has, whose feature gate is off."""
-    for field in ("strategy", "preferredHolder"):
-        lease.get("spec", {}).pop(field, None)
-
-
-_BY_RESOURCE: dict[str, Callable[[Document], None]] = {
-    "pods": default_pod,
-    "nodes": default_node,
-    "namespaces": default_namespace,
-    "services": default_service,
-    "secrets": default_secret,
-    "deployments.apps": default_deployment,
-    "replicasets.apps": default_replica_set,
-    "leases.coordination.k8s.io": default_lease,
-    "priorityclasses.scheduling.k8s.io": default_priority_class,
-}
