@@ -59,9 +59,6 @@ def default_pod_spec(spec: Document) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    if spec.get("hostNetwork"):
-        for container in _containers(spec, "initContainers", "containers"):
-            _default_host_ports(container)
     for container in _containers(spec, *_CONTAINER_LISTS):
         _default_container(container)
     for volume in spec.get("volumes") or ():

@@ -59,8 +59,11 @@ def default_stateful_set(stateful_set: Document) -> None:
     spec = stateful_set.setdefault("spec", {})
     spec.setdefault("podManagementPolicy", "OrderedReady")
     strategy = spec.setdefault("updateStrategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        strategy.setdefault("rollingUpdate", {})
+    if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
+        strategy["rollingUpdate"].setdefault("partition", 0)
     retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
     retention.setdefault("whenDeleted", "Retain")
     retention.setdefault("whenScaled", "Retain")
@@ -69,6 +72,9 @@ def default_stateful_set(stateful_set: Document) -> None:
     default_template(spec.setdefault("template", {}))
     for claim in spec.get("volumeClaimTemplates") or ():
         default_claim(claim)
+        # As if they were the items of a list.
+        claim.setdefault("apiVersion", "v1")
+        claim.setdefault("kind", "PersistentVolumeClaim")
 
 
 def default_daemon_set(daemon_set: Document) -> None:

@@ -59,9 +59,32 @@ def _of_pod(pod: Document, is_new: bool) -> Iterator[str]:
 
 
 def _of_template(workload: Document, is_new: bool) -> Iterator[str]:
-    template = (workload.get("spec") or {}).get("template") or {}
-    spec, meta = template.get("spec") or {}, template.get("metadata") or {}
-    yield from _of_spec(spec, meta, "spec.template.")
+    yield from _of_template_at((workload.get("spec") or {}).get("template"), "spec.template.")
+
+
+def _of_job(job: Document, is_new: bool) -> Iterator[str]:
+    yield from _of_job_name(job, is_new)
+    yield from _of_template(job, is_new)
+
+
+def _of_cron_job(cron_job: Document, is_new: bool) -> Iterator[str]:
+    yield from _of_job_name(cron_job, is_new)
+    job = ((cron_job.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
+    yield from _of_template_at(job.get("template"), "spec.jobTemplate.spec.template.")
+
+
+def _of_job_name(job: Document, is_new: bool) -> Iterator[str]:
+    name = job["metadata"].get("name", "")
+    if is_new and name and (details := names.dns1123_label_errors(name)):
+        yield (
+            "metadata.name: this is used in Pod names and hostnames, which can result in "
+            f"surprising behavior; a DNS label is recommended: [{', '.join(details)}]"
+        )
+
+
+def _of_template_at(template: Document | None, prefix: str) -> Iterator[str]:
+    found = template or {}
+    yield from _of_spec(found.get("spec") or {}, found.get("metadata") or {}, prefix)
 
 
 def _of_service(service: Document, is_new: bool) -> Iterator[str]:
@@ -75,6 +98,11 @@ _FINDERS: dict[str, Callable[[Document, bool], Iterator[str]]] = {
     "services": _of_service,
     "deployments.apps": _of_template,
     "replicasets.apps": _of_template,
+    "replicationcontrollers": _of_template,
+    "statefulsets.apps": _of_template,
+    "daemonsets.apps": _of_template,
+    "jobs.batch": _of_job,
+    "cronjobs.batch": _of_cron_job,
 }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 
 from kubeberth.apiserver.admission.chain import Plugin, Reader
+from kubeberth.apiserver.admission.default_storage_class import DefaultStorageClass
 from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kubeberth.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubeberth.apiserver.admission.priority import Priority
+from kubeberth.apiserver.admission.runtime_class import RuntimeClass
 from kubeberth.apiserver.admission.service_account import ServiceAccount
 from kubeberth.apiserver.admission.service_addresses import ServiceAddresses
+from kubeberth.apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
 from kubeberth.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
 
 
@@ -22,6 +25,9 @@ def plugins(reader: Reader, chance: random.Random, service_cidr: str) -> tuple[P
         TaintNodesByCondition(),
         Priority(reader),
         DefaultTolerationSeconds(),
+        DefaultStorageClass(reader),
+        StorageObjectInUseProtection(),
+        RuntimeClass(reader),
         PodTopologyLabels(reader),
         ServiceAddresses(reader, chance, service_cidr),
     )
