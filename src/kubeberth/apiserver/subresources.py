@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.scheme import PODS
+from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
-from kubeberth.apiserver import refusals
+from kubeberth.apiserver import eviction, refusals
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.patching import media_type_of, patched
@@ -75,14 +75,18 @@ class Subresources:
         return Response(encode(success(201)), 201)
 
     async def evict(self, call: Call) -> Answer:
-        """Delete a pod, if its disruption budgets allow it (there are none yet)."""
+        """Delete a pod, if its disruption budget allows it."""
         options = write_options(call.info.query, "CreateOptions")
-        eviction = self._eviction(call, options)
-        if eviction["metadata"].get("name", "") != call.info.name:
+        body = self._eviction(call, options)
+        if body["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
-        how = delete_options_of(eviction.get("deleteOptions", {}))
+        how = delete_options_of(body.get("deleteOptions", {}))
         caller = Caller(call.user, options.dry_run or how.dry_run)
         now = rfc3339(self._clock.now())
+        pod = unpack(PODS, self._registry.entry(call.target))
+        check_preconditions(PODS, call.info.name, pod, how)
+        if not eviction.needs_no_budget(pod):
+            await self._take_from_budget(pod, caller, now)
 
         def change(pod: Document) -> Document:
             check_preconditions(PODS, call.info.name, pod, how)
@@ -92,6 +96,18 @@ class Subresources:
         # The version it was meant for is checked; marking the pod has made a new one.
         await self._registry.delete(call.target, replace(how, resource_version=""), caller)
         return Response(encode(success(201)), 201)
+
+    async def _take_from_budget(self, pod: Document, caller: Caller, now: str) -> None:
+        """Take a disruption of the pod's budget, if it has one, and if it may be taken."""
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        budgets = self._registry.find_all(POD_DISRUPTION_BUDGETS, namespace)
+        budget = eviction.budget_of(pod, budgets)
+        if budget is None or eviction.goes_unready(pod, budget):
+            return
+        target = Target(POD_DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"])
+        await self._registry.update(
+            target, lambda found: eviction.disrupted(found, name, now), caller, sub="status"
+        )
 
     def _eviction(self, call: Call, options: WriteOptions) -> Document:
         body = (call.body, call.content_type, "policy/v1", "Eviction")
@@ -234,8 +250,11 @@ def scale_of(parent: Document) -> Document:
     metadata = parent["metadata"]
     replicas = parent["spec"].get("replicas", 0)
     status: dict[str, Any] = {"replicas": parent.get("status", {}).get("replicas", 0)}
-    if selector := selector_text(parent["spec"].get("selector")):
-        status["selector"] = selector
+    selector = parent["spec"].get("selector")
+    if parent["kind"] == "ReplicationController":  # whose selector is labels alone
+        selector = {"matchLabels": selector or {}}
+    if text := selector_text(selector):
+        status["selector"] = text
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

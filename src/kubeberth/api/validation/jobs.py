@@ -204,6 +204,7 @@ def validate_job_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[
     errors = validate_job(new)
     errors += validate_metadata_update(new["metadata"], old["metadata"])
     spec, before = new.get("spec") or {}, old.get("spec") or {}
+    errors += _validate_selecting_spec(spec)  # once more: the causes tell it twice
     errors += _validate_completions(spec, before)
     if spec.get("selector") != before.get("selector"):
         selector = spec.get("selector") or {}
