@@ -33,6 +33,10 @@ from kubeberth.apiserver.storage.store import (
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError, ConflictError
 
+ORPHANED_PODS = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background "
+    "to remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 # As often as upstream tries to find a free generated name.
 NAME_ATTEMPTS = 8
 
@@ -259,6 +263,8 @@ class Registry:
         attributes.name = target.name
         await self.chain.admit(attributes)
         check_preconditions(resource, target.name, document, options)
+        if resource.kind == "Job" and not options.propagation:
+            caller.warnings.append(ORPHANED_PODS)
         plan = plan_deletion(
             resource,
             document,

@@ -13,11 +13,14 @@ from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
 from kubeberth.apiserver import eviction, refusals
+from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
+from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.patching import media_type_of, patched
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
+from kubeberth.apiserver.table import to_table
 from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
@@ -119,8 +122,17 @@ class Subresources:
 
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
+        form = negotiate(call.accept, OBJECT_FORMS)
         parent = unpack(call.resource, self._registry.entry(call.target))
-        return Response(encode(scale_of(parent)))
+        scale = scale_of(parent)
+        if form.as_kind != "Table":
+            return Response(encode(scale))
+        include, now = call.info.query.get("includeObject"), self._clock.now()
+        table = to_table(
+            call.resource, [scale], include, now, version=form.version, printer=SCALE_PRINTER
+        )
+        table["metadata"] = {"resourceVersion": scale["metadata"].get("resourceVersion", "")}
+        return Response(encode(table))
 
     async def update_scale(self, call: Call) -> Answer:
         """Set how many replicas a workload wants."""

@@ -33,6 +33,7 @@ from kubeberth.apiserver.columns.printer import (
     name_of,
     template_cells,
 )
+from kubeberth.apiserver.strategy import TEMPLATE_GENERATION
 
 Document = Mapping[str, Any]
 _ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -46,6 +47,7 @@ def to_table(
     now: float = 0.0,
     *,
     version: str = "v1",
+    printer: Printer | None = None,
 ) -> dict[str, Any]:
     """Return a `Table` of objects.
 
@@ -57,8 +59,10 @@ def to_table(
         The wall clock, for ages.
     version
         Of meta.k8s.io, as the client asked for it.
+    printer
+        For objects that are not the resource's own: the scale of a workload.
     """
-    printer = _PRINTERS.get(resource.rules_key, _GENERIC)
+    printer = printer or _PRINTERS.get(resource.rules_key, _GENERIC)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
@@ -94,9 +98,19 @@ def _row(
             row["object"] = {
                 "kind": "PartialObjectMetadata",
                 "apiVersion": f"meta.k8s.io/{version}",
-                "metadata": document.get("metadata") or {},
+                "metadata": _shown_metadata(document),
             }
     return row
+
+
+def _shown_metadata(document: Document) -> Mapping[str, Any]:
+    """Return the metadata that go with a row: without what daemon sets count in an annotation."""
+    metadata: dict[str, Any] = document.get("metadata") or {}
+    if TEMPLATE_GENERATION not in (metadata.get("annotations") or {}):
+        return metadata
+    kept = {k: v for k, v in metadata["annotations"].items() if k != TEMPLATE_GENERATION}
+    shown = {k: v for k, v in metadata.items() if k != "annotations"}
+    return {**shown, "annotations": kept} if kept else shown
 
 
 def _node_cells(node: Document, now: float) -> list[Any]:

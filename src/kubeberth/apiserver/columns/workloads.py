@@ -284,7 +284,7 @@ PRINTERS: dict[str, Printer] = {
             NAME,
             Column("Schedule", "when jobs are made"),
             Column("Timezone", "of the schedule"),
-            Column("Suspend", "whether no jobs are made for now"),
+            Column("Suspend", "whether no jobs are made for now", type="boolean"),
             Column("Active", "jobs that are running", type="integer"),
             Column("Last Schedule", "time since a job was made"),
             AGE,
