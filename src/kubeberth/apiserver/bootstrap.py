@@ -7,11 +7,9 @@ from typing import Any
 
 from kubeberth.api import defaults
 from kubeberth.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
-from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
-from kubeberth.apiserver.registry import Caller, Registry, Target
+from kubeberth.apiserver.registry import SELF, Registry, Target
 from kubeberth.errors import AlreadyExistsError
 
-SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SYSTEM_PRIORITIES = (
     (

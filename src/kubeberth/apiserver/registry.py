@@ -14,12 +14,13 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from kubeberth.api import validation
-from kubeberth.api.scheme import Resource
+from kubeberth.api import quota, validation
+from kubeberth.api.pod_totals import Totals
+from kubeberth.api.scheme import RESOURCE_QUOTAS, Resource
 from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver import refusals, strategy
 from kubeberth.apiserver.admission.chain import Attributes, Chain
-from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
 from kubeberth.apiserver.deletion import plan_deletion
 from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
@@ -70,6 +71,10 @@ class Caller:
     warnings: list[str] = field(default_factory=list)
 
 
+# For whom the server itself writes.
+SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a write left: the object, and whether it is new, or gone."""
@@ -113,6 +118,16 @@ class Registry:
         """Return the objects of a resource."""
         entries = self.store.entries(prefix_of(resource, namespace))
         return (unpack(resource, entry) for entry in entries)
+
+    async def charge(self, namespace: str, name: str, more: Totals) -> None:
+        """Add to what is used of a quota; see `admission.resource_quota`."""
+
+        def change(found: Document) -> Document:
+            status = found.setdefault("status", {})
+            status["used"] = quota.added(status.get("used") or {}, more)
+            return found
+
+        await self.update(Target(RESOURCE_QUOTAS, namespace, name), change, SELF, sub="status")
 
     async def create(self, target: Target, document: Document, caller: Caller) -> Document:
         """Write a new object and return it."""
