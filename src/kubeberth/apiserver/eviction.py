@@ -66,8 +66,9 @@ def goes_unready(pod: Document, budget: Document) -> bool:
     if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == _ALWAYS_ALLOW:
         return True
     status = budget.get("status") or {}
-    desired = status.get("desiredHealthy", 0)
-    return desired > 0 and status.get("currentHealthy", 0) >= desired
+    desired: int = status.get("desiredHealthy", 0)
+    current: int = status.get("currentHealthy", 0)
+    return current >= desired > 0
 
 
 def disrupted(budget: Document, pod_name: str, now: str) -> Document:

@@ -24,7 +24,8 @@ def _budget_cells(budget: Document, now: float) -> list[Any]:
 def _quota_cells(quota: Document, now: float) -> list[Any]:
     status = quota.get("status") or {}
     used = status.get("used") or {}
-    requests, limits = [], []
+    requests: list[str] = []
+    limits: list[str] = []
     for name, hard in sorted((status.get("hard") or {}).items()):
         part = limits if name.startswith("limits.") else requests
         part.append(f"{name}: {used.get(name, '0')}/{hard}")
