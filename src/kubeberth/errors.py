@@ -2,6 +2,9 @@
 
     BerthError                     anything kubeberth raises on purpose
     ├── UsageError                 our own command was given something it cannot use
+    ├── ManifestError              a file holds no objects, in YAML or in JSON
+    ├── InvalidObjectError         an object that no API server would store, or that makes no sense
+    ├── NoSuchObjectError          a cluster in memory has no object of that name
     ├── TransportError             no answer: the server is away, or is not who it should be
     └── ApiError                   the API server's answer is a Status that says no
         ├── BadRequestError        400
@@ -28,7 +31,7 @@ Expected outcomes ("no node fits") are values, not exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -38,6 +41,59 @@ class BerthError(Exception):
 
 class UsageError(BerthError):
     """One of our own commands was given something it cannot use; the text says what to do."""
+
+
+class ManifestError(BerthError):
+    """A file, or a stream, holds no objects in YAML or JSON; the text names it and the line."""
+
+
+class NoSuchObjectError(BerthError):
+    """A cluster in memory has no object of that name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f'no {kind} "{name}"')
+
+
+class InvalidObjectError(BerthError):
+    """An object that no API server would store, or that makes no sense; nothing was changed.
+
+    Reads `Node "a": status.allocatable[cpu]: Invalid value: "-1": must be ...`.
+
+    Parameters
+    ----------
+    faults
+        Pairs of field and reason, the first one to be shown; the field is empty when the fault is
+        none of a single field.
+    source
+        Where the object came from, such as `nodes.yaml:12`; empty when it came from no file.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        faults: Sequence[tuple[str, str]],
+        source: str = "",
+    ) -> None:
+        self.kind, self.namespace, self.name = kind, namespace, name
+        self.faults = tuple(faults)
+        self.field, self.reason = self.faults[0]
+        self.source = source
+        super().__init__(kind, namespace, name, self.faults, source)
+
+    def __str__(self) -> str:
+        key = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        where = f"{self.source}: " if self.source else ""
+        what = f"{self.field}: {self.reason}" if self.field else self.reason
+        others = len(self.faults) - 1
+        more = f" (and {others} more fault{'s' if others > 1 else ''})" if others else ""
+        return f'{where}{self.kind} "{key}": {what}{more}'.replace("\n", " ")
+
+    def at(self, source: str) -> InvalidObjectError:
+        """Return the same error of an object that came from somewhere."""
+        return InvalidObjectError(self.kind, self.namespace, self.name, self.faults, source)
 
 
 class TransportError(BerthError):

@@ -1,12 +1,11 @@
 """Replays recorded decisions of kube-scheduler against the engine and says where they differ.
 
 `tests/golden/scheduling/README.md` describes the files. The records hold objects as a client sends
-them, so the few steps of defaulting and admission that placing depends on are done here.
+them; the library makes of them what an API server stores, or says why it would not.
 """
 
 from __future__ import annotations
 
-import copy
 import gzip
 import json
 from collections.abc import Iterator
@@ -17,36 +16,16 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import Namespace, Node, Pod
-from kubeberth.api.meta import LabelSelector, ObjectMeta
-from kubeberth.api.policy import PodDisruptionBudget
-from kubeberth.api.requests import effective_request
-from kubeberth.api.storage import (
-    CSIDriver,
-    CSINode,
-    CSIStorageCapacity,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    StorageClass,
-    StorageObject,
-    VolumeAttachment,
-)
+from kubeberth.api.core import Pod
+from kubeberth.library.kinds import KINDS, RESOURCES
+from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
-from kubeberth.placement.delta import (
-    ControllerPut,
-    NamespacePut,
-    NodePut,
-    Nominated,
-    NominationCleared,
-    PdbPut,
-    PodPut,
-    ServicePut,
-    StoragePut,
-)
+from kubeberth.placement.delta import Nominated, NominationCleared, PodPut
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.explain import Explanation, explain
+from kubeberth.placement.explain import explain
+from kubeberth.placement.explanation import Explanation
 from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
@@ -55,23 +34,24 @@ from kubeberth.placement.ties import Listed
 Document = dict[str, Any]
 
 RULES = {plugin.name for plugin in in_tree_plugins()}
-STORAGE_KINDS: dict[str, type[StorageObject]] = {
-    "pvs": PersistentVolume,
-    "pvcs": PersistentVolumeClaim,
-    "storageClasses": StorageClass,
-    "csiNodes": CSINode,
-    "csiDrivers": CSIDriver,
-    "csiStorageCapacities": CSIStorageCapacity,
-    "volumeAttachments": VolumeAttachment,
-}
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
-_SYSTEM_PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
-
-_CONTROLLERS = {
+# Fields of a scenario, in the order in which their objects are best taken in.
+_KINDS = {
+    "namespaces": "Namespace",
+    "services": "Service",
     "replicationControllers": "ReplicationController",
     "replicaSets": "ReplicaSet",
     "statefulSets": "StatefulSet",
+    "nodes": "Node",
+    "pvs": "PersistentVolume",
+    "pvcs": "PersistentVolumeClaim",
+    "storageClasses": "StorageClass",
+    "csiNodes": "CSINode",
+    "csiDrivers": "CSIDriver",
+    "csiStorageCapacities": "CSIStorageCapacity",
+    "volumeAttachments": "VolumeAttachment",
+    "pdbs": "PodDisruptionBudget",
 }
 
 
@@ -79,13 +59,16 @@ _CONTROLLERS = {
 class Tally:
     """What came of replaying some records.
 
-    `skipped` counts decisions by the rule or feature that is not there yet.
+    `n_refusals` counts scenarios with objects that the API server refuses, `n_admitted` pods whose
+    admission is recorded, `skipped` decisions by the rule or feature that is not there yet.
     """
 
     n_scenarios: int = 0
     n_whole_scenarios: int = 0
     n_decisions: int = 0
     n_compared: int = 0
+    n_refusals: int = 0
+    n_admitted: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
 
@@ -112,10 +95,20 @@ def replay(record: Document, tally: Tally) -> None:
 
     Every pod is then put where the record says, so that decisions are compared one by one.
     """
+    if "admitted" in record:
+        tally.n_admitted += 1
+        tally.differences += _differences_of_admission(record)
+        return
     scenario, expected = record["scenario"], record["expected"]
     tally.n_scenarios += 1
-    if "results" not in expected:
-        _skip(tally, "refused by the API server")
+    refused = refusals(scenario)
+    if refused or "invalid" in expected:
+        tally.n_whole_scenarios += 1
+        tally.n_refusals += 1
+        if refused != expected.get("invalid"):
+            recorded = expected.get("invalid")
+            found = f"refused: recorded {recorded!r}, ours {refused!r}"
+            tally.differences.append(f"{scenario['id']}: {found}")
         return
     reason = _whole_scenario_needs(scenario)
     state = None if reason else build_state(scenario)
@@ -142,6 +135,16 @@ def replay(record: Document, tally: Tally) -> None:
         if state is not None and engine is not None and "chosen" in result:
             _assume(state, engine, started(pod, index), result["chosen"])
     tally.n_whole_scenarios += compared_all
+
+
+def _differences_of_admission(record: Document) -> Iterator[str]:
+    """Yield the differences between a pod as it is admitted here and as it was recorded."""
+    result = stored("Pod", record["pod"], record)
+    spec, expected = result.document["spec"], record["admitted"]["spec"]
+    # The recorder's two system classes lacked the policy that a server's own have.
+    expected.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    if result.faults or spec != expected:
+        yield f"{record['pod']['metadata']['name']}: recorded {expected!r}, ours {result!r}"
 
 
 def _assume(state: ClusterState, engine: Engine, pod: Pod, node_name: str) -> None:
@@ -257,36 +260,44 @@ def to_profile(scenario: Document) -> Profile:
     return profile
 
 
+def refusals(scenario: Document) -> list[Document]:
+    """Return which objects of a scenario the API server refuses, as the records say it."""
+    named = [
+        *(("Node", node, node["metadata"]["name"]) for node in scenario["nodes"]),
+        *(
+            ("Pod", pod, f"default/{pod['metadata']['name']}")
+            for pod in (*scenario["pods"], *scenario["pending"])
+        ),
+    ]
+    found = []
+    for kind, document, name in named:
+        result = stored(kind, document, scenario)
+        if not result.faults:
+            continue
+        errors = sorted(map(str, result.errors))
+        if result.forbidden:
+            errors = [f'pods "{document["metadata"]["name"]}" is forbidden: {result.forbidden}']
+        stage = "admission" if result.forbidden else "validation"
+        found.append({"object": f"{kind.lower()} {name}", "stage": stage, "errors": errors})
+    return found
+
+
+def stored(kind: str, document: Document, scenario: Document) -> Stored:
+    """Return what the API server makes of an object."""
+    classes = (*SYSTEM_CLASSES, *scenario.get("priorityClasses", ()))
+    return to_stored(RESOURCES[kind], document, classes)
+
+
 def build_state(scenario: Document) -> ClusterState:
     """Return the cluster of a scenario."""
     state = ClusterState()
-    for document in scenario.get("namespaces", []):
-        name = document["metadata"]["name"]
-        labels = {**document["metadata"].get("labels", {}), "kubernetes.io/metadata.name": name}
-        state.apply(NamespacePut(name, msgspec.convert(labels, dict[str, str])))
-    for document in scenario.get("services", []):
-        meta = to_meta(document)
-        selector = document["spec"].get("selector")
-        state.apply(ServicePut(meta.namespace, meta.name, selector))
-    for field_name, kind in _CONTROLLERS.items():
+    for field_name, kind in _KINDS.items():
         for document in scenario.get(field_name, []):
-            meta = to_meta(document)
-            selector = document["spec"].get("selector")
-            if kind == "ReplicationController":
-                selector = {"matchLabels": selector}
-            typed = msgspec.convert(selector, LabelSelector | None)
-            state.apply(ControllerPut(kind, meta.namespace, meta.name, typed))
-    for document in scenario["nodes"]:
-        state.apply(NodePut(to_node(document)))
-    for field_name, storage_kind in STORAGE_KINDS.items():
-        for document in scenario.get(field_name, []):
-            state.apply(StoragePut(to_storage(document, storage_kind)))
+            state.apply(KINDS[kind].put(stored(kind, document, scenario).document))
     for document in scenario["pods"]:
         pod = to_pod(document, scenario)
         if not pod.is_terminal:
             state.apply(PodPut(pod, pod.spec.node_name))
-    for document in scenario.get("pdbs", []):
-        state.apply(PdbPut(to_budget(document)))
     return state
 
 
@@ -294,41 +305,6 @@ def by_name(state: ClusterState) -> Listed:
     """Return the tie break of the records: the first by name."""
     slots = {name: state.slot_of(name) for name in sorted(state.node_names)}
     return Listed(slot for slot in slots.values() if slot is not None)
-
-
-def to_meta(document: Document) -> ObjectMeta:
-    """Return an object's metadata as the API server stores it."""
-    return msgspec.convert({"namespace": "default", **document["metadata"]}, ObjectMeta)
-
-
-def to_node(document: Document) -> Node:
-    """Return a node as the API server stores it."""
-    node = copy.deepcopy(document)
-    status = node.setdefault("status", {})
-    status.setdefault("allocatable", status.get("capacity", {}))
-    return msgspec.convert(node, Node)
-
-
-def to_namespace(document: Document) -> Namespace:
-    """Return a namespace as the API server stores it."""
-    return msgspec.convert(document, Namespace)
-
-
-def to_storage(document: Document, kind: type[StorageObject]) -> StorageObject:
-    """Return a claim, a volume or the like as the API server stores it."""
-    item = copy.deepcopy(document)
-    if kind in (PersistentVolumeClaim, CSIStorageCapacity):
-        item["metadata"].setdefault("namespace", "default")
-    if kind is StorageClass:
-        item.setdefault("volumeBindingMode", "Immediate")
-    return msgspec.convert(item, kind)
-
-
-def to_budget(document: Document) -> PodDisruptionBudget:
-    """Return a disruption budget as the API server stores it."""
-    budget = copy.deepcopy(document)
-    budget["metadata"].setdefault("namespace", "default")
-    return msgspec.convert(budget, PodDisruptionBudget)
 
 
 def started(pod: Pod, index: int) -> Pod:
@@ -341,96 +317,4 @@ def started(pod: Pod, index: int) -> Pod:
 
 def to_pod(document: Document, scenario: Document) -> Pod:
     """Return a pod as the API server stores it."""
-    pod = copy.deepcopy(document)
-    pod["metadata"].setdefault("namespace", "default")
-    spec = pod["spec"]
-    for container in (*spec["containers"], *spec.get("initContainers", [])):
-        _default_container(container, host_network=spec.get("hostNetwork", False))
-    _default_pod_level(pod)
-    _admit_priority(spec, scenario)
-    _admit_tolerations(spec)
-    _merge_label_keys(pod)
-    return msgspec.convert(pod, Pod)
-
-
-def _default_container(container: Document, *, host_network: bool) -> None:
-    resources = container.setdefault("resources", {})
-    limits, requests = resources.get("limits", {}), resources.get("requests", {})
-    resources["requests"] = {**limits, **requests}
-    for port in container.get("ports", []):
-        if host_network and not port.get("hostPort"):
-            port["hostPort"] = port["containerPort"]
-
-
-def _default_pod_level(pod: Document) -> None:
-    spec = pod["spec"]
-    limits = (spec.get("resources") or {}).get("limits")
-    if not limits:
-        return
-    bare = {**pod, "spec": {**spec, "resources": None, "overhead": {}}}
-    of_containers = effective_request(msgspec.convert(bare, Pod))
-    texts = {name: f"{n}m" if name == "cpu" else str(n) for name, n in of_containers.items()}
-    requests = spec["resources"].setdefault("requests", {})
-    for name in limits:
-        requests.setdefault(name, texts.get(name, limits[name]))
-    for name in ("cpu", "memory"):
-        if name in texts:
-            requests.setdefault(name, texts[name])
-
-
-def _admit_priority(spec: Document, scenario: Document) -> None:
-    classes = {entry["metadata"]["name"]: entry for entry in scenario.get("priorityClasses", [])}
-    name = spec.get("priorityClassName")
-    if name in _SYSTEM_PRIORITIES:
-        spec["priority"] = _SYSTEM_PRIORITIES[name]
-    elif name in classes:
-        spec["priority"] = classes[name]["value"]
-        if "preemptionPolicy" in classes[name]:
-            spec.setdefault("preemptionPolicy", classes[name]["preemptionPolicy"])
-    elif not name and "priority" not in spec:
-        defaults = [entry for entry in classes.values() if entry.get("globalDefault")]
-        if defaults:
-            chosen = min(defaults, key=lambda entry: entry["value"])
-            spec["priority"] = chosen["value"]
-            if "preemptionPolicy" in chosen:
-                spec.setdefault("preemptionPolicy", chosen["preemptionPolicy"])
-
-
-def _admit_tolerations(spec: Document) -> None:
-    tolerations = spec.setdefault("tolerations", [])
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(
-            toleration.get("key", key) == key and toleration.get("effect", "") in ("", "NoExecute")
-            for toleration in tolerations
-        ):
-            tolerations.append(
-                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-            )
-
-
-def _merge_label_keys(pod: Document) -> None:
-    labels = pod["metadata"].get("labels", {})
-    affinity = pod["spec"].get("affinity") or {}
-    for kind in ("podAffinity", "podAntiAffinity"):
-        rules = affinity.get(kind) or {}
-        terms = [
-            *rules.get("requiredDuringSchedulingIgnoredDuringExecution", []),
-            *(
-                entry["podAffinityTerm"]
-                for entry in rules.get("preferredDuringSchedulingIgnoredDuringExecution", [])
-            ),
-        ]
-        for term in terms:
-            _merge_into(term, labels)
-    for constraint in pod["spec"].get("topologySpreadConstraints") or []:
-        _merge_into(constraint, labels)
-
-
-def _merge_into(term: Document, labels: Document) -> None:
-    if term.get("labelSelector") is None:
-        return
-    expressions = term["labelSelector"].setdefault("matchExpressions", [])
-    for field_name, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
-        for key in term.get(field_name, []):
-            if key in labels:
-                expressions.append({"key": key, "operator": operator, "values": [labels[key]]})
+    return msgspec.convert(stored("Pod", document, scenario).document, Pod)

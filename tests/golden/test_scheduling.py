@@ -28,9 +28,24 @@ COMPARED = {
     "volumes": 2140,
 }
 
+# Scenarios whose objects the API server refuses, and admitted pods.
+REFUSED, ADMITTED = 246, 713
+
 
 @pytest.mark.parametrize("theme", sorted(COMPARED))
 def test_recorded_decisions_are_ours(theme: str) -> None:
     tally = replay_file(FOLDER / f"{theme}.jsonl.gz")
     assert tally.differences == []
     assert tally.n_compared >= COMPARED[theme]
+
+
+def test_the_same_objects_are_refused_for_the_same_reasons() -> None:
+    tally = replay_file(FOLDER / "invalid.jsonl.gz")
+    assert tally.differences == []
+    assert tally.n_refusals >= REFUSED
+
+
+def test_admitted_pods_look_as_recorded() -> None:
+    tally = replay_file(FOLDER / "admission.jsonl.gz")
+    assert tally.differences == []
+    assert tally.n_admitted >= ADMITTED

@@ -55,7 +55,8 @@ from kubeberth.placement.delta import (
     StorageRemoved,
 )
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.explain import Explanation, explain
+from kubeberth.placement.explain import explain
+from kubeberth.placement.explanation import Explanation
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim
 from kubeberth.placement.state import ClusterState

@@ -45,7 +45,15 @@ _JSON_NAMES = {
 
 
 class FieldTypeError(ValueError):
-    """A value does not have its field's type; reads as Go's decoder prints it."""
+    """A value does not have its field's type; reads as Go's decoder prints it.
+
+    Attributes
+    ----------
+    field
+        Path of the field, as far as the walk had come: `spec.containers[0].name`.
+    """
+
+    field = ""
 
 
 class Walk:
@@ -74,6 +82,13 @@ class Walk:
         FieldTypeError
             Some value has the wrong type.
         """
+        try:
+            return self._object(value, definition)
+        except FieldTypeError as error:
+            error.field = self._dotted(self._path) + error.field
+            raise
+
+    def _object(self, value: dict[str, Any], definition: Definition) -> dict[str, Any]:
         self.n_keys += len(value)
         path = self._path
         fields = definition.fields
@@ -93,7 +108,7 @@ class Walk:
                 canonical = item
             elif kind is dict and field.code == OBJECT:
                 path.append(name)
-                canonical = self.object(item, field.type.definition)
+                canonical = self._object(item, field.type.definition)
                 path.pop()
             else:
                 path.append(name)
@@ -111,7 +126,7 @@ class Walk:
         kind = type(value)
         if code == OBJECT:
             if kind is dict:
-                return self.object(value, type_.definition)
+                return self._object(value, type_.definition)
         elif code == LIST:
             if kind is list:
                 return self._list(value, type_.element or type_, owner)
@@ -161,7 +176,8 @@ class Walk:
         if element.code == QUANTITY:
             # Resource lists never hold anything finer than a thousandth.
             return {
-                key: _milli_quantity(self._quantity(value, owner)) for key, value in values.items()
+                key: _milli_quantity(self._entry(key, value, owner))
+                for key, value in values.items()
             }
         return {
             key: _zero(element) if value is None else self._value(value, element, owner)
@@ -191,6 +207,13 @@ class Walk:
             return _canonical_quantity(value if type(value) is str else str(value))
         except QuantityError as error:
             raise FieldTypeError(str(error)) from error
+
+    def _entry(self, key: str, value: Any, owner: Definition) -> str:
+        try:
+            return self._quantity(value, owner)
+        except FieldTypeError as error:
+            error.field = f"[{key}]"
+            raise
 
     def _time(self, value: Any, code: int, owner: Definition) -> str:
         if type(value) is not str:

@@ -134,7 +134,14 @@ def _key(value: Any) -> str:
 
 
 def parse_documents(text: str | bytes, *, repeated: list[str] | None = None) -> Iterator[Any]:
-    """Yield every document of a YAML stream as JSON value.
+    """Yield every document of a YAML stream as JSON value; see `numbered_documents`."""
+    return (document for _, document in numbered_documents(text, repeated=repeated))
+
+
+def numbered_documents(
+    text: str | bytes, *, repeated: list[str] | None = None
+) -> Iterator[tuple[int, Any]]:
+    """Yield every document of a YAML stream as JSON value, with the line where it begins.
 
     Parameters
     ----------
@@ -149,8 +156,10 @@ def parse_documents(text: str | bytes, *, repeated: list[str] | None = None) -> 
     try:
         loader = _Loader(text, repeated)
         try:
-            while loader.check_data():  # type: ignore[no-untyped-call]
-                yield loader.get_data()
+            while loader.check_node():
+                node = loader.get_node()
+                if node is not None:
+                    yield node.start_mark.line + 1, loader.construct_document(node)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -93,8 +94,13 @@ class Registry:
     def __init__(self, store: Store, clock: Clock, chance: random.Random) -> None:
         self.store = store
         self._clock = clock
+        self._n_changes: Counter[str] = Counter()
         self._chance = chance
         self.chain = Chain()
+
+    def n_changes(self, resource: Resource) -> int:
+        """Return how often objects of a resource have been written here."""
+        return self._n_changes[resource.storage_key]
 
     def entry(self, target: Target) -> Entry:
         """Return the stored entry of an object.
@@ -173,6 +179,7 @@ class Registry:
                 "resourceVersion should not be set on objects to be created", code=500, reason=""
             )
         entry = await self.store.create(key, value)
+        self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(entry.revision)
         return document
 
@@ -243,9 +250,11 @@ class Registry:
         if strategy.is_finished(resource, new, old):
             if not caller.dry_run:
                 await self.store.delete(target.key, entry.revision)
+                self._n_changes[resource.storage_key] += 1
             return Written(new, removed=True)
         if not caller.dry_run:
             written = await self.store.update(target.key, pack(resource, new), entry.revision)
+            self._n_changes[resource.storage_key] += 1
             new["metadata"]["resourceVersion"] = str(written.revision)
         return Written(new)
 
@@ -296,6 +305,7 @@ class Registry:
             revision = marked.revision
         if plan.removes:
             revision = (await self.store.delete(target.key, revision)).revision
+        self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
 

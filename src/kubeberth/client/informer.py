@@ -18,7 +18,13 @@ import msgspec
 
 from kubeberth.api.scheme import Resource
 from kubeberth.client.client import Client, WatchEvent
-from kubeberth.errors import ApiError, BerthError, ExpiredError, TransportError
+from kubeberth.errors import (
+    ApiError,
+    BerthError,
+    ExpiredError,
+    InvalidObjectError,
+    TransportError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +117,10 @@ class Informer(Generic[T]):
         return int(self._version) if self._version.isdecimal() else 0
 
     def subscribe(self, callback: Callable[[Change[T]], None]) -> None:
-        """Call back for every change, in order; first with what the store already holds."""
+        """Call back for every change, in order; first with what the store already holds.
+
+        A callback may raise InvalidObjectError: the change is then logged and taken back.
+        """
         for key, item in self.store.items():
             callback(Change("added", key, None, item))
         self._subscribers.append(callback)
@@ -187,7 +196,18 @@ class Informer(Generic[T]):
             return
         self.store[key] = new
         self._versions[key] = meta.resource_version
-        self._tell(Change("added" if old is None else "modified", key, old, new))
+        try:
+            self._tell(Change("added" if old is None else "modified", key, old, new))
+        except InvalidObjectError as error:
+            # Nor must one of which no account can be kept; it counts as it was before.
+            logger.error("ignoring %s %s: %s", self._resource.group_resource, key, error)
+            self._restore(key, old)
+
+    def _restore(self, key: str, old: T | None) -> None:
+        if old is None:
+            del self.store[key]
+        else:
+            self.store[key] = old
 
     def _remove(self, key: str) -> None:
         old = self.store.pop(key, None)

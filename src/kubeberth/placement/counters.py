@@ -67,9 +67,11 @@ class DomainCounter:
         if domain == ABSENT:
             return
         view = self.view
-        if domain >= len(view):
+        try:
+            before = view[domain]
+        except IndexError:
             view = self.fit()
-        before = view[domain]
+            before = view[domain]
         view[domain] = after = before + amount
         self.version += 1
         if (before > 0) is not (after > 0):

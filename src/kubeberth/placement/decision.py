@@ -68,3 +68,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     failure: Failure | None = None
     nomination: Nomination | None = None
     reservations: tuple[Reservation, ...] = ()
+
+    def __str__(self) -> str:
+        if self.node is None:
+            return f"{self.pod_key}: {self.failure.message if self.failure else ''}"
+        of = "the only node that fits" if self.n_feasible == 1 else f"{self.n_feasible} nodes fit"
+        return f"{self.pod_key} -> {self.node} ({of})"

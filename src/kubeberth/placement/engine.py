@@ -17,11 +17,11 @@ from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import PlacementError, ReservePlugin
 from kubeberth.placement.preemption import Preemption
 from kubeberth.placement.profile import Profile, concerns, default_profile
-from kubeberth.placement.ranked_rules import unrankable
 from kubeberth.placement.ranking import Ranking, TooManyGroupsError
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.rows import Rows
+from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.search import Search
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import FirstAdded, Order, TieBreak
@@ -49,7 +49,8 @@ class Engine:
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
         self._order = Order(self._ties)
-        self._unrankable = unrankable(self.profile)
+        self._nodes, self._nominated = state.nodes, state.nominations.pods
+        self._kinds = RuleKinds(self.profile)
         self._preemption = Preemption(state, self.profile)
         self._searches: dict[PodRequest, Search] = {}
         self._reserving: dict[PodRequest, tuple[ReservePlugin, ...]] = {}
@@ -70,9 +71,9 @@ class Engine:
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:
-        nodes = self.state.nodes
+        nodes = self._nodes
         n_nodes = len(nodes.slot_of)
-        if self.state.nominations.pods and (slot := self._own_nomination(key, request)) is not None:
+        if self._nominated and (slot := self._own_nomination(key, request)) is not None:
             promised = self.reserve(request, slot)
             name = nodes.name_of[slot]
             return Decision(key, name, n_nodes, 1, reservations=promised), slot
@@ -134,8 +135,8 @@ class Engine:
         if profile.reserves:
             self._reserving[request] = profile.reserves
         names, _ = narrow(self.state, request, profile)
-        if names is None and not any(concerns(rule, request) for rule in self._unrankable):
-            search: Search = Ranking(self.state, profile, request, self._order)
+        if names is None and not any(concerns(rule, request) for rule in self._kinds.unrankable):
+            search: Search = Ranking(self.state, profile, self._kinds, request, self._order)
         else:
             search = Rows(self.state, profile, request, self._ties)
         return self._keep(request, search)

@@ -8,13 +8,12 @@ FitError; preemption/preemption.go).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Failure, Nomination
+from kubeberth.placement.explanation import Explanation
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.plugin import PlacementError, Rejection
 from kubeberth.placement.preemption import NO_HELP, PREEMPTION, Preemption, VictimSearch
@@ -27,44 +26,6 @@ from kubeberth.placement.victims import Candidate
 NO_NODES = "no nodes available to schedule pods"
 _CLAIMS = "DynamicResources"
 NO_CLAIMS = "no new claims to deallocate"
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Everything about one decision, by node name.
-
-    Parameters
-    ----------
-    refused
-        Why the pod was refused as a whole, before any node was looked at.
-    scores
-        Rule, node, and the normalised score times the rule's weight; rules that have nothing to
-        say about the pod are left out.
-    totals
-        Node and sum of its scores.
-    failure
-        Set when no node fits or the attempt ends with an error.
-    candidates
-        When no node fits: the nodes that can be made free, by name.
-    nominated
-        Names of those of them that give up least, sorted.
-    """
-
-    n_nodes: int
-    feasible: tuple[str, ...] = ()
-    rejected: Mapping[str, Rejection] = field(default_factory=dict)
-    refused: Rejection | None = None
-    scores: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    totals: Mapping[str, int] = field(default_factory=dict)
-    failure: Failure | None = None
-    candidates: tuple[Nomination, ...] = ()
-    nominated: tuple[str, ...] = ()
-
-    @property
-    def best(self) -> tuple[str, ...]:
-        """Names of the nodes with the highest total, sorted."""
-        highest = max(self.totals.values(), default=0)
-        return tuple(sorted(name for name, total in self.totals.items() if total == highest))
 
 
 def explain(state: ClusterState, pod: Pod, profile: Profile) -> Explanation:

@@ -26,6 +26,13 @@ Nodes = slice | NDArray[np.intp]
 """Which nodes to look at: a slice of all slots, or an array of slots."""
 
 
+USUAL_TOPOLOGY_KEYS = (
+    "kubernetes.io/hostname",
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+)
+
+
 class NodeTable:
     """Every node's looks.
 
@@ -66,7 +73,8 @@ class NodeTable:
         self._allocatable: NDArray[np.int64] = np.zeros((len(self.resources), 0), dtype=np.int64)
         self._nodes: list[Node | None] = []
         self._free_slots: list[int] = []
-        self._columns: dict[str, LabelColumn] = {}
+        # These are asked for sooner or later; at first sight a column takes a look at every node.
+        self._columns = {key: LabelColumn(key, 0) for key in USUAL_TOPOLOGY_KEYS}
 
     def node(self, slot: int) -> Node:
         """Return the node in a slot."""

@@ -57,7 +57,11 @@ def by_range(raw: Sequence[int]) -> list[int]:
     span = high - low
     if span == 0:
         return [0] * len(raw)
-    return [int(_FULL * ((value - low) / span)) for value in raw]
+    # Most values are one of the two, and need no arithmetic.
+    return [
+        0 if value == low else MAX_SCORE if value == high else int(_FULL * ((value - low) / span))
+        for value in raw
+    ]
 
 
 def by_inversion(raw: list[int]) -> list[int]:

@@ -9,7 +9,7 @@ groups      soft rules that are normalised over all nodes that pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol, TypeVar, cast
@@ -22,21 +22,14 @@ from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
     Codes,
     DomainFilter,
-    DomainRule,
-    FilterPlugin,
     GroupScore,
-    LoadFilter,
-    LoadScore,
     Normalization,
     PlacementError,
-    PreFilterPlugin,
-    Reads,
-    Relative,
     ScorePlugin,
-    UsageFilter,
 )
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.profile import Profile, concerns
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.ties import RANK_BITS
 from kubeberth.placement.vocabulary import LabelColumn
@@ -45,40 +38,6 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
 T = TypeVar("T")
-
-
-def unrankable(profile: Profile) -> tuple[object, ...]:
-    """Return the rules that cannot answer in pieces.
-
-    For templates that one of them concerns every node is asked every time.
-    """
-    rules: tuple[PreFilterPlugin | FilterPlugin, ...] = (*profile.pre_filters, *profile.filters)
-    filters = tuple(rule for rule in rules if not _can_filter(rule))
-    return (*filters, *(rule for rule, _ in profile.scores if not _can_score(rule)))
-
-
-def _can_filter(rule: PreFilterPlugin | FilterPlugin) -> bool:
-    match rule.reads:
-        case Reads.NODE:
-            return True
-        case Reads.LOAD:
-            return isinstance(rule, LoadFilter)
-        case Reads.USAGE:
-            return isinstance(rule, UsageFilter)
-        case Reads.CLUSTER:
-            return isinstance(rule, DomainRule)
-
-
-def _can_score(rule: ScorePlugin) -> bool:
-    match rule.reads:
-        case Reads.NODE:
-            return True
-        case Reads.LOAD:
-            return isinstance(rule, LoadScore) and rule.normalization is Normalization.NONE
-        case Reads.USAGE:
-            return False
-        case Reads.CLUSTER:
-            return isinstance(rule, DomainRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +81,21 @@ class RankedRules:
         and when nodes must be judged again that are in no log.
     """
 
-    def __init__(self, state: ClusterState, profile: Profile, request: PodRequest) -> None:
+    def __init__(
+        self, state: ClusterState, profile: Profile, kinds: RuleKinds, request: PodRequest
+    ) -> None:
         self._state, self._profile, self._request = state, profile, request
         self.error: PlacementError | None = None
-        self.load_filters = [
-            r for r in profile.filters if r.reads is Reads.LOAD and isinstance(r, LoadFilter)
-        ]
-        self.load_scores = [
-            (r, w) for r, w in self._speaking(profile, Reads.LOAD) if isinstance(r, LoadScore)
-        ]
-        self._look_filters = [r for r in profile.filters if r.reads is Reads.NODE]
-        looks = self._speaking(profile, Reads.NODE)
+        self.load_filters = [rule for rule in kinds.load_filters if concerns(rule, request)]
+        self.load_scores = [e for e in kinds.load_scores if self._speaks(e[0])]
+        self._look_filters = [rule for rule in kinds.look_filters if concerns(rule, request)]
+        looks = [entry for entry in kinds.look_scores if self._speaks(entry[0])]
         self.static_scores = [e for e in looks if e[0].normalization is not Normalization.NONE]
         self._plain_scores = [e for e in looks if e[0].normalization is Normalization.NONE]
-        self._usage_filters = [
-            r for r in profile.filters if r.reads is Reads.USAGE and isinstance(r, UsageFilter)
-        ]
-        self._relative_rules = [r for r, _ in looks if isinstance(r, Relative)]
-        self._domain_rules = _domain_rules(profile)
+        self._usage_filters = [rule for rule in kinds.usage_filters if concerns(rule, request)]
+        speaking = {rule.name for rule, _ in looks}
+        self._relative_rules = [rule for rule in kinds.relative if rule.name in speaking]
+        self._domain_rules = kinds.domain_rules
         self._weights = {rule.name: weight for rule, weight in profile.scores}
         self._names = {rule.name for rule in profile.filters}
         self.refresh()
@@ -272,21 +228,17 @@ class RankedRules:
         """Return whether nodes of that key pass the hard rules over shared topology keys."""
         return all(rule.passes(key[place]) for place, rule in self.shared_filters)
 
-    def _speaking(self, profile: Profile, reads: Reads) -> list[tuple[ScorePlugin, int]]:
-        """Return the soft rules that have something to say about this template.
+    def _speaks(self, rule: ScorePlugin) -> bool:
+        """Return whether a soft rule has something to say about this template.
 
-        What makes a rule of this kind speak is in the template alone, so this holds for good; and
-        an error, too, only counts when it comes to scoring.
+        What makes a rule over looks or loads speak is in the template alone, so this holds for
+        good; and an error, too, only counts when it comes to scoring.
         """
         try:
-            return [
-                (rule, weight)
-                for rule, weight in profile.scores
-                if rule.reads is reads and rule.scores(self._state, self._request)
-            ]
+            return rule.scores(self._state, self._request)
         except PlacementError as error:
             self.error = error
-            return []
+            return False
 
 
 def _keep_passing(passes: Mask, codes: Codes | None) -> None:
@@ -298,19 +250,6 @@ def _sum_of(numbers: list[Callable[[], int]]) -> Callable[[], int]:
     return numbers[0] if len(numbers) == 1 else lambda: sum([number() for number in numbers])
 
 
-def _domain_rules(profile: Profile) -> dict[str, DomainRule]:
-    """Return the rules over topology keys, each once though it may both filter and score."""
-    rules: tuple[FilterPlugin | ScorePlugin, ...] = (
-        *profile.filters,
-        *(rule for rule, _ in profile.scores),
-    )
-    return {
-        rule.name: rule
-        for rule in rules
-        if rule.reads is Reads.CLUSTER and isinstance(rule, DomainRule)
-    }
-
-
 class GroupsView:
     """Some groups, as soft rules see them.
 
@@ -320,14 +259,19 @@ class GroupsView:
         How many nodes are in each group.
     """
 
-    def __init__(self, keys: list[Key], place_in_key: dict[str, int]) -> None:
-        self.sizes: Sequence[int] = [0] * len(keys)
-        parts = list(zip(*keys, strict=True))
-        self._pickers = {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
+    def __init__(self, n_groups: int, pickers: Mapping[str, Picker]) -> None:
+        self.sizes: Sequence[int] = [0] * n_groups
+        self._pickers = pickers
 
     def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table."""
         return self._pickers[column.key](table)
+
+
+def pickers(keys: Sequence[Key], place_in_key: Mapping[str, int]) -> dict[str, Picker]:
+    """Return, for each topology key, what takes the domains of groups with these keys."""
+    parts = list(zip(*keys, strict=True))
+    return {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
 
 
 class Picker(Protocol):

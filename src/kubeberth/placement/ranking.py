@@ -32,8 +32,17 @@ from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.normalize import normalize_groups
 from kubeberth.placement.plugin import MAX_TOTAL
 from kubeberth.placement.profile import Profile
-from kubeberth.placement.ranked_rules import GroupsView, Ints, Key, Picker, RankedRules, picker
+from kubeberth.placement.ranked_rules import (
+    GroupsView,
+    Ints,
+    Key,
+    Picker,
+    RankedRules,
+    picker,
+    pickers,
+)
 from kubeberth.placement.request import PodRequest
+from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS, Order
@@ -93,14 +102,19 @@ class Ranking:
     """
 
     def __init__(
-        self, state: ClusterState, profile: Profile, request: PodRequest, order: Order
+        self,
+        state: ClusterState,
+        profile: Profile,
+        kinds: RuleKinds,
+        request: PodRequest,
+        order: Order,
     ) -> None:
         self._state = state
         self._request = request
         self._census, self._pulse = state.census, state.census.pulse
         self._node_log, self._usage_log = state.node_log, state.usage_log
         self._shared_order = order
-        self._rules = RankedRules(state, profile, request)
+        self._rules = RankedRules(state, profile, kinds, request)
         self._nominated = state.nominations.pods
         self._capacities: dict[int, tuple[int, ...]] = {}
         self._verdicts: dict[int, int] = {}
@@ -113,7 +127,7 @@ class Ranking:
         self._cared_for: dict[Links | None, bool] = {}
         # Per slot.
         self._order: list[int] = []
-        self._cells: list[int] = []
+        self._cells = memoryview(b"")
         self._bases: list[int] = []
         self._entries: list[int] = []
         self._groups: list[int] = []
@@ -133,7 +147,8 @@ class Ranking:
         self._has_other_sizes = False
         self._n_feasible = 0
         self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), None, picker(()), GroupsView([], {}), [], [], weighs_anew=False)
+        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], [], weighs_anew=False)
+        self._of_cells: dict[tuple[int, ...], tuple[list[int], dict[str, Picker]]] = {}
         self._openers: list[Picker] = []
         self._bonuses: list[int] = []
         self._start()
@@ -198,8 +213,9 @@ class Ranking:
 
     def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
         """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
-        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
-        entries, cared_for = self._entries, self._cared_for
+        loads, verdict_of, bases = self._state.loads, self._verdicts.get, self._bases
+        entries, groups, tops = self._entries, self._groups, self._tops
+        cared_for = self._cared_for
         for slot, pods in changes:
             cares = cared_for.get(pods)
             if cares is None:
@@ -211,18 +227,19 @@ class Ranking:
             if old_entry < 0:
                 continue
             load = loads[slot]
-            verdict = verdicts.get(load)
+            verdict = verdict_of(load)
             if verdict is None:
                 verdict = self._judge_load(load)
             entry = verdict + bases[slot]
             if verdict == _FULL:
                 self._leave(slot, _FULL)
-            elif entry < old_entry:
-                entries[slot] = entry
-                self._push(self._groups[slot], entry)
             elif entry > old_entry:
                 entries[slot] = entry
-                self._sink(self._groups[slot], old_entry)
+                if tops[groups[slot]] == old_entry:
+                    self._unsettled.append(groups[slot])
+            elif entry < old_entry:
+                entries[slot] = entry
+                self._push(groups[slot], entry)
 
     def _follow_looks(self) -> None:
         state = self._state
@@ -458,23 +475,34 @@ class Ranking:
     def _lay_out(self, live: tuple[int, ...]) -> Layout:
         """Work out what depends on nothing but which groups take part."""
         rules, group_keys = self._rules, self._group_keys
-        keys = [self._cell_keys[group_keys[group][0]] for group in live]
         values = [
             [] if index is None else [group_keys[group][1][index] for group in live]
             for _, _, index in rules.group_scores
         ]
-        static = [0] * len(live)
-        for place, (rule, weight) in enumerate(rules.static_scores):
-            shares = normalize_groups([key[place] for key in keys], rule.normalization)
-            static = _add_shares(static, shares, weight)
+        cells = tuple([group_keys[group][0] for group in live])
+        known = self._of_cells.get(cells)
+        if known is None:
+            known = self._of_cells[cells] = self._look_at_cells(cells)
+        static, pick_domains = known
         weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
-        view = GroupsView(keys, rules.place_in_key)
+        view = GroupsView(len(live), pick_domains)
         if len(self._layouts) >= _MAX_LAYOUTS:
             self._layouts.clear()
+            self._of_cells.clear()
         only = live[0] if len(live) == 1 else None
         layout = Layout(live, only, picker(live), view, values, static, weighs_anew)
         self._layouts[live] = layout
         return layout
+
+    def _look_at_cells(self, cells: tuple[int, ...]) -> tuple[list[int], dict[str, Picker]]:
+        """Return what groups in these cells earn that never changes, and their domains."""
+        rules = self._rules
+        keys = [self._cell_keys[cell] for cell in cells]
+        static = [0] * len(keys)
+        for place, (rule, weight) in enumerate(rules.static_scores):
+            shares = normalize_groups([key[place] for key in keys], rule.normalization)
+            static = _add_shares(static, shares, weight)
+        return static, pickers(keys, rules.place_in_key)
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
@@ -500,7 +528,7 @@ class Ranking:
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
-        self._layouts, self._openers = {}, []
+        self._layouts, self._of_cells, self._openers = {}, {}, []
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
         self._verdicts.clear()
@@ -518,7 +546,7 @@ class Ranking:
         cells = np.zeros(state.n_slots, dtype=np.int64)
         keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
         cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
-        self._cells = cells.tolist()
+        self._cells = memoryview(cells.data)
         self._bases = looks.bases.tolist()
 
         has_room, is_admitted, scores = rules.judge_all(fit)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
-from math import log
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.golog import log
 from kubeberth.placement.normalize import by_inversion
 from kubeberth.placement.plugin import MAX_SCORE, Groups
 from kubeberth.placement.spread import HOSTNAME, SpreadConstraint

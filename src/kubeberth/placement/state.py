@@ -71,6 +71,7 @@ from kubeberth.placement.request import (
     to_pod_rules,
 )
 from kubeberth.placement.reservation import Reservation
+from kubeberth.placement.soundness import check_node, check_pod, check_storage
 from kubeberth.placement.spread import label_keys
 from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.storage import Storage
@@ -264,7 +265,13 @@ class ClusterState:
         return self.nodes.column(key)
 
     def request(self, pod: Pod) -> PodRequest:
-        """Return the template of a pod to be placed."""
+        """Return the template of a pod to be placed.
+
+        Raises
+        ------
+        InvalidObjectError
+            When the pod asks for an amount that cannot be counted.
+        """
         meta, spec = pod.metadata, pod.spec
         labels: Labels = meta.labels
         if not self.census.left_out.isdisjoint(labels):
@@ -273,6 +280,7 @@ class ClusterState:
         key = template_key(meta, labels, spec, volumes, spec.node_name)
         request = self._templates.get(key)
         if request is None:
+            check_pod(pod)
             request = self._new_template(meta, spec, volumes, spec.node_name)
         if request.pod_rules is not NO_POD_RULES:
             links = self._links[request]
@@ -309,8 +317,8 @@ class ClusterState:
 
         Raises
         ------
-        QuantityError
-            When an object has an amount that is no quantity; then nothing has changed.
+        InvalidObjectError
+            When an object has an amount that cannot be counted; then nothing has changed.
         """
         match delta:
             case PodPut(pod, node_name):
@@ -442,6 +450,10 @@ class ClusterState:
 
     def _put_node(self, node: Node) -> None:
         slot = self.nodes.slot_of.get(node.name)
+        if slot is not None and looks_the_same(self.nodes.node(slot), node):
+            self.nodes.keep(slot, node)
+            return
+        check_node(node)
         if slot is None:
             slot = self.nodes.add(node)
             if len(self.loads) < self.n_slots:
@@ -450,9 +462,6 @@ class ClusterState:
             self._note_looks(slot)
             for placed in list(self.pods_on(node.name)):
                 self._move(placed, slot)
-            return
-        if looks_the_same(self.nodes.node(slot), node):
-            self.nodes.keep(slot, node)
             return
         # Sums belong to domains, so pods leave the old domain before the node's looks change.
         moves = self.nodes.changes_domain(slot, node) or (
@@ -531,6 +540,9 @@ class ClusterState:
         volumes = to_pod_volumes(pod) if pod.spec.volumes else NO_VOLUMES
         key = template_key(meta, self.census.visible(meta.labels), pod.spec, volumes, "")
         request = self._templates.get(key)
+        has_own_sizes = _has_own_sizes(pod)
+        if request is None or has_own_sizes:
+            check_pod(pod)
         if request is None:
             request = self._new_template(meta, pod.spec, volumes, "")
         return PlacedPod(
@@ -539,7 +551,7 @@ class ClusterState:
             self.nodes.slot_of.get(node_name, NOWHERE),
             request,
             self._links[request].label_class.share(meta.labels),
-            to_load(pod, self.resources) if _has_own_sizes(pod) else request.load,
+            to_load(pod, self.resources) if has_own_sizes else request.load,
             pod.status.start_time,
             pod.is_terminating and _makes_way(pod),
         )
@@ -611,8 +623,8 @@ class ClusterState:
         self.budgets[key] = budget
 
     def _nominate(self, pod: Pod, node_name: str) -> None:
-        self._clear_nomination(pod.metadata.key)
         nominated = self._to_placed(pod, node_name)
+        self._clear_nomination(pod.metadata.key)
         self._links[nominated.request].n_placed += 1
         self.nominations.put(nominated)
         self._note_nomination(nominated)
@@ -631,6 +643,7 @@ class ClusterState:
     # Other objects
 
     def _put_storage(self, item: StorageObject) -> None:
+        check_storage(item)
         kind, key = type(item), item.metadata.key
         self.volume_use.note(kind, key)
         self.storage.put(item)

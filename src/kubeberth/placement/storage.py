@@ -211,17 +211,9 @@ class Storage:
     # Changing
 
     def put(self, item: StorageObject) -> None:
-        """Enter an object, or a new version of it.
-
-        Raises
-        ------
-        QuantityError
-            When a size is no quantity; then nothing has changed.
-        """
+        """Enter an object, or a new version of it; its sizes are known to be quantities."""
         match item:
             case PersistentVolumeClaim():
-                # Of a bad size nothing could be made; better now than when a pod is placed.
-                size_of(item)
                 self._drop_claim(item.metadata.key)
                 self._put_claim(item)
             case PersistentVolume():
@@ -238,9 +230,6 @@ class Storage:
             case CSIDriver():
                 self.drivers[item.metadata.name] = item
             case CSIStorageCapacity():
-                for text in (item.capacity, item.maximum_volume_size):
-                    if text is not None:
-                        parse_quantity(text)
                 self.capacities[item.metadata.key] = item
 
     def remove(self, kind: type[StorageObject], key: str) -> None:
@@ -377,13 +366,7 @@ def size_of(claim: PersistentVolumeClaim) -> int | None:
 
 
 def to_stored(volume: PersistentVolume) -> StoredVolume:
-    """Return a volume with what is worked out about it once.
-
-    Raises
-    ------
-    QuantityError
-        When its size is no quantity.
-    """
+    """Return a volume with what is worked out about it once."""
     in_tree = in_tree_volume(volume.spec, zones_of(volume))
     affinity = volume.spec.node_affinity
     required = affinity.required if affinity is not None else None

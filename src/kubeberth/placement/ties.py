@@ -41,7 +41,8 @@ class Shuffled:
     def __init__(self, seed: int) -> None:
         # Multiplying by an odd number permutes the numbers below a power of two.
         self._factor = (seed * _STEP + _START) & _MASK | 1
-        self._offset = seed & _MASK
+        # Far apart as well: the first slot would come first under every small seed otherwise.
+        self._offset = (seed + 1) * _START & _MASK
 
     def ranks(self, slots: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the slots in shuffled order."""

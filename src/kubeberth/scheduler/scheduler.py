@@ -30,8 +30,8 @@ from kubeberth.api.workloads import ReplicaSet, decode_replica_set
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
-from kubeberth.errors import BerthError, NotFoundError
-from kubeberth.placement.decision import Failure, Nomination
+from kubeberth.errors import BerthError, InvalidObjectError, NotFoundError
+from kubeberth.placement.decision import Decision, Failure, Nomination
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.ties import Shuffled
@@ -161,7 +161,7 @@ class Scheduler:
             self._recorder.skipped(pod)
             self._queue.remove(pod.metadata.key)
             return
-        decision = self._engines[pod.spec.scheduler_name].place(pod)
+        decision = self._decide(pod)
         if decision.node is not None:
             logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
             self._cache.assume(pod, decision.node, decision.reservations)
@@ -173,6 +173,15 @@ class Scheduler:
             if decision.nomination is not None:
                 self._preempt(entry, decision.nomination)
             self._park(entry, decision.failure, now, decision.nomination)
+
+    def _decide(self, pod: Pod) -> Decision:
+        """Return where a pod goes; one that cannot be made sense of goes nowhere."""
+        try:
+            return self._engines[pod.spec.scheduler_name].place(pod)
+        except InvalidObjectError as error:
+            logger.error("cannot place: %s", error)
+            failure = Failure(str(error), is_error=True)
+            return Decision(pod.metadata.key, None, self._cache.state.n_nodes, failure=failure)
 
     def _preempt(self, entry: QueuedPod, nomination: Nomination) -> None:
         """Have the victims go; whoever waits for the same room, and matters less, waits no more."""

@@ -25,7 +25,8 @@ from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.delta import NodePut, PodPut
 from kubeberth.placement.engine import Engine
-from kubeberth.placement.explain import Explanation, explain
+from kubeberth.placement.explain import explain
+from kubeberth.placement.explanation import Explanation
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.request import PodRequest

@@ -9,7 +9,6 @@ import pytest
 from tests.unit.placement.builders import ZONE, Cluster, make_node, make_pod
 
 from kubeberth.api.core import Pod
-from kubeberth.api.quantity import QuantityError
 from kubeberth.api.storage import (
     CSIDriver,
     CSINode,
@@ -20,6 +19,7 @@ from kubeberth.api.storage import (
     StorageObject,
     VolumeAttachment,
 )
+from kubeberth.errors import InvalidObjectError
 from kubeberth.placement.delta import NodeRemoved, PodPut, PodRemoved, StoragePut, StorageRemoved
 from kubeberth.placement.plugin import Rejection
 from kubeberth.placement.plugins import NodeVolumeLimits, VolumeBinding, VolumeZone
@@ -430,7 +430,7 @@ class TestBadInput:
     )
     def test_size_that_is_none_is_refused_and_changes_nothing(self, item: StorageObject) -> None:
         cluster = Storage(make_claim("data"), make_volume("v"))
-        with pytest.raises(QuantityError):
+        with pytest.raises(InvalidObjectError):
             cluster.store(item)
         assert cluster.assume(using("web", "data")) == (BindClaim("default/data", "v"),)
 

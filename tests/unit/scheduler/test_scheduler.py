@@ -341,3 +341,26 @@ def test_watch_to_binding_takes_a_few_milliseconds() -> None:
         assert sorted(took)[10] < 0.02
 
     with_scheduler(story, node("a"), node("b"), node("c"))
+
+
+def test_objects_of_which_no_account_can_be_kept_are_told_in_a_line_and_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(api: FakeApi) -> None:
+        broken = node("broken")
+        broken["status"]["allocatable"]["cpu"] = "lots"
+        api.put(NODES, broken)
+        api.put(PODS, pod("broken", cpu="-1"))
+        api.put(PODS, pod("web"))
+        await api.until(lambda: len(api.bindings) == 1)
+        api.put(NODES, node("broken"))
+        api.put(PODS, pod("large", cpu="600m"))
+        api.put(PODS, pod("larger", cpu="700m"))
+        await api.until(lambda: len(api.bindings) == 3)
+
+    api = with_scheduler(story, node("a"))
+    assert {name for _, name in api.bindings} == {"a", "broken"}
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert lines[0].startswith('ignoring nodes broken: Node "broken": status.allocatable[cpu]')
+    assert any(line.startswith('cannot place: Pod "default/broken"') for line in lines)
+    assert any("must be greater than or equal to 0" in event["note"] for event in api.written)

@@ -15,7 +15,7 @@ def default_namespace(namespace: Document) -> None:
     """Set the defaults of a namespace: the label that selects it by its name."""
     meta = namespace.setdefault("metadata", {})
     if name := meta.get("name"):
-        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = name
+        meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": name}
     namespace.setdefault("status", {}).setdefault("phase", "Active")
 
 

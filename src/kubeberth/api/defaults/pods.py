@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kubeberth.api.quantity import Quantity, parse_quantity
+from kubeberth.api.container_requests import summed_requests
 
 Document = dict[str, Any]
 
@@ -127,22 +127,12 @@ def _default_pod_level_requests(resources: Document, spec: Document) -> None:
     if not limits:
         return
     requests = dict(resources.get("requests") or {})
-    for name, total in _summed_requests(spec).items():
+    for name, total in summed_requests(spec).items():
         if name in ("cpu", "memory") or name.startswith("hugepages-"):
             requests.setdefault(name, str(total))
     for name, limit in limits.items():
         requests.setdefault(name, limit)
     resources["requests"] = requests
-
-
-def _summed_requests(spec: Document) -> dict[str, Quantity]:
-    totals: dict[str, Quantity] = {}
-    for container in _containers(spec, "containers"):
-        for name, amount in ((container.get("resources") or {}).get("requests") or {}).items():
-            quantity = parse_quantity(amount)
-            before = totals[name].nanos if name in totals else 0
-            totals[name] = Quantity(before + quantity.nanos, quantity.format)
-    return totals
 
 
 def _default_volume(volume: Document) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api import names
+from kubeberth.api.priority import SYSTEM_PRIORITIES
 from kubeberth.api.validation.field_error import (
     FieldError,
     each_invalid,
@@ -23,10 +24,6 @@ from kubeberth.api.validation.metadata import (
 from kubeberth.api.validation.workloads import validate_not_negative
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
-SYSTEM_PRIORITIES = {
-    "system-cluster-critical": 2_000_000_000,
-    "system-node-critical": 2_000_001_000,
-}
 _PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 _ACTIVE, _TERMINATING = "Active", "Terminating"
 

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from kubeberth.api import names
-from kubeberth.api.quantity import Quantity, parse_quantity
+from kubeberth.api.container_requests import summed_requests
+from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.validation.field_error import (
     FieldError,
     each_invalid,
@@ -126,7 +127,7 @@ def validate_pod_resources(spec: Mapping[str, Any], path: str) -> list[FieldErro
         )
     errors += _validate_requirements(requirements, _validate_pod_name, path)
     requests = requirements.get("requests") or {}
-    for name, total in _summed_requests(spec).items():
+    for name, total in summed_requests(spec).items():
         amount = requests.get(name)
         if amount is not None and parse_quantity(amount).nanos < total.nanos:
             detail = f"must be greater than or equal to aggregate container requests of {total}"
@@ -150,19 +151,6 @@ def _validate_container_limits(
                     detail = f"must be less than or equal to pod limits of {bound}"
                     errors.append(invalid(here, amount, detail))
     return errors
-
-
-def _summed_requests(spec: Mapping[str, Any]) -> dict[str, Quantity]:
-    """Return what the containers ask for together."""
-    totals: dict[str, Quantity] = {}
-    for container in spec.get("containers") or []:
-        requests = (container.get("resources") or {}).get("requests") or {}
-        for name, amount in requests.items():
-            quantity = parse_quantity(amount)
-            before = totals.get(name)
-            nanos = quantity.nanos + (before.nanos if before else 0)
-            totals[name] = Quantity(nanos, quantity.format)
-    return totals
 
 
 def _validate_requirements(

@@ -5,12 +5,9 @@ Matches `plugin/pkg/admission/priority` of Kubernetes 1.36.
 
 from __future__ import annotations
 
+from kubeberth.api.priority import SYSTEM_PRIORITIES, fill_in_priority, global_default
 from kubeberth.api.scheme import PODS, PRIORITY_CLASSES
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
-
-PREEMPT = "PreemptLowerPriority"
-# The classes that every cluster has, and that nobody may remove.
-SYSTEM_CLASSES = ("system-cluster-critical", "system-node-critical")
 
 
 class Priority(Plugin):
@@ -23,7 +20,7 @@ class Priority(Plugin):
         """Fill in a pod's priority."""
         resource, operation = attributes.resource, attributes.operation
         if resource is PRIORITY_CLASSES and operation == "DELETE":
-            if attributes.name in SYSTEM_CLASSES:
+            if attributes.name in SYSTEM_PRIORITIES:
                 raise attributes.forbid("this is a system priority class and cannot be deleted")
             return
         if resource is PODS and not attributes.subresource and attributes.document is not None:
@@ -50,26 +47,8 @@ class Priority(Plugin):
     def _fill_in(self, attributes: Attributes, spec: Document) -> None:
         name = spec.get("priorityClassName", "")
         found = self._reader.find(PRIORITY_CLASSES, "", name) if name else self._default_class()
-        if name and found is None:
-            raise attributes.forbid(f"no PriorityClass with name {name} was found")
-        value, policy = 0, PREEMPT
-        if found is not None:
-            spec["priorityClassName"] = found["metadata"]["name"]
-            value = found.get("value", 0)
-            policy = found.get("preemptionPolicy", PREEMPT)
-        if spec.get("priority", value) != value:
-            raise attributes.forbid(
-                f"the integer value of priority ({spec['priority']}) must not be provided in pod "
-                f"spec; priority admission controller computed {value} from the given "
-                "PriorityClass name"
-            )
-        if spec.get("preemptionPolicy", policy) != policy:
-            raise attributes.forbid(
-                f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be "
-                f"provided in pod spec; priority admission controller computed {policy} from the "
-                "given PriorityClass name"
-            )
-        spec["priority"], spec["preemptionPolicy"] = value, policy
+        if why_not := fill_in_priority(spec, found):
+            raise attributes.forbid(why_not)
 
     def _keep(self, new: Document, old: Document) -> None:
         """Keep what an update leaves out."""
@@ -78,6 +57,4 @@ class Priority(Plugin):
                 new[name] = old[name]
 
     def _default_class(self) -> Document | None:
-        """Return the global default; of several the one of the lowest value."""
-        marked = [c for c in self._reader.find_all(PRIORITY_CLASSES) if c.get("globalDefault")]
-        return min(marked, key=lambda c: c.get("value", 0), default=None)
+        return global_default(self._reader.find_all(PRIORITY_CLASSES))

@@ -6,13 +6,13 @@ Matches kube-scheduler 1.36 (plugins/podtopologyspread).
 
 from __future__ import annotations
 
-from math import log
 from typing import ClassVar
 
 import numpy as np
 
 from kubeberth.api.scheduler_config import PodTopologySpreadArgs
 from kubeberth.placement.counted_nodes import PER_NODE, Inclusion
+from kubeberth.placement.golog import log
 from kubeberth.placement.plugin import (
     Codes,
     DomainFilter,

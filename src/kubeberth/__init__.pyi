@@ -1,0 +1,10 @@
+"""What `__init__.py` has, for type checkers."""
+
+from kubeberth.errors import InvalidObjectError as InvalidObjectError
+from kubeberth.errors import ManifestError as ManifestError
+from kubeberth.errors import NoSuchObjectError as NoSuchObjectError
+from kubeberth.library.cluster import Cluster as Cluster
+from kubeberth.placement.decision import Decision as Decision
+from kubeberth.placement.explanation import Explanation as Explanation
+
+__version__: str

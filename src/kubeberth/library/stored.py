@@ -1,0 +1,102 @@
+"""What an API server would store for an object that it is sent.
+
+    decode -> defaults -> admission (pods: priority, tolerations) -> label keys -> validation
+
+The same functions as in the API server, without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from kubeberth.api import schema, validation
+from kubeberth.api.default_tolerations import add_default_tolerations
+from kubeberth.api.defaults import apply_defaults
+from kubeberth.api.fields import FieldTypeError, Walk
+from kubeberth.api.label_keys import merge_label_keys
+from kubeberth.api.priority import SYSTEM_PRIORITIES, fill_in_priority, global_default
+from kubeberth.api.scheme import PODS, Resource
+from kubeberth.api.validation.field_error import FieldError
+
+Document = dict[str, Any]
+
+SYSTEM_CLASSES: tuple[Document, ...] = tuple(
+    {"metadata": {"name": name}, "value": value} for name, value in SYSTEM_PRIORITIES.items()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a sent object.
+
+    Parameters
+    ----------
+    document
+        As far as it came.
+    forbidden
+        Why admission refuses it; empty when it does not.
+    errors
+        What else is wrong with it.
+    unknown_fields
+        Paths of fields that its kind does not have; an API server drops them.
+    """
+
+    document: Document
+    forbidden: str = ""
+    errors: tuple[FieldError, ...] = ()
+    unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of field and reason; none when the object would be stored."""
+        if self.forbidden:
+            return (("", self.forbidden),)
+        return tuple((error.field, error.body) for error in self.errors)
+
+
+def to_stored(
+    resource: Resource, sent: Document, priority_classes: Collection[Document] = SYSTEM_CLASSES
+) -> Stored:
+    """Return an object as it would be stored, or why it would not.
+
+    An object with a resource version comes from an API server, which has admitted it long ago: it
+    is not admitted, nor judged as if it were new, a second time. (One without a name never was.)
+
+    Parameters
+    ----------
+    sent
+        The object as JSON values; it is left as it is.
+    """
+    definition = schema.definition_of(resource.api_version, resource.kind)
+    if definition is None:
+        raise LookupError(f"no definition of {resource.api_version} {resource.kind}")
+    walk = Walk()
+    try:
+        document = walk.object(sent, definition)
+    except FieldTypeError as error:
+        return Stored(sent, errors=(FieldError("FieldValueTypeInvalid", error.field, str(error)),))
+    document |= {"apiVersion": resource.api_version, "kind": resource.kind}
+    meta = document.setdefault("metadata", {})
+    if resource.namespaced:
+        meta.setdefault("namespace", "default")
+    apply_defaults(resource, document)
+    if meta.get("resourceVersion") and meta.get("name"):
+        return Stored(document)
+    unknown = tuple(walk.unknown)
+    if resource is PODS:
+        if why_not := _admit(document["spec"], priority_classes):
+            return Stored(document, why_not, unknown_fields=unknown)
+        merge_label_keys(document)
+    errors = tuple(validation.validate(resource, document))
+    return Stored(document, errors=errors, unknown_fields=unknown)
+
+
+def _admit(spec: Document, priority_classes: Collection[Document]) -> str:
+    """Fill in a pod's priority and tolerations; return why it is refused, or nothing."""
+    name = spec.get("priorityClassName")
+    named = (entry for entry in priority_classes if entry["metadata"]["name"] == name)
+    found = next(named, None) if name else global_default(priority_classes)
+    add_default_tolerations(spec)
+    return fill_in_priority(spec, found)
