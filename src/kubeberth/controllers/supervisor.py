@@ -99,7 +99,9 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
 # Garbage collection needs to know everything that can own or be owned; events are neither, as
 # upstream has it, and there are many.
 WATCHED = tuple(
-    resource for resource in RESOURCES if "watch" in resource.verbs and resource.plural != "events"
+    resource
+    for resource in RESOURCES
+    if "watch" in resource.verbs and resource.plural != "events" and not resource.stored_as
 )
 
 
