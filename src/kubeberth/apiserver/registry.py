@@ -316,9 +316,11 @@ class Registry:
 def _differs_in_times(new: Document, old: Document) -> bool:
     """Return whether two objects differ in nothing but when their fields were last owned."""
     mine, theirs = (doc["metadata"].get("managedFields") for doc in (new, old))
-    if not mine or not theirs or mine == theirs or not is_same_but_time(mine, theirs):
+    if not mine or not theirs or mine == theirs:
         return False
-    return new == {**old, "metadata": {**old["metadata"], "managedFields": mine}}
+    if new != {**old, "metadata": {**old["metadata"], "managedFields": mine}}:
+        return False
+    return is_same_but_time(mine, theirs)
 
 
 def _check_namespace(target: Target, document: Document) -> None:
