@@ -1,9 +1,9 @@
 """Scheduler: pop, place, assume, bind; and what the watches bring.
 
 Input: watches of nodes, namespaces and pods; of services and controllers, which say what pods
-belong together; of disruption budgets; and of claims, volumes and what provides them. Output: bindings,
-events and conditions. Everything decided is decided in `queue`,
-`cache` and the placement engine; this is the loop around them.
+belong together; of disruption budgets; of claims, volumes and what provides them. Output:
+bindings, events and conditions. Everything decided is decided in `queue`, `cache` and the placement
+engine; this is the loop around them.
 Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
 sets the loop going at once, nothing is polled.
 """
