@@ -65,3 +65,8 @@ def test_pod_with_a_waiting_claim_lands_on_the_node_of_the_volume(berth, tmp_pat
     [volume] = kubectl.items("persistentvolumes")
     assert claim["spec"]["volumeName"] == "disk"
     assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"]
+    wait_for(lambda: kubectl.items("persistentvolumeclaims")[0]["status"]["phase"] == "Bound")
+    wait_for(lambda: kubectl.items("persistentvolumes")[0]["status"]["phase"] == "Bound")
+    done = kubectl.run("kubectl delete pod/database pvc/data --timeout=60s")
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: kubectl.items("persistentvolumes")[0]["status"]["phase"] == "Released")
