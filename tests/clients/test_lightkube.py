@@ -67,7 +67,7 @@ def test_apply_keeps_the_fields_of_others(api):
 
     api.apply(applied(size="1"))
     api.apply(applied(colour="red"), field_manager="other")
-    with pytest.raises(ApiError, match='conflict with "other": .data.colour'):
+    with pytest.raises(ApiError, match=r'conflict with "other": \.data\.colour'):
         api.apply(applied(size="2", colour="blue"))
     assert api.apply(applied(size="2")).data == {"size": "2", "colour": "red"}
     assert api.apply(applied()).data == {"colour": "red"}
