@@ -100,7 +100,7 @@ class App:
         self.registry.chain = Chain(
             plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
         )
-        self._verbs = verbs = Verbs(self.registry, self.hub, clock)
+        self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -173,6 +173,7 @@ class App:
             request.headers.get("accept", ""),
             request.headers.get("content-type", ""),
             body,
+            request.headers.get("user-agent", ""),
         )
         try:
             answer = await verb(call)

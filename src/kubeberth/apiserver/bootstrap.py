@@ -19,10 +19,12 @@ from kubeberth.api.scheme import (
 )
 from kubeberth.apiserver.auth.bootstrap import AGGREGATED_ROLES, BINDINGS
 from kubeberth.apiserver.auth.rbac import PolicyRule, RoleBinding
+from kubeberth.apiserver.managed_fields.tracking import endpoint_of, track_update
 from kubeberth.apiserver.registry import SELF, Registry, Target
 from kubeberth.errors import AlreadyExistsError
 
 RBAC = CLUSTER_ROLES.group
+MANAGER = "kube-apiserver"
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 DESCRIPTIONS = {
     "system-node-critical": (
@@ -139,6 +141,7 @@ async def _ensure(
         return
     document = {"kind": resource.kind, "apiVersion": resource.api_version, **document}
     defaults.apply_defaults(resource, document)
+    track_update(endpoint_of(resource), {}, document, MANAGER, registry.stamp())
     try:
         await registry.create(target, document, SELF)
     except AlreadyExistsError:

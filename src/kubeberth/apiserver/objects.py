@@ -3,6 +3,10 @@
 A stored value is the object's JSON without its version: `{"kind":K,"apiVersion":V,"metadata":{...`.
 These three come first, in this order, and the metadata are in the order in which Go writes them, so
 that the version can be spliced in behind the uid without parsing.
+
+Who owns the fields stands behind that: a line feed, where the metadata end, a line feed, and the
+JSON of `managedFields`. Most who read an object do not care, and so do not parse it: in a document
+it is a `msgspec.Raw`, which is written as it is.
 """
 
 from __future__ import annotations
@@ -60,8 +64,19 @@ def pack(resource: Resource, document: Document) -> bytes:
         document = VIEWS[resource.api_version].to_stored(document)
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
+    owners = metadata.pop("managedFields", None)
     head = {"kind": document["kind"], "apiVersion": document["apiVersion"], "metadata": metadata}
-    return encode(head | {k: v for k, v in document.items() if k not in head})
+    value = encode(head)[:-1]
+    end = len(value) - 1
+    rest = {k: v for k, v in document.items() if k not in head}
+    value += b"," + encode(rest)[1:] if rest else b"}"
+    return b"%s\n%d\n%s" % (value, end, encode(owners)) if owners else value
+
+
+def object_json(value: bytes) -> bytes:
+    """Return the JSON in a stored value, without the version and who owns the fields."""
+    end = value.find(b"\n")
+    return value if end < 0 else value[:end]
 
 
 def ordered(metadata: Document) -> Document:
@@ -71,8 +86,11 @@ def ordered(metadata: Document) -> Document:
 
 def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     """Return the document of an entry, with the version of its write, or the given one."""
-    document: Document = decode(entry.value)
+    value, _, tail = entry.value.partition(b"\n")
+    document: Document = decode(value)
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
+    if tail:
+        document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
     if resource.stored_as is None:
         return document
     return VIEWS[resource.api_version].from_stored(document)
@@ -109,7 +127,17 @@ class Wire:
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> bytes:
-    """Return a stored value from `start` on, with a version behind its uid."""
-    value = entry.value
-    end = value.index(b'"', value.index(_UID) + len(_UID)) + 1
-    return b'%s,"resourceVersion":"%d"%s' % (value[start:end], revision, value[end:])
+    """Return a stored value from `start` on, with a version and who owns the fields."""
+    value, _, tail = entry.value.partition(b"\n")
+    uid = value.index(b'"', value.index(_UID) + len(_UID)) + 1
+    if not tail:
+        return b'%s,"resourceVersion":"%d"%s' % (value[start:uid], revision, value[uid:])
+    digits, _, owners = tail.partition(b"\n")
+    end = int(digits)
+    return b'%s,"resourceVersion":"%d"%s,"managedFields":%s%s' % (
+        value[start:uid],
+        revision,
+        value[uid:end],
+        owners,
+        value[end:],
+    )

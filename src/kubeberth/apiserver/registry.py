@@ -23,6 +23,7 @@ from kubeberth.apiserver import refusals, strategy
 from kubeberth.apiserver.admission.chain import Attributes, Chain
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
 from kubeberth.apiserver.deletion import plan_deletion
+from kubeberth.apiserver.managed_fields.entries import is_same_but_time
 from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.storage.store import (
@@ -98,6 +99,10 @@ class Registry:
         self._chance = chance
         self.chain = Chain()
 
+    def stamp(self) -> str:
+        """Return the present moment as objects tell it."""
+        return rfc3339(self._clock.now())
+
     def n_changes(self, resource: Resource) -> int:
         """Return how often objects of a resource have been written here."""
         return self._n_changes[resource.storage_key]
@@ -143,9 +148,7 @@ class Registry:
         attributes.dry_run = caller.dry_run
         await self.chain.admit(attributes)
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
-        strategy.prepare_create(
-            resource, document, uid=str(uuid.uuid4()), now=rfc3339(self._clock.now())
-        )
+        strategy.prepare_create(resource, document, uid=str(uuid.uuid4()), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)
@@ -237,7 +240,7 @@ class Registry:
         await self.chain.admit(attributes)
         self._check_base(target, new, old)
         strategy.prepare_update(resource, sub, new, old)
-        if new == old:
+        if new == old or _differs_in_times(new, old):
             return Written(old)
         # Bindings and evictions write what no client may change, and are checked by themselves.
         is_own = sub in strategy.OWN_WRITES
@@ -308,6 +311,16 @@ class Registry:
         self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
+
+
+def _differs_in_times(new: Document, old: Document) -> bool:
+    """Return whether two objects differ in nothing but when their fields were last owned."""
+    mine, theirs = (doc["metadata"].get("managedFields") for doc in (new, old))
+    if not mine or not theirs or mine == theirs:
+        return False
+    if new != {**old, "metadata": {**old["metadata"], "managedFields": mine}}:
+        return False
+    return is_same_but_time(mine, theirs)
 
 
 def _check_namespace(target: Target, document: Document) -> None:

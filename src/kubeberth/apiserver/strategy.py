@@ -67,7 +67,6 @@ SERVER_FIELDS = (
     "deletionGracePeriodSeconds",
     "generation",
     "selfLink",
-    "managedFields",
 )
 # Where a daemon set tells how often its template has changed.
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
@@ -80,11 +79,38 @@ def generated_name(prefix: str, chance: random.Random) -> str:
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
 
 
+def drop_server_fields(metadata: dict[str, Any]) -> None:
+    """Take out of new metadata what is not the client's to say."""
+    for name in SERVER_FIELDS:
+        metadata.pop(name, None)
+
+
+def drop_repeated_owners(metadata: dict[str, Any]) -> list[str]:
+    """Take out of metadata the owners that are named twice, and return what to warn of."""
+    owners = metadata.get("ownerReferences") or []
+    if len(owners) < 2:
+        return []
+    kept: list[Any] = []
+    repeated: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            repeated.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not repeated:
+        return []
+    metadata["ownerReferences"] = kept
+    return [
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references "
+        "in 1.20+, and may reject such requests as early as 1.24; please fix your requests; "
+        f"duplicate UID(s) observed: [{' '.join(repeated)}]"
+    ]
+
+
 def prepare_create(resource: Resource, document: Document, *, uid: str, now: str) -> None:
     """Fill in what is the server's to say about a new object."""
     metadata = document["metadata"]
-    for name in SERVER_FIELDS:
-        metadata.pop(name, None)
+    drop_server_fields(metadata)
     metadata |= {"uid": uid, "creationTimestamp": now}
     if resource.kind in COUNTED:
         metadata["generation"] = 1
@@ -219,7 +245,6 @@ def _count_template(new: Document, old: Document) -> None:
 
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
     _keep(new, old, "creationTimestamp", "generation", "selfLink", "resourceVersion")
-    new.pop("managedFields", None)
     # What is left out is kept; what is changed stays changed, for validation to refuse.
     for name in ("uid", "deletionGracePeriodSeconds"):
         if name not in new and name in old:

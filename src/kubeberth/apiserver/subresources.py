@@ -14,14 +14,23 @@ from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
 from kubeberth.apiserver import eviction, refusals
 from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
+from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
-from kubeberth.apiserver.patching import media_type_of, patched
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
+from kubeberth.apiserver.strategy import put
 from kubeberth.apiserver.table import to_table
-from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
+from kubeberth.apiserver.verbs import (
+    Answer,
+    Call,
+    Verb,
+    Verbs,
+    check_name,
+    check_uid,
+    patch_options,
+)
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
 
@@ -139,32 +148,25 @@ class Subresources:
         options = write_options(call.info.query, "UpdateOptions")
         scale = self._verbs.decode(call, options, "scale")
         check_name(scale, call.target)
-        return await self._write_scale(call, lambda _: scale, options.dry_run)
+        change = self._verbs.tracked(call, options, lambda _: scale)
+        return await self._write_scale(call, change, options.dry_run)
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
-        media_type_of(call.content_type)
-        options = write_options(call.info.query, "PatchOptions")
-
-        def change(scale: Document) -> Document:
-            new, found = patched(
-                call.resource,
-                scale,
-                call.body,
-                call.content_type,
-                sub="scale",
-                is_strict=options.is_strict,
-            )
-            if options.field_validation == "Warn":
-                call.warnings[:] = found
-            return new
-
+        options = patch_options(call)
+        change = self._verbs.patching(call, options, "scale")
         return await self._write_scale(call, change, options.dry_run)
 
     async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
         def change_parent(parent: Document) -> Document:
-            scale = change(scale_of(parent))
+            owners = parent["metadata"].get("managedFields")
+            old = scale_of(parent)
+            put(old["metadata"], "managedFields", to_scale(owners))
+            scale = change(old)
             check_uid(call.target, scale["metadata"].get("uid"), parent)
+            owned = scale["metadata"].get("managedFields")
+            owned = to_parent(owners, owned, parent["apiVersion"])
+            put(parent["metadata"], "managedFields", owned)
             return scaled(call.target, parent, scale)
 
         caller = Caller(call.user, dry_run)
