@@ -69,6 +69,8 @@ _ACRONYMS = {
     "os": "OS",
     "seLinuxOptions": "SELinuxOptions",
     "seLinuxChangePolicy": "SELinuxChangePolicy",
+    "fsGroup": "FSGroup",
+    "fsGroupChangePolicy": "FSGroupChangePolicy",
 }
 _SCALAR_ZEROS = {schema.STRING: "", schema.BOOL: False, schema.INT32: 0, schema.INT64: 0}
 _POD_SPEC = "io.k8s.api.core.v1.PodSpec"
