@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.scheme import Resource
-from kubeberth.apiserver import event_views
 from kubeberth.apiserver.storage.store import Entry
+from kubeberth.apiserver.views import VIEWS
 
 Document = dict[str, Any]
 # `metav1.ObjectMeta`, in its own order.
@@ -60,8 +60,8 @@ def prefix_of(resource: Resource, namespace: str = "") -> str:
 
 def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
-    if resource.stored_as:
-        document = event_views.to_core(document)
+    if resource.stored_as is not None:
+        document = VIEWS[resource.api_version].to_stored(document)
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
     owners = metadata.pop("managedFields", None)
@@ -91,7 +91,9 @@ def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
     if tail:
         document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
-    return event_views.from_core(document) if resource.stored_as else document
+    if resource.stored_as is None:
+        return document
+    return VIEWS[resource.api_version].from_stored(document)
 
 
 def _head(resource: Resource) -> bytes:
@@ -111,13 +113,13 @@ class Wire:
 
     def object(self, entry: Entry, revision: int = 0) -> bytes:
         """Return the JSON of an object."""
-        if self._resource.stored_as:
+        if self._resource.stored_as is not None:
             return encode(unpack(self._resource, entry, revision))
         return _versioned(entry, 0, revision or entry.revision)
 
     def item(self, entry: Entry) -> bytes:
         """Return the JSON of an object in a list, which tells kind and version once for all."""
-        if self._resource.stored_as:
+        if self._resource.stored_as is not None:
             document = unpack(self._resource, entry)
             del document["kind"], document["apiVersion"]
             return encode(document)

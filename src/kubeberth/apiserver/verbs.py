@@ -47,10 +47,11 @@ from kubeberth.apiserver.storage.store import Entry, RevisionCompactedError
 from kubeberth.apiserver.strategy import (
     CREATED_BY_PUT,
     RETURNED_WHEN_DELETED,
+    drop_repeated_owners,
     drop_server_fields,
 )
 from kubeberth.apiserver.watch import WatchHub, error_line, stream
-from kubeberth.clock import Clock, rfc3339
+from kubeberth.clock import Clock
 from kubeberth.errors import (
     ApiError,
     BadRequestError,
@@ -282,7 +283,7 @@ class Verbs:
 
         def change(old: Document) -> Document:
             config, repeated = parse_config(call.body, call.resource, sub)
-            now = rfc3339(self._clock.now())
+            now = self._registry.stamp()
             document = track_apply(
                 endpoint, old, config, options.field_manager, now, force=options.force
             )
@@ -295,6 +296,7 @@ class Verbs:
             if options.field_validation == "Warn":
                 call.warnings[:] = repeated
             document = decode_applied(document, call.resource, sub)
+            call.warnings.extend(drop_repeated_owners(document["metadata"]))
             if not sub:
                 defaults.apply_defaults(call.resource, document)
             check_name(document, call.target)
@@ -311,9 +313,10 @@ class Verbs:
 
         def tracked_change(old: Document) -> Document:
             new = change(old)
+            call.warnings.extend(drop_repeated_owners(new["metadata"]))
             if not old and call.info.verb != "create":
                 self._check_creation(call, new)
-            track_update(endpoint, old, new, manager, rfc3339(self._clock.now()))
+            track_update(endpoint, old, new, manager, self._registry.stamp())
             return new
 
         return tracked_change
@@ -333,7 +336,7 @@ class Verbs:
         """Delete an object, or begin to."""
         writer = self.writer(call)
         options = delete_options(call.info.query, call.body, call.content_type)
-        caller = Caller(call.user, options.dry_run)
+        caller = Caller(call.user, options.dry_run, call.warnings)
         written = await self._registry.delete(call.target, options, caller)
         if written.removed and call.resource.kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)
