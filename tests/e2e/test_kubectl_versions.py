@@ -61,7 +61,6 @@ kubectl get nothing
 kubectl get pods --field-selector status.phase=Gone
 kubectl get pods --field-selector colour=red
 kubectl create deployment Web --image=nginx
-kubectl auth can-i create pods
 kubectl delete configmap settings --dry-run=server
 kubectl delete pod one --now
 kubectl get events --field-selector reason=ScalingReplicaSet -o custom-columns=TYPE:.type
