@@ -182,7 +182,7 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
-    if _n_kept(msgspec.json.decode(body)) == _n_keys(body):
+    if _n_kept(parse_json(body)) == _n_keys(body):
         return []
     import json  # late: msgspec, which parses everything else, cannot show keys twice
 

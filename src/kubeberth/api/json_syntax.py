@@ -64,7 +64,7 @@ def parse_json(body: bytes) -> Any:
 def is_too_deep(value: Any) -> bool:
     """Return whether a value is nested deeper than `MAX_DEPTH`."""
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             item
             for holder in level

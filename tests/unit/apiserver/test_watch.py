@@ -239,3 +239,13 @@ def test_what_happens_before_a_watchers_turn_goes_out_in_one_chunk(run):
             await asyncio.gather(*crowd)
 
     run(scenario)
+
+
+def test_a_watch_may_be_asked_for_longer_than_anybody_lives(run):
+    async def scenario(api):
+        query = "watch=true&allowWatchBookmarks=true&timeoutSeconds=999999999999"
+        async with api.watch(f"{MAPS}?{query}") as event:
+            await api.config_map("c")
+            assert name(await event()) == ("ADDED", "c")
+
+    run(scenario)
