@@ -7,6 +7,7 @@ annotations hold the v2 fields as they are.
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -63,11 +64,11 @@ def from_v2(document: Document) -> Document:
 
 
 def _copy(document: Document, api_version: str) -> Document:
-    copy: Document = json.loads(json.dumps(document))
-    copy["apiVersion"] = api_version
-    copy.setdefault("spec", {})
-    copy.setdefault("status", {})
-    return copy
+    copied = copy.deepcopy(document)
+    copied["apiVersion"] = api_version
+    copied.setdefault("spec", {})
+    copied.setdefault("status", {})
+    return copied
 
 
 def _without_empty(document: Document, annotations: dict[str, str]) -> Document:
