@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-import httpx
+import httpx2
 import pytest
 from lightkube import ALL_NS, ApiError, AsyncClient, Client, KubeConfig, codecs
 from lightkube.models.meta_v1 import ObjectMeta
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def api(kubeconfig, namespace):
-    return Client(KubeConfig.from_file(kubeconfig), namespace=namespace, field_manager="tests")
+    settings = KubeConfig.from_file(kubeconfig)
+    with Client(settings, namespace=namespace, field_manager="tests") as api:
+        yield api
 
 
 def config_map(name, **data):
@@ -67,7 +69,7 @@ def test_apply_keeps_the_fields_of_others(api):
 
     api.apply(applied(size="1"))
     api.apply(applied(colour="red"), field_manager="other")
-    with pytest.raises(ApiError, match='conflict with "other": .data.colour'):
+    with pytest.raises(ApiError, match=r'conflict with "other": \.data\.colour'):
         api.apply(applied(size="2", colour="blue"))
     assert api.apply(applied(size="2")).data == {"size": "2", "colour": "red"}
     assert api.apply(applied()).data == {"colour": "red"}
@@ -92,7 +94,7 @@ def follow(api, version, seen):
                 seen.append(f"{item.metadata.name} {event}")
                 if event == "DELETED":
                     break
-        except httpx.ConnectError:
+        except httpx2.ConnectError:
             continue  # lightkube retries only once it is connected
 
 
