@@ -429,7 +429,7 @@ class Connection:
         settings = yaml.safe_load(kubeconfig.read_text())
         server = settings["clusters"][0]["cluster"]
         self._host, _, port = server["server"].removeprefix("https://").partition(":")
-        self._port = int(port)
+        self.address = (self._host, int(port))
         user = settings["users"][0]["user"]
         self._context = ssl.create_default_context(
             cadata=base64.b64decode(server["certificate-authority-data"]).decode()
@@ -443,7 +443,7 @@ class Connection:
 
     def open(self) -> ssl.SSLSocket:
         """Return a new connection of the caller's own."""
-        raw = socket.create_connection((self._host, self._port), PATIENCE_S)
+        raw = socket.create_connection(self.address, PATIENCE_S)
         return self._context.wrap_socket(raw, server_hostname=self._host)
 
     def close(self) -> None:
