@@ -70,6 +70,13 @@ COLLECTIONS = (
     f"{SPACE}/events",
     "/apis/apps/v1/namespaces/default/deployments",
     "/apis/apps/v1/namespaces/default/replicasets",
+    "/apis/apps/v1/namespaces/default/daemonsets",
+    "/apis/apps/v1/namespaces/default/statefulsets",
+    "/apis/batch/v1/namespaces/default/jobs",
+    "/apis/batch/v1/namespaces/default/cronjobs",
+    "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
+    "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
+    "/api/v1/namespaces/default/persistentvolumeclaims",
     "/apis/coordination.k8s.io/v1/namespaces/default/leases",
     "/apis/scheduling.k8s.io/v1/priorityclasses",
     "/apis/events.k8s.io/v1/namespaces/default/events",
@@ -124,7 +131,32 @@ SPECS: dict[str, Document] = {
         "status": {"capacity": {"cpu": "4", "pods": "10"}},
     },
 }
-SPECS["replicasets"] = SPECS["deployments"]
+for plural in ("replicasets", "daemonsets", "statefulsets"):
+    SPECS[plural] = SPECS["deployments"]
+_JOB = {"template": {"spec": {**POD_SPEC, "restartPolicy": "Never"}}, "completions": 2}
+SPECS["jobs"] = {"spec": _JOB}
+SPECS["cronjobs"] = {"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": _JOB}}}
+SPECS["poddisruptionbudgets"] = {
+    "spec": {"minAvailable": "50%", "selector": {"matchLabels": {"app": "web"}}}
+}
+SPECS["horizontalpodautoscalers"] = {
+    "spec": {
+        "maxReplicas": 3,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {
+                    "name": "cpu",
+                    "target": {"type": "Utilization", "averageUtilization": 5},
+                },
+            }
+        ],
+    }
+}
+SPECS["persistentvolumeclaims"] = {
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+}
 QUERIES = {
     "limit": ("1", "-1", "0", "x", "9" * 30, "9" * 5000, "1_0", "٣", "1.5"),
     "continue": ("x", "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6LTEsInN0YXJ0IjoiYSJ9", "e30", "bnVsbA"),
