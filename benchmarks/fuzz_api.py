@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import copy
 import http.client
 import json
 import os
@@ -398,7 +399,7 @@ class Generator:
                 "op": chance.choice(("add", "remove", "replace", "move", "copy", "test", "x")),
                 "path": chance.choice(paths),
                 "from": chance.choice(paths),
-                "value": chance.choice(STRANGE),
+                "value": copy.deepcopy(chance.choice(STRANGE)),
             }
             for _ in range(chance.randint(1, 4))
         ]
@@ -412,7 +413,7 @@ class Generator:
         holder, key = chance.choice(places)
         what = chance.random()
         if what < 0.6:
-            holder[key] = chance.choice(STRANGE)
+            holder[key] = copy.deepcopy(chance.choice(STRANGE))
         elif what < 0.8:
             del holder[key]
         elif isinstance(holder, list):
