@@ -54,6 +54,7 @@ KNOWN_FAULTS = (
     "unable to find api field in struct",
     "cannot restore map from string",
     "cannot restore slice from map",
+    "does not contain declared merge key",
 )
 JSON, YAML = "application/json", "application/yaml"
 PATCHES = (

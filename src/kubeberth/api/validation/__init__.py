@@ -200,10 +200,14 @@ _KINDS: dict[str, Callable[[Document], list[FieldError]]] = {
 
 def validate(resource: Resource, document: Document) -> list[FieldError]:
     """Return the faults of a new object; an empty list when it may be stored."""
+    meta = document.get("metadata") or {}
     rules = _RULES.get(resource.rules_key)
-    if rules is not None:
-        return rules.validate(document)
-    return validate_metadata(document.get("metadata") or {}, namespaced=resource.namespaced)
+    if rules is None:
+        return validate_metadata(meta, namespaced=resource.namespaced)
+    # What upstream checks of every kind, after the kind's own rules: some leave the metadata to it.
+    return rules.validate(document) or validate_metadata(
+        meta, access.path_segment_errors, namespaced=resource.namespaced
+    )
 
 
 def validate_kind(kind: str, document: Document) -> list[FieldError]:

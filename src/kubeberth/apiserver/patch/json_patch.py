@@ -10,7 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 MAX_OPERATIONS = 10_000
+# Copies may double a document with every operation; upstream allows as much as a body may hold.
+MAX_COPIED_BYTES = 3 * 1024 * 1024
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 _APPEND = "-"
@@ -30,9 +34,14 @@ def apply_json_patch(document: Any, operations: list[Any]) -> Any:
     """
     # The root is a member too, so that the path "" needs no rules of its own.
     root = {"": copy.deepcopy(document)}
+    n_copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
             raise JSONPatchError("an operation is not an object")
+        if operation.get("op") == "copy":
+            n_copied += len(msgspec.json.encode(_get(root, _pointer(operation, "from"))))
+            if n_copied > MAX_COPIED_BYTES:
+                raise JSONPatchError(f"copies more than {MAX_COPIED_BYTES} bytes")
         _apply(root, operation)
     return root[""]
 
@@ -110,6 +119,8 @@ def _add(root: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _remove(root: dict[str, Any], path: list[str]) -> None:
     holder, last = _parent(root, path), path[-1]
+    if holder is root:
+        raise JSONPatchError("the whole document cannot be removed")
     _member(holder, last)
     del holder[last if isinstance(holder, dict) else int(last)]
 

@@ -322,3 +322,16 @@ def test_a_node_keeps_its_pod_ranges():
         "spec.providerID: Forbidden: node updates may not change providerID except from "
         '"" to valid',
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("", "metadata.name: Required value", id="none"),
+        pytest.param("a/b", "metadata.name: Invalid value", id="path"),
+    ],
+)
+def test_a_disruption_budget_needs_a_name_that_fits_into_a_path(name, why):
+    budget = {"metadata": {"name": name, "namespace": "default"}, "spec": {"minAvailable": 1}}
+    [error] = validate(POD_DISRUPTION_BUDGETS, budget)
+    assert str(error).startswith(why)

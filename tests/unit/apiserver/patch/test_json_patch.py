@@ -64,6 +64,18 @@ def test_what_cannot_be_done_is_refused(operation):
         apply_json_patch({"a": [1]}, [operation])
 
 
+@pytest.mark.parametrize("operation", ["remove", "move"])
+def test_the_whole_document_cannot_be_taken_away(operation):
+    with pytest.raises(JSONPatchError):
+        patched({"a": 1}, op=operation, path="" if operation == "remove" else "/b", **{"from": ""})
+
+
+def test_copies_that_double_the_document_again_and_again_are_refused():
+    doubling = [{"op": "copy", "from": "", "path": f"/{number}"} for number in range(60)]
+    with pytest.raises(JSONPatchError, match="copies more than 3145728 bytes"):
+        apply_json_patch({"a": "x" * 100}, doubling)
+
+
 def test_a_copy_is_independent_of_its_origin():
     operations = [
         {"op": "copy", "from": "/a", "path": "/b"},
