@@ -64,11 +64,12 @@ def from_v2(document: Document) -> Document:
 
 
 def _copy(document: Document, api_version: str) -> Document:
-    copied = copy.deepcopy(document)
-    copied["apiVersion"] = api_version
-    copied.setdefault("spec", {})
-    copied.setdefault("status", {})
-    return copied
+    made = {**document, "apiVersion": api_version, "metadata": {**document["metadata"]}}
+    if annotations := made["metadata"].get("annotations"):
+        made["metadata"]["annotations"] = dict(annotations)
+    for part in ("spec", "status"):
+        made[part] = copy.deepcopy(document.get(part) or {})
+    return made
 
 
 def _without_empty(document: Document, annotations: dict[str, str]) -> Document:
