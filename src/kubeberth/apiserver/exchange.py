@@ -21,17 +21,26 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], bool]
+
 MAX_BODY_BYTES = 3 * 1024 * 1024
 USUAL_HEADERS = [(b"cache-control", b"no-cache, private")]
 
 
 class Request:
-    """Path and headers of an HTTP request."""
+    """Path and headers of an HTTP request.
 
-    __slots__ = ("header_list", "headers", "method", "path", "query")
+    Attributes
+    ----------
+    send_whole
+        Sends a complete answer at once, where the connection can; see `auth.tls`.
+    """
+
+    __slots__ = ("header_list", "headers", "method", "path", "query", "send_whole")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
+        self.send_whole: SendWhole | None = scope.get("state", {}).get("send_whole")
         self.path: str = scope["path"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.header_list = [
@@ -104,8 +113,11 @@ async def send_response(response: Response, request: Request, send: Send) -> Non
         head = [(name, value) for name, value in head if name != b"content-type"]
     else:
         head.append((b"content-length", str(len(body)).encode()))
+    shown = b"" if request.method == "HEAD" else body
+    if request.send_whole is not None and request.send_whole(response.status, head, shown):
+        return
     await send({"type": "http.response.start", "status": response.status, "headers": head})
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+    await send({"type": "http.response.body", "body": shown})
 
 
 async def send_stream(response: StreamResponse, receive: Receive, send: Send) -> None:
