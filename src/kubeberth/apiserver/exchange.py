@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -23,6 +24,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], bool]
 
+# As kube-apiserver, which compresses no watches either: fast, and only where it pays.
+COMPRESS_ABOVE_BYTES = 128 * 1024
+COMPRESS_LEVEL = 1
 MAX_BODY_BYTES = 3 * 1024 * 1024
 USUAL_HEADERS = [(b"cache-control", b"no-cache, private")]
 
@@ -60,6 +64,19 @@ def in_asked_form(response: Response, request: Request) -> Response:
         response.body, response.content_type = to_yaml(response.body), YAML
     elif indent:
         response.body = msgspec.json.format(response.body, indent=2) + b"\n"
+    return response
+
+
+async def compressed(response: Response, request: Request) -> Response:
+    """Return a large answer as gzip, if the client takes that."""
+    if len(response.body) <= COMPRESS_ABOVE_BYTES or request.method == "HEAD":
+        return response
+    accepted = request.headers.get("accept-encoding", "").split(",")
+    if "gzip" not in (token.strip() for token in accepted):
+        return response
+    # In a thread: this is the one thing that takes long, and the interpreter is free meanwhile.
+    response.body = await asyncio.to_thread(gzip.compress, response.body, COMPRESS_LEVEL, mtime=0)
+    response.headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
     return response
 
 

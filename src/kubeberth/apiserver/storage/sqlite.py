@@ -1,9 +1,10 @@
 """The store on disk: an append-only log in SQLite, one writer thread, group commit.
 
-The event loop checks a write, gives it its revision and queues it; at the end of a turn of the loop
-the writer thread gets what was queued, and commits whatever has come in one transaction; back in the loop the writes are taken into the ledger,
-published and answered. So a write is read, told and acknowledged only after it is on the disk
-(WAL with synchronous=FULL), and durability costs one fsync a batch instead of one a write.
+The event loop checks a write, gives it its revision and queues it; at the end of its turn the
+writer thread gets what was queued, and commits whatever has come in one transaction; back in the
+loop the writes are taken into the ledger, published and answered. So a write is read, told and
+acknowledged only after it is on the disk (WAL with synchronous=FULL), and durability costs one
+fsync a batch instead of one a write.
 
     Rule 1  A key has at most one write in flight; the next one waits and is checked afterwards.
     Rule 2  Revisions are given out in queue order, and batches are committed in queue order.
