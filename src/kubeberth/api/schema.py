@@ -71,6 +71,14 @@ _PRINTED_WHEN_EMPTY = frozenset(
         ("io.k8s.api.core.v1.Event", "reportingInstance"),
         ("io.k8s.api.core.v1.ContainerImage", "names"),
         ("io.k8s.api.scheduling.v1.PriorityClass", "value"),
+        ("io.k8s.api.apps.v1.StatefulSetSpec", "serviceName"),
+        ("io.k8s.api.apps.v1.StatefulSetStatus", "availableReplicas"),
+        ("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", "currentMetrics"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "disruptionsAllowed"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "currentHealthy"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "desiredHealthy"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "expectedPods"),
+        ("io.k8s.api.storage.v1.CSINodeDriver", "topologyKeys"),
     }
 )
 # Tagged `omitzero`: the one time that is left out instead of printed as null.
@@ -86,7 +94,7 @@ class Type:
     Parameters
     ----------
     target
-        Name of the definition, for OBJECT.
+        Name of the definition, for OBJECT and for what the schemas leave open.
     element
         Type of the elements, for LIST and MAP.
     """
@@ -134,12 +142,15 @@ class Field:
         The field's patch strategies `retainKeys` and `replace`.
     list_type, map_keys
         How server-side apply sees the list: atomic, set or map, and the keys of a map.
+    map_type
+        How it sees the object, where that is said of the field itself: atomic or granular.
     """
 
     __slots__ = (
         "code",
         "list_type",
         "map_keys",
+        "map_type",
         "merge_key",
         "merges",
         "name",
@@ -163,6 +174,7 @@ class Field:
         self.merge_key: str = schema.get("x-kubernetes-patch-merge-key", "")
         self.list_type: str = schema.get("x-kubernetes-list-type", "")
         self.map_keys: tuple[str, ...] = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        self.map_type: str = schema.get("x-kubernetes-map-type", "")
 
         pointer = _is_pointer(owner, name)
         printed = required or (owner, name) in _PRINTED_WHEN_EMPTY
@@ -272,7 +284,10 @@ def _type_of(schema: dict[str, Any]) -> Type:
         if name in _SPECIAL:
             return Type(_SPECIAL[name])
         target = _table.schema(name)
-        return Type(OBJECT, name) if "properties" in target else _type_of(target)
+        if "properties" in target:
+            return Type(OBJECT, name)
+        type_ = _type_of(target)
+        return Type(ANY, name) if type_.code == ANY else type_
     kind = schema.get("type", "")
     if kind == "array":
         return Type(LIST, element=_type_of(schema["items"]))

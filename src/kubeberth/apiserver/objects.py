@@ -3,6 +3,10 @@
 A stored value is the object's JSON without its version: `{"kind":K,"apiVersion":V,"metadata":{...`.
 These three come first, in this order, and the metadata are in the order in which Go writes them, so
 that the version can be spliced in behind the uid without parsing.
+
+Who owns the fields stands behind that: a line feed, where the metadata end, a line feed, and the
+JSON of `managedFields`. Most who read an object do not care, and so do not parse it: in a document
+it is a `msgspec.Raw`, which is written as it is.
 """
 
 from __future__ import annotations
@@ -12,8 +16,8 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.scheme import Resource
-from kubeberth.apiserver import event_views
 from kubeberth.apiserver.storage.store import Entry
+from kubeberth.apiserver.views import VIEWS
 
 Document = dict[str, Any]
 # `metav1.ObjectMeta`, in its own order.
@@ -56,12 +60,23 @@ def prefix_of(resource: Resource, namespace: str = "") -> str:
 
 def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
-    if resource.stored_as:
-        document = event_views.to_core(document)
+    if resource.stored_as is not None:
+        document = VIEWS[resource.api_version].to_stored(document)
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
+    owners = metadata.pop("managedFields", None)
     head = {"kind": document["kind"], "apiVersion": document["apiVersion"], "metadata": metadata}
-    return encode(head | {k: v for k, v in document.items() if k not in head})
+    value = encode(head)[:-1]
+    end = len(value) - 1
+    rest = {k: v for k, v in document.items() if k not in head}
+    value += b"," + encode(rest)[1:] if rest else b"}"
+    return b"%s\n%d\n%s" % (value, end, encode(owners)) if owners else value
+
+
+def object_json(value: bytes) -> bytes:
+    """Return the JSON in a stored value, without the version and who owns the fields."""
+    end = value.find(b"\n")
+    return value if end < 0 else value[:end]
 
 
 def ordered(metadata: Document) -> Document:
@@ -71,9 +86,14 @@ def ordered(metadata: Document) -> Document:
 
 def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     """Return the document of an entry, with the version of its write, or the given one."""
-    document: Document = decode(entry.value)
+    value, _, tail = entry.value.partition(b"\n")
+    document: Document = decode(value)
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
-    return event_views.from_core(document) if resource.stored_as else document
+    if tail:
+        document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
+    if resource.stored_as is None:
+        return document
+    return VIEWS[resource.api_version].from_stored(document)
 
 
 def _head(resource: Resource) -> bytes:
@@ -93,13 +113,13 @@ class Wire:
 
     def object(self, entry: Entry, revision: int = 0) -> bytes:
         """Return the JSON of an object."""
-        if self._resource.stored_as:
+        if self._resource.stored_as is not None:
             return encode(unpack(self._resource, entry, revision))
         return _versioned(entry, 0, revision or entry.revision)
 
     def item(self, entry: Entry) -> bytes:
         """Return the JSON of an object in a list, which tells kind and version once for all."""
-        if self._resource.stored_as:
+        if self._resource.stored_as is not None:
             document = unpack(self._resource, entry)
             del document["kind"], document["apiVersion"]
             return encode(document)
@@ -107,7 +127,17 @@ class Wire:
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> bytes:
-    """Return a stored value from `start` on, with a version behind its uid."""
-    value = entry.value
-    end = value.index(b'"', value.index(_UID) + len(_UID)) + 1
-    return b'%s,"resourceVersion":"%d"%s' % (value[start:end], revision, value[end:])
+    """Return a stored value from `start` on, with a version and who owns the fields."""
+    value, _, tail = entry.value.partition(b"\n")
+    uid = value.index(b'"', value.index(_UID) + len(_UID)) + 1
+    if not tail:
+        return b'%s,"resourceVersion":"%d"%s' % (value[start:uid], revision, value[uid:])
+    digits, _, owners = tail.partition(b"\n")
+    end = int(digits)
+    return b'%s,"resourceVersion":"%d"%s,"managedFields":%s%s' % (
+        value[start:uid],
+        revision,
+        value[uid:end],
+        owners,
+        value[end:],
+    )

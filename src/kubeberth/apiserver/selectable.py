@@ -10,7 +10,7 @@ from typing import Any
 
 from kubeberth.api.scheme import Resource
 from kubeberth.api.selectors import FieldSelector, Selector
-from kubeberth.apiserver.objects import decode
+from kubeberth.apiserver.objects import decode, object_json
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.errors import BadRequestError
 
@@ -37,6 +37,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Event": _EVENT,
     "Secret": ("type",),
     "Service": ("spec.clusterIP", "spec.type"),
+    "ReplicationController": ("status.replicas",),
+    "Job": ("status.successful",),
+    "CertificateSigningRequest": ("spec.signerName",),
 }
 ALIASES: dict[str, dict[str, str]] = {
     "Pod": {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"},
@@ -48,6 +51,8 @@ ALIASES: dict[str, dict[str, str]] = {
 }
 # Fields that read as false when they are absent.
 _BOOLEANS = frozenset(("spec.hostNetwork", "spec.unschedulable"))
+# Fields that read as zero when they are absent.
+_NUMBERS = frozenset(("status.replicas", "status.succeeded"))
 
 
 def checked_selector(resource: Resource, selector: FieldSelector) -> FieldSelector:
@@ -64,6 +69,8 @@ def checked_selector(resource: Resource, selector: FieldSelector) -> FieldSelect
     for path, _, _ in terms:
         if path in _COMMON or (own and path in own):
             continue
+        if resource.kind == "Job":
+            raise BadRequestError(f'field label "{path}" not supported for Job')
         if own is not None:
             raise BadRequestError(f"field label not supported: {path}")
         known = 'only "metadata.name", "metadata.namespace"'
@@ -82,7 +89,7 @@ class Selectable:
 def selectable(kind: str, entry: Entry) -> Selectable:
     """Return the labels and selectable fields of an entry."""
     if entry.memo is None:
-        document = decode(entry.value)
+        document = decode(object_json(entry.value))
         fields = {path: field_text(document, path) for path in FIELDS.get(kind, ())}
         fields |= {path: field_text(document, path) for path in _COMMON}
         entry.memo = Selectable(document["metadata"].get("labels") or {}, fields)
@@ -94,11 +101,15 @@ def field_text(document: dict[str, Any], path: str) -> str:
     """Return a field as selectors compare it."""
     if path == "source":  # of an event: an object, of which the component counts
         return str((document.get("source") or {}).get("component", ""))
+    if path == "status.successful":  # of a job, whose field has another name
+        path = "status.succeeded"
     value: Any = document
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     if path in _BOOLEANS:
         return "true" if value else "false"
+    if path in _NUMBERS:
+        return str(value or 0)
     return "" if value is None else str(value)
 
 

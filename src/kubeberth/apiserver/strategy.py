@@ -7,6 +7,7 @@ Matches `PrepareForCreate` and `PrepareForUpdate` of the strategies in `pkg/regi
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from kubeberth.api import schema
@@ -16,13 +17,86 @@ from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.objects import Document
 
 # Kinds whose `generation` counts changes of the spec.
-COUNTED = frozenset(("Deployment", "ReplicaSet", "Pod", "PriorityClass"))
+COUNTED = frozenset(
+    (
+        "CSIDriver",
+        "CronJob",
+        "DaemonSet",
+        "Deployment",
+        "EndpointSlice",
+        "Ingress",
+        "IngressClass",
+        "Job",
+        "MutatingWebhookConfiguration",
+        "NetworkPolicy",
+        "Pod",
+        "PodDisruptionBudget",
+        "PodTemplate",
+        "PriorityClass",
+        "ReplicaSet",
+        "ReplicationController",
+        "StatefulSet",
+        "ValidatingWebhookConfiguration",
+    )
+)
+# Of these, kinds whose generation never goes on, and kinds without a spec: all that is theirs
+# counts.
+_COUNTED_ONCE = frozenset(("PriorityClass",))
+_COUNTED_WHOLE = frozenset(
+    (
+        "EndpointSlice",
+        "MutatingWebhookConfiguration",
+        "PodTemplate",
+        "ValidatingWebhookConfiguration",
+    )
+)
 # Kinds that may be created by PUT.
-CREATED_BY_PUT = frozenset(("Lease", "Event", "Endpoints", "LimitRange", "Service"))
+CREATED_BY_PUT = frozenset(
+    (
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Endpoints",
+        "Event",
+        "Lease",
+        "LimitRange",
+        "Role",
+        "RoleBinding",
+        "Service",
+    )
+)
 # Kinds of which an update must name the version it is based on.
-VERSION_REQUIRED = frozenset(("Lease",))
+VERSION_REQUIRED = frozenset(
+    (
+        "CSIDriver",
+        "CSINode",
+        "CSIStorageCapacity",
+        "Lease",
+        "MutatingWebhookConfiguration",
+        "PodDisruptionBudget",
+        "RuntimeClass",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+    )
+)
 # Kinds whose DELETE answers with the object also when it is gone at once.
-RETURNED_WHEN_DELETED = frozenset(("Pod", "Service", "Namespace", "ServiceAccount"))
+RETURNED_WHEN_DELETED = frozenset(
+    (
+        "CSIDriver",
+        "CSINode",
+        "CSIStorageCapacity",
+        "Namespace",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodTemplate",
+        "ResourceQuota",
+        "Service",
+        "ServiceAccount",
+        "StorageClass",
+        "VolumeAttachment",
+        "VolumeAttributesClass",
+    )
+)
 
 # Subresources that write spec and status by rules of their own, and change no generation.
 OWN_WRITES = frozenset(("binding", "bindings", "eviction"))
@@ -34,8 +108,9 @@ SERVER_FIELDS = (
     "deletionGracePeriodSeconds",
     "generation",
     "selfLink",
-    "managedFields",
 )
+# Where a daemon set tells how often its template has changed.
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_PREFIX = 58  # a name of 63 less the random part
 
@@ -45,26 +120,104 @@ def generated_name(prefix: str, chance: random.Random) -> str:
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
 
 
+def drop_server_fields(metadata: dict[str, Any]) -> None:
+    """Take out of new metadata what is not the client's to say."""
+    for name in SERVER_FIELDS:
+        metadata.pop(name, None)
+
+
+def drop_repeated_owners(metadata: dict[str, Any]) -> list[str]:
+    """Take out of metadata the owners that are named twice, and return what to warn of."""
+    owners = metadata.get("ownerReferences") or []
+    if len(owners) < 2:
+        return []
+    kept: list[Any] = []
+    repeated: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            repeated.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not repeated:
+        return []
+    metadata["ownerReferences"] = kept
+    return [
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references "
+        "in 1.20+, and may reject such requests as early as 1.24; please fix your requests; "
+        f"duplicate UID(s) observed: [{' '.join(repeated)}]"
+    ]
+
+
 def prepare_create(resource: Resource, document: Document, *, uid: str, now: str) -> None:
     """Fill in what is the server's to say about a new object."""
     metadata = document["metadata"]
-    for name in SERVER_FIELDS:
-        metadata.pop(name, None)
+    drop_server_fields(metadata)
     metadata |= {"uid": uid, "creationTimestamp": now}
     if resource.kind in COUNTED:
         metadata["generation"] = 1
     if resource.has_status and resource.kind != "Node":
         put(document, "status", _empty_status(resource))
-    if resource.kind == "Pod":
-        document["status"] = _pending_status(document["spec"], now)
-        merge_label_keys(document)
-    elif resource.kind == "Namespace":
-        name = metadata.get("name", "")
-        metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
-        spec = document.setdefault("spec", {})
-        if "kubernetes" not in spec.get("finalizers", ()):
-            spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
-        document["status"] = {"phase": "Active"}
+    if prepare := _PREPARE.get(resource.kind):
+        prepare(document, now)
+
+
+def _prepare_pod(pod: Document, now: str) -> None:
+    pod["status"] = _pending_status(pod["spec"], now)
+    merge_label_keys(pod)
+
+
+def _prepare_namespace(namespace: Document, now: str) -> None:
+    metadata = namespace["metadata"]
+    name = metadata.get("name", "")
+    metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
+    spec = namespace.setdefault("spec", {})
+    if "kubernetes" not in spec.get("finalizers", ()):
+        spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
+    namespace["status"] = {"phase": "Active"}
+
+
+def _prepare_volume(volume: Document, now: str) -> None:
+    volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": now}
+
+
+def _prepare_claim(claim: Document, now: str) -> None:
+    claim["status"] = {"phase": "Pending"}
+
+
+def _prepare_daemon_set(daemon_set: Document, now: str) -> None:
+    _set_template_generation(daemon_set["metadata"], 1)
+
+
+def _prepare_job(job: Document, now: str) -> None:
+    """Make a new job select the pods that it makes, and no other's."""
+    spec, metadata = job["spec"], job["metadata"]
+    if spec.get("manualSelector"):
+        return
+    labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
+    # Also under the names of before 1.27, which somebody may still select by.
+    for prefix in ("batch.kubernetes.io/", ""):
+        if not labels.get(f"{prefix}job-name"):
+            labels[f"{prefix}job-name"] = metadata.get("name", "")
+        if not labels.get(f"{prefix}controller-uid"):
+            labels[f"{prefix}controller-uid"] = metadata["uid"]
+    match_labels = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+    match_labels.setdefault("batch.kubernetes.io/controller-uid", metadata["uid"])
+
+
+_PREPARE: dict[str, Callable[[Document, str], None]] = {
+    "DaemonSet": _prepare_daemon_set,
+    "Job": _prepare_job,
+    "Namespace": _prepare_namespace,
+    "PersistentVolume": _prepare_volume,
+    "PersistentVolumeClaim": _prepare_claim,
+    "Pod": _prepare_pod,
+}
+
+
+def _set_template_generation(metadata: dict[str, Any], generation: int) -> None:
+    """Tell in an annotation how often a daemon set's template has changed."""
+    annotations = metadata.get("annotations") or {}
+    metadata["annotations"] = {**annotations, TEMPLATE_GENERATION: str(generation)}
 
 
 def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
@@ -119,13 +272,20 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         new["spec"] = spec
     if resource.kind == "ReplicaSet" and sub != "status":
         _keep(new, old, "status")
+    if resource.kind == "DaemonSet" and sub != "status":
+        _count_template(new, old)
     if sub in ("", "scale", "ephemeralcontainers", "resize") and _is_changed(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
+def _count_template(new: Document, old: Document) -> None:
+    generation = int((old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0"))
+    is_changed = new["spec"].get("template") != old["spec"].get("template")
+    _set_template_generation(new["metadata"], generation + is_changed)
+
+
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
     _keep(new, old, "creationTimestamp", "generation", "selfLink", "resourceVersion")
-    new.pop("managedFields", None)
     # What is left out is kept; what is changed stays changed, for validation to refuse.
     for name in ("uid", "deletionGracePeriodSeconds"):
         if name not in new and name in old:
@@ -148,10 +308,12 @@ def _keep_pod_status(new: Document, old: Document) -> None:
 
 
 def _is_changed(resource: Resource, new: Document, old: Document) -> bool:
-    if resource.kind not in COUNTED:
+    if resource.kind not in COUNTED or resource.kind in _COUNTED_ONCE:
         return False
-    if resource.kind == "PriorityClass":
-        return False
+    if resource.kind in _COUNTED_WHOLE:
+        return {**new, "metadata": None} != {**old, "metadata": None} or (
+            new["metadata"].get("labels") != old["metadata"].get("labels")
+        )
     if new.get("spec") != old.get("spec"):
         return True
     annotations = [doc["metadata"].get("annotations") or {} for doc in (new, old)]

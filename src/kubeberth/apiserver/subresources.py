@@ -9,16 +9,28 @@ from dataclasses import replace
 from typing import Any
 
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.scheme import PODS
+from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
-from kubeberth.apiserver import refusals
+from kubeberth.apiserver import eviction, refusals
+from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
+from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
+from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
-from kubeberth.apiserver.patching import media_type_of, patched
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
-from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
+from kubeberth.apiserver.strategy import put
+from kubeberth.apiserver.table import to_table
+from kubeberth.apiserver.verbs import (
+    Answer,
+    Call,
+    Verb,
+    Verbs,
+    check_name,
+    check_uid,
+    patch_options,
+)
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
 
@@ -75,14 +87,18 @@ class Subresources:
         return Response(encode(success(201)), 201)
 
     async def evict(self, call: Call) -> Answer:
-        """Delete a pod, if its disruption budgets allow it (there are none yet)."""
+        """Delete a pod, if its disruption budget allows it."""
         options = write_options(call.info.query, "CreateOptions")
-        eviction = self._eviction(call, options)
-        if eviction["metadata"].get("name", "") != call.info.name:
+        body = self._eviction(call, options)
+        if body["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
-        how = delete_options_of(eviction.get("deleteOptions", {}))
+        how = delete_options_of(body.get("deleteOptions", {}))
         caller = Caller(call.user, options.dry_run or how.dry_run)
         now = rfc3339(self._clock.now())
+        pod = unpack(PODS, self._registry.entry(call.target))
+        check_preconditions(PODS, call.info.name, pod, how)
+        if not eviction.needs_no_budget(pod):
+            await self._take_from_budget(pod, caller, now)
 
         def change(pod: Document) -> Document:
             check_preconditions(PODS, call.info.name, pod, how)
@@ -92,6 +108,18 @@ class Subresources:
         # The version it was meant for is checked; marking the pod has made a new one.
         await self._registry.delete(call.target, replace(how, resource_version=""), caller)
         return Response(encode(success(201)), 201)
+
+    async def _take_from_budget(self, pod: Document, caller: Caller, now: str) -> None:
+        """Take a disruption of the pod's budget, if it has one, and if it may be taken."""
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        budgets = self._registry.find_all(POD_DISRUPTION_BUDGETS, namespace)
+        budget = eviction.budget_of(pod, budgets)
+        if budget is None or eviction.goes_unready(pod, budget):
+            return
+        target = Target(POD_DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"])
+        await self._registry.update(
+            target, lambda found: eviction.disrupted(found, name, now), caller, sub="status"
+        )
 
     def _eviction(self, call: Call, options: WriteOptions) -> Document:
         body = (call.body, call.content_type, "policy/v1", "Eviction")
@@ -103,40 +131,42 @@ class Subresources:
 
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
+        form = negotiate(call.accept, OBJECT_FORMS)
         parent = unpack(call.resource, self._registry.entry(call.target))
-        return Response(encode(scale_of(parent)))
+        scale = scale_of(parent)
+        if form.as_kind != "Table":
+            return Response(encode(scale))
+        include, now = call.info.query.get("includeObject"), self._clock.now()
+        table = to_table(
+            call.resource, [scale], include, now, version=form.version, printer=SCALE_PRINTER
+        )
+        table["metadata"] = {"resourceVersion": scale["metadata"].get("resourceVersion", "")}
+        return Response(encode(table))
 
     async def update_scale(self, call: Call) -> Answer:
         """Set how many replicas a workload wants."""
         options = write_options(call.info.query, "UpdateOptions")
         scale = self._verbs.decode(call, options, "scale")
         check_name(scale, call.target)
-        return await self._write_scale(call, lambda _: scale, options.dry_run)
+        change = self._verbs.tracked(call, options, lambda _: scale)
+        return await self._write_scale(call, change, options.dry_run)
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
-        media_type_of(call.content_type)
-        options = write_options(call.info.query, "PatchOptions")
-
-        def change(scale: Document) -> Document:
-            new, found = patched(
-                call.resource,
-                scale,
-                call.body,
-                call.content_type,
-                sub="scale",
-                is_strict=options.is_strict,
-            )
-            if options.field_validation == "Warn":
-                call.warnings[:] = found
-            return new
-
+        options = patch_options(call)
+        change = self._verbs.patching(call, options, "scale")
         return await self._write_scale(call, change, options.dry_run)
 
     async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
         def change_parent(parent: Document) -> Document:
-            scale = change(scale_of(parent))
+            owners = parent["metadata"].get("managedFields")
+            old = scale_of(parent)
+            put(old["metadata"], "managedFields", to_scale(owners))
+            scale = change(old)
             check_uid(call.target, scale["metadata"].get("uid"), parent)
+            owned = scale["metadata"].get("managedFields")
+            owned = to_parent(owners, owned, parent["apiVersion"])
+            put(parent["metadata"], "managedFields", owned)
             return scaled(call.target, parent, scale)
 
         caller = Caller(call.user, dry_run)
@@ -234,8 +264,11 @@ def scale_of(parent: Document) -> Document:
     metadata = parent["metadata"]
     replicas = parent["spec"].get("replicas", 0)
     status: dict[str, Any] = {"replicas": parent.get("status", {}).get("replicas", 0)}
-    if selector := selector_text(parent["spec"].get("selector")):
-        status["selector"] = selector
+    selector = parent["spec"].get("selector")
+    if parent["kind"] == "ReplicationController":  # whose selector is labels alone
+        selector = {"matchLabels": selector or {}}
+    if text := selector_text(selector):
+        status["selector"] = text
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
