@@ -17,6 +17,7 @@ import msgspec
 from kubeberth.api import protobuf, schema
 from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
+from kubeberth.api.known_specs import Body, KnownSpecs
 from kubeberth.api.scheme import Resource
 from kubeberth.errors import BadRequestError, UnsupportedMediaTypeError
 
@@ -33,6 +34,8 @@ _ENVELOPE = (
 _QUOTED_BYTES = 30
 
 encode = msgspec.json.Encoder().encode
+
+_known_specs = KnownSpecs()
 
 
 @dataclass(slots=True)
@@ -126,20 +129,17 @@ def decode_kind(
     """
     media_type = content_type.partition(";")[0].strip().lower() or JSON
     if media_type == JSON:
-        value = _parse_json(body, kind)
-    elif media_type == YAML:
+        return _decode_json(body, api_version, kind, strict_check, any_version)
+    if media_type == YAML:
         return _decode_yaml(body, api_version, kind, strict_check, any_version)
-    elif media_type == PROTOBUF:
+    if media_type == PROTOBUF:
         value = _parse_protobuf(body, kind)
     else:
         raise unsupported_media_type(MEDIA_TYPES)
 
     walk = Walk()
     document = _walk(walk, value, body, api_version, kind, any_version)
-    duplicates: list[str] = []
-    if strict_check and media_type == JSON and (walk.unknown or _n_keys(body) != walk.n_keys):
-        duplicates = duplicate_fields(body)
-    return Decoded(document, walk.unknown, duplicates, [])
+    return Decoded(document, walk.unknown, [], [])
 
 
 def decode_document(
@@ -204,6 +204,27 @@ def _decode_yaml(
     walk = Walk()
     document = _walk(walk, value, body, api_version, kind, any_version)
     return Decoded(document, walk.unknown, [], repeated)
+
+
+def _decode_json(
+    body: bytes, api_version: str, kind: str, strict_check: bool, any_version: bool
+) -> Decoded:
+    walk = Walk()
+    parts = Body(body, api_version, kind)
+    known = _known_specs.find(parts)
+    value = _parse_json(body, kind) if known is None else parts.rest()
+    document = _walk(walk, value, body, api_version, kind, any_version)
+    if known is not None:
+        walk.n_keys += known.n_keys
+        document["spec"] = known.document()
+        # In the order of the text, whether the spec was known or not.
+        document = {name: document[name] for name in parts.names if name in document} | document
+    duplicates: list[str] = []
+    if strict_check and (walk.unknown or _n_keys(body) != walk.n_keys):
+        duplicates = duplicate_fields(body)
+    elif known is None and not walk.unknown:
+        _known_specs.note(parts)
+    return Decoded(document, walk.unknown, duplicates, [])
 
 
 def _parse_json(body: bytes, kind: str) -> Any:

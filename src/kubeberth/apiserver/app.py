@@ -1,6 +1,6 @@
 """The ASGI application: health, discovery, and every resource, in the order of upstream's filters.
 
-authenticate -> authorize -> route -> read the body -> verb -> answer
+authenticate -> take a seat -> authorize -> route -> read the body -> verb -> answer
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
-from kubeberth.apiserver.auth.authn import Authenticator, Shown
+from kubeberth.apiserver.auth.authn import Authenticator, Shown, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
@@ -27,11 +27,13 @@ from kubeberth.apiserver.exchange import (
     Request,
     Scope,
     Send,
+    compressed,
     in_asked_form,
     read_body,
     send_response,
     send_stream,
 )
+from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
@@ -81,6 +83,7 @@ class AppSettings:
     server_address: str = "127.0.0.1:6443"
     service_cidr: str = "10.96.0.0/16"
     authenticator: Authenticator = field(default_factory=Authenticator)
+    limits: Limits = field(default_factory=Limits)
     chance: random.Random = field(default_factory=random.Random)
 
 
@@ -91,6 +94,7 @@ class App:
         self._settings = settings = settings or AppSettings()
         self._clock = clock
         self._authenticator = settings.authenticator
+        self._in_flight = InFlight(settings.limits)
         self._discovery = Discovery(settings.server_address)
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
@@ -136,7 +140,8 @@ class App:
         if isinstance(answer, StreamResponse):
             await send_stream(answer, receive, send)
         else:
-            await send_response(in_asked_form(answer, request), request, send)
+            answer = await compressed(in_asked_form(answer, request), request)
+            await send_response(answer, request, send)
 
     async def _answer(self, scope: Scope, request: Request, receive: Receive) -> Answer:
         try:
@@ -145,6 +150,9 @@ class App:
             return error_response(error)
         except PlainNotFoundError:
             return Response(b"404 page not found\n", 404, content_type=TEXT)
+        except NoSeatError:
+            why = b"Too many requests, please try again later.\n"
+            return Response(why, 429, content_type=TEXT, headers=[("Retry-After", "1")])
         except StorageError as error:
             logger.exception("cannot store", extra={"path": request.path})
             return error_response(refusals.internal(str(error)))
@@ -155,11 +163,17 @@ class App:
     async def _dispatch(self, scope: Scope, request: Request, receive: Receive) -> Answer:
         info = parse_request(scope["method"], request.path, request.query)
         shown = _shown(scope, request)
-        is_public = info.path in PUBLIC_PATHS and not shown
-        if not is_public:
-            user = self._authenticator.authenticate(shown, self._clock.now())
-            user = acting_user(user, request.header_list, info, self._authorizer)
-            self._authorizer.authorize(user, info)
+        if info.path in PUBLIC_PATHS and not shown:
+            return self._non_resource(info, request)
+        user = self._authenticator.authenticate(shown, self._clock.now())
+        user = acting_user(user, request.header_list, info, self._authorizer)
+        async with self._in_flight.seat(user, info):
+            return await self._serve(info, request, receive, user)
+
+    async def _serve(
+        self, info: RequestInfo, request: Request, receive: Receive, user: User
+    ) -> Answer:
+        self._authorizer.authorize(user, info)
         if not info.is_resource:
             return self._non_resource(info, request)
         resource = served(info)

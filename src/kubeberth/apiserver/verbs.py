@@ -192,8 +192,8 @@ class Verbs:
         drop_server_fields(document["metadata"])
         document = self.tracked(call, options, lambda _: document)({})
         target = Target(call.resource, call.info.scope)
-        created = await self._registry.create(target, document, _caller(call, options))
-        return Response(writer.document(created), 201)
+        written = await self._registry.create(target, document, _caller(call, options))
+        return _written(writer, written)
 
     def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
         """Return the body's object, defaulted; note what to warn of.
@@ -427,7 +427,9 @@ def check_name(document: Document, target: Target) -> None:
 
 
 def _written(writer: Writer, written: Written) -> Response:
-    return Response(writer.document(written.document), 201 if written.created else 200)
+    entry = written.entry
+    body = writer.document(written.document) if entry is None else writer.entry(entry)
+    return Response(body, 201 if written.created else 200)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

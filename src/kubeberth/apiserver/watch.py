@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.forms import Writer
@@ -51,6 +51,9 @@ class Watcher:
 
     __slots__ = (
         "_has_sent_columns",
+        "_is_in_line",
+        "_turns",
+        "has_turn",
         "index_value",
         "is_closed",
         "is_dropped",
@@ -64,7 +67,12 @@ class Watcher:
     )
 
     def __init__(
-        self, prefix: str, selection: Selection, writer: Writer, index_value: str | None
+        self,
+        prefix: str,
+        selection: Selection,
+        writer: Writer,
+        index_value: str | None,
+        turns: Turns,
     ) -> None:
         self.prefix = prefix
         self.selection = selection
@@ -76,6 +84,9 @@ class Watcher:
         self.limit = sys.maxsize  # no bound for what there is to tell at the start
         self.is_dropped = False
         self.is_closed = False
+        self.has_turn = False
+        self._turns = turns
+        self._is_in_line = False
         self._has_sent_columns = False
 
     def offer(self, event: StoreEvent) -> None:
@@ -95,7 +106,16 @@ class Watcher:
         else:
             kind = "DELETED" if not now else "MODIFIED" if was else "ADDED"
             self._queue(self._line(kind, event))
+        # Woken when it may send, so that it wakes up only once.
+        if not self._is_in_line:
+            self._is_in_line = True
+            self._turns.add(self._take_turn)
+
+    def _take_turn(self) -> bool:
+        self._is_in_line = False
+        self.has_turn = True
         self.wake.set()
+        return not self.is_closed
 
     def add_initial(self, entry: Entry) -> None:
         """Queue an object that was there before."""
@@ -153,24 +173,32 @@ class Turns:
     """Hands out the right to send, first come first served, a few per turn of the event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Callable[[], bool]] = deque()
+
+    def add(self, take: Callable[[], bool]) -> None:
+        """Call a function when it is its turn; it returns whether there is anything to send."""
+        if not self._waiting:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._next, loop)
+        self._waiting.append(take)
 
     async def mine(self) -> None:
         """Wait for a turn; an event loop with nothing else to do comes to it at once."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._next, loop)
-        future = loop.create_future()
-        self._waiting.append(future)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def take() -> bool:
+            if future.done():
+                return False  # its watcher is gone
+            future.set_result(None)
+            return True
+
+        self.add(take)
         await future
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         n_released = 0
         while self._waiting and n_released < SENDERS_PER_TURN:
-            future = self._waiting.popleft()
-            if not future.done():  # else its watcher is gone
-                future.set_result(None)
-                n_released += 1
+            n_released += self._waiting.popleft()()
         if self._waiting:
             loop.call_soon(self._next, loop)
 
@@ -202,7 +230,7 @@ class WatchHub:
         """
         field = INDEXED_FIELDS.get(bucket_of(prefix))
         index_value = options.selection.fields.required(field) if field else None
-        watcher = Watcher(prefix, options.selection, writer, index_value)
+        watcher = Watcher(prefix, options.selection, writer, index_value, self.turns)
         start = parse_version(options.resource_version)
         sends_initial = options.send_initial_events
         if sends_initial is None:
@@ -303,10 +331,13 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
     timeout_s = DEFAULT_TIMEOUT_S if options.timeout_s is None else float(options.timeout_s)
     end = loop.time() + timeout_s
     bookmarks = _bookmark_times(loop.time(), end) if options.allow_bookmarks else []
+    alarm = _Alarm(watcher.wake)
     try:
         while True:
             if watcher.lines:
-                await hub.turns.mine()
+                if not watcher.has_turn:
+                    await hub.turns.mine()
+                watcher.has_turn = False
                 if watcher.lines:  # it may have been dropped while it waited
                     yield watcher.take()
                 continue
@@ -322,8 +353,10 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
                 watcher.add_bookmark()
                 continue
             watcher.wake.clear()
-            await _wait(watcher.wake, (bookmarks[0] if bookmarks else end) - now)
+            alarm.set(loop, bookmarks[0] if bookmarks else end)
+            await watcher.wake.wait()
     finally:
+        alarm.stop()
         hub.close_watcher(watcher)
 
 
@@ -335,9 +368,28 @@ def _bookmark_times(start: float, end: float) -> list[float]:
     return [*times, last] if last > start else times
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return
+class _Alarm:
+    """Sets an event at some time; one timer for many waits, as most end before it is due."""
+
+    def __init__(self, wake: asyncio.Event) -> None:
+        self._wake = wake
+        self._at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        """Set the time."""
+        if self._timer is not None and self._at == at:
+            return
+        self.stop()
+        self._at = at
+        self._timer = loop.call_at(at, self._ring)
+
+    def stop(self) -> None:
+        """Forget the time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake.set()
