@@ -11,6 +11,7 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kubeberth.api.custom import structural
 from kubeberth.api.container_requests import summed_requests
 from kubeberth.api.scheme import Resource
 
@@ -33,7 +34,9 @@ _BALANCED_TYPES = ("NodePort", "LoadBalancer")
 
 def apply_defaults(resource: Resource, document: Document) -> None:
     """Set the defaults of a document, in place. Setting them again changes nothing."""
-    if set_defaults := _BY_RESOURCE.get(resource.group_resource):
+    if resource.custom is not None:
+        structural.set_defaults(document, resource.custom.schema)
+    elif set_defaults := _BY_RESOURCE.get(resource.group_resource):
         set_defaults(document)
 
 
@@ -316,7 +319,23 @@ def default_lease(lease: Document) -> None:
         lease.get("spec", {}).pop(field, None)
 
 
+def default_custom_resource_definition(definition: Document) -> None:
+    """Set the names that follow from the kind, and that versions are not converted."""
+    spec = definition.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    kind = names.get("kind") or ""
+    if not names.get("singular"):
+        names["singular"] = kind.lower()
+    if not names.get("listKind") and kind:
+        names["listKind"] = f"{kind}List"
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
+    service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", 443)
+
+
 _BY_RESOURCE: dict[str, Callable[[Document], None]] = {
+    "customresourcedefinitions.apiextensions.k8s.io": default_custom_resource_definition,
     "pods": default_pod,
     "nodes": default_node,
     "replicationcontrollers": default_replication_controller,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kubeberth.api.custom.version import CustomVersion
+
 STANDARD_VERBS = (
     "create",
     "delete",
@@ -50,6 +52,8 @@ class Resource:
     stored_as
         Key of the resource whose objects these are another view of (`events.k8s.io` events are
         core events); empty when the resource stores its own.
+    custom
+        What a CustomResourceDefinition says of the objects; None for what is built in.
     """
 
     group: str
@@ -63,10 +67,21 @@ class Resource:
     subresources: tuple[Subresource, ...] = ()
     stored_as: str = ""
     singular: str = field(default="")
+    custom: CustomVersion | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.singular:
             object.__setattr__(self, "singular", self.kind.lower())
+
+    @property
+    def built_in_kind(self) -> str:
+        """The kind, by which rules are looked up; empty for a custom kind, whatever its name."""
+        return "" if self.custom is not None else self.kind
+
+    @property
+    def list_kind(self) -> str:
+        """Kind of its lists."""
+        return self.custom.list_kind if self.custom is not None else f"{self.kind}List"
 
     @property
     def api_version(self) -> str:
@@ -175,7 +190,6 @@ PRIORITY_CLASSES = Resource(
     short_names=("pc",),
 )
 
-# Clients look here before they call a kind unknown; there are no custom resources yet.
 CUSTOM_RESOURCE_DEFINITIONS = Resource(
     "apiextensions.k8s.io",
     "v1",
@@ -184,7 +198,7 @@ CUSTOM_RESOURCE_DEFINITIONS = Resource(
     namespaced=False,
     short_names=("crd", "crds"),
     categories=("api-extensions",),
-    verbs=("get", "list", "watch"),
+    subresources=(STATUS,),
 )
 
 # Groups in upstream's order of priority, which discovery keeps.

@@ -236,7 +236,7 @@ class Registry:
         version = sent.get("resourceVersion")
         if version and version != "0" and version != found["resourceVersion"]:
             raise refusals.conflict(target.resource, target.name)
-        if not version and target.resource.kind in strategy.VERSION_REQUIRED:
+        if not version and target.resource.built_in_kind in strategy.VERSION_REQUIRED:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise invalid_error(target.resource, target.name, [error])
 

@@ -10,19 +10,20 @@ import random
 from typing import Any
 
 from kubeberth.api import schema
+from kubeberth.api.custom.version import storage_version
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.objects import Document
 
 # Kinds whose `generation` counts changes of the spec.
-COUNTED = frozenset(("Deployment", "ReplicaSet", "Pod", "PriorityClass"))
+COUNTED = frozenset(("CustomResourceDefinition", "Deployment", "ReplicaSet", "Pod", "PriorityClass"))
 # Kinds that may be created by PUT.
 CREATED_BY_PUT = frozenset(("Lease", "Event", "Endpoints", "LimitRange", "Service"))
 # Kinds of which an update must name the version it is based on.
 VERSION_REQUIRED = frozenset(("Lease",))
 # Kinds whose DELETE answers with the object also when it is gone at once.
-RETURNED_WHEN_DELETED = frozenset(("Pod", "Service", "Namespace", "ServiceAccount"))
+RETURNED_WHEN_DELETED = frozenset(("CustomResourceDefinition", "Pod", "Service", "Namespace", "ServiceAccount"))
 
 # Subresources that write spec and status by rules of their own, and change no generation.
 OWN_WRITES = frozenset(("binding", "bindings", "eviction"))
@@ -51,20 +52,34 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
     for name in SERVER_FIELDS:
         metadata.pop(name, None)
     metadata |= {"uid": uid, "creationTimestamp": now}
-    if resource.kind in COUNTED:
+    if resource.built_in_kind in COUNTED or resource.custom is not None:
         metadata["generation"] = 1
-    if resource.has_status and resource.kind != "Node":
+    if resource.has_status and resource.built_in_kind != "Node":
         put(document, "status", _empty_status(resource))
-    if resource.kind == "Pod":
+    if resource.built_in_kind == "Pod":
         document["status"] = _pending_status(document["spec"], now)
         merge_label_keys(document)
-    elif resource.kind == "Namespace":
+    elif resource.built_in_kind == "Namespace":
         name = metadata.get("name", "")
         metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
         spec = document.setdefault("spec", {})
         if "kubernetes" not in spec.get("finalizers", ()):
             spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
         document["status"] = {"phase": "Active"}
+    elif resource.built_in_kind == "CustomResourceDefinition":
+        document["status"] = {
+            "conditions": None,
+            "acceptedNames": {"plural": "", "kind": ""},
+            "storedVersions": None,
+        }
+        _note_storage_version(document)
+
+
+def _note_storage_version(definition: Document) -> None:
+    """Remember that objects may be stored in the storage version of a definition."""
+    name, status = storage_version(definition["spec"]), definition["status"]
+    if name and name not in (status.get("storedVersions") or ()):
+        status["storedVersions"] = [*(status.get("storedVersions") or ()), name]
 
 
 def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
@@ -86,7 +101,9 @@ def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
 
 
 def _empty_status(resource: Resource) -> Any:
-    definition = schema.definition_of(resource.api_version, resource.kind)
+    if resource.custom is not None:
+        return None
+    definition = schema.definition_of(resource.api_version, resource.built_in_kind)
     return definition.empty().get("status") if definition is not None else None
 
 
@@ -106,19 +123,23 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
     if sub == "status":
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
         _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
-        if resource.kind == "Deployment":
+        if resource.custom is not None:
+            _keep(new, old, "metadata")
+        if resource.built_in_kind == "Deployment":
             _keep(new["metadata"], old["metadata"], "labels")
-        if resource.kind == "Pod":
+        if resource.built_in_kind == "Pod":
             _keep(new["metadata"], old["metadata"], "ownerReferences")
             _keep_pod_status(new, old)
     elif sub == "finalize" or resource.has_status:
         _keep(new, old, "status")
-    if resource.kind == "Namespace" and sub != "finalize":
+    if resource.built_in_kind == "Namespace" and sub != "finalize":
         spec = dict(new.get("spec", {}))
         _keep(spec, old.get("spec", {}), "finalizers")
         new["spec"] = spec
-    if resource.kind == "ReplicaSet" and sub != "status":
+    if resource.built_in_kind == "ReplicaSet" and sub != "status":
         _keep(new, old, "status")
+    if resource.built_in_kind == "CustomResourceDefinition" and sub != "status":
+        _note_storage_version(new)
     if sub in ("", "scale", "ephemeralcontainers", "resize") and _is_changed(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
@@ -148,21 +169,24 @@ def _keep_pod_status(new: Document, old: Document) -> None:
 
 
 def _is_changed(resource: Resource, new: Document, old: Document) -> bool:
-    if resource.kind not in COUNTED:
+    if resource.custom is not None:
+        ignored = ("metadata", "status") if resource.has_status else ("metadata",)
+        return {**new, **dict.fromkeys(ignored)} != {**old, **dict.fromkeys(ignored)}
+    if resource.built_in_kind not in COUNTED:
         return False
-    if resource.kind == "PriorityClass":
+    if resource.built_in_kind == "PriorityClass":
         return False
     if new.get("spec") != old.get("spec"):
         return True
     annotations = [doc["metadata"].get("annotations") or {} for doc in (new, old)]
-    return resource.kind == "Deployment" and annotations[0] != annotations[1]
+    return resource.built_in_kind == "Deployment" and annotations[0] != annotations[1]
 
 
 def is_finished(resource: Resource, new: Document, old: Document) -> bool:
     """Return whether an update took the last thing that kept a deleted object."""
     if new["metadata"].get("finalizers") or "deletionTimestamp" not in old["metadata"]:
         return False
-    if resource.kind == "Namespace":
+    if resource.built_in_kind == "Namespace":
         return not new.get("spec", {}).get("finalizers")
     return not old["metadata"].get("deletionGracePeriodSeconds")
 

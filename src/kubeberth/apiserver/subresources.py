@@ -115,7 +115,7 @@ class Subresources:
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
-        media_type_of(call.content_type)
+        media_type_of(call.content_type, call.resource)
         options = write_options(call.info.query, "PatchOptions")
 
         def change(scale: Document) -> Document:

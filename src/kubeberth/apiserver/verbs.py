@@ -211,14 +211,14 @@ class Verbs:
             lambda old: _replaced(call.target, old, document),
             _caller(call, options),
             sub=sub,
-            allow_create=call.resource.kind in CREATED_BY_PUT and not sub,
+            allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
         )
         return _written(writer, written)
 
     async def patch(self, call: Call) -> Answer:
         """Change an object, or through `/status` its status."""
         writer = self.writer(call)
-        media_type_of(call.content_type)
+        media_type_of(call.content_type, call.resource)
         options = write_options(call.info.query, "PatchOptions")
 
         def change(old: Document) -> Document:
@@ -242,7 +242,7 @@ class Verbs:
         options = delete_options(call.info.query, call.body, call.content_type)
         caller = Caller(call.user, options.dry_run)
         written = await self._registry.delete(call.target, options, caller)
-        if written.removed and call.resource.kind not in RETURNED_WHEN_DELETED:
+        if written.removed and call.resource.built_in_kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)
             details["uid"] = written.document["metadata"]["uid"]
             return Response(encode(success(200, details)))

@@ -17,6 +17,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 
+from kubeberth.api.scheme import PODS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.objects import encode
@@ -294,7 +295,7 @@ class WatchHub:
         if field is None or not self._indexed:
             return ()
         entries = (entry for entry in (event.previous, event.entry) if entry is not None)
-        return {selectable("Pod", entry).fields[field] for entry in entries}
+        return {selectable(PODS, entry).fields[field] for entry in entries}
 
 
 async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> AsyncIterator[bytes]:
