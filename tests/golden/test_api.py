@@ -17,7 +17,8 @@ from tests.replay.api import FOLDER, replay
         pytest.param("discovery", 35, 0, id="discovery"),
         pytest.param("lists", 345, 0, id="lists and watches", marks=pytest.mark.slow),
         pytest.param("updates", 319, 2, id="updates"),
-        pytest.param("admission", 126, 1, id="admission"),
+        pytest.param("admission", 127, 0, id="admission"),
+        pytest.param("patches", 280, 0, id="patches"),
     ],
 )
 def test_recorded_answers_agree(theme, n_agree, n_differ):

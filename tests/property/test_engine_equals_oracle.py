@@ -130,7 +130,7 @@ class History:
         self.state.apply(NodePut(node))
 
     def remove_node(self) -> None:
-        name = self.random.choice(NODE_NAMES)
+        name = self.random.choice(self.node_names)
         self.cluster.remove_node(name)
         self.state.apply(NodeRemoved(name))
 
@@ -189,7 +189,7 @@ class History:
 
     def bind_by_hand(self) -> None:
         """Put a pod anywhere, be it on a node that is full or not there."""
-        self.put_pod(self.new_pod(), self.random.choice(NODE_NAMES))
+        self.put_pod(self.new_pod(), self.random.choice(self.node_names))
 
     def remove_pod(self) -> None:
         if self.cluster.pods:
@@ -348,6 +348,28 @@ class StorageHistory(History):
         return super().new_pod()
 
 
+class GrowingHistory(History):
+    """A cluster that grows from a few nodes to many, so that all that is kept per node must grow.
+
+    Most nodes look alike but for their names, as in real clusters.
+    """
+
+    node_names = [f"grown-{index}" for index in range(50)]
+
+    def put_node(self) -> None:
+        look = self.random.choice(self.random.choice(self.looks))
+        n_before = len(self.cluster.nodes)
+        for _ in range(self.random.randrange(1, 4)):
+            name = self.random.choice(self.node_names[: n_before + 8])
+            labels = look.metadata.labels
+            if "kubernetes.io/hostname" in labels and self.random.random() < 0.9:
+                labels = labels | {"kubernetes.io/hostname": name}
+            meta = msgspec.structs.replace(look.metadata, name=name, labels=labels)
+            node = msgspec.structs.replace(look, metadata=meta)
+            self.cluster.put_node(node)
+            self.state.apply(NodePut(node))
+
+
 def terminating(pod: Pod) -> Pod:
     """Return a pod that the scheduler has asked to go."""
     condition = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
@@ -402,3 +424,26 @@ def test_they_agree_through_any_history_of_claims_and_volumes(
     StorageHistory(
         templates, list(looks), [{}], none_matter, list(budgets), stored, Random(seed)
     ).run()
+
+
+@given(
+    templates=st.lists(pods("template"), min_size=5, max_size=5),
+    looks=st.lists(nodes("look"), min_size=3, max_size=3),
+    labels=st.lists(namespace_labels, min_size=2, max_size=2),
+    selectors=st.lists(label_selectors(POD_KEYS, ["a", "b", "x", "y"]), min_size=2, max_size=2),
+    budgets=st.tuples(budgets("one")),
+    stored=st.lists(storage_objects(NODE_NAMES), min_size=2, max_size=2),
+    seed=st.integers(0, 2**32),
+)
+@at_length(N_HISTORIES // 30)
+def test_they_agree_on_a_cluster_that_grows(
+    templates: list[Pod],
+    looks: list[Node],
+    labels: list[dict[str, str]],
+    selectors: list[dict[str, Any]],
+    budgets: tuple[PodDisruptionBudget, ...],
+    stored: list[StorageObject],
+    seed: int,
+) -> None:
+    typed = msgspec.convert(selectors, list[LabelSelector])
+    GrowingHistory(templates, [looks], labels, typed, list(budgets), stored, Random(seed)).run()

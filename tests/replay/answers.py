@@ -133,6 +133,8 @@ def compare(comparison: Comparison, step: dict[str, Any], answer: Answer) -> lis
         actual = {**actual, keep["list"]: kept}
     if not step.get("managedFields"):
         expected, actual = without_managed_fields(expected), without_managed_fields(actual)
+    else:
+        expected, actual = with_ordered_owners(expected), with_ordered_owners(actual)
     expected, actual = without_descriptions(expected), without_descriptions(actual)
     return found + list(comparison.differences(narrowed(expected, actual), actual))
 
@@ -159,6 +161,17 @@ def without_managed_fields(value: Any) -> Any:
     if isinstance(value, list):
         return [without_managed_fields(item) for item in value]
     return value
+
+
+def with_ordered_owners(value: Any) -> Any:
+    """Return an object with its managed fields in the order of the recordings."""
+    metadata = value.get("metadata", {}) if isinstance(value, dict) else {}
+    owners = metadata.get("managedFields")
+    if not owners:
+        return value
+    names = ("operation", "subresource", "manager", "apiVersion")
+    owners = sorted(owners, key=lambda entry: [entry.get(name, "") for name in names])
+    return {**value, "metadata": {**metadata, "managedFields": owners}}
 
 
 def without_descriptions(value: Any) -> Any:

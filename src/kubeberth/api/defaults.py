@@ -11,8 +11,8 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kubeberth.api.custom import structural
 from kubeberth.api.container_requests import summed_requests
+from kubeberth.api.custom import structural
 from kubeberth.api.scheme import Resource
 
 Document = dict[str, Any]
@@ -287,8 +287,9 @@ def default_replication_controller(controller: Document) -> None:
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels")
     if labels:
-        for holder, field in ((spec, "selector"), (controller["metadata"], "labels")):
-            holder[field] = holder.get(field) or dict(labels)
+        meta = controller.setdefault("metadata", {})
+        spec["selector"] = spec.get("selector") or dict(labels)
+        meta["labels"] = meta.get("labels") or dict(labels)
     if template:
         default_template(template)
 

@@ -86,7 +86,7 @@ class Type:
     Parameters
     ----------
     target
-        Name of the definition, for OBJECT.
+        Name of the definition, for OBJECT and for what the schemas leave open.
     element
         Type of the elements, for LIST and MAP.
     """
@@ -134,12 +134,15 @@ class Field:
         The field's patch strategies `retainKeys` and `replace`.
     list_type, map_keys
         How server-side apply sees the list: atomic, set or map, and the keys of a map.
+    map_type
+        How it sees the object, where that is said of the field itself: atomic or granular.
     """
 
     __slots__ = (
         "code",
         "list_type",
         "map_keys",
+        "map_type",
         "merge_key",
         "merges",
         "name",
@@ -163,6 +166,7 @@ class Field:
         self.merge_key: str = schema.get("x-kubernetes-patch-merge-key", "")
         self.list_type: str = schema.get("x-kubernetes-list-type", "")
         self.map_keys: tuple[str, ...] = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        self.map_type: str = schema.get("x-kubernetes-map-type", "")
 
         pointer = _is_pointer(owner, name)
         printed = required or (owner, name) in _PRINTED_WHEN_EMPTY
@@ -272,7 +276,10 @@ def _type_of(schema: dict[str, Any]) -> Type:
         if name in _SPECIAL:
             return Type(_SPECIAL[name])
         target = _table.schema(name)
-        return Type(OBJECT, name) if "properties" in target else _type_of(target)
+        if "properties" in target:
+            return Type(OBJECT, name)
+        type_ = _type_of(target)
+        return Type(ANY, name) if type_.code == ANY else type_
     kind = schema.get("type", "")
     if kind == "array":
         return Type(LIST, element=_type_of(schema["items"]))

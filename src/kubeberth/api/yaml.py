@@ -163,11 +163,19 @@ def numbered_documents(
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise YAMLError(f"yaml: {where}{error.problem}") from error
+        raise YAMLError(f"yaml: {_place(error)}{error.problem}") from error
     except yaml.YAMLError as error:
         raise YAMLError(f"yaml: {error}") from error
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    """Return where an error is, as Go's parser counts: from 0, but for what the scanner finds."""
+    line = error.problem_mark.line if error.problem_mark else 0
+    if line and isinstance(error, yaml.scanner.ScannerError):
+        line += 1
+    elif not line and error.context_mark:
+        line = error.context_mark.line
+    return f"line {line}: " if line else ""
 
 
 def parse(text: str | bytes, *, repeated: list[str] | None = None) -> Any:

@@ -9,10 +9,12 @@ from kubeberth.api import defaults
 from kubeberth.api.priority import SYSTEM_PRIORITIES
 from kubeberth.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
+from kubeberth.apiserver.managed_fields.tracking import endpoint_of, track_update
 from kubeberth.apiserver.registry import Caller, Registry, Target
 from kubeberth.errors import AlreadyExistsError
 
 SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
+MANAGER = "kube-apiserver"
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 DESCRIPTIONS = {
     "system-node-critical": (
@@ -69,6 +71,7 @@ async def _ensure(
         return
     document = {"kind": resource.kind, "apiVersion": resource.api_version, **document}
     defaults.apply_defaults(resource, document)
+    track_update(endpoint_of(resource), {}, document, MANAGER, registry.stamp())
     try:
         await registry.create(target, document, SELF)
     except AlreadyExistsError:

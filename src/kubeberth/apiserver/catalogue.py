@@ -45,7 +45,7 @@ class Catalogue:
     def __init__(self, custom: tuple[Resource, ...] = ()) -> None:
         self.custom = custom
         self.resources = (*RESOURCES, *custom)
-        self._by_path = {(r.group, r.version, r.plural): r for r in self.resources}
+        self._by_path = {(r.group, r.version, r.plural): r for r in (*custom, *RESOURCES)}
         self.groups = frozenset(resource.group for resource in self.resources)
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:

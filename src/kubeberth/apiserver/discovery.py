@@ -101,9 +101,7 @@ def _storage_hash(resource: Resource) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def aggregated(
-    catalogue: Catalogue, groups: tuple[str, ...], api_version: str
-) -> dict[str, Any]:
+def aggregated(catalogue: Catalogue, groups: tuple[str, ...], api_version: str) -> dict[str, Any]:
     """Return the APIGroupDiscoveryList of some groups."""
     return {
         "kind": "APIGroupDiscoveryList",
@@ -186,9 +184,7 @@ class Discovery:
         negotiate(accept)
         return Response(encode(_document(catalogue, parts)))
 
-    def _root(
-        self, catalogue: Catalogue, root: str, accept: str, if_none_match: str
-    ) -> Response:
+    def _root(self, catalogue: Catalogue, root: str, accept: str, if_none_match: str) -> Response:
         has_plain = any("as" not in clause.parameters for clause in parse_accept(accept))
         form = negotiate(accept, OLD_DISCOVERY_FORMS if has_plain else DISCOVERY_FORMS)
         if not form.as_kind:

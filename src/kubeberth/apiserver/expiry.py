@@ -10,7 +10,7 @@ import asyncio
 import msgspec
 
 from kubeberth.api.scheme import EVENTS
-from kubeberth.apiserver.objects import prefix_of
+from kubeberth.apiserver.objects import object_json, prefix_of
 from kubeberth.apiserver.storage.store import (
     Entry,
     KeyMissingError,
@@ -62,7 +62,7 @@ async def expire_events(store: Store, now: float) -> int:
     expired = [
         entry
         for entry in store.entries(prefix_of(EVENTS))
-        if _decode(entry.value).last_told_at < oldest
+        if _decode(object_json(entry.value)).last_told_at < oldest
     ]
     for start in range(0, len(expired), AT_ONCE):
         batch = expired[start : start + AT_ONCE]

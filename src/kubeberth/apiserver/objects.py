@@ -3,6 +3,10 @@
 A stored value is the object's JSON without its version: `{"kind":K,"apiVersion":V,"metadata":{...`.
 These three come first, in this order, and the metadata are in the order in which Go writes them, so
 that the version can be spliced in behind the uid without parsing.
+
+Who owns the fields stands behind that: a line feed, where the metadata end, a line feed, and the
+JSON of `managedFields`. Most who read an object do not care, and so do not parse it: in a document
+it is a `msgspec.Raw`, which is written as it is.
 """
 
 from __future__ import annotations
@@ -11,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from kubeberth.api.custom.structural import set_defaults
 from kubeberth.api.scheme import Resource
-from kubeberth.apiserver import event_views
+from kubeberth.apiserver import event_views, refusals
 from kubeberth.apiserver.storage.store import Entry
 
 Document = dict[str, Any]
@@ -58,10 +63,23 @@ def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
     if resource.stored_as:
         document = event_views.to_core(document)
+    elif resource.custom is not None:
+        document = {**document, "apiVersion": f"{resource.group}/{resource.custom.storage_version}"}
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
+    owners = metadata.pop("managedFields", None)
     head = {"kind": document["kind"], "apiVersion": document["apiVersion"], "metadata": metadata}
-    return encode(head | {k: v for k, v in document.items() if k not in head})
+    value = encode(head)[:-1]
+    end = len(value) - 1
+    rest = {k: v for k, v in document.items() if k not in head}
+    value += b"," + encode(rest)[1:] if rest else b"}"
+    return b"%s\n%d\n%s" % (value, end, encode(owners)) if owners else value
+
+
+def object_json(value: bytes) -> bytes:
+    """Return the JSON in a stored value, without the version and who owns the fields."""
+    end = value.find(b"\n")
+    return value if end < 0 else value[:end]
 
 
 def ordered(metadata: Document) -> Document:
@@ -71,9 +89,36 @@ def ordered(metadata: Document) -> Document:
 
 def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     """Return the document of an entry, with the version of its write, or the given one."""
-    document: Document = decode(entry.value)
+    value, _, tail = entry.value.partition(b"\n")
+    document: Document = decode(value)
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
-    return event_views.from_core(document) if resource.stored_as else document
+    if tail:
+        document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
+    if resource.stored_as:
+        return event_views.from_core(document)
+    return _as_shown(resource, document) if resource.custom is not None else document
+
+
+def _as_shown(resource: Resource, document: Document) -> Document:
+    """Return a stored custom object in the version of the resource, with today's defaults.
+
+    Raises
+    ------
+    InternalError
+        Versions of the resource are converted by a webhook.
+    """
+    custom = resource.custom
+    assert custom is not None
+    if document["apiVersion"] != resource.api_version:
+        if custom.is_converted_elsewhere:
+            raise refusals.internal(
+                f"conversion webhook for {document['apiVersion']}, Kind={resource.kind} failed: "
+                "conversion webhooks are not called"
+            )
+        document["apiVersion"] = resource.api_version
+    if custom.schema.has_defaults:
+        set_defaults(document, custom.schema)
+    return document
 
 
 def _head(resource: Resource) -> bytes:
@@ -84,30 +129,52 @@ def _head(resource: Resource) -> bytes:
 
 
 class Wire:
-    """Writes the stored objects of one resource as clients get them, without parsing."""
+    """Writes the stored objects of one resource as clients get them, if possible unparsed."""
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        # Where the metadata begin.
-        self._start = len(_head(resource))
+        self._head = _head(resource)
+        has_defaults = resource.custom is not None and resource.custom.schema.has_defaults
+        self._is_view = bool(resource.stored_as) or has_defaults
+
+    def _is_shown_as_stored(self, entry: Entry) -> bool:
+        """Return whether an entry holds what clients get: this version, and nothing to add."""
+        return not self._is_view and entry.value.startswith(self._head)
 
     def object(self, entry: Entry, revision: int = 0) -> bytes:
         """Return the JSON of an object."""
-        if self._resource.stored_as:
-            return encode(unpack(self._resource, entry, revision))
-        return _versioned(entry, 0, revision or entry.revision)
+        if self._is_shown_as_stored(entry):
+            return _versioned(entry, 0, revision or entry.revision)
+        return encode(self._document(entry, revision))
 
     def item(self, entry: Entry) -> bytes:
-        """Return the JSON of an object in a list, which tells kind and version once for all."""
-        if self._resource.stored_as:
-            document = unpack(self._resource, entry)
+        """Return the JSON of an object in a list, which tells kinds that are built in once."""
+        if self._is_shown_as_stored(entry):
+            if self._resource.custom is not None:  # whose items tell it each
+                return _versioned(entry, 0, entry.revision)
+            return b"{" + _versioned(entry, len(self._head), entry.revision)
+        document = self._document(entry)
+        if self._resource.custom is None:
             del document["kind"], document["apiVersion"]
-            return encode(document)
-        return b"{" + _versioned(entry, self._start, entry.revision)
+        return encode(document)
+
+    def _document(self, entry: Entry, revision: int = 0) -> Document:
+        document = unpack(self._resource, entry, revision)
+        return document | {"metadata": ordered(document["metadata"])}
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> bytes:
-    """Return a stored value from `start` on, with a version behind its uid."""
-    value = entry.value
-    end = value.index(b'"', value.index(_UID) + len(_UID)) + 1
-    return b'%s,"resourceVersion":"%d"%s' % (value[start:end], revision, value[end:])
+    """Return a stored value from `start` on, with a version and who owns the fields."""
+    value, _, tail = entry.value.partition(b"\n")
+    uid = value.index(b'"', value.index(_UID) + len(_UID)) + 1
+    if not tail:
+        return b'%s,"resourceVersion":"%d"%s' % (value[start:uid], revision, value[uid:])
+    digits, _, owners = tail.partition(b"\n")
+    end = int(digits)
+    return b'%s,"resourceVersion":"%d"%s,"managedFields":%s%s' % (
+        value[start:uid],
+        revision,
+        value[uid:end],
+        owners,
+        value[end:],
+    )

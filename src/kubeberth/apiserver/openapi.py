@@ -141,9 +141,7 @@ def _paths(resource: Resource, definition: str) -> dict[str, Any]:
     if "update" in resource.verbs:
         single["put"] = operation("put", MEDIA_TYPES)
     if "patch" in resource.verbs:
-        single["patch"] = operation(
-            "patch", patch_types(resource), {"schema": {"type": "object"}}
-        )
+        single["patch"] = operation("patch", patch_types(resource), {"schema": {"type": "object"}})
     if "delete" in resource.verbs:
         single["delete"] = operation("delete")
     paths = {resource.path(scope): collection, resource.path(scope, "{name}"): single}

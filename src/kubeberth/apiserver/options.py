@@ -17,7 +17,10 @@ from kubeberth.api.validation.field_error import (
     invalid,
     invalid_error,
     not_supported,
+    required,
+    too_long,
 )
+from kubeberth.apiserver.managed_fields.tracking import MAX_NAME_BYTES
 from kubeberth.apiserver.route import Query
 from kubeberth.apiserver.selectable import Selection, checked_selector
 from kubeberth.errors import ApiError, BadRequestError, InvalidError
@@ -142,6 +145,7 @@ class WriteOptions:
     dry_run: bool = False
     field_validation: str = "Warn"
     field_manager: str = ""
+    force: bool = False
 
     @property
     def is_strict(self) -> bool:
@@ -149,17 +153,34 @@ class WriteOptions:
         return self.field_validation == "Strict"
 
 
-def write_options(query: Query, kind: str) -> WriteOptions:
+def write_options(query: Query, kind: str, *, is_apply: bool = False) -> WriteOptions:
     """Return the options of a write; `kind` is CreateOptions, UpdateOptions or PatchOptions."""
-    errors = _dry_run_errors(list(query.all("dryRun")))
+    errors: list[FieldError] = []
+    manager = query.get("fieldManager")
+    force = query.flag("force")
+    if is_apply and not manager:
+        errors.append(required("fieldManager", "is required for apply patch"))
+    if force and not is_apply:
+        errors.append(forbidden("force", "may not be specified for non-apply patch"))
+    errors += _manager_errors(manager)
+    errors += _dry_run_errors(list(query.all("dryRun")))
     validation = query.get("fieldValidation") or "Warn"
     if validation not in VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, VALIDATIONS))
-    if query.flag("force"):
-        errors.append(forbidden("force", "may not be specified for non-apply patch"))
     if errors:
         raise invalid_options(kind, errors)
-    return WriteOptions("All" in query.all("dryRun"), validation, query.get("fieldManager"))
+    return WriteOptions("All" in query.all("dryRun"), validation, manager, force)
+
+
+def _manager_errors(manager: str) -> list[FieldError]:
+    errors = []
+    if len(manager.encode()) > MAX_NAME_BYTES:
+        errors.append(too_long("fieldManager", MAX_NAME_BYTES))
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            text = f"invalid character U+{ord(character):04X} (at position {position})"
+            errors.append(invalid("fieldManager", manager, text))
+    return errors
 
 
 def _dry_run_errors(values: list[str]) -> list[FieldError]:

@@ -21,6 +21,7 @@ from kubeberth.apiserver import refusals, strategy
 from kubeberth.apiserver.admission.chain import Attributes, Chain
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.deletion import plan_deletion
+from kubeberth.apiserver.managed_fields.entries import is_same_but_time
 from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.storage.store import (
@@ -87,6 +88,10 @@ class Registry:
         self._chance = chance
         self.chain = Chain()
 
+    def stamp(self) -> str:
+        """Return the present moment as objects tell it."""
+        return rfc3339(self._clock.now())
+
     def entry(self, target: Target) -> Entry:
         """Return the stored entry of an object.
 
@@ -118,9 +123,7 @@ class Registry:
         attributes.dry_run = caller.dry_run
         await self.chain.admit(attributes)
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
-        strategy.prepare_create(
-            resource, document, uid=str(uuid.uuid4()), now=rfc3339(self._clock.now())
-        )
+        strategy.prepare_create(resource, document, uid=str(uuid.uuid4()), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)
@@ -211,7 +214,7 @@ class Registry:
         await self.chain.admit(attributes)
         self._check_base(target, new, old)
         strategy.prepare_update(resource, sub, new, old)
-        if new == old:
+        if new == old or _differs_in_times(new, old):
             return Written(old)
         # Bindings and evictions write what no client may change, and are checked by themselves.
         is_own = sub in strategy.OWN_WRITES
@@ -277,6 +280,14 @@ class Registry:
             revision = (await self.store.delete(target.key, revision)).revision
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
+
+
+def _differs_in_times(new: Document, old: Document) -> bool:
+    """Return whether two objects differ in nothing but when their fields were last owned."""
+    mine, theirs = (doc["metadata"].get("managedFields") for doc in (new, old))
+    if not mine or not theirs or mine == theirs or not is_same_but_time(mine, theirs):
+        return False
+    return new == {**old, "metadata": {**old["metadata"], "managedFields": mine}}
 
 
 def _check_namespace(target: Target, document: Document) -> None:

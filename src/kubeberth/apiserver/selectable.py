@@ -10,7 +10,7 @@ from typing import Any
 
 from kubeberth.api.scheme import Resource
 from kubeberth.api.selectors import FieldSelector, Selector
-from kubeberth.apiserver.objects import decode
+from kubeberth.apiserver.objects import decode, object_json
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.errors import BadRequestError
 
@@ -89,7 +89,7 @@ class Selectable:
 def selectable(resource: Resource, entry: Entry) -> Selectable:
     """Return the labels and selectable fields of an entry."""
     if entry.memo is None:
-        document = decode(entry.value)
+        document = decode(object_json(entry.value))
         fields = {path: field_text(document, path) for path in fields_of(resource) or ()}
         fields |= {path: field_text(document, path) for path in _COMMON}
         entry.memo = Selectable(document["metadata"].get("labels") or {}, fields)

@@ -17,13 +17,17 @@ from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.objects import Document
 
 # Kinds whose `generation` counts changes of the spec.
-COUNTED = frozenset(("CustomResourceDefinition", "Deployment", "ReplicaSet", "Pod", "PriorityClass"))
+COUNTED = frozenset(
+    ("CustomResourceDefinition", "Deployment", "ReplicaSet", "Pod", "PriorityClass")
+)
 # Kinds that may be created by PUT.
 CREATED_BY_PUT = frozenset(("Lease", "Event", "Endpoints", "LimitRange", "Service"))
 # Kinds of which an update must name the version it is based on.
 VERSION_REQUIRED = frozenset(("Lease",))
 # Kinds whose DELETE answers with the object also when it is gone at once.
-RETURNED_WHEN_DELETED = frozenset(("CustomResourceDefinition", "Pod", "Service", "Namespace", "ServiceAccount"))
+RETURNED_WHEN_DELETED = frozenset(
+    ("CustomResourceDefinition", "Pod", "Service", "Namespace", "ServiceAccount")
+)
 
 # Subresources that write spec and status by rules of their own, and change no generation.
 OWN_WRITES = frozenset(("binding", "bindings", "eviction"))
@@ -35,7 +39,6 @@ SERVER_FIELDS = (
     "deletionGracePeriodSeconds",
     "generation",
     "selfLink",
-    "managedFields",
 )
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_PREFIX = 58  # a name of 63 less the random part
@@ -46,11 +49,38 @@ def generated_name(prefix: str, chance: random.Random) -> str:
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
 
 
+def drop_server_fields(metadata: dict[str, Any]) -> None:
+    """Take out of new metadata what is not the client's to say."""
+    for name in SERVER_FIELDS:
+        metadata.pop(name, None)
+
+
+def drop_repeated_owners(metadata: dict[str, Any]) -> list[str]:
+    """Take out of metadata the owners that are named twice, and return what to warn of."""
+    owners = metadata.get("ownerReferences") or []
+    if len(owners) < 2:
+        return []
+    kept: list[Any] = []
+    repeated: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            repeated.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not repeated:
+        return []
+    metadata["ownerReferences"] = kept
+    return [
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references "
+        "in 1.20+, and may reject such requests as early as 1.24; please fix your requests; "
+        f"duplicate UID(s) observed: [{' '.join(repeated)}]"
+    ]
+
+
 def prepare_create(resource: Resource, document: Document, *, uid: str, now: str) -> None:
     """Fill in what is the server's to say about a new object."""
     metadata = document["metadata"]
-    for name in SERVER_FIELDS:
-        metadata.pop(name, None)
+    drop_server_fields(metadata)
     metadata |= {"uid": uid, "creationTimestamp": now}
     if resource.built_in_kind in COUNTED or resource.custom is not None:
         metadata["generation"] = 1
@@ -124,7 +154,9 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
         _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
         if resource.custom is not None:
-            _keep(new, old, "metadata")
+            owners = new["metadata"].get("managedFields")
+            new["metadata"] = dict(old["metadata"])
+            put(new["metadata"], "managedFields", owners)
         if resource.built_in_kind == "Deployment":
             _keep(new["metadata"], old["metadata"], "labels")
         if resource.built_in_kind == "Pod":
@@ -146,7 +178,6 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
 
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
     _keep(new, old, "creationTimestamp", "generation", "selfLink", "resourceVersion")
-    new.pop("managedFields", None)
     # What is left out is kept; what is changed stays changed, for validation to refuse.
     for name in ("uid", "deletionGracePeriodSeconds"):
         if name not in new and name in old:

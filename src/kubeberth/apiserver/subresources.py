@@ -5,20 +5,32 @@ Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kub
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.scheme import PODS
+from kubeberth.api.custom.field_path import names_of, value_at
+from kubeberth.api.custom.version import ScalePaths
+from kubeberth.api.scheme import PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
 from kubeberth.apiserver import refusals
+from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
-from kubeberth.apiserver.patching import media_type_of, patched
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
-from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs, check_name, check_uid
+from kubeberth.apiserver.strategy import put
+from kubeberth.apiserver.verbs import (
+    Answer,
+    Call,
+    Verb,
+    Verbs,
+    check_name,
+    check_uid,
+    patch_options,
+)
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
 
@@ -104,44 +116,37 @@ class Subresources:
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
         parent = unpack(call.resource, self._registry.entry(call.target))
-        return Response(encode(scale_of(parent)))
+        return Response(encode(scale_of(call.resource, parent)))
 
     async def update_scale(self, call: Call) -> Answer:
         """Set how many replicas a workload wants."""
         options = write_options(call.info.query, "UpdateOptions")
         scale = self._verbs.decode(call, options, "scale")
         check_name(scale, call.target)
-        return await self._write_scale(call, lambda _: scale, options.dry_run)
+        change = self._verbs.tracked(call, options, lambda _: scale)
+        return await self._write_scale(call, change, options.dry_run)
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
-        media_type_of(call.content_type, call.resource)
-        options = write_options(call.info.query, "PatchOptions")
-
-        def change(scale: Document) -> Document:
-            new, found = patched(
-                call.resource,
-                scale,
-                call.body,
-                call.content_type,
-                sub="scale",
-                is_strict=options.is_strict,
-            )
-            if options.field_validation == "Warn":
-                call.warnings[:] = found
-            return new
-
+        options = patch_options(call)
+        change = self._verbs.patching(call, options, "scale")
         return await self._write_scale(call, change, options.dry_run)
 
     async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
         def change_parent(parent: Document) -> Document:
-            scale = change(scale_of(parent))
+            owners = parent["metadata"].get("managedFields")
+            old = scale_of(call.resource, parent)
+            put(old["metadata"], "managedFields", to_scale(owners))
+            scale = change(old)
             check_uid(call.target, scale["metadata"].get("uid"), parent)
+            owned = scale["metadata"].get("managedFields")
+            owned = to_parent(owners, owned, parent["apiVersion"])
+            put(parent["metadata"], "managedFields", owned)
             return scaled(call.target, parent, scale)
 
         caller = Caller(call.user, dry_run)
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
-        return Response(encode(scale_of(written.document)))
+        return Response(encode(scale_of(call.resource, written.document)))
 
     async def log(self, call: Call) -> Answer:
         """Show what a simulated container has printed: one line, that it is simulated."""
@@ -228,14 +233,26 @@ def marked_as_evicted(pod: Document, now: str) -> Document:
     return pod
 
 
-def scale_of(parent: Document) -> Document:
-    """Return the Scale of a workload."""
+def scale_of(resource: Resource, parent: Document) -> Document:
+    """Return the Scale of a workload.
+
+    Raises
+    ------
+    InternalError
+        It is a custom one without replicas.
+    """
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     metadata = parent["metadata"]
-    replicas = parent["spec"].get("replicas", 0)
-    status: dict[str, Any] = {"replicas": parent.get("status", {}).get("replicas", 0)}
-    if selector := selector_text(parent["spec"].get("selector")):
-        status["selector"] = selector
+    paths = scale_paths(resource)
+    replicas = value_at(parent, paths.spec_replicas)
+    if replicas is None and resource.custom is not None:
+        raise refusals.internal(
+            f"the spec replicas field {json.dumps(paths.spec_replicas)} does not exist"
+        )
+    status: dict[str, Any] = {"replicas": value_at(parent, paths.status_replicas) or 0}
+    selector = value_at(parent, paths.selector) if paths.selector else None
+    if text := selector if isinstance(selector, str) else selector_text(selector):
+        status["selector"] = text
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -245,15 +262,31 @@ def scale_of(parent: Document) -> Document:
     }
 
 
+def scale_paths(resource: Resource) -> ScalePaths:
+    """Return where a workload keeps what its Scale shows."""
+    if resource.custom is not None and resource.custom.scale is not None:
+        return resource.custom.scale
+    return _SCALE_PATHS
+
+
+# Of all workloads that are built in.
+_SCALE_PATHS = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
+
+
 def scaled(target: Target, parent: Document, scale: Document) -> Document:
     """Return a workload with the replicas of a Scale."""
+    resource = target.resource
     replicas = scale.get("spec", {}).get("replicas", 0)
     errors: list[FieldError] = []
     if replicas < 0:
         errors.append(invalid("spec.replicas", replicas, "must be greater than or equal to 0"))
     if errors:
         raise invalid_error("Scale.autoscaling", target.name, errors)
-    parent["spec"]["replicas"] = replicas
+    *parts, last = names_of(scale_paths(resource).spec_replicas)
+    place = parent
+    for part in parts:
+        place = place.setdefault(part, {})
+    place[last] = replicas
     parent["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
     return parent
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from kubeberth.api.custom.field_path import values_at
+from kubeberth.api.custom.version import PrinterColumn
 from kubeberth.api.scheme import Resource
 from kubeberth.api.times import seconds_of
 from kubeberth.apiserver import pod_row
@@ -21,6 +24,7 @@ from kubeberth.apiserver.cells import (
     joined,
     selector_text,
 )
+from kubeberth.apiserver.objects import encode
 
 Document = Mapping[str, Any]
 _ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -44,6 +48,7 @@ class Column:
     type: str = "string"
     wide: bool = False
     is_name: bool = False
+    priority: int = 0
 
     def definition(self) -> dict[str, Any]:
         """Return the column as a `TableColumnDefinition`."""
@@ -52,7 +57,7 @@ class Column:
             "type": self.type,
             "format": "name" if self.is_name else "",
             "description": self.description,
-            "priority": int(self.wide),
+            "priority": self.priority or int(self.wide),
         }
 
 
@@ -92,7 +97,7 @@ def to_table(
     version
         Of meta.k8s.io, as the client asked for it.
     """
-    printer = _PRINTERS.get(resource.group_resource, _GENERIC)
+    printer = _printer_of(resource)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
@@ -102,6 +107,66 @@ def to_table(
             _row(printer, resource, document, include_object, now, version) for document in items
         ],
     }
+
+
+def _printer_of(resource: Resource) -> Printer:
+    if resource.custom is not None:
+        return custom_printer(resource.custom.columns)
+    return _PRINTERS.get(resource.group_resource, _GENERIC)
+
+
+@lru_cache(maxsize=256)
+def custom_printer(columns: tuple[PrinterColumn, ...]) -> Printer:
+    """Return how objects are printed by the columns of their definition."""
+    shown = tuple(
+        Column(column.name, column.description, column.type, priority=column.priority)
+        for column in columns
+    )
+
+    def cells(document: Document, now: float) -> list[Any]:
+        return [_name(document), *(custom_cell(document, column, now) for column in columns)]
+
+    return Printer((_NAME, *shown), cells)
+
+
+def custom_cell(document: Document, column: PrinterColumn, now: float) -> Any:
+    """Return the cell of an object: the value that the column's path leads to, as its type says.
+
+    A value of another type is not shown. Matches `pkg/registry/customresource/tableconvertor`.
+    """
+    found = values_at(document, column.path)
+    if not found:
+        return None
+    value = found[0]
+    match column.type:
+        case "string":
+            return _texts(found)
+        case "integer":
+            return value if type(value) is int else int(value) if type(value) is float else None
+        case "number":
+            return value if type(value) in (int, float) else None
+        case "boolean":
+            return value if type(value) is bool else None
+        case "date":
+            return _age(value, now)
+    return None
+
+
+def _texts(values: list[Any]) -> str:
+    """Return values as JSONPath prints them; several in a list of Go's."""
+    texts = [value if isinstance(value, str) else _json_text(value) for value in values]
+    return texts[0] if len(texts) == 1 else " ".join(texts)
+
+
+def _json_text(value: Any) -> str:
+    return encode(value).decode()
+
+
+def _age(value: Any, now: float) -> str:
+    try:
+        return age_text(now - seconds_of(value))
+    except (TypeError, ValueError):
+        return "<invalid>"
 
 
 def _row(

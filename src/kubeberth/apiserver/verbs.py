@@ -13,6 +13,7 @@ from kubeberth.api import codec, defaults
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.continuation import (
     LATEST,
     Continuation,
@@ -20,6 +21,12 @@ from kubeberth.apiserver.continuation import (
     parse_continuation,
 )
 from kubeberth.apiserver.forms import Writer
+from kubeberth.apiserver.managed_fields.tracking import (
+    endpoint_of,
+    manager_name,
+    track_apply,
+    track_update,
+)
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
 from kubeberth.apiserver.objects import Document, encode, prefix_of
 from kubeberth.apiserver.options import (
@@ -31,12 +38,18 @@ from kubeberth.apiserver.options import (
     version_error,
     write_options,
 )
-from kubeberth.apiserver.patching import media_type_of, patched
-from kubeberth.apiserver.registry import Caller, Registry, Target, Written
+from kubeberth.apiserver.patch import APPLY_PATCH
+from kubeberth.apiserver.patching import decode_applied, media_type_of, parse_config, patched
+from kubeberth.apiserver.registry import Caller, Change, Registry, Target, Written
 from kubeberth.apiserver.responses import Response, StreamResponse, success
 from kubeberth.apiserver.route import RequestInfo
 from kubeberth.apiserver.storage.store import Entry, RevisionCompactedError
-from kubeberth.apiserver.strategy import CREATED_BY_PUT, RETURNED_WHEN_DELETED
+from kubeberth.apiserver.strategy import (
+    CREATED_BY_PUT,
+    RETURNED_WHEN_DELETED,
+    drop_repeated_owners,
+    drop_server_fields,
+)
 from kubeberth.apiserver.watch import WatchHub, error_line, stream
 from kubeberth.clock import Clock
 from kubeberth.errors import (
@@ -67,6 +80,7 @@ class Call:
     accept: str = ""
     content_type: str = ""
     body: bytes = b""
+    user_agent: str = ""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -82,8 +96,11 @@ Verb = Callable[[Call], Awaitable[Answer]]
 class Verbs:
     """Answers calls from the registry."""
 
-    def __init__(self, registry: Registry, hub: WatchHub, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, hub: WatchHub, clock: Clock, authorizer: Authorizer
+    ) -> None:
         self._registry = registry
+        self._authorizer = authorizer
         self._store = registry.store
         self._hub = hub
         self._clock = clock
@@ -172,6 +189,8 @@ class Verbs:
         writer = self.writer(call)
         options = write_options(call.info.query, "CreateOptions")
         document = self.decode(call, options)
+        drop_server_fields(document["metadata"])
+        document = self.tracked(call, options, lambda _: document)({})
         target = Target(call.resource, call.info.scope)
         created = await self._registry.create(target, document, _caller(call, options))
         return Response(writer.document(created), 201)
@@ -208,7 +227,7 @@ class Verbs:
         sub = call.info.subresource
         written = await self._registry.update(
             call.target,
-            lambda old: _replaced(call.target, old, document),
+            self.tracked(call, options, lambda old: _replaced(call.target, old, document)),
             _caller(call, options),
             sub=sub,
             allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
@@ -216,25 +235,102 @@ class Verbs:
         return _written(writer, written)
 
     async def patch(self, call: Call) -> Answer:
-        """Change an object, or through `/status` its status."""
+        """Change an object, or through `/status` its status; an apply may also create it."""
         writer = self.writer(call)
-        media_type_of(call.content_type, call.resource)
-        options = write_options(call.info.query, "PatchOptions")
+        options = patch_options(call)
+        sub = call.info.subresource
+        written = await self._registry.update(
+            call.target,
+            self.patching(call, options),
+            _caller(call, options),
+            sub=sub,
+            allow_create=is_apply(call) and not sub,
+        )
+        return _written(writer, written)
+
+    def patching(self, call: Call, options: WriteOptions, sub: str = "") -> Change:
+        """Return the change that a PATCH asks for.
+
+        Parameters
+        ----------
+        sub
+            The part that is changed, if it has a kind of its own.
+        """
+        if is_apply(call):
+            return self._applying(call, options, sub)
 
         def change(old: Document) -> Document:
             document, found = patched(
-                call.resource, old, call.body, call.content_type, is_strict=options.is_strict
+                call.resource,
+                old,
+                call.body,
+                call.content_type,
+                sub=sub,
+                is_strict=options.is_strict,
             )
             if options.field_validation == "Warn":
                 call.warnings[:] = found
-            defaults.apply_defaults(call.resource, document)
-            check_name(document, call.target)
+            if not sub:
+                defaults.apply_defaults(call.resource, document)
+                check_name(document, call.target)
             return document
 
-        written = await self._registry.update(
-            call.target, change, _caller(call, options), sub=call.info.subresource
-        )
-        return _written(writer, written)
+        return self.tracked(call, options, change)
+
+    def _applying(self, call: Call, options: WriteOptions, sub: str) -> Change:
+        """Return the change that brings an object in line with an applied configuration."""
+        endpoint = endpoint_of(call.resource, call.info.subresource)
+
+        def change(old: Document) -> Document:
+            config, repeated = parse_config(call.body, call.resource, sub)
+            now = self._registry.stamp()
+            document = track_apply(
+                endpoint, old, config, options.field_manager, now, force=options.force
+            )
+            if repeated and options.is_strict:
+                lines = "".join(f"\n  {line}" for line in repeated)
+                raise BadRequestError(
+                    "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal "
+                    f"errors:{lines}"
+                )
+            if options.field_validation == "Warn":
+                call.warnings[:] = repeated
+            document = decode_applied(document, call.resource, sub)
+            call.warnings.extend(drop_repeated_owners(document["metadata"]))
+            if not sub:
+                defaults.apply_defaults(call.resource, document)
+            check_name(document, call.target)
+            if not old:
+                self._check_creation(call, document)
+            return document
+
+        return change
+
+    def tracked(self, call: Call, options: WriteOptions, change: Change) -> Change:
+        """Return a change that also notes who owns the fields."""
+        endpoint = endpoint_of(call.resource, call.info.subresource)
+        manager = manager_name(options.field_manager, call.user_agent)
+
+        def tracked_change(old: Document) -> Document:
+            new = change(old)
+            call.warnings.extend(drop_repeated_owners(new["metadata"]))
+            if not old and call.info.verb != "create":
+                self._check_creation(call, new)
+            track_update(endpoint, old, new, manager, self._registry.stamp())
+            return new
+
+        return tracked_change
+
+    def _check_creation(self, call: Call, document: Document) -> None:
+        """Refuse to create by PUT or PATCH what the user may not create, or means to change."""
+        if uid := document["metadata"].get("uid"):
+            raise refusals.conflict(
+                call.resource,
+                call.info.name,
+                f"uid mismatch: the provided object specified uid {uid}, and no existing object "
+                "was found",
+            )
+        self._authorizer.authorize(call.user, replace(call.info, verb="create"))
 
     async def delete(self, call: Call) -> Answer:
         """Delete an object, or begin to."""
@@ -300,6 +396,16 @@ def _page(entries: Sequence[Entry], options: ListOptions) -> tuple[list[Entry], 
     if not limit or len(selected) <= limit:
         return selected, 0
     return selected[:limit], len(selected) - limit
+
+
+def is_apply(call: Call) -> bool:
+    """Return whether a PATCH is a server-side apply."""
+    return media_type_of(call.content_type, call.resource) == APPLY_PATCH
+
+
+def patch_options(call: Call) -> WriteOptions:
+    """Return the options of a PATCH."""
+    return write_options(call.info.query, "PatchOptions", is_apply=is_apply(call))
 
 
 def _caller(call: Call, options: WriteOptions) -> Caller:

@@ -193,6 +193,11 @@ class WatchHub:
         """The newest revision that was handed out."""
         return self._store.revision
 
+    def end(self, bucket: str) -> None:
+        """End the watches of a resource that is no longer what it was."""
+        for watcher in [*self._watchers.get(bucket, ())]:
+            watcher.close()
+
     def open(self, prefix: str, options: ListOptions, writer: Writer) -> Watcher:
         """Return a watcher whose queue holds what there is to tell at the start.
 

@@ -164,13 +164,9 @@ WORKLOADS = (
     Workload("preferred host affinity", (_preferred(LIKE, HOST),)),
     Workload("preferred zone anti-affinity", (_preferred(UNLIKE, ZONE),)),
     Workload("preferred zone affinity", (_preferred(LIKE, ZONE),)),
-    Workload(
-        "host anti-affinity, namespace selector", (_required(UNLIKE, HOST, **_OF_TEAM),), 1, 1
-    ),
-    Workload("zone affinity, namespace selector", (_required(LIKE, ZONE, **_OF_TEAM),), 1, 1),
-    Workload(
-        "preferred zone affinity, namespace selector", (_preferred(LIKE, ZONE, **_OF_TEAM),), 1, 1
-    ),
+    Workload("host anti-affinity, ns selector", (_required(UNLIKE, HOST, **_OF_TEAM),), 1, 1),
+    Workload("zone affinity, ns selector", (_required(LIKE, ZONE, **_OF_TEAM),), 1, 1),
+    Workload("preferred zone affinity, ns selector", (_preferred(LIKE, ZONE, **_OF_TEAM),), 1, 1),
     Workload(
         f"zone affinity over {N_NAMESPACES} namespaces",
         (_required(LIKE, ZONE, **_OF_TEAM),),

@@ -19,7 +19,7 @@ from kubeberth.api.scheme import PODS, PRIORITY_CLASSES
 from kubeberth.api.storage import CSINode
 from kubeberth.errors import InvalidObjectError, NoSuchObjectError
 from kubeberth.library.documents import to_document
-from kubeberth.library.intake import Accepted, accept, is_wanted
+from kubeberth.library.intake import Accepted, accept, find_resource
 from kubeberth.library.keys import Key
 from kubeberth.library.kinds import KINDS, RESOURCES
 from kubeberth.library.machines import cordoned, made_like
@@ -125,7 +125,7 @@ class Cluster:
         for manifest in read_manifests(*sources):
             document = manifest.document
             kind, api_version = document.get("kind"), document.get("apiVersion")
-            if kind and api_version and not is_wanted(document):
+            if kind and api_version and find_resource(document) is None:
                 cluster.skipped[f"{api_version} {kind}"] += 1
             else:
                 wanted.append((document, manifest.source))
@@ -292,7 +292,9 @@ class Cluster:
             By default the pending ones that a profile answers for, by priority, then by age.
         """
         if pods is None:
-            pods = [pod for pod in self.pending if pod.spec.scheduler_name in self._profiles]
+            ours = [pod for pod in self.pending if pod.spec.scheduler_name in self._profiles]
+            # Whoever takes the decisions may change the cluster in between.
+            pods = (pod for pod in ours if self._pending.get(pod.metadata.key) is pod)
         for pod in pods:
             yield self.place(pod)
 
@@ -313,7 +315,8 @@ class Cluster:
         if nomination is None:
             raise ValueError(f"no node can be made free for {decision.pod_key}")
         pod = self._pods[self._known(decision.pod_key)]
-        victims = [self.evict(key) for key in nomination.victims]
+        keys = [self._known(key) for key in nomination.victims]
+        victims = [self.evict(key) for key in keys]
         for other in list(self._state.nominations.on(nomination.node)):
             if other.priority < pod.priority:
                 self._state.apply(NominationCleared(other.key))
@@ -403,10 +406,13 @@ class Cluster:
 
     def _forget(self, key: str) -> None:
         self._state.apply(PodRemoved(key))
-        if key in self._state.nominations.pods:
-            self._state.apply(NominationCleared(key))
+        self._clear_nomination(key)
         del self._pods[key]
         self._pending.pop(key, None)
+
+    def _clear_nomination(self, key: str) -> None:
+        if key in self._state.nominations.pods:
+            self._state.apply(NominationCleared(key))
 
     def _pod(self, item: PodLike) -> Pod:
         """Return a pod of the cluster, or the pod that an object is."""
@@ -484,6 +490,8 @@ class Cluster:
         decision = next(self._engines[pod.spec.scheduler_name].place_all((pod,)))
         if decision.node is not None:
             del self._pending[decision.pod_key]
+        elif decision.failure is not None and not decision.failure.keeps_nomination:
+            self._clear_nomination(decision.pod_key)
         return decision
 
 

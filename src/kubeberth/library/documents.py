@@ -17,9 +17,6 @@ from kubeberth.library.kinds import RESOURCES
 
 Document = dict[str, Any]
 
-# The largest object that etcd, and so any API server, takes.
-MAX_BYTES = 1536 * 1024
-
 # What leaves a field out; an empty object does not.
 _NOTHING: tuple[object, ...] = (None, "", [])
 
@@ -35,7 +32,7 @@ def to_document(item: object) -> Document:
     Raises
     ------
     InvalidObjectError
-        When it is none, holds something that JSON cannot say, or is larger than can be stored.
+        When it is none, or holds something that JSON cannot say.
     """
     try:
         raw = msgspec.json.encode(_to_mapping(item), enc_hook=_to_mapping)
@@ -44,9 +41,6 @@ def to_document(item: object) -> Document:
     document = msgspec.json.decode(raw)
     if not isinstance(document, dict):
         raise InvalidObjectError(_kind_of(item), "", "", [("", _EXPECTED)])
-    if len(raw) > MAX_BYTES:
-        why = f"Too long: may not be more than {MAX_BYTES} bytes, and is {len(raw)}"
-        raise InvalidObjectError(_kind_of(item), "", _name_of(item), [("", why)])
     return document
 
 

@@ -9,13 +9,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from kubeberth.api.scheme import Resource
+from kubeberth.api.validation.field_error import not_supported
 from kubeberth.errors import InvalidObjectError
 from kubeberth.library.kinds import RESOURCES
-from kubeberth.library.stored import Stored, to_stored
+from kubeberth.library.stored import to_stored
 
 T = TypeVar("T")
 
 Document = dict[str, Any]
+
+# The largest object that etcd, and so any API server, takes.
+MAX_BYTES = 1536 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,59 +78,57 @@ def accept(document: Document, priority_classes: Collection[Document]) -> Accept
     InvalidObjectError
         When it would be refused.
     """
-    resource = resource_of(document)
+    resource = _resource_of(document)
+    _check_size(document)
     stored = to_stored(resource, document, priority_classes)
     faults = (*((path, "unknown field") for path in stored.unknown_fields), *stored.faults)
     if faults:
-        raise _refusal(resource.kind, stored, faults)
+        raise _refusal(stored.document, *faults)
     _settle(document, stored.document)
     return Accepted(resource, stored.document)
 
 
-def is_wanted(document: Document) -> bool:
-    """Return whether placing pods depends on objects of that kind."""
+def find_resource(document: Document) -> Resource | None:
+    """Return the resource whose object a document is, None when it is of none that matters here."""
     kind = document.get("kind")
     resource = RESOURCES.get(kind) if isinstance(kind, str) else None
-    return resource is not None and resource.api_version == document.get("apiVersion")
+    if resource is None or resource.api_version != document.get("apiVersion"):
+        return None
+    return resource
 
 
-def resource_of(document: Document) -> Resource:
-    """Return the resource whose object a document is.
-
-    Raises
-    ------
-    InvalidObjectError
-        When it is of none that matters here.
-    """
-    kind, api_version = document.get("kind"), document.get("apiVersion")
-    resource = RESOURCES.get(kind) if isinstance(kind, str) else None
-    if resource is not None and resource.api_version == api_version:
-        return resource
+def _resource_of(document: Document) -> Resource:
+    resource = find_resource(document)
     if resource is not None:
-        fault = f'Unsupported value: "{api_version}": supported values: "{resource.api_version}"'
-        if api_version is None:
-            fault = "Required value"
-        raise _unknown(document, "apiVersion", fault)
-    if kind is None:
-        raise _unknown(document, "kind", "Required value")
+        return resource
+    kind, api_version = document.get("kind"), document.get("apiVersion")
+    for field, value in (("kind", kind), ("apiVersion", api_version)):
+        if value is None:
+            raise _refusal(document, (field, "Required value"))
+    other = RESOURCES.get(kind) if isinstance(kind, str) else None
+    if other is not None:
+        fault = not_supported("apiVersion", api_version, (other.api_version,))
+        raise _refusal(document, (fault.field, fault.body))
     known = ", ".join(sorted(RESOURCES))
-    raise _unknown(document, "kind", f"does not matter for placing pods; what does: {known}")
+    why = f"does not matter for placing pods; what does: {known}"
+    raise _refusal(document, ("kind", why))
 
 
-def _unknown(document: Document, field: str, reason: str) -> InvalidObjectError:
+def _check_size(document: Document) -> None:
+    try:
+        n_bytes = len(msgspec.json.encode(document))
+    except ValueError as error:
+        raise _refusal(document, ("", str(error))) from error
+    if n_bytes > MAX_BYTES:
+        why = f"Too long: may not be more than {MAX_BYTES} bytes, and is {n_bytes}"
+        raise _refusal(document, ("", why))
+
+
+def _refusal(document: Document, *faults: tuple[str, str]) -> InvalidObjectError:
     meta = document.get("metadata")
     known = meta if isinstance(meta, dict) else {}
-    kind = str(document.get("kind") or "object")
-    return InvalidObjectError(
-        kind, str(known.get("namespace", "")), str(known.get("name", "")), [(field, reason)]
-    )
-
-
-def _refusal(kind: str, stored: Stored, faults: tuple[tuple[str, str], ...]) -> InvalidObjectError:
-    meta = stored.document.get("metadata")
-    known = meta if isinstance(meta, dict) else {}
     namespace, name = str(known.get("namespace", "")), str(known.get("name", ""))
-    return InvalidObjectError(kind, namespace, name, faults)
+    return InvalidObjectError(str(document.get("kind") or "object"), namespace, name, faults)
 
 
 def _settle(sent: Document, stored: Document) -> None:

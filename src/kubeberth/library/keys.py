@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from kubeberth.errors import NoSuchObjectError
 from kubeberth.library.documents import to_document
-from kubeberth.library.intake import resource_of
 from kubeberth.library.kinds import RESOURCES
 
 _BY_LOWER = {kind.lower(): kind for kind in RESOURCES}
@@ -33,17 +32,20 @@ class Key:
         Raises
         ------
         NoSuchObjectError
-            When the text names no kind that a cluster has.
+            When it is of no kind that a cluster has.
         InvalidObjectError
-            When the object is none.
+            When it is no object at all.
         """
         if isinstance(item, str):
             return _parsed(item)
         document = to_document(item)
-        resource = resource_of(document)
-        meta = document.get("metadata") or {}
-        namespace = meta.get("namespace") or _DEFAULT if resource.namespaced else ""
-        return cls(resource.kind, namespace, meta.get("name", ""))
+        kind, meta = document.get("kind"), document.get("metadata")
+        known = meta if isinstance(meta, dict) else {}
+        resource = RESOURCES.get(kind) if isinstance(kind, str) else None
+        if resource is None:
+            raise NoSuchObjectError(str(kind), str(known.get("name", "")))
+        namespace = (known.get("namespace") or _DEFAULT) if resource.namespaced else ""
+        return cls(resource.kind, namespace, str(known.get("name", "")))
 
 
 def _parsed(text: str) -> Key:

@@ -14,7 +14,15 @@ from kubeberth.api.scheme import (
     RESOURCES,
     SECRETS,
     SERVICES,
+    Resource,
 )
+
+REPLICATION_CONTROLLERS = Resource("", "v1", "replicationcontrollers", "ReplicationController")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass")
+VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+OTHERS = (REPLICATION_CONTROLLERS, STATEFUL_SETS, STORAGE_CLASSES, VOLUMES, CLAIMS)
 
 
 def defaulted(resource, **fields):
@@ -163,7 +171,34 @@ def test_leases_lose_what_only_coordinated_election_has():
     assert "strategy" not in defaulted(LEASES, spec={"strategy": "OldestEmulationVersion"})["spec"]
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: r.group_resource)
+def test_replication_controllers_select_the_pods_that_they_make():
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}
+    controller = defaulted(REPLICATION_CONTROLLERS, spec={"template": template})
+    assert controller["spec"]["selector"] == controller["metadata"]["labels"] == {"app": "web"}
+    own = defaulted(REPLICATION_CONTROLLERS, spec={"template": template, "selector": {"a": "b"}})
+    assert own["spec"]["selector"] == {"a": "b"}
+
+
+def test_storage_classes_bind_at_once_unless_they_say_otherwise():
+    assert defaulted(STORAGE_CLASSES)["volumeBindingMode"] == "Immediate"
+    given = defaulted(STORAGE_CLASSES, volumeBindingMode="WaitForFirstConsumer")
+    assert given["volumeBindingMode"] == "WaitForFirstConsumer"
+
+
+def test_pod_level_requests_are_those_of_the_hungriest_moment():
+    def asking(cpu, **fields):
+        return {"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}, **fields}
+
+    spec = {
+        "initContainers": [asking("100m", restartPolicy="Always"), asking("2")],
+        "containers": [asking("500m"), asking("300m")],
+        "resources": {"limits": {"cpu": "4", "memory": "1Gi"}},
+    }
+    pod = defaulted(PODS, spec=spec)
+    assert pod["spec"]["resources"]["requests"] == {"cpu": "2100m", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize("resource", [*RESOURCES, *OTHERS], ids=lambda r: r.group_resource)
 def test_setting_defaults_again_changes_nothing(resource):
     once = defaulted(resource, metadata={"name": "x"})
     twice = copy.deepcopy(once)

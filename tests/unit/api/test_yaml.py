@@ -59,3 +59,8 @@ def test_repeated_keys_are_collected_when_asked_for():
     repeated = []
     assert yaml.parse("a: 1\na: 2\n", repeated=repeated) == {"a": 2}
     assert repeated == ['line 2: key "a" already set in map']
+
+
+def test_documents_tell_the_line_where_they_begin():
+    text = "# first\na: 1\n---\n# second\n\nb: 2\n--- {c: 3}\n"
+    assert list(yaml.numbered_documents(text)) == [(2, {"a": 1}), (6, {"b": 2}), (7, {"c": 3})]

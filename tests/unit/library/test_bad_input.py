@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.library.builders import Document, any_object, node, pod, priority_class
 
-from kubeberth import Cluster, InvalidObjectError
+from kubeberth import Cluster, InvalidObjectError, NoSuchObjectError
 
 NEGATIVE = "must be greater than or equal to 0"
 ENDLESS: Document = pod("web")
@@ -274,6 +274,17 @@ def test_dangling_and_circular_references_to_volumes_end_in_an_answer() -> None:
     assert 'persistentvolumeclaim "none" not found' in found["none"].failure.message
     assert found["gone"].failure is not None
     assert found["one"].pod_key == "default/web"
+
+
+def test_what_is_no_object_cannot_be_removed() -> None:
+    cluster = Cluster([node("a")])
+    with pytest.raises(InvalidObjectError):
+        cluster.remove(5)
+    with pytest.raises(NoSuchObjectError, match='no Deployment "web"'):
+        cluster.remove(any_object("Deployment", "web", "apps/v1"))
+    with pytest.raises(NoSuchObjectError):
+        cluster.remove({"kind": "Node", "metadata": 5})
+    assert len(cluster.nodes) == 1
 
 
 def test_error_tells_how_much_more_is_wrong() -> None:

@@ -97,6 +97,13 @@ class TestDeciding:
         assert names(cluster.pending) == ["two"]
         assert next(decisions).pod_key == "default/two"
 
+    def test_pods_that_went_meanwhile_are_not_tried(self) -> None:
+        cluster = Cluster([node("a"), pod("one"), pod("two"), pod("three")])
+        decisions = cluster.place_all()
+        next(decisions)
+        cluster.remove("pod/two")
+        assert [decision.pod_key for decision in decisions] == ["default/three"]
+
     def test_given_pods_are_placed_in_the_order_given(self) -> None:
         cluster = Cluster([node("a"), pod("one"), pod("two")])
         assert [d.pod_key for d in cluster.place_all(["two", pod("three")])] == [
@@ -255,6 +262,31 @@ class TestChanging:
         }
         with pytest.raises(ValueError, match="no node can be made free"):
             cluster.preempt(cluster.decide(pod("other")))
+
+    def test_room_is_held_no_longer_for_a_pod_that_no_longer_fits_there(self) -> None:
+        cluster = Cluster([node("a", cpu="1"), priority_class("high", 5), pod("low", nodeName="a")])
+        cluster.preempt(cluster.place(pod("urgent", priorityClassName="high")))
+        cluster.cordon("a")
+        assert cluster.place("urgent").node is None
+        cluster.uncordon("a")
+        assert cluster.place("low").node == "a"
+
+    def test_preemption_whose_victim_is_gone_changes_nothing(self) -> None:
+        low = [pod(f"low-{index}", nodeName="a") for index in range(2)]
+        cluster = Cluster([node("a", cpu="2"), priority_class("high", 5), *low])
+        decision = cluster.place(pod("urgent", cpu="2", priorityClassName="high"))
+        cluster.remove("pod/low-1")
+        with pytest.raises(NoSuchObjectError, match="default/low-1"):
+            cluster.preempt(decision)
+        assert placed(cluster) == {"low-0": "a"}
+
+    def test_nomination_that_a_pod_comes_with_counts(self) -> None:
+        nominated = pod("urgent", priorityClassName="high")
+        nominated["status"] = {"nominatedNodeName": "a"}
+        cluster = Cluster([node("a", cpu="1"), priority_class("high", 5), nominated])
+        assert cluster.place(pod("thief")).node is None
+        cluster.remove("pod/urgent")
+        assert cluster.place("thief").node == "a"
 
     def test_fork_leaves_the_original_alone(self) -> None:
         cluster = Cluster([node("a"), node("b"), pod("web", nodeName="a")])

@@ -119,6 +119,24 @@ def test_object_of_no_kind_is_a_fault() -> None:
         Cluster.from_manifests(io.StringIO("metadata: {name: web}"))
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        pytest.param('"' + "x" * 2_000_000 + '"', "Too long", id="too large"),
+        pytest.param('"\\ud800"', "(?i)unicode|surrogate|yaml", id="half a character"),
+    ],
+)
+@pytest.mark.parametrize("version", ["1", ""], ids=["stored", "new"])
+def test_object_that_no_store_would_take_is_a_fault(value: str, message: str, version: str) -> None:
+    text = (
+        '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", '
+        f'"resourceVersion": "{version}", "annotations": {{"note": {value}}}}}}}'
+    )
+    for form in (text, f"# YAML\n{text}"):
+        with pytest.raises((InvalidObjectError, ManifestError), match=message):
+            Cluster.from_manifests(io.StringIO(form))
+
+
 def test_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Cluster.from_manifests(tmp_path / "none.yaml")

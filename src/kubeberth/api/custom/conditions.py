@@ -7,9 +7,7 @@ from typing import Any
 Document = dict[str, Any]
 
 
-def put(
-    definition: Document, type_: str, status: str, reason: str, message: str, now: str
-) -> None:
+def put(definition: Document, type_: str, status: str, reason: str, message: str, now: str) -> None:
     """Set a condition; its time is when the status last changed."""
     conditions = definition["status"].get("conditions") or []
     before = next((found for found in conditions if found["type"] == type_), None)

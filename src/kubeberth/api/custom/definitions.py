@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api.custom.version import version_of
-from kubeberth.api.scheme import SCALE, STATUS, Resource
+from kubeberth.api.scheme import SCALE, STANDARD_VERBS, STATUS, Resource
 
 Document = Mapping[str, Any]
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
+# What can still be done with objects that are about to go.
+_TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 _VERSION = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
 _STAGES = {"alpha": 1, "beta": 2, None: 3}
 
@@ -50,6 +52,7 @@ def resources_of(definition: Document) -> tuple[Resource, ...]:
             namespaced=spec["scope"] == "Namespaced",
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
+            verbs=_TERMINATING_VERBS if is_true(definition, "Terminating") else STANDARD_VERBS,
             subresources=_subresources_of(version),
             singular=names.get("singular", ""),
             custom=version_of(definition, version),

@@ -1,6 +1,6 @@
-"""Simple JSON paths into documents: `.spec.replicas`, `.status.conditions[?(@.type=="Ready")].status`.
+"""Simple JSON paths into documents: `.spec.replicas`, `.conditions[?(@.type=="Ready")].status`.
 
-The subset of `k8s.io/client-go/util/jsonpath` that printer columns, scale and selectable fields use.
+The part of `k8s.io/client-go/util/jsonpath` that columns, scale and selectable fields use.
 """
 
 from __future__ import annotations

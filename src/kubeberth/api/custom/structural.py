@@ -53,14 +53,12 @@ class Structural:
         values, items = raw.get("additionalProperties"), raw.get("items")
         self.values = Structural(values) if isinstance(values, dict) else None
         self.items = Structural(items) if isinstance(items, dict) else None
-        self.keeps_unknown = (
-            bool(raw.get("x-kubernetes-preserve-unknown-fields")) or values is True
-        )
+        self.keeps_unknown = bool(raw.get("x-kubernetes-preserve-unknown-fields")) or values is True
         self.is_embedded = bool(raw.get("x-kubernetes-embedded-resource"))
         self.is_nullable = bool(raw.get("nullable"))
-        self.default = raw["default"] if "default" in raw else ABSENT
+        self.default = raw.get("default", ABSENT)
         below = (*self.properties.values(), self.values, self.items)
-        self.has_defaults = self.default is not ABSENT or any(
+        self.has_defaults: bool = self.default is not ABSENT or any(
             node is not None and node.has_defaults for node in below
         )
 

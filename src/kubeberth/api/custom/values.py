@@ -227,9 +227,7 @@ def _below(path: str, name: str) -> str:
 
 
 def validate_structure(value: Any, node: Structural, path: str = "") -> list[FieldError]:
-    """Return the faults that only a structural schema knows: of sets, of lists by key, of
-    embedded objects.
-    """
+    """Return the faults of lists that are sets or maps, and of embedded objects."""
     errors: list[FieldError] = []
     if isinstance(value, list):
         errors += _repeated(value, node.raw, path)

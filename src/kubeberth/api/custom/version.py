@@ -1,4 +1,4 @@
-"""What a CustomResourceDefinition makes of one version: a resource, and the rules of its objects."""
+"""What a CustomResourceDefinition says of the objects of one version."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class CustomVersion:
     ----------
     storage_version
         The version that objects are stored in.
-    has_status
-        Whether status is written through `/status` alone.
+    is_converted_elsewhere
+        Whether a webhook converts between versions, instead of nothing but their name changing.
     deprecation
         What those who use the version are told; empty when it is not deprecated.
     """
@@ -50,7 +50,7 @@ class CustomVersion:
     schema: Structural
     storage_version: str
     list_kind: str
-    has_status: bool = False
+    is_converted_elsewhere: bool = False
     scale: ScalePaths | None = None
     columns: tuple[PrinterColumn, ...] = ()
     selectable: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ def version_of(definition: Document, version: Document) -> CustomVersion:
         schema=Structural((version.get("schema") or {}).get("openAPIV3Schema") or {}),
         storage_version=storage_version(spec),
         list_kind=spec["names"].get("listKind") or f"{spec['names']['kind']}List",
-        has_status="status" in subresources,
+        is_converted_elsewhere=(spec.get("conversion") or {}).get("strategy") == "Webhook",
         scale=_scale_of(subresources.get("scale")),
         columns=tuple(map(_column_of, version.get("additionalPrinterColumns") or ())) or (AGE,),
         selectable=tuple(

@@ -79,7 +79,9 @@ def _unchanged(new: Document, old: Document, name: str, path: str) -> list[Field
 
 def _validate_stored_versions(definition: Document) -> list[FieldError]:
     stored = (definition.get("status") or {}).get("storedVersions") or []
-    known = {version.get("name") for version in (definition.get("spec") or {}).get("versions") or ()}
+    known = {
+        version.get("name") for version in (definition.get("spec") or {}).get("versions") or ()
+    }
     path = "status.storedVersions"
     errors: list[FieldError] = []
     if not stored:

@@ -199,9 +199,7 @@ def _owner_as_shown(owner: Mapping[str, Any]) -> dict[str, Any]:
     return {key: owner[key] for key in order if key in owner}
 
 
-def _validate_finalizers(
-    finalizers: list[str], path: str, *, is_core: bool
-) -> list[FieldError]:
+def _validate_finalizers(finalizers: list[str], path: str, *, is_core: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     for name in finalizers:
         errors += each_invalid(path, name, names.qualified_name_errors(name, "a qualified name"))

@@ -259,8 +259,7 @@ def _validate_alternative(
     errors = [
         forbidden(f"{path}.{name}", text)
         for name, text in _STRUCTURE_ONLY.items()
-        if choice.get(name) not in (None, "", False, [], ())
-        and not (name == "type" and is_mixed)
+        if choice.get(name) not in (None, "", False, [], ()) and not (name == "type" and is_mixed)
     ]
     known = (structure or {}).get("properties") or {}
     for name, child in (choice.get("properties") or {}).items():

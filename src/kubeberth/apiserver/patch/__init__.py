@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from kubeberth.api import schema
-from kubeberth.api.codec import unsupported_media_type
 from kubeberth.api.json_syntax import JSONSyntaxError, NumberText, parse_json
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation.field_error import invalid, invalid_error
@@ -33,14 +32,14 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 # In the order in which upstream lists them.
-ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 _CUSTOM_ACCEPTED = tuple(kind for kind in ACCEPTED if kind != STRATEGIC_PATCH)
 
 _JSON_NAMES = {str: "string", NumberText: "number", bool: "bool", list: "array", dict: "object"}
 
 
 def patch_types(resource: Resource) -> tuple[str, ...]:
-    """Return the kinds of patches that a resource takes; merging by strategy needs built-in ones."""
+    """Return the kinds of patches that a resource takes: custom ones know no strategies."""
     return ACCEPTED if resource.custom is None else _CUSTOM_ACCEPTED
 
 
@@ -73,8 +72,6 @@ def apply_patch(
             except _PatchSyntaxError as error:
                 raise BadRequestError(error.why) from error  # told without the usual preface
             return _strategically_merged(resource, document, changes)
-        case "application/apply-patch+yaml":
-            raise unsupported_media_type(ACCEPTED)
     raise UnsupportedMediaTypeError("415: Unsupported Media Type")
 
 

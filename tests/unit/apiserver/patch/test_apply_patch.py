@@ -2,7 +2,6 @@ import pytest
 
 from kubeberth.api.scheme import DEPLOYMENTS, PODS
 from kubeberth.apiserver.patch import (
-    APPLY_PATCH,
     JSON_PATCH,
     MERGE_PATCH,
     STRATEGIC_PATCH,
@@ -43,15 +42,6 @@ def test_merge_keys_are_those_of_the_documents_kind():
     patch = b'{"spec":{"template":{"spec":{"containers":[{"name":"c","tty":true}]}}}}'
     spec = apply_patch(STRATEGIC_PATCH, DEPLOYMENTS, deployment, patch)["spec"]["template"]["spec"]
     assert spec["containers"] == [{"name": "c", "image": "x", "tty": True}]
-
-
-def test_server_side_apply_is_refused_with_the_list_of_what_is_accepted():
-    with pytest.raises(UnsupportedMediaTypeError) as error:
-        apply_patch(APPLY_PATCH, PODS, POD, b"{}")
-    assert error.value.message.endswith(
-        "accepted media types include: application/json-patch+json, application/merge-patch+json, "
-        "application/strategic-merge-patch+json"
-    )
 
 
 @pytest.mark.parametrize("content_type", ["", "application/json", "text/plain"])
