@@ -63,7 +63,8 @@ class Definitions:
         self._take_up()
         self._registry.store.subscribe(self._note)
         self._dirty = set(self._definitions)
-        await self._reconcile_all()
+        self._dirty |= await self._reconcile_all()
+        self._wake.set()
         self._task = asyncio.ensure_future(self._run())
 
     def close(self) -> None:
@@ -122,13 +123,15 @@ class Definitions:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if not await self._reconcile_all():
+            if failed := await self._reconcile_all():
                 await asyncio.sleep(RETRY_S)
+                self._dirty |= failed
                 self._wake.set()
 
-    async def _reconcile_all(self) -> bool:
-        """Do what the definitions that changed need; return whether all went well."""
+    async def _reconcile_all(self) -> set[str]:
+        """Do what the definitions that changed need; return those for which it failed."""
         names, self._dirty = self._dirty, set()
+        failed: set[str] = set()
         for name in sorted(names):
             try:
                 await self._reconcile(name)
@@ -136,8 +139,8 @@ class Definitions:
                 continue
             except (ApiError, StorageError):
                 logger.exception("cannot care for a definition", extra={"definition": name})
-                self._dirty.add(name)
-        return not self._dirty
+                failed.add(name)
+        return failed
 
     async def _reconcile(self, name: str) -> None:
         definition = self._registry.find(CUSTOM_RESOURCE_DEFINITIONS, "", name)

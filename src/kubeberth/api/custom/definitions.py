@@ -13,8 +13,8 @@ Document = Mapping[str, Any]
 
 FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
-# What can still be done with objects that are about to go.
-_TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
+# What can still be done with objects that are about to go; their finalizers must be able to.
+_TERMINATING_VERBS = tuple(verb for verb in STANDARD_VERBS if verb != "create")
 _VERSION = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
 _STAGES = {"alpha": 1, "beta": 2, None: 3}
 
