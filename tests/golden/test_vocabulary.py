@@ -22,7 +22,13 @@ from kubeberth.apiserver.table import to_table
 from kubeberth.errors import ApiError, BadRequestError
 
 RECORDINGS = Path(__file__).parent / "api"
-BY_COLLECTION = {(r.path().rpartition("/")[0], r.plural): r for r in RESOURCES}
+# Kinds whose new objects the server completes before it validates them; `test_api.py` has them.
+COMPLETED_BY_SERVER = ("DaemonSet", "Job", "PersistentVolume", "PersistentVolumeClaim")
+BY_COLLECTION = {
+    (r.path().rpartition("/")[0], r.plural): r
+    for r in RESOURCES
+    if r.kind not in COMPLETED_BY_SERVER
+}
 SOME_TIME = "2026-01-01T00:00:00Z"
 # Answers of other parts: authorization and admission, storage, options of the request.
 SERVER_CODES = (403, 404, 405, 409, 415)

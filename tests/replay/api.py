@@ -31,6 +31,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "golden/api"
 SERVERS = ("default", "forgetful")
 # Scenarios of this theme wait for watches to end, and do not disturb each other.
 PARALLEL_THEMES = ("lists",)
+UIDS = {"admin": "1", "alice": "2", "bob": "3", "carol": "4"}
 SERVED = {(r.group, r.version, r.plural) for r in RESOURCES}
 SERVED_SUBS = {
     (r.group, r.version, r.plural, sub.name) for r in RESOURCES for sub in r.subresources
@@ -40,15 +41,15 @@ SERVED_SUBS = {
 def user_of(name: str) -> User | None:
     """Return the user that a recording names."""
     groups = {
-        "admin": {"system:masters"},
-        "alice": {"dev"},
-        "bob": {"ops", "dev"},
-    }.get(name, {"system:nodes"} if name.startswith("system:node:") else set())
+        "admin": ("system:masters",),
+        "alice": ("dev",),
+        "bob": ("ops", "dev"),
+    }.get(name, ("system:nodes",) if name.startswith("system:node:") else ())
     if name in ("anonymous", "bad-token"):
         return None
     if name == "node-without-group":
         return User("system:node:worker-1", frozenset((AUTHENTICATED,)))
-    return User(name, frozenset(groups | {AUTHENTICATED}))
+    return User.of(name, (*groups, AUTHENTICATED), UIDS.get(name, ""))
 
 
 async def ask(app: App, request: dict[str, Any]) -> Answer:

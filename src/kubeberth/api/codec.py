@@ -156,12 +156,29 @@ def decode_kind(
     return Decoded(document, walk.unknown, duplicates, [])
 
 
-def decode_document(document: dict[str, Any], resource: Resource, subresource: str = "") -> Decoded:
-    """Return a document in canonical form, such as a patch has left it."""
+def decode_document(
+    document: dict[str, Any],
+    resource: Resource,
+    subresource: str = "",
+    *,
+    before: dict[str, Any] | None = None,
+) -> Decoded:
+    """Return a document in canonical form, such as a patch has left it.
+
+    Parameters
+    ----------
+    before
+        A canonical document. Parts at the top that are the very same ones are taken as they are:
+        a patch of the status has no reason to read the spec again.
+    """
     walk = Walk()
+    kept = {name: part for name, part in (before or {}).items() if document.get(name) is part}
+    for name in ("apiVersion", "kind"):
+        kept.pop(name, None)
+    changed = {name: part for name, part in document.items() if name not in kept}
     kind = kind_of(resource, subresource)
-    canonical = _walk(walk, document, b"", *kind, False, _custom_schema(resource, kind))
-    return Decoded(canonical, walk.unknown, [], [])
+    canonical = _walk(walk, changed, b"", *kind, False, _custom_schema(resource, kind))
+    return Decoded(canonical | kept, walk.unknown, [], [])
 
 
 def decode_yaml(body: bytes | str, resource: Resource, strict_check: bool = True) -> Decoded:
@@ -181,6 +198,8 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
+    if _n_kept(msgspec.json.decode(body)) == _n_keys(body):
+        return []
     import json  # late: msgspec, which parses everything else, cannot show keys twice
 
     found: list[str] = []
@@ -337,6 +356,18 @@ def _n_keys(body: bytes) -> int:
     ends in a backslash gives a wrong number, and then the slow search decides.
     """
     return body.count(b'":') + body.count(b'" :') - body.count(b'\\":') - body.count(b'\\" :')
+
+
+def _n_kept(value: Any) -> int:
+    """Return the number of keys in a parsed text, where a later one has replaced an earlier one."""
+    if isinstance(value, dict):
+        return len(value) + sum(_n_kept(part) for part in value.values() if type(part) in _HOLDERS)
+    if isinstance(value, list):
+        return sum(_n_kept(part) for part in value if type(part) in _HOLDERS)
+    return 0
+
+
+_HOLDERS = {dict, list}
 
 
 class _Pairs(list[tuple[str, Any]]):

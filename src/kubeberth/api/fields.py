@@ -114,7 +114,7 @@ class Walk:
                 path.append(name)
                 canonical = self._value(item, field.type, definition)
                 path.pop()
-            if canonical or not field.omit_zero:
+            if canonical or not (field.omit_zero or item == []):
                 result[name] = canonical
         for name, zero in definition.always:
             if name not in result:

@@ -16,6 +16,7 @@ from functools import cache
 INLINED = frozenset(
     {
         ("Volume", "volumeSource"),
+        ("PersistentVolumeSpec", "persistentVolumeSource"),
         ("Probe", "handler"),
         ("EphemeralContainer", "ephemeralContainerCommon"),
         ("IngressRule", "ingressRuleValue"),

@@ -71,6 +71,14 @@ _PRINTED_WHEN_EMPTY = frozenset(
         ("io.k8s.api.core.v1.Event", "reportingInstance"),
         ("io.k8s.api.core.v1.ContainerImage", "names"),
         ("io.k8s.api.scheduling.v1.PriorityClass", "value"),
+        ("io.k8s.api.apps.v1.StatefulSetSpec", "serviceName"),
+        ("io.k8s.api.apps.v1.StatefulSetStatus", "availableReplicas"),
+        ("io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", "currentMetrics"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "disruptionsAllowed"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "currentHealthy"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "desiredHealthy"),
+        ("io.k8s.api.policy.v1.PodDisruptionBudgetStatus", "expectedPods"),
+        ("io.k8s.api.storage.v1.CSINodeDriver", "topologyKeys"),
     }
 )
 # Tagged `omitzero`: the one time that is left out instead of printed as null.

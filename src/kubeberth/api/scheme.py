@@ -6,6 +6,7 @@ A new kind is a new row. Source: the discovery documents of Kubernetes 1.36.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubeberth.api.custom.version import CustomVersion
 
@@ -50,8 +51,8 @@ class Resource:
     group
         API group; empty for the core group.
     stored_as
-        Key of the resource whose objects these are another view of (`events.k8s.io` events are
-        core events); empty when the resource stores its own.
+        The resource whose objects these are another view of (`events.k8s.io` events are core
+        events); None when the resource stores its own.
     custom
         What a CustomResourceDefinition says of the objects; None for what is built in.
     """
@@ -65,7 +66,7 @@ class Resource:
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = STANDARD_VERBS
     subresources: tuple[Subresource, ...] = ()
-    stored_as: str = ""
+    stored_as: Resource | None = None
     singular: str = field(default="")
     custom: CustomVersion | None = field(default=None, repr=False)
 
@@ -94,9 +95,18 @@ class Resource:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
+    def rules_key(self) -> str:
+        """Under which name there are rules for it: defaults, validation, columns.
+
+        It is `group_resource`, but for another version of a resource: that has its own.
+        """
+        is_old = self.stored_as is not None and self.stored_as.group == self.group
+        return f"{self.plural}.{self.version}.{self.group}" if is_old else self.group_resource
+
+    @property
     def storage_key(self) -> str:
         """First part of the store's keys of its objects."""
-        return self.stored_as or self.group_resource
+        return (self.stored_as or self).group_resource
 
     @property
     def has_status(self) -> bool:
@@ -118,18 +128,43 @@ class Resource:
 STATUS = Subresource("status")
 SCALE = Subresource("scale", kind="Scale", group="autoscaling", version="v1")
 
-NAMESPACES = Resource(
+
+def _cluster(group: str, version: str, plural: str, kind: str, **rest: Any) -> Resource:
+    """Return the row of a kind whose objects are in no namespace."""
+    return Resource(group, version, plural, kind, namespaced=False, **rest)
+
+
+def _review(group: str, plural: str, kind: str, *, namespaced: bool = False) -> Resource:
+    """Return the row of a kind that is a question: it is answered and not stored."""
+    return Resource(group, "v1", plural, kind, namespaced=namespaced, verbs=("create",))
+
+
+# The core group.
+BINDINGS = Resource("", "v1", "bindings", "Binding", verbs=("create",))
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
+ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", short_names=("ep",), singular="endpoints")
+EVENTS = Resource("", "v1", "events", "Event", short_names=("ev",))
+LIMIT_RANGES = Resource("", "v1", "limitranges", "LimitRange", short_names=("limits",))
+NAMESPACES = _cluster(
     "",
     "v1",
     "namespaces",
     "Namespace",
-    namespaced=False,
     short_names=("ns",),
     verbs=tuple(verb for verb in STANDARD_VERBS if verb != "deletecollection"),
     subresources=(Subresource("finalize", verbs=("update",)), STATUS),
 )
-NODES = Resource(
-    "", "v1", "nodes", "Node", namespaced=False, short_names=("no",), subresources=(STATUS,)
+NODES = _cluster("", "v1", "nodes", "Node", short_names=("no",), subresources=(STATUS,))
+PERSISTENT_VOLUME_CLAIMS = Resource(
+    "",
+    "v1",
+    "persistentvolumeclaims",
+    "PersistentVolumeClaim",
+    short_names=("pvc",),
+    subresources=(STATUS,),
+)
+PERSISTENT_VOLUMES = _cluster(
+    "", "v1", "persistentvolumes", "PersistentVolume", short_names=("pv",), subresources=(STATUS,)
 )
 PODS = Resource(
     "",
@@ -145,7 +180,21 @@ PODS = Resource(
         STATUS,
     ),
 )
-BINDINGS = Resource("", "v1", "bindings", "Binding", verbs=("create",))
+POD_TEMPLATES = Resource("", "v1", "podtemplates", "PodTemplate")
+REPLICATION_CONTROLLERS = Resource(
+    "",
+    "v1",
+    "replicationcontrollers",
+    "ReplicationController",
+    short_names=("rc",),
+    categories=("all",),
+    subresources=(SCALE, STATUS),
+)
+RESOURCE_QUOTAS = Resource(
+    "", "v1", "resourcequotas", "ResourceQuota", short_names=("quota",), subresources=(STATUS,)
+)
+SECRETS = Resource("", "v1", "secrets", "Secret")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",))
 SERVICES = Resource(
     "",
     "v1",
@@ -155,14 +204,18 @@ SERVICES = Resource(
     categories=("all",),
     subresources=(STATUS,),
 )
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
-SECRETS = Resource("", "v1", "secrets", "Secret")
-SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",))
-EVENTS = Resource("", "v1", "events", "Event", short_names=("ev",))
-NEW_EVENTS = Resource(
-    "events.k8s.io", "v1", "events", "Event", short_names=("ev",), stored_as="events"
+
+# Workloads.
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+DAEMON_SETS = Resource(
+    "apps",
+    "v1",
+    "daemonsets",
+    "DaemonSet",
+    short_names=("ds",),
+    categories=("all",),
+    subresources=(STATUS,),
 )
-LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 DEPLOYMENTS = Resource(
     "apps",
     "v1",
@@ -181,43 +234,201 @@ REPLICA_SETS = Resource(
     categories=("all",),
     subresources=(SCALE, STATUS),
 )
-PRIORITY_CLASSES = Resource(
-    "scheduling.k8s.io",
+STATEFUL_SETS = Resource(
+    "apps",
     "v1",
-    "priorityclasses",
-    "PriorityClass",
-    namespaced=False,
-    short_names=("pc",),
+    "statefulsets",
+    "StatefulSet",
+    short_names=("sts",),
+    categories=("all",),
+    subresources=(SCALE, STATUS),
+)
+CRON_JOBS = Resource(
+    "batch",
+    "v1",
+    "cronjobs",
+    "CronJob",
+    short_names=("cj",),
+    categories=("all",),
+    subresources=(STATUS,),
+)
+JOBS = Resource("batch", "v1", "jobs", "Job", categories=("all",), subresources=(STATUS,))
+HORIZONTAL_POD_AUTOSCALERS = Resource(
+    "autoscaling",
+    "v2",
+    "horizontalpodautoscalers",
+    "HorizontalPodAutoscaler",
+    short_names=("hpa",),
+    categories=("all",),
+    subresources=(STATUS,),
+)
+OLD_HORIZONTAL_POD_AUTOSCALERS = Resource(
+    "autoscaling",
+    "v1",
+    "horizontalpodautoscalers",
+    "HorizontalPodAutoscaler",
+    short_names=("hpa",),
+    categories=("all",),
+    subresources=(STATUS,),
+    stored_as=HORIZONTAL_POD_AUTOSCALERS,
+)
+POD_DISRUPTION_BUDGETS = Resource(
+    "policy",
+    "v1",
+    "poddisruptionbudgets",
+    "PodDisruptionBudget",
+    short_names=("pdb",),
+    subresources=(STATUS,),
 )
 
-CUSTOM_RESOURCE_DEFINITIONS = Resource(
+# Storage.
+CSI_DRIVERS = _cluster("storage.k8s.io", "v1", "csidrivers", "CSIDriver")
+CSI_NODES = _cluster("storage.k8s.io", "v1", "csinodes", "CSINode")
+CSI_STORAGE_CAPACITIES = Resource(
+    "storage.k8s.io", "v1", "csistoragecapacities", "CSIStorageCapacity"
+)
+STORAGE_CLASSES = _cluster(
+    "storage.k8s.io", "v1", "storageclasses", "StorageClass", short_names=("sc",)
+)
+VOLUME_ATTACHMENTS = _cluster(
+    "storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", subresources=(STATUS,)
+)
+VOLUME_ATTRIBUTES_CLASSES = _cluster(
+    "storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", short_names=("vac",)
+)
+
+# Who may do what.
+SELF_SUBJECT_REVIEWS = _review("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview")
+TOKEN_REVIEWS = _review("authentication.k8s.io", "tokenreviews", "TokenReview")
+LOCAL_SUBJECT_ACCESS_REVIEWS = _review(
+    "authorization.k8s.io",
+    "localsubjectaccessreviews",
+    "LocalSubjectAccessReview",
+    namespaced=True,
+)
+SELF_SUBJECT_ACCESS_REVIEWS = _review(
+    "authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"
+)
+SELF_SUBJECT_RULES_REVIEWS = _review(
+    "authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"
+)
+SUBJECT_ACCESS_REVIEWS = _review(
+    "authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"
+)
+CERTIFICATE_SIGNING_REQUESTS = _cluster(
+    "certificates.k8s.io",
+    "v1",
+    "certificatesigningrequests",
+    "CertificateSigningRequest",
+    short_names=("csr",),
+    subresources=(Subresource("approval"), STATUS),
+)
+CLUSTER_ROLE_BINDINGS = _cluster(
+    "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding"
+)
+CLUSTER_ROLES = _cluster("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+
+# The network.
+INGRESS_CLASSES = _cluster("networking.k8s.io", "v1", "ingressclasses", "IngressClass")
+INGRESSES = Resource(
+    "networking.k8s.io", "v1", "ingresses", "Ingress", short_names=("ing",), subresources=(STATUS,)
+)
+NETWORK_POLICIES = Resource(
+    "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", short_names=("netpol",)
+)
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+
+# The rest.
+MUTATING_WEBHOOK_CONFIGURATIONS = _cluster(
+    "admissionregistration.k8s.io",
+    "v1",
+    "mutatingwebhookconfigurations",
+    "MutatingWebhookConfiguration",
+    categories=("api-extensions",),
+)
+VALIDATING_WEBHOOK_CONFIGURATIONS = _cluster(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    categories=("api-extensions",),
+)
+NEW_EVENTS = Resource(
+    "events.k8s.io", "v1", "events", "Event", short_names=("ev",), stored_as=EVENTS
+)
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+PRIORITY_CLASSES = _cluster(
+    "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", short_names=("pc",)
+)
+RUNTIME_CLASSES = _cluster("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass")
+CUSTOM_RESOURCE_DEFINITIONS = _cluster(
     "apiextensions.k8s.io",
     "v1",
     "customresourcedefinitions",
     "CustomResourceDefinition",
-    namespaced=False,
     short_names=("crd", "crds"),
     categories=("api-extensions",),
     subresources=(STATUS,),
 )
 
-# Groups in upstream's order of priority, which discovery keeps.
+# Versions of a group: the preferred one first, as discovery tells them.
 RESOURCES: tuple[Resource, ...] = (
     BINDINGS,
     CONFIG_MAPS,
+    ENDPOINTS,
     EVENTS,
+    LIMIT_RANGES,
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
+    POD_TEMPLATES,
+    REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     REPLICA_SETS,
+    STATEFUL_SETS,
     NEW_EVENTS,
+    SELF_SUBJECT_REVIEWS,
+    TOKEN_REVIEWS,
+    LOCAL_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_RULES_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    OLD_HORIZONTAL_POD_AUTOSCALERS,
+    CRON_JOBS,
+    JOBS,
+    CERTIFICATE_SIGNING_REQUESTS,
+    INGRESS_CLASSES,
+    INGRESSES,
+    NETWORK_POLICIES,
+    POD_DISRUPTION_BUDGETS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    ROLE_BINDINGS,
+    ROLES,
+    CSI_DRIVERS,
+    CSI_NODES,
+    CSI_STORAGE_CAPACITIES,
+    STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
+    VOLUME_ATTRIBUTES_CLASSES,
+    MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     PRIORITY_CLASSES,
     LEASES,
+    RUNTIME_CLASSES,
+    ENDPOINT_SLICES,
 )
 
 BY_KIND: dict[tuple[str, str], Resource] = {(r.api_version, r.kind): r for r in RESOURCES}

@@ -52,6 +52,32 @@ class ReplicaSet(ApiStruct, frozen=True):
     status: ReplicaSetStatus = ReplicaSetStatus()
 
 
+class StatefulSetSpec(ApiStruct, frozen=True):
+    """Which pods belong to a stateful set."""
+
+    selector: LabelSelector | None = None
+
+
+class StatefulSet(ApiStruct, frozen=True):
+    """A stateful set, as far as placing pods depends on it."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: StatefulSetSpec = StatefulSetSpec()
+
+
+class ReplicationControllerSpec(ApiStruct, frozen=True):
+    """Which pods belong to a replication controller: those with these labels."""
+
+    selector: dict[str, str] = {}
+
+
+class ReplicationController(ApiStruct, frozen=True):
+    """A replication controller, as far as placing pods depends on it."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ReplicationControllerSpec = ReplicationControllerSpec()
+
+
 class RollingUpdate(ApiStruct, frozen=True):
     """How far a rollout may leave the wanted number; numbers, or texts such as `25%`."""
 
@@ -126,6 +152,8 @@ class Lease(ApiStruct, frozen=True):
 # Decoders are built once: they compile the whole tree of types.
 decode_object = msgspec.json.Decoder(Object).decode
 decode_replica_set = msgspec.json.Decoder(ReplicaSet).decode
+decode_stateful_set = msgspec.json.Decoder(StatefulSet).decode
+decode_replication_controller = msgspec.json.Decoder(ReplicationController).decode
 decode_deployment = msgspec.json.Decoder(Deployment).decode
 decode_config_map = msgspec.json.Decoder(ConfigMap).decode
 decode_lease = msgspec.json.Decoder(Lease).decode

@@ -16,9 +16,10 @@ from kubeberth.apiserver import refusals
 from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.auth.authn import Authenticator, Shown
-from kubeberth.apiserver.auth.bootstrap import BootstrapPolicy
+from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
+from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.definitions import Definitions
@@ -43,6 +44,7 @@ from kubeberth.apiserver.responses import (
     error_response,
     warning_headers,
 )
+from kubeberth.apiserver.reviews import Reviews
 from kubeberth.apiserver.route import (
     PlainNotFoundError,
     RequestInfo,
@@ -91,14 +93,18 @@ class App:
         self._settings = settings = settings or AppSettings()
         self._clock = clock
         self._authenticator = settings.authenticator
-        self._authorizer = Authorizer(BootstrapPolicy())
         self._discovery = Discovery(settings.server_address)
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        self.registry.chain = Chain(plugins(self.registry, settings.chance, settings.service_cidr))
+        policy = StoredPolicy(self.registry, (NODE_BINDING,))
+        self._authorizer = authorizer = Authorizer(policy)
+        self.registry.chain = Chain(
+            plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
+        )
+        self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
         self.definitions = Definitions(self.registry, self.hub, clock)
-        self._verbs = verbs = Verbs(self.registry, self.hub, clock, self._authorizer)
+        self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
             "get": verbs.get,
@@ -185,6 +191,8 @@ class App:
     def _verb(self, info: RequestInfo) -> Verb:
         if info.resource is BINDINGS:
             return self._subresources.bind
+        if info.resource is not None and (review := self._reviews.verb(info.resource)):
+            return review
         if not info.subresource:
             return self._table[info.verb]
         verb = self._subresources.verb(info.subresource, info.verb)

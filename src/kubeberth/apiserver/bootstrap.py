@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from kubeberth.api import defaults
 from kubeberth.api.priority import SYSTEM_PRIORITIES
-from kubeberth.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
-from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
+from kubeberth.api.scheme import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    NAMESPACES,
+    PRIORITY_CLASSES,
+    SERVICES,
+    Resource,
+)
+from kubeberth.apiserver.auth.bootstrap import AGGREGATED_ROLES, BINDINGS
+from kubeberth.apiserver.auth.rbac import PolicyRule, RoleBinding
 from kubeberth.apiserver.managed_fields.tracking import endpoint_of, track_update
-from kubeberth.apiserver.registry import Caller, Registry, Target
+from kubeberth.apiserver.registry import SELF, Registry, Target
 from kubeberth.errors import AlreadyExistsError
 
-SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
+RBAC = CLUSTER_ROLES.group
 MANAGER = "kube-apiserver"
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 DESCRIPTIONS = {
@@ -29,8 +39,10 @@ DESCRIPTIONS = {
 
 async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int) -> None:
     """Create what is missing."""
-    namespaces = [(NAMESPACES, {"metadata": {"name": name}}) for name in NAMES]
-    classes = [
+    namespaces: list[tuple[Resource, dict[str, Any]]] = [
+        (NAMESPACES, {"metadata": {"name": name}}) for name in NAMES
+    ]
+    classes: list[tuple[Resource, dict[str, Any]]] = [
         (
             PRIORITY_CLASSES,
             {"metadata": {"name": name}, "value": value, "description": DESCRIPTIONS[name]},
@@ -39,9 +51,67 @@ async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int)
     ]
     # At once, so that they share a commit.
     await asyncio.gather(
-        *(_ensure(registry, resource, document) for resource, document in namespaces + classes)
+        *(
+            _ensure(registry, resource, document)
+            for resource, document in chain(namespaces, classes, access_objects())
+        )
     )
     await _ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
+
+
+def access_objects() -> Iterator[tuple[Resource, dict[str, Any]]]:
+    """Yield the roles and bindings that every cluster starts with."""
+    for binding in BINDINGS:
+        rules = [_rule_document(rule) for rule in binding.rules]
+        subjects = [_subject(kind, name) for kind, name in _named(binding)]
+        role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": binding.role}
+        yield CLUSTER_ROLES, {"metadata": _default_metadata(binding.role), "rules": rules}
+        yield (
+            CLUSTER_ROLE_BINDINGS,
+            {
+                "metadata": _default_metadata(binding.role),
+                "roleRef": role,
+                "subjects": subjects,
+            },
+        )
+    for name in AGGREGATED_ROLES:
+        selector = {"matchLabels": {f"{RBAC}/aggregate-to-{name}": "true"}}
+        yield (
+            CLUSTER_ROLES,
+            {
+                "metadata": _default_metadata(name),
+                "rules": [],
+                "aggregationRule": {"clusterRoleSelectors": [selector]},
+            },
+        )
+
+
+def _default_metadata(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+        "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+    }
+
+
+def _named(binding: RoleBinding) -> Iterator[tuple[str, str]]:
+    yield from (("Group", name) for name in sorted(binding.groups))
+    yield from (("User", name) for name in sorted(binding.users))
+
+
+def _subject(kind: str, name: str) -> dict[str, str]:
+    return {"kind": kind, "apiGroup": RBAC, "name": name}
+
+
+def _rule_document(rule: PolicyRule) -> dict[str, Any]:
+    document = {
+        "verbs": sorted(rule.verbs),
+        "apiGroups": sorted(rule.api_groups),
+        "resources": sorted(rule.resources),
+        "resourceNames": sorted(rule.resource_names),
+        "nonResourceURLs": sorted(rule.non_resource_urls),
+    }
+    return {field: values for field, values in document.items() if values}
 
 
 def kubernetes_service(cluster_ip: str, port: int) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from kubeberth.api.custom import conditions
 from kubeberth.api.custom.definitions import FINALIZER, is_true, resources_of, version_rank
 from kubeberth.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, Resource
 from kubeberth.apiserver.acceptance import with_accepted_names
-from kubeberth.apiserver.bootstrap import SELF
 from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
 from kubeberth.apiserver.objects import prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
-from kubeberth.apiserver.registry import Registry, Target
+from kubeberth.apiserver.registry import SELF, Registry, Target
 from kubeberth.apiserver.storage.store import Entry, StorageError, StoreEvent, bucket_of
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock, rfc3339

@@ -60,13 +60,18 @@ def plan_deletion(
             return Deletion(None, removes=False)
         is_graceful = _mark_pod(metadata, period, now, stamp)
     before = list(metadata.get("finalizers", ()))
-    finalizers = _with_propagation(resource, before, propagation)
+    finalizers = _with_propagation(resource, before, propagation or default_propagation(resource))
     put(metadata, "finalizers", finalizers or None)
     if finalizers and not is_graceful:
         mark_deleted(metadata, stamp(now))
     waits = bool(finalizers) or (is_graceful and metadata["deletionGracePeriodSeconds"] > 0)
     is_written = is_graceful or bool(finalizers) or finalizers != before
     return Deletion(document if is_written else None, removes=not waits)
+
+
+def default_propagation(resource: Resource) -> str:
+    """Return what becomes of the dependents when nobody says so: a job's pods are kept."""
+    return "Orphan" if resource.built_in_kind in ("Job", "ReplicationController") else ""
 
 
 def _pod_period(pod: Document, asked: int | None) -> int | None:

@@ -96,8 +96,8 @@ def _sub_row(resource: Resource, sub: Subresource) -> dict[str, Any]:
 
 def _storage_hash(resource: Resource) -> str:
     """Return the hash of the group, version and kind that objects are stored as."""
-    group = "" if resource.stored_as else resource.group
-    digest = hashlib.sha256(f"{group}/{resource.version}/{resource.kind}".encode()).digest()
+    stored = resource.stored_as or resource
+    digest = hashlib.sha256(f"{stored.group}/{stored.version}/{stored.kind}".encode()).digest()
     return base64.b64encode(digest[:8]).decode()
 
 

@@ -17,8 +17,9 @@ import msgspec
 
 from kubeberth.api.custom.structural import set_defaults
 from kubeberth.api.scheme import Resource
-from kubeberth.apiserver import event_views, refusals
+from kubeberth.apiserver import refusals
 from kubeberth.apiserver.storage.store import Entry
+from kubeberth.apiserver.views import VIEWS
 
 Document = dict[str, Any]
 # `metav1.ObjectMeta`, in its own order.
@@ -61,8 +62,8 @@ def prefix_of(resource: Resource, namespace: str = "") -> str:
 
 def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
-    if resource.stored_as:
-        document = event_views.to_core(document)
+    if resource.stored_as is not None:
+        document = VIEWS[resource.api_version].to_stored(document)
     elif resource.custom is not None:
         document = {**document, "apiVersion": f"{resource.group}/{resource.custom.storage_version}"}
     metadata = ordered(document["metadata"])
@@ -94,8 +95,8 @@ def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
     if tail:
         document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
-    if resource.stored_as:
-        return event_views.from_core(document)
+    if resource.stored_as is not None:
+        return VIEWS[resource.api_version].from_stored(document)
     return _as_shown(resource, document) if resource.custom is not None else document
 
 
@@ -135,7 +136,7 @@ class Wire:
         self._resource = resource
         self._head = _head(resource)
         has_defaults = resource.custom is not None and resource.custom.schema.has_defaults
-        self._is_view = bool(resource.stored_as) or has_defaults
+        self._is_view = resource.stored_as is not None or has_defaults
 
     def _is_shown_as_stored(self, entry: Entry) -> bool:
         """Return whether an entry holds what clients get: this version, and nothing to add."""

@@ -58,7 +58,7 @@ def patched(
     old = with_plain_entries(old) if b"managedFields" in patch else without_entries(old)
     document = apply_patch(media_type, resource, old, patch)
     try:
-        decoded = codec.decode_document(document, resource, sub)
+        decoded = codec.decode_document(document, resource, sub, before=old)
     except BadRequestError as error:
         why = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2]
         raise _invalid_patch(media_type, document, patch, why or error.message) from error

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from kubeberth.api import validation
-from kubeberth.api.scheme import Resource
+from kubeberth.api import quota, validation
+from kubeberth.api.pod_totals import Totals
+from kubeberth.api.scheme import RESOURCE_QUOTAS, Resource
 from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver import refusals, strategy
 from kubeberth.apiserver.admission.chain import Attributes, Chain
-from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
 from kubeberth.apiserver.deletion import plan_deletion
 from kubeberth.apiserver.managed_fields.entries import is_same_but_time
 from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
@@ -34,6 +36,10 @@ from kubeberth.apiserver.storage.store import (
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError, ConflictError
 
+ORPHANED_PODS = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background "
+    "to remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 # As often as upstream tries to find a free generated name.
 NAME_ATTEMPTS = 8
 
@@ -67,6 +73,10 @@ class Caller:
     warnings: list[str] = field(default_factory=list)
 
 
+# For whom the server itself writes.
+SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a write left: the object, and whether it is new, or gone."""
@@ -85,12 +95,17 @@ class Registry:
     def __init__(self, store: Store, clock: Clock, chance: random.Random) -> None:
         self.store = store
         self._clock = clock
+        self._n_changes: Counter[str] = Counter()
         self._chance = chance
         self.chain = Chain()
 
     def stamp(self) -> str:
         """Return the present moment as objects tell it."""
         return rfc3339(self._clock.now())
+
+    def n_changes(self, resource: Resource) -> int:
+        """Return how often objects of a resource have been written here."""
+        return self._n_changes[resource.storage_key]
 
     def entry(self, target: Target) -> Entry:
         """Return the stored entry of an object.
@@ -114,6 +129,16 @@ class Registry:
         """Return the objects of a resource."""
         entries = self.store.entries(prefix_of(resource, namespace))
         return (unpack(resource, entry) for entry in entries)
+
+    async def charge(self, namespace: str, name: str, more: Totals) -> None:
+        """Add to what is used of a quota; see `admission.resource_quota`."""
+
+        def change(found: Document) -> Document:
+            status = found.setdefault("status", {})
+            status["used"] = quota.added(status.get("used") or {}, more)
+            return found
+
+        await self.update(Target(RESOURCE_QUOTAS, namespace, name), change, SELF, sub="status")
 
     async def create(self, target: Target, document: Document, caller: Caller) -> Document:
         """Write a new object and return it."""
@@ -157,6 +182,7 @@ class Registry:
                 "resourceVersion should not be set on objects to be created", code=500, reason=""
             )
         entry = await self.store.create(key, value)
+        self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(entry.revision)
         return document
 
@@ -227,9 +253,11 @@ class Registry:
         if strategy.is_finished(resource, new, old):
             if not caller.dry_run:
                 await self.store.delete(target.key, entry.revision)
+                self._n_changes[resource.storage_key] += 1
             return Written(new, removed=True)
         if not caller.dry_run:
             written = await self.store.update(target.key, pack(resource, new), entry.revision)
+            self._n_changes[resource.storage_key] += 1
             new["metadata"]["resourceVersion"] = str(written.revision)
         return Written(new)
 
@@ -262,6 +290,8 @@ class Registry:
         attributes.name = target.name
         await self.chain.admit(attributes)
         check_preconditions(resource, target.name, document, options)
+        if resource.built_in_kind == "Job" and not options.propagation:
+            caller.warnings.append(ORPHANED_PODS)
         plan = plan_deletion(
             resource,
             document,
@@ -278,6 +308,7 @@ class Registry:
             revision = marked.revision
         if plan.removes:
             revision = (await self.store.delete(target.key, revision)).revision
+        self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
 
@@ -285,9 +316,11 @@ class Registry:
 def _differs_in_times(new: Document, old: Document) -> bool:
     """Return whether two objects differ in nothing but when their fields were last owned."""
     mine, theirs = (doc["metadata"].get("managedFields") for doc in (new, old))
-    if not mine or not theirs or mine == theirs or not is_same_but_time(mine, theirs):
+    if not mine or not theirs or mine == theirs:
         return False
-    return new == {**old, "metadata": {**old["metadata"], "managedFields": mine}}
+    if new != {**old, "metadata": {**old["metadata"], "managedFields": mine}}:
+        return False
+    return is_same_but_time(mine, theirs)
 
 
 def _check_namespace(target: Target, document: Document) -> None:

@@ -37,6 +37,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Event": _EVENT,
     "Secret": ("type",),
     "Service": ("spec.clusterIP", "spec.type"),
+    "ReplicationController": ("status.replicas",),
+    "Job": ("status.successful",),
+    "CertificateSigningRequest": ("spec.signerName",),
 }
 ALIASES: dict[str, dict[str, str]] = {
     "Pod": {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"},
@@ -48,6 +51,8 @@ ALIASES: dict[str, dict[str, str]] = {
 }
 # Fields that read as false when they are absent.
 _BOOLEANS = frozenset(("spec.hostNetwork", "spec.unschedulable"))
+# Fields that read as zero when they are absent.
+_NUMBERS = frozenset(("status.replicas", "status.succeeded"))
 
 
 def fields_of(resource: Resource) -> tuple[str, ...] | None:
@@ -71,6 +76,8 @@ def checked_selector(resource: Resource, selector: FieldSelector) -> FieldSelect
     for path, _, _ in terms:
         if path in _COMMON or (own and path in own):
             continue
+        if resource.built_in_kind == "Job":
+            raise BadRequestError(f'field label "{path}" not supported for Job')
         if own is not None and resource.custom is None:
             raise BadRequestError(f"field label not supported: {path}")
         known = 'only "metadata.name", "metadata.namespace"'
@@ -101,11 +108,15 @@ def field_text(document: dict[str, Any], path: str) -> str:
     """Return a field as selectors compare it."""
     if path == "source":  # of an event: an object, of which the component counts
         return str((document.get("source") or {}).get("component", ""))
+    if path == "status.successful":  # of a job, whose field has another name
+        path = "status.succeeded"
     value: Any = document
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     if path in _BOOLEANS or isinstance(value, bool):
         return "true" if value else "false"
+    if path in _NUMBERS:
+        return str(value or 0)
     return "" if value is None else str(value)
 
 

@@ -7,6 +7,7 @@ Matches `PrepareForCreate` and `PrepareForUpdate` of the strategies in `pkg/regi
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from kubeberth.api import schema
@@ -18,7 +19,38 @@ from kubeberth.apiserver.objects import Document
 
 # Kinds whose `generation` counts changes of the spec.
 COUNTED = frozenset(
-    ("CustomResourceDefinition", "Deployment", "ReplicaSet", "Pod", "PriorityClass")
+    (
+        "CSIDriver",
+        "CronJob",
+        "CustomResourceDefinition",
+        "DaemonSet",
+        "Deployment",
+        "EndpointSlice",
+        "Ingress",
+        "IngressClass",
+        "Job",
+        "MutatingWebhookConfiguration",
+        "NetworkPolicy",
+        "Pod",
+        "PodDisruptionBudget",
+        "PodTemplate",
+        "PriorityClass",
+        "ReplicaSet",
+        "ReplicationController",
+        "StatefulSet",
+        "ValidatingWebhookConfiguration",
+    )
+)
+# Of these, kinds whose generation never goes on, and kinds without a spec: all that is theirs
+# counts.
+_COUNTED_ONCE = frozenset(("PriorityClass",))
+_COUNTED_WHOLE = frozenset(
+    (
+        "EndpointSlice",
+        "MutatingWebhookConfiguration",
+        "PodTemplate",
+        "ValidatingWebhookConfiguration",
+    )
 )
 # Kinds that may be created by PUT.
 CREATED_BY_PUT = frozenset(("Lease", "Event", "Endpoints", "LimitRange", "Service"))
@@ -40,6 +72,8 @@ SERVER_FIELDS = (
     "generation",
     "selfLink",
 )
+# Where a daemon set tells how often its template has changed.
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_PREFIX = 58  # a name of 63 less the random part
 
@@ -86,23 +120,44 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
         metadata["generation"] = 1
     if resource.has_status and resource.built_in_kind != "Node":
         put(document, "status", _empty_status(resource))
-    if resource.built_in_kind == "Pod":
-        document["status"] = _pending_status(document["spec"], now)
-        merge_label_keys(document)
-    elif resource.built_in_kind == "Namespace":
-        name = metadata.get("name", "")
-        metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
-        spec = document.setdefault("spec", {})
-        if "kubernetes" not in spec.get("finalizers", ()):
-            spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
-        document["status"] = {"phase": "Active"}
-    elif resource.built_in_kind == "CustomResourceDefinition":
-        document["status"] = {
-            "conditions": None,
-            "acceptedNames": {"plural": "", "kind": ""},
-            "storedVersions": None,
-        }
-        _note_storage_version(document)
+    if prepare := _PREPARE.get(resource.built_in_kind):
+        prepare(document, now)
+
+
+def _prepare_pod(pod: Document, now: str) -> None:
+    pod["status"] = _pending_status(pod["spec"], now)
+    merge_label_keys(pod)
+
+
+def _prepare_namespace(namespace: Document, now: str) -> None:
+    metadata = namespace["metadata"]
+    name = metadata.get("name", "")
+    metadata["labels"] = {**metadata.get("labels", {}), "kubernetes.io/metadata.name": name}
+    spec = namespace.setdefault("spec", {})
+    if "kubernetes" not in spec.get("finalizers", ()):
+        spec["finalizers"] = [*spec.get("finalizers", ()), "kubernetes"]
+    namespace["status"] = {"phase": "Active"}
+
+
+def _prepare_volume(volume: Document, now: str) -> None:
+    volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": now}
+
+
+def _prepare_claim(claim: Document, now: str) -> None:
+    claim["status"] = {"phase": "Pending"}
+
+
+def _prepare_daemon_set(daemon_set: Document, now: str) -> None:
+    _set_template_generation(daemon_set["metadata"], 1)
+
+
+def _prepare_definition(definition: Document, now: str) -> None:
+    definition["status"] = {
+        "conditions": None,
+        "acceptedNames": {"plural": "", "kind": ""},
+        "storedVersions": None,
+    }
+    _note_storage_version(definition)
 
 
 def _note_storage_version(definition: Document) -> None:
@@ -110,6 +165,39 @@ def _note_storage_version(definition: Document) -> None:
     name, status = storage_version(definition["spec"]), definition["status"]
     if name and name not in (status.get("storedVersions") or ()):
         status["storedVersions"] = [*(status.get("storedVersions") or ()), name]
+
+
+def _prepare_job(job: Document, now: str) -> None:
+    """Make a new job select the pods that it makes, and no other's."""
+    spec, metadata = job["spec"], job["metadata"]
+    if spec.get("manualSelector"):
+        return
+    labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
+    # Also under the names of before 1.27, which somebody may still select by.
+    for prefix in ("batch.kubernetes.io/", ""):
+        if not labels.get(f"{prefix}job-name"):
+            labels[f"{prefix}job-name"] = metadata.get("name", "")
+        if not labels.get(f"{prefix}controller-uid"):
+            labels[f"{prefix}controller-uid"] = metadata["uid"]
+    match_labels = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+    match_labels.setdefault("batch.kubernetes.io/controller-uid", metadata["uid"])
+
+
+_PREPARE: dict[str, Callable[[Document, str], None]] = {
+    "CustomResourceDefinition": _prepare_definition,
+    "DaemonSet": _prepare_daemon_set,
+    "Job": _prepare_job,
+    "Namespace": _prepare_namespace,
+    "PersistentVolume": _prepare_volume,
+    "PersistentVolumeClaim": _prepare_claim,
+    "Pod": _prepare_pod,
+}
+
+
+def _set_template_generation(metadata: dict[str, Any], generation: int) -> None:
+    """Tell in an annotation how often a daemon set's template has changed."""
+    annotations = metadata.get("annotations") or {}
+    metadata["annotations"] = {**annotations, TEMPLATE_GENERATION: str(generation)}
 
 
 def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
@@ -170,10 +258,18 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         new["spec"] = spec
     if resource.built_in_kind == "ReplicaSet" and sub != "status":
         _keep(new, old, "status")
+    if resource.built_in_kind == "DaemonSet" and sub != "status":
+        _count_template(new, old)
     if resource.built_in_kind == "CustomResourceDefinition" and sub != "status":
         _note_storage_version(new)
     if sub in ("", "scale", "ephemeralcontainers", "resize") and _is_changed(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _count_template(new: Document, old: Document) -> None:
+    generation = int((old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0"))
+    is_changed = new["spec"].get("template") != old["spec"].get("template")
+    _set_template_generation(new["metadata"], generation + is_changed)
 
 
 def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
@@ -203,10 +299,12 @@ def _is_changed(resource: Resource, new: Document, old: Document) -> bool:
     if resource.custom is not None:
         ignored = ("metadata", "status") if resource.has_status else ("metadata",)
         return {**new, **dict.fromkeys(ignored)} != {**old, **dict.fromkeys(ignored)}
-    if resource.built_in_kind not in COUNTED:
+    if resource.built_in_kind not in COUNTED or resource.built_in_kind in _COUNTED_ONCE:
         return False
-    if resource.built_in_kind == "PriorityClass":
-        return False
+    if resource.built_in_kind in _COUNTED_WHOLE:
+        return {**new, "metadata": None} != {**old, "metadata": None} or (
+            new["metadata"].get("labels") != old["metadata"].get("labels")
+        )
     if new.get("spec") != old.get("spec"):
         return True
     annotations = [doc["metadata"].get("annotations") or {} for doc in (new, old)]

@@ -12,16 +12,19 @@ from typing import Any
 from kubeberth.api.codec import decode_kind
 from kubeberth.api.custom.field_path import names_of, value_at
 from kubeberth.api.custom.version import ScalePaths
-from kubeberth.api.scheme import PODS, Resource
+from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
-from kubeberth.apiserver import refusals
+from kubeberth.apiserver import eviction, refusals
+from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
 from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
+from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
 from kubeberth.apiserver.strategy import put
+from kubeberth.apiserver.table import to_table
 from kubeberth.apiserver.verbs import (
     Answer,
     Call,
@@ -87,14 +90,18 @@ class Subresources:
         return Response(encode(success(201)), 201)
 
     async def evict(self, call: Call) -> Answer:
-        """Delete a pod, if its disruption budgets allow it (there are none yet)."""
+        """Delete a pod, if its disruption budget allows it."""
         options = write_options(call.info.query, "CreateOptions")
-        eviction = self._eviction(call, options)
-        if eviction["metadata"].get("name", "") != call.info.name:
+        body = self._eviction(call, options)
+        if body["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
-        how = delete_options_of(eviction.get("deleteOptions", {}))
+        how = delete_options_of(body.get("deleteOptions", {}))
         caller = Caller(call.user, options.dry_run or how.dry_run)
         now = rfc3339(self._clock.now())
+        pod = unpack(PODS, self._registry.entry(call.target))
+        check_preconditions(PODS, call.info.name, pod, how)
+        if not eviction.needs_no_budget(pod):
+            await self._take_from_budget(pod, caller, now)
 
         def change(pod: Document) -> Document:
             check_preconditions(PODS, call.info.name, pod, how)
@@ -104,6 +111,18 @@ class Subresources:
         # The version it was meant for is checked; marking the pod has made a new one.
         await self._registry.delete(call.target, replace(how, resource_version=""), caller)
         return Response(encode(success(201)), 201)
+
+    async def _take_from_budget(self, pod: Document, caller: Caller, now: str) -> None:
+        """Take a disruption of the pod's budget, if it has one, and if it may be taken."""
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        budgets = self._registry.find_all(POD_DISRUPTION_BUDGETS, namespace)
+        budget = eviction.budget_of(pod, budgets)
+        if budget is None or eviction.goes_unready(pod, budget):
+            return
+        target = Target(POD_DISRUPTION_BUDGETS, namespace, budget["metadata"]["name"])
+        await self._registry.update(
+            target, lambda found: eviction.disrupted(found, name, now), caller, sub="status"
+        )
 
     def _eviction(self, call: Call, options: WriteOptions) -> Document:
         body = (call.body, call.content_type, "policy/v1", "Eviction")
@@ -115,8 +134,17 @@ class Subresources:
 
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
+        form = negotiate(call.accept, OBJECT_FORMS)
         parent = unpack(call.resource, self._registry.entry(call.target))
-        return Response(encode(scale_of(call.resource, parent)))
+        scale = scale_of(call.resource, parent)
+        if form.as_kind != "Table":
+            return Response(encode(scale))
+        include, now = call.info.query.get("includeObject"), self._clock.now()
+        table = to_table(
+            call.resource, [scale], include, now, version=form.version, printer=SCALE_PRINTER
+        )
+        table["metadata"] = {"resourceVersion": scale["metadata"].get("resourceVersion", "")}
+        return Response(encode(table))
 
     async def update_scale(self, call: Call) -> Answer:
         """Set how many replicas a workload wants."""
@@ -251,6 +279,8 @@ def scale_of(resource: Resource, parent: Document) -> Document:
         )
     status: dict[str, Any] = {"replicas": value_at(parent, paths.status_replicas) or 0}
     selector = value_at(parent, paths.selector) if paths.selector else None
+    if resource.built_in_kind == "ReplicationController":  # whose selector is labels alone
+        selector = {"matchLabels": selector or {}}
     if text := selector if isinstance(selector, str) else selector_text(selector):
         status["selector"] = text
     return {

@@ -6,13 +6,9 @@ one without an entry prints its name and the time it was created.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kubeberth.api.custom.field_path import values_at
-from kubeberth.api.custom.version import PrinterColumn
 from kubeberth.api.scheme import Resource
 from kubeberth.api.times import seconds_of
 from kubeberth.apiserver import pod_row
@@ -24,58 +20,24 @@ from kubeberth.apiserver.cells import (
     joined,
     selector_text,
 )
-from kubeberth.apiserver.objects import encode
+from kubeberth.apiserver.columns import access, custom, network, policy, storage, workloads
+from kubeberth.apiserver.columns.printer import (
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    NAME,
+    SELECTOR,
+    Column,
+    Printer,
+    name_and_age,
+    name_of,
+    template_cells,
+)
+from kubeberth.apiserver.strategy import TEMPLATE_GENERATION
 
 Document = Mapping[str, Any]
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 _ROLE_LABEL = "kubernetes.io/role"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
-
-    Parameters
-    ----------
-    description
-        What the column means, in a few words of our own.
-    wide
-        Only shown by `-o wide`.
-    """
-
-    name: str
-    description: str
-    type: str = "string"
-    wide: bool = False
-    is_name: bool = False
-    priority: int = 0
-
-    def definition(self) -> dict[str, Any]:
-        """Return the column as a `TableColumnDefinition`."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "format": "name" if self.is_name else "",
-            "description": self.description,
-            "priority": self.priority or int(self.wide),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Printer:
-    """How a kind is printed.
-
-    Parameters
-    ----------
-    cells
-        Returns the cells of an object, one per column, given the time.
-    conditions
-        Returns the conditions of its row.
-    """
-
-    columns: tuple[Column, ...]
-    cells: Callable[[Document, float], list[Any]]
-    conditions: Callable[[Document], list[dict[str, str]]] = lambda document: []
 
 
 def to_table(
@@ -85,6 +47,7 @@ def to_table(
     now: float = 0.0,
     *,
     version: str = "v1",
+    printer: Printer | None = None,
 ) -> dict[str, Any]:
     """Return a `Table` of objects.
 
@@ -96,8 +59,10 @@ def to_table(
         The wall clock, for ages.
     version
         Of meta.k8s.io, as the client asked for it.
+    printer
+        For objects that are not the resource's own: the scale of a workload.
     """
-    printer = _printer_of(resource)
+    printer = printer or _printer_of(resource)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
@@ -111,62 +76,8 @@ def to_table(
 
 def _printer_of(resource: Resource) -> Printer:
     if resource.custom is not None:
-        return custom_printer(resource.custom.columns)
-    return _PRINTERS.get(resource.group_resource, _GENERIC)
-
-
-@lru_cache(maxsize=256)
-def custom_printer(columns: tuple[PrinterColumn, ...]) -> Printer:
-    """Return how objects are printed by the columns of their definition."""
-    shown = tuple(
-        Column(column.name, column.description, column.type, priority=column.priority)
-        for column in columns
-    )
-
-    def cells(document: Document, now: float) -> list[Any]:
-        return [_name(document), *(custom_cell(document, column, now) for column in columns)]
-
-    return Printer((_NAME, *shown), cells)
-
-
-def custom_cell(document: Document, column: PrinterColumn, now: float) -> Any:
-    """Return the cell of an object: the value that the column's path leads to, as its type says.
-
-    A value of another type is not shown. Matches `pkg/registry/customresource/tableconvertor`.
-    """
-    found = values_at(document, column.path)
-    if not found:
-        return None
-    value = found[0]
-    match column.type:
-        case "string":
-            return _texts(found)
-        case "integer":
-            return value if type(value) is int else int(value) if type(value) is float else None
-        case "number":
-            return value if type(value) in (int, float) else None
-        case "boolean":
-            return value if type(value) is bool else None
-        case "date":
-            return _age(value, now)
-    return None
-
-
-def _texts(values: list[Any]) -> str:
-    """Return values as JSONPath prints them; several in a list of Go's."""
-    texts = [value if isinstance(value, str) else _json_text(value) for value in values]
-    return texts[0] if len(texts) == 1 else " ".join(texts)
-
-
-def _json_text(value: Any) -> str:
-    return encode(value).decode()
-
-
-def _age(value: Any, now: float) -> str:
-    try:
-        return age_text(now - seconds_of(value))
-    except (TypeError, ValueError):
-        return "<invalid>"
+        return custom.printer_of(resource.custom.columns)
+    return _PRINTERS.get(resource.rules_key, _GENERIC)
 
 
 def _row(
@@ -193,14 +104,19 @@ def _row(
             row["object"] = {
                 "kind": "PartialObjectMetadata",
                 "apiVersion": f"meta.k8s.io/{version}",
-                "metadata": document.get("metadata") or {},
+                "metadata": _shown_metadata(document),
             }
     return row
 
 
-def _name(document: Document) -> str:
-    name: str = document["metadata"].get("name", "")
-    return name
+def _shown_metadata(document: Document) -> Mapping[str, Any]:
+    """Return the metadata that go with a row: without what daemon sets count in an annotation."""
+    metadata: dict[str, Any] = document.get("metadata") or {}
+    if TEMPLATE_GENERATION not in (metadata.get("annotations") or {}):
+        return metadata
+    kept = {k: v for k, v in metadata["annotations"].items() if k != TEMPLATE_GENERATION}
+    shown = {k: v for k, v in metadata.items() if k != "annotations"}
+    return {**shown, "annotations": kept} if kept else shown
 
 
 def _node_cells(node: Document, now: float) -> list[Any]:
@@ -209,7 +125,7 @@ def _node_cells(node: Document, now: float) -> list[Any]:
     if kernel != UNKNOWN and info.get("architecture"):
         kernel = f"{kernel} ({info['architecture']})"
     return [
-        _name(node),
+        name_of(node),
         _node_status(node),
         _node_roles(node),
         age_of(node, now),
@@ -251,18 +167,18 @@ def _node_address(node: Document, kind: str) -> str:
 
 def _namespace_cells(namespace: Document, now: float) -> list[Any]:
     phase = (namespace.get("status") or {}).get("phase", "")
-    return [_name(namespace), phase, age_of(namespace, now)]
+    return [name_of(namespace), phase, age_of(namespace, now)]
 
 
 def _deployment_cells(deployment: Document, now: float) -> list[Any]:
     spec, status = deployment.get("spec") or {}, deployment.get("status") or {}
     return [
-        _name(deployment),
+        name_of(deployment),
         f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
         status.get("updatedReplicas", 0),
         status.get("availableReplicas", 0),
         age_of(deployment, now),
-        *_template_cells(spec),
+        *template_cells(spec.get("template")),
         selector_text(spec.get("selector")),
     ]
 
@@ -270,27 +186,20 @@ def _deployment_cells(deployment: Document, now: float) -> list[Any]:
 def _replica_set_cells(replica_set: Document, now: float) -> list[Any]:
     spec, status = replica_set.get("spec") or {}, replica_set.get("status") or {}
     return [
-        _name(replica_set),
+        name_of(replica_set),
         spec.get("replicas", 0),
         status.get("replicas", 0),
         status.get("readyReplicas", 0),
         age_of(replica_set, now),
-        *_template_cells(spec),
+        *template_cells(spec.get("template")),
         selector_text(spec.get("selector")),
     ]
-
-
-def _template_cells(spec: Document) -> list[str]:
-    """Return names and images of the containers of a template."""
-    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
-    names = ",".join(container.get("name", "") for container in containers)
-    return [names, ",".join(container.get("image", "") for container in containers)]
 
 
 def _service_cells(service: Document, now: float) -> list[Any]:
     spec = service.get("spec") or {}
     return [
-        _name(service),
+        name_of(service),
         spec.get("type", ""),
         next(iter(spec.get("clusterIPs") or ()), "") or spec.get("clusterIP") or NONE,
         _service_external(service, spec),
@@ -321,26 +230,22 @@ def _port_text(port: Document) -> str:
 
 def _config_map_cells(config_map: Document, now: float) -> list[Any]:
     n_keys = sum(len(config_map.get(field) or ()) for field in ("data", "binaryData"))
-    return [_name(config_map), n_keys, age_of(config_map, now)]
+    return [name_of(config_map), n_keys, age_of(config_map, now)]
 
 
 def _secret_cells(secret: Document, now: float) -> list[Any]:
     n_keys = len(secret.get("data") or ())
-    return [_name(secret), secret.get("type", ""), n_keys, age_of(secret, now)]
-
-
-def _name_and_age(document: Document, now: float) -> list[Any]:
-    return [_name(document), age_of(document, now)]
+    return [name_of(secret), secret.get("type", ""), n_keys, age_of(secret, now)]
 
 
 def _lease_cells(lease: Document, now: float) -> list[Any]:
     holder = (lease.get("spec") or {}).get("holderIdentity", "")
-    return [_name(lease), holder, age_of(lease, now)]
+    return [name_of(lease), holder, age_of(lease, now)]
 
 
 def _priority_class_cells(priority_class: Document, now: float) -> list[Any]:
     return [
-        _name(priority_class),
+        name_of(priority_class),
         priority_class.get("value", 0),
         priority_class.get("globalDefault", False),
         age_of(priority_class, now),
@@ -366,7 +271,7 @@ def _event_cells(event: Document, now: float) -> list[Any]:
         (event.get("message") or event.get("note") or "").strip(),
         _time_text(first, now),
         count,
-        _name(event),
+        name_of(event),
     ]
 
 
@@ -395,16 +300,11 @@ def _event_source(event: Document) -> str:
 
 
 def _generic_cells(document: Document, now: float) -> list[Any]:
-    return [_name(document), document["metadata"].get("creationTimestamp")]
+    return [name_of(document), document["metadata"].get("creationTimestamp")]
 
 
-_NAME = Column("Name", "the object's name", is_name=True)
-_AGE = Column("Age", "time since the object was created")
-_CONTAINERS = Column("Containers", "names of the template's containers", wide=True)
-_IMAGES = Column("Images", "images of the template's containers", wide=True)
-_SELECTOR = Column("Selector", "which pods belong to it", wide=True)
 _GENERIC = Printer(
-    (_NAME, Column("Created At", "when the object was created", type="date")), _generic_cells
+    (NAME, Column("Created At", "when the object was created", type="date")), _generic_cells
 )
 _EVENT = Printer(
     (
@@ -424,11 +324,11 @@ _EVENT = Printer(
 _PRINTERS: dict[str, Printer] = {
     "pods": Printer(
         (
-            _NAME,
+            NAME,
             Column("Ready", "ready containers of all containers"),
             Column("Status", "what the pod is doing"),
             Column("Restarts", "restarts of its containers, and when the last was"),
-            _AGE,
+            AGE,
             Column("IP", "the pod's address", wide=True),
             Column("Node", "the node it is bound to", wide=True),
             Column("Nominated Node", "the node that preemption makes room on", wide=True),
@@ -439,10 +339,10 @@ _PRINTERS: dict[str, Printer] = {
     ),
     "nodes": Printer(
         (
-            _NAME,
+            NAME,
             Column("Status", "whether the node is ready, and open for pods"),
             Column("Roles", "roles by the node's labels"),
-            _AGE,
+            AGE,
             Column("Version", "version of its kubelet"),
             Column("Internal-IP", "address within the cluster", wide=True),
             Column("External-IP", "address from outside", wide=True),
@@ -452,71 +352,74 @@ _PRINTERS: dict[str, Printer] = {
         ),
         _node_cells,
     ),
-    "namespaces": Printer(
-        (_NAME, Column("Status", "Active or Terminating"), _AGE), _namespace_cells
-    ),
+    "namespaces": Printer((NAME, Column("Status", "Active or Terminating"), AGE), _namespace_cells),
     "services": Printer(
         (
-            _NAME,
+            NAME,
             Column("Type", "how the service is reached"),
             Column("Cluster-IP", "address within the cluster"),
             Column("External-IP", "address from outside"),
             Column("Port(s)", "its ports, with their node ports"),
-            _AGE,
-            _SELECTOR,
+            AGE,
+            SELECTOR,
         ),
         _service_cells,
     ),
-    "configmaps": Printer((_NAME, Column("Data", "number of entries"), _AGE), _config_map_cells),
+    "configmaps": Printer((NAME, Column("Data", "number of entries"), AGE), _config_map_cells),
     "secrets": Printer(
         (
-            _NAME,
+            NAME,
             Column("Type", "what kind of secret it is"),
             Column("Data", "number of entries"),
-            _AGE,
+            AGE,
         ),
         _secret_cells,
     ),
-    "serviceaccounts": Printer((_NAME, _AGE), _name_and_age),
+    "serviceaccounts": Printer((NAME, AGE), name_and_age),
     "events": _EVENT,
     "events.events.k8s.io": _EVENT,
     "leases.coordination.k8s.io": Printer(
-        (_NAME, Column("Holder", "who holds the lease"), _AGE), _lease_cells
+        (NAME, Column("Holder", "who holds the lease"), AGE), _lease_cells
     ),
     "deployments.apps": Printer(
         (
-            _NAME,
+            NAME,
             Column("Ready", "ready pods of those wanted"),
             Column("Up-to-date", "pods of the current template"),
             Column("Available", "pods that have been ready long enough"),
-            _AGE,
-            _CONTAINERS,
-            _IMAGES,
-            _SELECTOR,
+            AGE,
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ),
         _deployment_cells,
     ),
     "replicasets.apps": Printer(
         (
-            _NAME,
+            NAME,
             Column("Desired", "pods wanted", type="integer"),
             Column("Current", "pods there are", type="integer"),
             Column("Ready", "ready pods", type="integer"),
-            _AGE,
-            _CONTAINERS,
-            _IMAGES,
-            _SELECTOR,
+            AGE,
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ),
         _replica_set_cells,
     ),
     "priorityclasses.scheduling.k8s.io": Printer(
         (
-            _NAME,
+            NAME,
             Column("Value", "the priority of its pods", type="integer"),
             Column("Global-Default", "whether pods without a class get it", type="boolean"),
-            _AGE,
+            AGE,
             Column("PreemptionPolicy", "whether its pods may preempt others"),
         ),
         _priority_class_cells,
     ),
+    **access.PRINTERS,
+    **network.PRINTERS,
+    **policy.PRINTERS,
+    **storage.PRINTERS,
+    **workloads.PRINTERS,
 }

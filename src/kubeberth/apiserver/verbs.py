@@ -336,7 +336,7 @@ class Verbs:
         """Delete an object, or begin to."""
         writer = self.writer(call)
         options = delete_options(call.info.query, call.body, call.content_type)
-        caller = Caller(call.user, options.dry_run)
+        caller = Caller(call.user, options.dry_run, call.warnings)
         written = await self._registry.delete(call.target, options, caller)
         if written.removed and call.resource.built_in_kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from kubeberth.bench import engine
 from kubeberth.bench.workloads import WORKLOADS, Workload
+from kubeberth.cli import bench_api
+from kubeberth.cli.bench_tables import figures_table
 
 Result = engine.Rate | engine.Latencies | engine.Footprint
 
@@ -20,6 +22,9 @@ Result = engine.Rate | engine.Latencies | engine.Footprint
 @click.group("bench")
 def command() -> None:
     """Measure how fast things are on this machine."""
+
+
+command.add_command(bench_api.command)
 
 
 @command.command("engine")
@@ -95,15 +100,8 @@ def _measure(
     yield "latencies", engine.measure_latencies(n_nodes, repeats)
 
 
-def _table(title: str, *names: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name, justify="left" if name == "workload" else "right", no_wrap=True)
-    return table
-
-
 def _table_of_rates(rates: list[engine.Rate], title: str) -> Table:
-    table = _table(title, "workload", "decisions/s", "slowest", "p50 us", "p99 us")
+    table = figures_table(title, "workload", "decisions/s", "slowest", "p50 us", "p99 us")
     for rate in rates:
         is_short = rate.n_placed < rate.n_pods
         table.add_row(
@@ -118,7 +116,7 @@ def _table_of_rates(rates: list[engine.Rate], title: str) -> Table:
 
 def _table_of_latencies(latencies: list[engine.Latencies]) -> Table:
     names = ("nodes", "first sight", "explanation", "refusal", "first victims", "victims")
-    table = _table("Single questions, ms", *names)
+    table = figures_table("Single questions, ms", *names)
     for entry in latencies:
         figures = (
             entry.first_sight,
@@ -132,7 +130,7 @@ def _table_of_latencies(latencies: list[engine.Latencies]) -> Table:
 
 
 def _table_of_footprints(footprints: list[engine.Footprint]) -> Table:
-    table = _table("The engine's picture of the cluster", "nodes", "pods", "MiB", "build s")
+    table = figures_table("The engine's picture of the cluster", "nodes", "pods", "MiB", "build s")
     for entry in footprints:
         table.add_row(
             f"{entry.n_nodes:,}",

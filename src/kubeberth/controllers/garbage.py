@@ -147,7 +147,7 @@ def _guarded(meta: ObjectMeta, change: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, **change}}
 
 
-_BY_NAME = {resource.group_resource: resource for resource in RESOURCES}
+_BY_NAME = {r.group_resource: r for r in RESOURCES if r.stored_as is None}
 
 
 def _key(resource: Resource, key: str) -> str:

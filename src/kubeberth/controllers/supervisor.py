@@ -14,10 +14,19 @@ from kubeberth.api.scheme import (
     LEASES,
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     REPLICA_SETS,
     RESOURCES,
+    STORAGE_CLASSES,
     Resource,
+)
+from kubeberth.api.storage import (
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+    decode_storage,
 )
 from kubeberth.api.workloads import (
     ConfigMap,
@@ -42,6 +51,7 @@ from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
+from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         PodGCReconciler(settings.terminated_pod_threshold),
         NodeLifecycleReconciler(),
         TaintEvictionReconciler(),
+        VolumeReconciler(),
+        ClaimReconciler(),
     ]
 
 
@@ -93,13 +105,18 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     NAMESPACES: decode_namespace,
     NODES: decode_node,
     PODS: decode_pod,
+    PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
+    PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
     REPLICA_SETS: decode_replica_set,
+    STORAGE_CLASSES: decode_storage[StorageClass],
 }
 
 # Garbage collection needs to know everything that can own or be owned; events are neither, as
 # upstream has it, and there are many.
 WATCHED = tuple(
-    resource for resource in RESOURCES if "watch" in resource.verbs and resource.plural != "events"
+    resource
+    for resource in RESOURCES
+    if "watch" in resource.verbs and resource.plural != "events" and not resource.stored_as
 )
 
 

@@ -15,12 +15,22 @@ from kubeberth.api.core import Namespace, Node, Service
 from kubeberth.api.meta import LabelSelector, ObjectMeta
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.scheme import (
+    CSI_DRIVERS,
+    CSI_NODES,
+    CSI_STORAGE_CAPACITIES,
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     PRIORITY_CLASSES,
     REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
     SERVICES,
+    STATEFUL_SETS,
+    STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
     Resource,
 )
 from kubeberth.api.storage import (
@@ -106,10 +116,6 @@ def _key(namespace: str, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def _storage_group(plural: str, kind: str, *, namespaced: bool = False) -> Resource:
-    return Resource("storage.k8s.io", "v1", plural, kind, namespaced=namespaced)
-
-
 # In the order in which they are taken in, pods coming last of all.
 _KINDS = (
     Kind(NAMESPACES, _put_namespace, lambda _, name: NamespaceRemoved(name)),
@@ -119,28 +125,28 @@ _KINDS = (
         lambda _, name: NodeRemoved(name),
     ),
     Kind(SERVICES, _put_service, ServiceRemoved),
-    _controller(Resource("", "v1", "replicationcontrollers", "ReplicationController")),
+    _controller(REPLICATION_CONTROLLERS),
     _controller(REPLICA_SETS),
-    _controller(Resource("apps", "v1", "statefulsets", "StatefulSet")),
+    _controller(STATEFUL_SETS),
     Kind(
-        Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+        POD_DISRUPTION_BUDGETS,
         lambda document: PdbPut(msgspec.convert(document, PodDisruptionBudget)),
         lambda namespace, name: PdbRemoved(_key(namespace, name)),
     ),
-    _storage(_storage_group("storageclasses", "StorageClass"), StorageClass),
-    _storage(_storage_group("csidrivers", "CSIDriver"), CSIDriver),
-    _storage(_storage_group("csinodes", "CSINode"), CSINode),
+    _storage(STORAGE_CLASSES, StorageClass),
+    _storage(CSI_DRIVERS, CSIDriver),
+    _storage(CSI_NODES, CSINode),
     _storage(
-        _storage_group("csistoragecapacities", "CSIStorageCapacity", namespaced=True),
+        CSI_STORAGE_CAPACITIES,
         CSIStorageCapacity,
     ),
-    _storage(_storage_group("volumeattachments", "VolumeAttachment"), VolumeAttachment),
+    _storage(VOLUME_ATTACHMENTS, VolumeAttachment),
     _storage(
-        Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False),
+        PERSISTENT_VOLUMES,
         PersistentVolume,
     ),
     _storage(
-        Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+        PERSISTENT_VOLUME_CLAIMS,
         PersistentVolumeClaim,
     ),
 )

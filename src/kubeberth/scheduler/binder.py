@@ -7,18 +7,25 @@ counts on its node: were the room given away, the node could end up with both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kubeberth.api.core import Pod
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.errors import BerthError, NotFoundError, ServerTimeoutError, TransportError
+from kubeberth.placement.reservation import Reservation
 from kubeberth.scheduler.queue import QueuedPod
+from kubeberth.scheduler.volumes import Volumes
 
 # As many as the client keeps connections; more would only wait in its pool.
 MAX_BINDS = 64
 # How soon, and how often, a server that did not answer is asked how a binding ended.
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 1.0
+
+
+class PreBindError(BerthError):
+    """What a pod was promised on its node could not be made good."""
+
 
 Done = Callable[[QueuedPod, str, BerthError | None], None]
 
@@ -34,8 +41,11 @@ class Binder:
         Called at the end of each binding with the pod, the node, and what went wrong or None.
     """
 
-    def __init__(self, client: Client, tasks: asyncio.TaskGroup, done: Done) -> None:
+    def __init__(
+        self, client: Client, volumes: Volumes, tasks: asyncio.TaskGroup, done: Done
+    ) -> None:
         self._client = client
+        self._volumes = volumes
         self._tasks = tasks
         self._done = done
         self._n_running = 0
@@ -45,10 +55,27 @@ class Binder:
         """Whether another binding would only stand in line."""
         return self._n_running >= MAX_BINDS
 
-    def start(self, entry: QueuedPod, node_name: str) -> None:
-        """Begin to bind a pod to a node."""
+    def start(
+        self, entry: QueuedPod, node_name: str, reservations: Sequence[Reservation] = ()
+    ) -> None:
+        """Begin to bind a pod to a node, once what it was promised there is made good."""
+        if reservations:
+            self._tasks.create_task(self._prepare(entry, node_name, reservations))
+        else:
+            self._n_running += 1
+            self._tasks.create_task(self._bind(entry, node_name))
+
+    async def _prepare(
+        self, entry: QueuedPod, node_name: str, reservations: Sequence[Reservation]
+    ) -> None:
+        """Make promises good, which may take long and holds up no other pod."""
+        try:
+            await self._volumes.prepare(entry.pod, reservations)
+        except BerthError as error:
+            self._done(entry, node_name, PreBindError(str(error)))
+            return
         self._n_running += 1
-        self._tasks.create_task(self._bind(entry, node_name))
+        await self._bind(entry, node_name)
 
     async def _bind(self, entry: QueuedPod, node_name: str) -> None:
         try:

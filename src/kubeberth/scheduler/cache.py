@@ -11,8 +11,10 @@ Pure: input are watched objects, output are deltas on a ClusterState.
 from __future__ import annotations
 
 from kubeberth.api.core import Namespace, Node, Pod, Service
+from kubeberth.api.meta import LabelSelector
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.storage import StorageObject
-from kubeberth.api.workloads import ReplicaSet
+from kubeberth.api.workloads import ReplicaSet, ReplicationController, StatefulSet
 from kubeberth.placement.delta import (
     ControllerPut,
     ControllerRemoved,
@@ -22,6 +24,8 @@ from kubeberth.placement.delta import (
     NodeRemoved,
     Nominated,
     NominationCleared,
+    PdbPut,
+    PdbRemoved,
     PodPut,
     PodRemoved,
     ServicePut,
@@ -32,7 +36,7 @@ from kubeberth.placement.delta import (
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
 
-_REPLICA_SET = "ReplicaSet"
+Controller = ReplicaSet | StatefulSet | ReplicationController
 
 
 def occupies_node(pod: Pod | None) -> bool:
@@ -73,15 +77,26 @@ class Cache:
         meta = service.metadata
         self.state.apply(ServiceRemoved(meta.namespace, meta.name))
 
-    def put_replica_set(self, replica_set: ReplicaSet) -> None:
-        """Take in a new or changed replica set."""
-        meta, selector = replica_set.metadata, replica_set.spec.selector
-        self.state.apply(ControllerPut(_REPLICA_SET, meta.namespace, meta.name, selector))
+    def put_controller(self, controller: Controller) -> None:
+        """Take in a new or changed controller whose pods belong together."""
+        meta, kind = controller.metadata, type(controller).__name__
+        selector = controller.spec.selector
+        if isinstance(selector, dict):
+            selector = LabelSelector(match_labels=selector)
+        self.state.apply(ControllerPut(kind, meta.namespace, meta.name, selector))
 
-    def remove_replica_set(self, replica_set: ReplicaSet) -> None:
-        """Take out a replica set that is gone."""
-        meta = replica_set.metadata
-        self.state.apply(ControllerRemoved(_REPLICA_SET, meta.namespace, meta.name))
+    def remove_controller(self, controller: Controller) -> None:
+        """Take out a controller that is gone."""
+        meta, kind = controller.metadata, type(controller).__name__
+        self.state.apply(ControllerRemoved(kind, meta.namespace, meta.name))
+
+    def put_budget(self, budget: PodDisruptionBudget) -> None:
+        """Take in a new or changed disruption budget."""
+        self.state.apply(PdbPut(budget))
+
+    def remove_budget(self, key: str) -> None:
+        """Take out a disruption budget that is gone."""
+        self.state.apply(PdbRemoved(key))
 
     def put_pod(self, pod: Pod) -> None:
         """Take in a pod that the watch shows on a node; confirms an assumed one."""

@@ -15,7 +15,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kubeberth.api.core import Node, Pod, Taint
+from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
+from kubeberth.api.storage import (
+    MIGRATED_PLUGINS,
+    WAIT_FOR_FIRST_CONSUMER,
+    CSIDriver,
+    CSINode,
+    CSIStorageCapacity,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+    StorageObject,
+    VolumeAttachment,
+)
 from kubeberth.api.taints import tolerates
 from kubeberth.placement.pod_volumes import PodVolumes, to_pod_volumes
 from kubeberth.placement.podterm import NamespaceLabels, PodTerm
@@ -64,7 +77,15 @@ class NamespaceEvent:
     name: str
 
 
-ClusterEvent = NodeEvent | PlacedPodEvent | OwnEvent | NamespaceEvent
+@dataclass(frozen=True, slots=True)
+class StorageEvent:
+    """A claim, volume or the like came (no `old`), changed, or went (no `new`)."""
+
+    old: StorageObject | None
+    new: StorageObject | None
+
+
+ClusterEvent = NodeEvent | PlacedPodEvent | OwnEvent | NamespaceEvent | StorageEvent
 
 
 def is_news(event: NodeEvent) -> bool:
@@ -130,6 +151,9 @@ def may_help(
     hint = _HINTS.get(plugin)
     if hint is None:
         return True
+    if isinstance(event, StorageEvent):
+        storage_hint = _STORAGE_HINTS.get(plugin)
+        return storage_hint is not None and storage_hint(event, waiting)
     # Upstream wakes pods of nearly every rule for any taint that changes anywhere.
     if plugin not in _OWN_TAINT_RULE and _changes_taints(event):
         return True
@@ -260,6 +284,73 @@ def _place_of_volumes(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels)
     return False
 
 
+def _is_own_claim(event: StorageEvent, waiting: Waiting) -> bool:
+    """Return whether a claim that came or changed is one of the pod's."""
+    claim, meta = event.new, waiting.pod.metadata
+    return (
+        isinstance(claim, PersistentVolumeClaim)
+        and claim.metadata.namespace == meta.namespace
+        and any(use.name == claim.metadata.name for use in waiting.volumes.claims)
+    )
+
+
+def _claim_came(event: StorageEvent, waiting: Waiting) -> bool:
+    return event.old is None and _is_own_claim(event, waiting)
+
+
+def _limits_rose(event: StorageEvent, waiting: Waiting) -> bool:
+    match event:
+        case StorageEvent(old, CSINode() as new):
+            return old is None or (isinstance(old, CSINode) and _has_more_room(old, new))
+        case StorageEvent(VolumeAttachment(), None):
+            return bool(waiting.volumes.claims)
+    return _claim_came(event, waiting)
+
+
+def _has_more_room(old: CSINode, new: CSINode) -> bool:
+    before = {driver.name: driver.allocatable for driver in old.spec.drivers}
+    for driver in new.spec.drivers:
+        had, has = before.get(driver.name), driver.allocatable
+        if has is None or has.count is None:
+            continue
+        if had is None or had.count is None or has.count > had.count:
+            return True
+    return False
+
+
+def _volumes_may_bind(event: StorageEvent, waiting: Waiting) -> bool:
+    match event:
+        case StorageEvent(old, StorageClass() as new):
+            before = old.allowed_topologies if isinstance(old, StorageClass) else None
+            return before != new.allowed_topologies
+        case StorageEvent(_, PersistentVolume()):
+            return True
+        case StorageEvent(old, CSINode() as new):
+            return old is None or (
+                old.metadata.annotations.get(MIGRATED_PLUGINS)
+                != new.metadata.annotations.get(MIGRATED_PLUGINS)
+            )
+        case StorageEvent(old, CSIStorageCapacity() as new):
+            return not isinstance(old, CSIStorageCapacity) or _limit(old) < _limit(new)
+        case StorageEvent(CSIDriver() as old, CSIDriver() as new):
+            return bool(old.spec.storage_capacity) and not new.spec.storage_capacity
+    return _is_own_claim(event, waiting)
+
+
+def _limit(capacity: CSIStorageCapacity) -> int:
+    amount = capacity.maximum_volume_size or capacity.capacity
+    return parse_quantity(amount).nanos if amount else 0
+
+
+def _zones_may_fit(event: StorageEvent, waiting: Waiting) -> bool:
+    match event:
+        case StorageEvent(None, StorageClass() as new):
+            return new.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER
+        case StorageEvent(old, PersistentVolume() as new):
+            return old is None or old.metadata.labels != new.metadata.labels
+    return _is_own_claim(event, waiting)
+
+
 def _node_declared_features(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
     match event:
         case NodeEvent(old, new) if new is not None:
@@ -387,6 +478,12 @@ _HINTS: Mapping[str, Hint] = {
     "PodTopologySpread": _pod_topology_spread,
     "InterPodAffinity": _inter_pod_affinity,
     "NodeDeclaredFeatures": _node_declared_features,
+}
+_STORAGE_HINTS: Mapping[str, Callable[[StorageEvent, Waiting], bool]] = {
+    "VolumeRestrictions": _claim_came,
+    "NodeVolumeLimits": _limits_rose,
+    "VolumeBinding": _volumes_may_bind,
+    "VolumeZone": _zones_may_fit,
 }
 _OWN_TAINT_RULE = frozenset(
     (

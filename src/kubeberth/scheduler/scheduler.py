@@ -1,8 +1,9 @@
 """Scheduler: pop, place, assume, bind; and what the watches bring.
 
-Input: watches of nodes, namespaces and pods, and of services and replica sets, which say what pods
-belong together. Output: bindings, events and conditions. Everything decided is decided in `queue`,
-`cache` and the placement engine; this is the loop around them.
+Input: watches of nodes, namespaces and pods; of services and controllers, which say what pods
+belong together; of disruption budgets; of claims, volumes and what provides them. Output:
+bindings, events and conditions. Everything decided is decided in `queue`, `cache` and the placement
+engine; this is the loop around them.
 Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
 sets the loop going at once, nothing is polled.
 """
@@ -13,6 +14,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from kubeberth.api.core import (
     Namespace,
@@ -25,8 +28,41 @@ from kubeberth.api.core import (
     decode_service,
 )
 from kubeberth.api.meta import ObjectMeta
-from kubeberth.api.scheme import NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES
-from kubeberth.api.workloads import ReplicaSet, decode_replica_set
+from kubeberth.api.policy import PodDisruptionBudget, decode_disruption_budget
+from kubeberth.api.scheme import (
+    CSI_DRIVERS,
+    CSI_NODES,
+    CSI_STORAGE_CAPACITIES,
+    NAMESPACES,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    SERVICES,
+    STATEFUL_SETS,
+    STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
+    Resource,
+)
+from kubeberth.api.storage import (
+    CSIDriver,
+    CSINode,
+    CSIStorageCapacity,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+    StorageObject,
+    VolumeAttachment,
+    decode_storage,
+)
+from kubeberth.api.workloads import (
+    decode_replica_set,
+    decode_replication_controller,
+    decode_stateful_set,
+)
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
@@ -35,7 +71,7 @@ from kubeberth.placement.decision import Decision, Failure, Nomination
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.ties import Shuffled
-from kubeberth.scheduler.binder import Binder
+from kubeberth.scheduler.binder import Binder, PreBindError
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.evictor import Evictor
@@ -44,13 +80,25 @@ from kubeberth.scheduler.hints import (
     NamespaceEvent,
     NodeEvent,
     PlacedPodEvent,
+    StorageEvent,
     is_news,
 )
 from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
 from kubeberth.scheduler.recorder import Recorder
+from kubeberth.scheduler.volumes import Volumes
 
 logger = logging.getLogger(__name__)
 
+# What says where volumes are and can be.
+STORAGE_RESOURCES: dict[type[StorageObject], Resource] = {
+    StorageClass: STORAGE_CLASSES,
+    CSIDriver: CSI_DRIVERS,
+    CSINode: CSI_NODES,
+    CSIStorageCapacity: CSI_STORAGE_CAPACITIES,
+    VolumeAttachment: VOLUME_ATTACHMENTS,
+    PersistentVolume: PERSISTENT_VOLUMES,
+    PersistentVolumeClaim: PERSISTENT_VOLUME_CLAIMS,
+}
 # Pods that have ended occupy nothing, so as upstream they are not even watched.
 _LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 # After so long without a pause, watches and bindings get their turn.
@@ -96,7 +144,6 @@ class Scheduler:
             for name, profile in self._profiles.items()
         }
         self._queue = SchedulingQueue(self._is_gated, settings.backoff)
-        self._binder = Binder(client, tasks, self._on_bound)
         self._evictor = Evictor(client, clock, tasks, self._on_evicted, self._on_room_made)
         self._recorder = Recorder(client, settings, clock)
         self._news = asyncio.Event()
@@ -104,6 +151,16 @@ class Scheduler:
         self._namespaces = Informer(client, NAMESPACES, decode_namespace)
         self._services = Informer(client, SERVICES, decode_service)
         self._replica_sets = Informer(client, REPLICA_SETS, decode_replica_set)
+        self._stateful_sets = Informer(client, STATEFUL_SETS, decode_stateful_set)
+        self._controllers = Informer(client, REPLICATION_CONTROLLERS, decode_replication_controller)
+        self._budgets = Informer(client, POD_DISRUPTION_BUDGETS, decode_disruption_budget)
+        self._storage = {
+            kind: Informer(client, resource, decode_storage[kind])
+            for kind, resource in STORAGE_RESOURCES.items()
+        }
+        self._claims: dict[str, PersistentVolumeClaim] = {}
+        self._volumes = Volumes(client, self._claims)
+        self._binder = Binder(client, self._volumes, tasks, self._on_bound)
         self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -111,20 +168,29 @@ class Scheduler:
         self._nodes.subscribe(self._on_node)
         self._namespaces.subscribe(self._on_namespace)
         self._services.subscribe(self._on_service)
-        self._replica_sets.subscribe(self._on_replica_set)
+        self._replica_sets.subscribe(self._on_controller)
+        self._stateful_sets.subscribe(self._on_controller)
+        self._controllers.subscribe(self._on_controller)
+        self._budgets.subscribe(self._on_budget)
+        for kind, informer in self._storage.items():
+            informer.subscribe(partial(self._on_storage, kind))
         self._pods.subscribe(self._on_pod)
-        informers = (
+        informers: tuple[Informer[Any], ...] = (
             self._nodes,
             self._namespaces,
             self._services,
             self._replica_sets,
+            self._stateful_sets,
+            self._controllers,
+            self._budgets,
+            *self._storage.values(),
             self._pods,
         )
-        for informer in informers:
-            self._tasks.create_task(informer.run())
+        for followed in informers:
+            self._tasks.create_task(followed.run())
         self._tasks.create_task(self._recorder.run())
-        for informer in informers:
-            await informer.synced.wait()
+        for followed in informers:
+            await followed.synced.wait()
         ready()
         while True:
             await self._place_all()
@@ -167,7 +233,7 @@ class Scheduler:
             self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
             self._recorder.withdraw(pod)
-            self._binder.start(entry, decision.node)
+            self._binder.start(entry, decision.node, decision.reservations)
         elif decision.failure is not None:
             logger.debug("unschedulable", extra={"pod": pod.metadata.key})
             if decision.nomination is not None:
@@ -239,9 +305,9 @@ class Scheduler:
         if isinstance(error, NotFoundError):
             self._queue.remove(pod.metadata.key)  # gone; its deletion is on its way
             return
-        failure = Failure(
-            f'binding rejected: running Bind plugin "DefaultBinder": {error}', is_error=True
-        )
+        is_early = isinstance(error, PreBindError)
+        step = 'PreBind plugin "VolumeBinding"' if is_early else 'Bind plugin "DefaultBinder"'
+        failure = Failure(f"binding rejected: running {step}: {error}", is_error=True)
         if self._queue.get(pod.metadata.key) is entry:
             self._park(entry, failure, self._clock.monotonic())
 
@@ -272,12 +338,32 @@ class Scheduler:
         elif change.old is not None:
             self._cache.remove_service(change.old)
 
-    def _on_replica_set(self, change: Change[ReplicaSet]) -> None:
+    def _on_controller(self, change: Change[Any]) -> None:
         """Take in what default spreading goes by, like services."""
         if change.new is not None:
-            self._cache.put_replica_set(change.new)
+            self._cache.put_controller(change.new)
         elif change.old is not None:
-            self._cache.remove_replica_set(change.old)
+            self._cache.remove_controller(change.old)
+
+    def _on_budget(self, change: Change[PodDisruptionBudget]) -> None:
+        """Take in whom preemption would rather leave alone; it wakes nobody."""
+        if change.new is not None:
+            self._cache.put_budget(change.new)
+        else:
+            self._cache.remove_budget(change.key)
+
+    def _on_storage(self, kind: type[StorageObject], change: Change[Any]) -> None:
+        if change.new is not None:
+            self._cache.put_storage(change.new)
+        else:
+            self._cache.remove_storage(kind, change.key)
+        if kind is PersistentVolumeClaim:
+            if change.new is not None:
+                self._claims[change.key] = change.new
+            else:
+                self._claims.pop(change.key, None)
+            self._volumes.claim_changed()
+        self._wake(StorageEvent(change.old, change.new))
 
     def _on_pod(self, change: Change[Pod]) -> None:
         old, new = change.old, change.new

@@ -150,7 +150,7 @@ CASES = [
             },
         ),
         "PersistentVolumeClaim",
-        "spec.resources.requests[storage]",
+        "spec.resources[storage]",
         "must be greater than zero",
         id="claim of negative size",
     ),

@@ -53,7 +53,7 @@ def test_everything_of_upstreams_example_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("profiles: [", "yaml: line 4: did not find expected node content"),
+        ("profiles: [", "yaml: line 3: did not find expected node content"),
         ("parallelism: 1\nparallelism: 2\n", 'line 4: key "parallelism" already set in map'),
     ],
 )

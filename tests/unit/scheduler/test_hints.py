@@ -14,11 +14,18 @@ from tests.unit.placement.builders import (
 )
 
 from kubeberth.api.core import Node, Pod, Toleration
+from kubeberth.api.storage import (
+    CSINode,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    StorageClass,
+)
 from kubeberth.scheduler.hints import (
     ClusterEvent,
     NodeEvent,
     OwnEvent,
     PlacedPodEvent,
+    StorageEvent,
     Waiting,
     is_news,
     may_help,
@@ -220,3 +227,41 @@ def test_features_wait_for_a_node_that_declares_others() -> None:
     assert is_news(event)
     assert helps("NodeDeclaredFeatures", event, make_pod("new"))
     assert not helps("NodeDeclaredFeatures", relabelled({ZONE: "z"}), make_pod("new"))
+
+
+CLAIMING = make_pod(
+    "db", volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+)
+
+
+def stored(kind: type[Any], name: str = "data", **fields: Any) -> Any:
+    metadata = {"name": name, "namespace": CLAIMING.metadata.namespace}
+    return msgspec.convert({"metadata": metadata, **fields}, kind)
+
+
+def test_volume_rules_wait_for_the_claims_of_the_pod() -> None:
+    own = StorageEvent(None, stored(PersistentVolumeClaim))
+    other = StorageEvent(None, stored(PersistentVolumeClaim, "logs"))
+    for plugin in ("VolumeBinding", "VolumeZone", "VolumeRestrictions", "NodeVolumeLimits"):
+        assert helps(plugin, own, CLAIMING)
+        assert not helps(plugin, other, CLAIMING)
+
+
+def test_volume_binding_waits_for_volumes_and_classes() -> None:
+    assert helps("VolumeBinding", StorageEvent(None, stored(PersistentVolume)), CLAIMING)
+    storage_class = stored(StorageClass)
+    assert helps("VolumeBinding", StorageEvent(None, storage_class), CLAIMING)
+    assert not helps("VolumeBinding", StorageEvent(storage_class, storage_class), CLAIMING)
+
+
+def test_volume_limits_wait_for_a_driver_that_can_attach_more() -> None:
+    few, many = (
+        stored(CSINode, spec={"drivers": [{"name": "d", "allocatable": {"count": count}}]})
+        for count in (1, 2)
+    )
+    assert helps("NodeVolumeLimits", StorageEvent(few, many), CLAIMING)
+    assert not helps("NodeVolumeLimits", StorageEvent(many, few), CLAIMING)
+
+
+def test_storage_wakes_nobody_whom_it_does_not_concern() -> None:
+    assert not helps("NodeAffinity", StorageEvent(None, stored(PersistentVolume)), SSD)

@@ -13,13 +13,17 @@ from typing import Any
 
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation import (
+    access,
     cluster,
     config,
     custom_objects,
     definitions,
     events,
+    jobs,
+    network,
     nodes,
     pods,
+    policy,
     services,
     storage,
     workloads,
@@ -116,14 +120,82 @@ _RULES: dict[str, Rules] = {
     "priorityclasses.scheduling.k8s.io": Rules(
         cluster.validate_priority_class, cluster.validate_priority_class_update
     ),
-    "statefulsets.apps": Rules(_with_metadata(workloads.validate_stateful_set)),
-    "poddisruptionbudgets.policy": Rules(cluster.validate_disruption_budget),
-    "persistentvolumeclaims": Rules(storage.validate_volume_claim),
-    "persistentvolumes": Rules(storage.validate_persistent_volume),
-    "storageclasses.storage.k8s.io": Rules(storage.validate_storage_class),
-    "csistoragecapacities.storage.k8s.io": Rules(storage.validate_storage_capacity),
-    "csinodes.storage.k8s.io": Rules(storage.validate_csi_node),
     "bindings": Rules(cluster.validate_binding),
+    "replicationcontrollers": Rules(
+        _with_metadata(workloads.validate_replication_controller),
+        workloads.validate_replication_controller_update,
+        _workload_status("replicationcontrollers"),
+    ),
+    "statefulsets.apps": Rules(
+        _with_metadata(workloads.validate_stateful_set),
+        workloads.validate_stateful_set_update,
+        _workload_status("statefulsets"),
+    ),
+    "daemonsets.apps": Rules(
+        _with_metadata(workloads.validate_daemon_set),
+        workloads.validate_daemon_set_update,
+        _workload_status("daemonsets"),
+    ),
+    "jobs.batch": Rules(jobs.validate_job, jobs.validate_job_update, jobs.validate_job_status),
+    "cronjobs.batch": Rules(jobs.validate_cron_job, jobs.validate_cron_job_update),
+    "horizontalpodautoscalers.autoscaling": Rules(
+        network.validate_autoscaler, network.validate_autoscaler_update
+    ),
+    "horizontalpodautoscalers.v1.autoscaling": Rules(
+        network.validate_autoscaler, network.validate_autoscaler_update
+    ),
+    "poddisruptionbudgets.policy": Rules(
+        policy.validate_budget, policy.validate_budget_update, policy.validate_budget_status
+    ),
+    "limitranges": Rules(policy.validate_limit_range, policy.validate_limit_range_update),
+    "resourcequotas": Rules(
+        policy.validate_quota, policy.validate_quota_update, policy.validate_quota_status
+    ),
+    "runtimeclasses.node.k8s.io": Rules(
+        policy.validate_runtime_class, policy.validate_runtime_class_update
+    ),
+    "persistentvolumes": Rules(
+        storage.validate_volume, storage.validate_volume_update, storage.validate_volume_status
+    ),
+    "persistentvolumeclaims": Rules(
+        storage.validate_claim, storage.validate_claim_update, storage.validate_claim_status
+    ),
+    "storageclasses.storage.k8s.io": Rules(
+        storage.validate_storage_class, storage.validate_storage_class_update
+    ),
+    "csinodes.storage.k8s.io": Rules(storage.validate_csi_node, storage.validate_csi_node_update),
+    "csidrivers.storage.k8s.io": Rules(
+        storage.validate_csi_driver, storage.validate_csi_driver_update
+    ),
+    "csistoragecapacities.storage.k8s.io": Rules(
+        storage.validate_capacity, storage.validate_capacity_update
+    ),
+    "volumeattachments.storage.k8s.io": Rules(
+        storage.validate_attachment, storage.validate_attachment_update
+    ),
+    "roles.rbac.authorization.k8s.io": Rules(access.validate_role, access.validate_role_update),
+    "clusterroles.rbac.authorization.k8s.io": Rules(
+        access.validate_cluster_role, access.validate_cluster_role_update
+    ),
+    "rolebindings.rbac.authorization.k8s.io": Rules(
+        access.validate_role_binding, access.validate_role_binding_update
+    ),
+    "clusterrolebindings.rbac.authorization.k8s.io": Rules(
+        access.validate_cluster_role_binding, access.validate_cluster_role_binding_update
+    ),
+    "certificatesigningrequests.certificates.k8s.io": Rules(
+        access.validate_signing_request,
+        access.validate_signing_request_update,
+        access.validate_signing_request_update,
+    ),
+    "endpointslices.discovery.k8s.io": Rules(
+        network.validate_endpoint_slice, network.validate_endpoint_slice_update
+    ),
+    "ingresses.networking.k8s.io": Rules(network.validate_ingress),
+    "ingressclasses.networking.k8s.io": Rules(
+        network.validate_ingress_class, network.validate_ingress_class_update
+    ),
+    "networkpolicies.networking.k8s.io": Rules(network.validate_network_policy),
 }
 # Bodies of subresources that have a kind of their own.
 _KINDS: dict[str, Callable[[Document], list[FieldError]]] = {
@@ -137,7 +209,7 @@ def validate(resource: Resource, document: Document) -> list[FieldError]:
     """Return the faults of a new object; an empty list when it may be stored."""
     if resource.custom is not None:
         return custom_objects.validate_object(resource, document)
-    rules = _RULES.get(resource.group_resource)
+    rules = _RULES.get(resource.rules_key)
     if rules is not None:
         return rules.validate(document)
     return validate_metadata(document.get("metadata") or {}, namespaced=resource.namespaced)
@@ -167,7 +239,7 @@ def validate_update(
     errors = validate_metadata_update(meta, old.get("metadata") or {})
     errors += validate_labels(meta.get("labels"), "metadata.labels")
     errors += validate_annotations(meta.get("annotations"), "metadata.annotations")
-    rules = _RULES.get(resource.group_resource)
+    rules = _RULES.get(resource.rules_key)
     if rules is None:
         return errors
     own = rules.validate_status_update if subresource == "status" else rules.validate_update

@@ -21,7 +21,6 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
-from kubeberth.api.validation.selectors import validate_label_selector
 from kubeberth.api.validation.workloads import validate_not_negative
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
@@ -60,13 +59,6 @@ def validate_namespace_status_update(
         detail = "may only be 'Active' if `deletionTimestamp` is empty"
         errors.append(invalid("status.Phase", phase, detail))
     return errors
-
-
-def validate_disruption_budget(budget: Mapping[str, Any]) -> list[FieldError]:
-    """Return the faults of a disruption budget's selector."""
-    errors = validate_metadata(budget.get("metadata") or {})
-    selector = (budget.get("spec") or {}).get("selector")
-    return errors + validate_label_selector(selector, "spec.selector")
 
 
 def validate_priority_class(priority_class: Mapping[str, Any]) -> list[FieldError]:

@@ -111,10 +111,14 @@ def _validate_host_network(spec: Mapping[str, Any], path: str) -> list[FieldErro
     for field in ("containers", "initContainers"):
         for c_index, container in enumerate(spec.get(field) or []):
             for p_index, port in enumerate(container.get("ports") or []):
-                if port.get("hostPort", 0) != port.get("containerPort", 0):
+                host_port = port.get("hostPort", 0)
+                # A template may leave it out: its pods get it by default.
+                if not host_port and path != "spec":
+                    continue
+                if host_port != port.get("containerPort", 0):
                     here = f"{path}.{field}[{c_index}].ports[{p_index}].hostPort"
                     detail = "must match `containerPort` when `hostNetwork` is true"
-                    errors.append(invalid(here, port.get("hostPort", 0), detail))
+                    errors.append(invalid(here, host_port, detail))
     return errors
 
 

@@ -82,6 +82,11 @@ def validate_amount(name: str, amount: str, path: str) -> list[FieldError]:
     return errors
 
 
+def is_quota_resource(name: str) -> bool:
+    """Tell whether it is a standard name of what a quota counts."""
+    return name in _STANDARD_RESOURCES - {"storage"} or is_huge_page(name.removeprefix("requests."))
+
+
 @lru_cache(maxsize=1024)
 def resource_name_errors(name: str) -> list[str]:
     """Return what keeps a text from being any resource's name."""
@@ -92,7 +97,7 @@ def resource_name_errors(name: str) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def _container_name_errors(name: str) -> list[str]:
+def container_name_errors(name: str) -> list[str]:
     """Return what keeps a text from being the name of a container's resource."""
     errors = list(resource_name_errors(name))
     if "/" not in name:
@@ -199,7 +204,7 @@ def _validate_against_limit(
 
 
 def _validate_container_name(name: str, path: str) -> list[FieldError]:
-    return each_invalid(path, name, _container_name_errors(name))
+    return each_invalid(path, name, container_name_errors(name))
 
 
 def _validate_pod_name(name: str, path: str) -> list[FieldError]:

@@ -111,7 +111,7 @@ def _validate_kind(kind: str, source: Mapping[str, Any], path: str) -> list[Fiel
         case "emptyDir":
             return _validate_empty_dir(source, path)
         case "hostPath":
-            return _validate_host_path(source, path)
+            return validate_host_path(source, path)
         case "secret":
             return [] if source.get("secretName") else [required(f"{path}.secretName")]
         case "configMap":
@@ -134,7 +134,8 @@ def _validate_empty_dir(source: Mapping[str, Any], path: str) -> list[FieldError
     return []
 
 
-def _validate_host_path(source: Mapping[str, Any], path: str) -> list[FieldError]:
+def validate_host_path(source: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Return the faults of a path on the node."""
     if not source.get("path"):
         return [required(f"{path}.path")]
     errors: list[FieldError] = []

@@ -41,10 +41,16 @@ def warnings_for(resource: Resource, new: Document, old: Document | None = None)
     old
         The object before the change; None at creation. An unchanged spec gives no warning again.
     """
-    find = _FINDERS.get(resource.group_resource)
-    if find is None or (old is not None and new.get("spec") == old.get("spec")):
+    find = _FINDERS.get(resource.rules_key)
+    if find is None or (old is not None and _same_but_metadata(new, old)):
         return []
     return list(find(new, old is None))
+
+
+def _same_but_metadata(new: Document, old: Document) -> bool:
+    """Return whether a change concerns metadata and status alone."""
+    apart = ("metadata", "status")
+    return all(new.get(field) == old.get(field) for field in {*new, *old} if field not in apart)
 
 
 def _of_pod(pod: Document, is_new: bool) -> Iterator[str]:
@@ -59,9 +65,32 @@ def _of_pod(pod: Document, is_new: bool) -> Iterator[str]:
 
 
 def _of_template(workload: Document, is_new: bool) -> Iterator[str]:
-    template = (workload.get("spec") or {}).get("template") or {}
-    spec, meta = template.get("spec") or {}, template.get("metadata") or {}
-    yield from _of_spec(spec, meta, "spec.template.")
+    yield from _of_template_at((workload.get("spec") or {}).get("template"), "spec.template.")
+
+
+def _of_job(job: Document, is_new: bool) -> Iterator[str]:
+    yield from _of_job_name(job, is_new)
+    yield from _of_template(job, is_new)
+
+
+def _of_cron_job(cron_job: Document, is_new: bool) -> Iterator[str]:
+    yield from _of_job_name(cron_job, is_new)
+    job = ((cron_job.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
+    yield from _of_template_at(job.get("template"), "spec.jobTemplate.spec.template.")
+
+
+def _of_job_name(job: Document, is_new: bool) -> Iterator[str]:
+    name = job["metadata"].get("name", "")
+    if is_new and name and (details := names.dns1123_label_errors(name)):
+        yield (
+            "metadata.name: this is used in Pod names and hostnames, which can result in "
+            f"surprising behavior; a DNS label is recommended: [{', '.join(details)}]"
+        )
+
+
+def _of_template_at(template: Document | None, prefix: str) -> Iterator[str]:
+    found = template or {}
+    yield from _of_spec(found.get("spec") or {}, found.get("metadata") or {}, prefix)
 
 
 def _of_service(service: Document, is_new: bool) -> Iterator[str]:
@@ -70,11 +99,40 @@ def _of_service(service: Document, is_new: bool) -> Iterator[str]:
         yield 'spec.externalName is ignored when spec.type is not "ExternalName"'
 
 
+def _of_runtime_class(runtime_class: Document, is_new: bool) -> Iterator[str]:
+    scheduling = runtime_class.get("scheduling") or {}
+    for key in sorted(scheduling.get("nodeSelector") or {}):
+        if message := _renamed(key):
+            yield f"scheduling.nodeSelector: {message}"
+
+
+def _of_volume(volume: Document, is_new: bool) -> Iterator[str]:
+    required = ((volume.get("spec") or {}).get("nodeAffinity") or {}).get("required") or {}
+    for index, term in enumerate(required.get("nodeSelectorTerms") or ()):
+        yield from _of_node_term(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{index}]")
+
+
+def _of_storage_class(storage_class: Document, is_new: bool) -> Iterator[str]:
+    for index, term in enumerate(storage_class.get("allowedTopologies") or ()):
+        for position, requirement in enumerate(term.get("matchLabelExpressions") or ()):
+            if message := _renamed(requirement.get("key", "")):
+                path = f"allowedTopologies[{index}].matchLabelExpressions[{position}].key"
+                yield f"{path}: {message}"
+
+
 _FINDERS: dict[str, Callable[[Document, bool], Iterator[str]]] = {
     "pods": _of_pod,
     "services": _of_service,
     "deployments.apps": _of_template,
     "replicasets.apps": _of_template,
+    "replicationcontrollers": _of_template,
+    "persistentvolumes": _of_volume,
+    "runtimeclasses.node.k8s.io": _of_runtime_class,
+    "storageclasses.storage.k8s.io": _of_storage_class,
+    "statefulsets.apps": _of_template,
+    "daemonsets.apps": _of_template,
+    "jobs.batch": _of_job,
+    "cronjobs.batch": _of_cron_job,
 }
 
 

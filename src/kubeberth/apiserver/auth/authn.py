@@ -6,8 +6,8 @@ be good, a bad one is refused rather than taken for nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from kubeberth.errors import UnauthorizedError
@@ -20,11 +20,29 @@ NODES = "system:nodes"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody the server knows."""
+    """Somebody the server knows.
+
+    Parameters
+    ----------
+    listed
+        The groups in the order in which they were told; empty when nobody knows the order.
+    """
 
     name: str
     groups: frozenset[str] = frozenset()
     uid: str = ""
+    listed: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def of(cls, name: str, groups: Iterable[str], uid: str = "") -> User:
+        """Return a user whose groups have an order."""
+        listed = tuple(dict.fromkeys(groups))
+        return cls(name, frozenset(listed), uid, listed)
+
+    @property
+    def group_list(self) -> list[str]:
+        """The groups, as answers list them."""
+        return list(self.listed or sorted(self.groups))
 
 
 ANONYMOUS = User("system:anonymous", frozenset((UNAUTHENTICATED,)))
@@ -111,6 +129,10 @@ class Authenticator:
             raise refused or UnauthorizedError
         return ANONYMOUS
 
+    def user_of_token(self, token: str) -> User | None:
+        """Return whose a bearer token is, or None."""
+        return self._tokens.get(token)
+
     def _of_certificates(self, chain: tuple[bytes, ...], now: float) -> User | None:
         if self._certificates is None:
             raise UnauthorizedError
@@ -118,4 +140,4 @@ class Authenticator:
 
     def _of_token(self, authorization: str) -> User | None:
         scheme, _, token = authorization.partition(" ")
-        return self._tokens.get(token.strip()) if scheme.lower() == "bearer" else None
+        return self.user_of_token(token.strip()) if scheme.lower() == "bearer" else None

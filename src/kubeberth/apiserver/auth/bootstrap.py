@@ -6,10 +6,8 @@ are served. The controllers are one process here, so its role joins those of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from kubeberth.apiserver.auth.authn import AUTHENTICATED, NODES, UNAUTHENTICATED
-from kubeberth.apiserver.auth.rbac import PolicyRule, RoleBinding
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, NODES, UNAUTHENTICATED
+from kubeberth.apiserver.auth.rbac import EVERY_PATH, EVERYTHING, PolicyRule, RoleBinding
 
 READ = "get list watch"
 WRITE = "create patch update"
@@ -88,11 +86,15 @@ NODE = (
     rule("create get patch update delete", "leases", groups="coordination.k8s.io"),
     rule(READ, "runtimeclasses", groups="node.k8s.io"),
     rule("create get patch update delete", "csinodes", groups="storage.k8s.io"),
+    rule("create", "tokenreviews", groups="authentication.k8s.io"),
+    rule("create", "subjectaccessreviews localsubjectaccessreviews", groups="authorization.k8s.io"),
 )
 
 EVERYBODY = frozenset((AUTHENTICATED, UNAUTHENTICATED))
 KNOWN = frozenset((AUTHENTICATED,))
+# Made as objects when a cluster starts, for everybody to see and to change.
 BINDINGS: tuple[RoleBinding, ...] = (
+    RoleBinding("cluster-admin", (EVERYTHING, EVERY_PATH), groups=frozenset((MASTERS,))),
     RoleBinding("system:public-info-viewer", PUBLIC_INFO, groups=EVERYBODY),
     RoleBinding("system:discovery", DISCOVERY, groups=KNOWN),
     RoleBinding("system:basic-user", BASIC_USER, groups=KNOWN),
@@ -104,13 +106,9 @@ BINDINGS: tuple[RoleBinding, ...] = (
         KUBE_CONTROLLER_MANAGER,
         users=frozenset(("system:kube-controller-manager",)),
     ),
-    RoleBinding("system:node", NODE, groups=frozenset((NODES,))),
 )
-
-
-class BootstrapPolicy:
-    """The built-in bindings alone."""
-
-    def bindings(self) -> Iterable[RoleBinding]:
-        """Return the built-in bindings."""
-        return BINDINGS
+# What every node may do, whatever RBAC says: not an object, as the rights of nodes are not
+# RBAC's upstream either.
+NODE_BINDING = RoleBinding("system:node", NODE, groups=frozenset((NODES,)))
+# Roles for users, bound to nobody: the rules of all roles that carry their label.
+AGGREGATED_ROLES = ("admin", "edit", "view")

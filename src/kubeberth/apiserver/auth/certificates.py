@@ -109,7 +109,7 @@ def user_named(subject: x509.Name) -> User | None:
     if not names or not names[-1]:
         return None
     groups = _values(subject, NameOID.ORGANIZATION_NAME)
-    return User(names[-1], frozenset((*groups, AUTHENTICATED)))
+    return User.of(names[-1], (*groups, AUTHENTICATED))
 
 
 def _values(subject: x509.Name, oid: x509.ObjectIdentifier) -> Sequence[str]:

@@ -43,7 +43,7 @@ def acting_user(
     if not all(authorizer.allows(user, needed) for needed in _permissions(name, asked)):
         raise forbidden(user, replace(info, verb=f"impersonate-on:user-info:{info.verb}"))
     own = groups or _own_groups(name)
-    return User(name, frozenset({*own, _authentication(name)}), uid)
+    return User.of(name, (*own, _authentication(name)), uid)
 
 
 def _without_user(groups: list[str], uid: str) -> BadRequestError:
@@ -90,12 +90,12 @@ def _permission(
     )
 
 
-def _own_groups(name: str) -> set[str]:
+def _own_groups(name: str) -> list[str]:
     """Return the groups that a service account is in by itself."""
     if not name.startswith(SERVICE_ACCOUNT):
-        return set()
+        return []
     namespace = name.removeprefix(SERVICE_ACCOUNT).partition(":")[0]
-    return {"system:serviceaccounts", f"system:serviceaccounts:{namespace}"}
+    return ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
 
 
 def _authentication(name: str) -> str:

@@ -14,6 +14,8 @@ from kubeberth.apiserver.auth.authn import MASTERS, User
 from kubeberth.apiserver.route import NO_DETAILS, RequestInfo
 from kubeberth.errors import ForbiddenError
 
+SERVICE_ACCOUNT = "system:serviceaccount:"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
@@ -52,23 +54,67 @@ class PolicyRule:
         )
 
 
+EVERYTHING = PolicyRule(frozenset("*"), frozenset("*"), frozenset("*"))
+EVERY_PATH = PolicyRule(frozenset("*"), non_resource_urls=frozenset("*"))
+
+
 @dataclass(frozen=True, slots=True)
 class RoleBinding:
-    """Rules given to users and groups, in one namespace or (None) everywhere."""
+    """Rules given to users and groups, in one namespace or (None) everywhere.
+
+    Parameters
+    ----------
+    role, role_kind
+        The role whose rules these are.
+    users
+        Names of users, those of service accounts in their long form.
+    name
+        The binding's own; empty for that of its role.
+    """
 
     role: str
     rules: tuple[PolicyRule, ...]
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     namespace: str | None = None
+    name: str = ""
+    role_kind: str = "ClusterRole"
 
     def is_for(self, user: User) -> bool:
         """Return whether the user is among the subjects."""
         return user.name in self.users or not self.groups.isdisjoint(user.groups)
 
+    def reason(self, user: User) -> str:
+        """Say through what the user has these rules."""
+        name = self.name or self.role
+        if self.namespace is None:
+            binding = f'ClusterRoleBinding "{name}"'
+        else:
+            binding = f'RoleBinding "{name}/{self.namespace}"'
+        return (
+            f'RBAC: allowed by {binding} of {self.role_kind} "{self.role}" to {self._subject(user)}'
+        )
+
+    def _subject(self, user: User) -> str:
+        if user.name not in self.users:
+            group = next(group for group in user.group_list if group in self.groups)
+            return f'Group "{group}"'
+        if not user.name.startswith(SERVICE_ACCOUNT):
+            return f'User "{user.name}"'
+        namespace, _, account = user.name.removeprefix(SERVICE_ACCOUNT).partition(":")
+        return f'ServiceAccount "{account}/{namespace}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a request is allowed, and why; nobody says why not."""
+
+    is_allowed: bool
+    reason: str = ""
+
 
 class Policy(Protocol):
-    """Where bindings come from: the built-in table now, RBAC objects when they are served."""
+    """Where bindings come from: the built-in table, or RBAC objects."""
 
     def bindings(self) -> Iterable[RoleBinding]:
         """Return every binding there is."""
@@ -93,17 +139,28 @@ class Authorizer:
 
     def allows(self, user: User, info: RequestInfo) -> bool:
         """Return whether some rule allows the request."""
-        if MASTERS in user.groups:
-            return True
-        return any(rule.allows(info) for rule in self._rules(user, info))
+        return self.decide(user, info).is_allowed
 
-    def _rules(self, user: User, info: RequestInfo) -> Iterator[PolicyRule]:
+    def decide(self, user: User, info: RequestInfo) -> Decision:
+        """Return whether some rule allows the request, and which."""
+        if MASTERS in user.groups:
+            return Decision(True)
+        namespace = info.namespace if info.is_resource else ""
+        for binding in self._bindings(user, namespace):
+            if any(rule.allows(info) for rule in binding.rules):
+                return Decision(True, binding.reason(user))
+        return Decision(False)
+
+    def rules_of(self, user: User, namespace: str) -> list[PolicyRule]:
+        """Return every rule that a user has in a namespace."""
+        found = [rule for binding in self._bindings(user, namespace) for rule in binding.rules]
+        return [EVERYTHING, EVERY_PATH, *found] if MASTERS in user.groups else found
+
+    def _bindings(self, user: User, namespace: str) -> Iterator[RoleBinding]:
         for binding in self._policy.bindings():
-            here = binding.namespace is None or (
-                info.is_resource and binding.namespace == info.namespace
-            )
+            here = binding.namespace is None or binding.namespace == namespace
             if here and binding.is_for(user):
-                yield from binding.rules
+                yield binding
 
 
 def forbidden(user: User, info: RequestInfo) -> ForbiddenError:

@@ -1,0 +1,45 @@
+"""DefaultStorageClass: a claim that names no class gets the one that is marked as default.
+
+Matches `plugin/pkg/admission/storage/storageclass/setdefault` of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES
+from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
+
+BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+IS_DEFAULT = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+
+
+def is_default(storage_class: Document) -> bool:
+    """Return whether a class is marked as the default one."""
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return any(annotations.get(name) == "true" for name in IS_DEFAULT)
+
+
+class DefaultStorageClass(Plugin):
+    """Fills in the class of new claims."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Give a new claim a class; an empty name asks for none."""
+        claim = attributes.document
+        is_new = attributes.operation == "CREATE"
+        if claim is None or attributes.resource is not PERSISTENT_VOLUME_CLAIMS or not is_new:
+            return
+        annotations = claim["metadata"].get("annotations") or {}
+        if BETA_CLASS in annotations or claim["spec"].get("storageClassName") is not None:
+            return
+        classes = [c for c in self._reader.find_all(STORAGE_CLASSES) if is_default(c)]
+        if not classes:
+            return
+        # Of several the newest; of these the first by name.
+        classes.sort(key=lambda c: c["metadata"]["name"])
+        newest = max(classes, key=lambda c: str(c["metadata"].get("creationTimestamp", "")))
+        claim["spec"]["storageClassName"] = newest["metadata"]["name"]

@@ -1,0 +1,73 @@
+"""Columns of budgets, quotas, runtime classes and webhooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubeberth.apiserver.cells import age_of
+from kubeberth.apiserver.columns.printer import AGE, NAME, Column, Document, Printer, name_of
+
+_NOT_SET = "N/A"
+
+
+def _budget_cells(budget: Document, now: float) -> list[Any]:
+    spec, status = budget.get("spec") or {}, budget.get("status") or {}
+    bounds = [spec.get(field) for field in ("minAvailable", "maxUnavailable")]
+    return [
+        name_of(budget),
+        *(_NOT_SET if bound is None else str(bound) for bound in bounds),
+        status.get("disruptionsAllowed", 0),
+        age_of(budget, now),
+    ]
+
+
+def _quota_cells(quota: Document, now: float) -> list[Any]:
+    status = quota.get("status") or {}
+    used = status.get("used") or {}
+    requests: list[str] = []
+    limits: list[str] = []
+    for name, hard in sorted((status.get("hard") or {}).items()):
+        part = limits if name.startswith("limits.") else requests
+        part.append(f"{name}: {used.get(name, '0')}/{hard}")
+    return [name_of(quota), ", ".join(requests), ", ".join(limits), age_of(quota, now)]
+
+
+def _runtime_class_cells(runtime_class: Document, now: float) -> list[Any]:
+    handler = runtime_class.get("handler", "")
+    return [name_of(runtime_class), handler, age_of(runtime_class, now)]
+
+
+def _webhook_cells(configuration: Document, now: float) -> list[Any]:
+    n_webhooks = len(configuration.get("webhooks") or ())
+    return [name_of(configuration), n_webhooks, age_of(configuration, now)]
+
+
+_WEBHOOKS = Printer(
+    (NAME, Column("Webhooks", "number of webhooks", type="integer"), AGE), _webhook_cells
+)
+PRINTERS: dict[str, Printer] = {
+    "poddisruptionbudgets.policy": Printer(
+        (
+            NAME,
+            Column("Min Available", "how many pods must stay"),
+            Column("Max Unavailable", "how many pods may be missing"),
+            Column("Allowed Disruptions", "how many pods may go now", type="integer"),
+            AGE,
+        ),
+        _budget_cells,
+    ),
+    "resourcequotas": Printer(
+        (
+            NAME,
+            Column("Request", "what is used of what may be"),
+            Column("Limit", "what is used of the limits"),
+            AGE,
+        ),
+        _quota_cells,
+    ),
+    "runtimeclasses.node.k8s.io": Printer(
+        (NAME, Column("Handler", "what runs the pods"), AGE), _runtime_class_cells
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
+}

@@ -1,0 +1,336 @@
+"""Measures an API server over HTTPS: one of its own in a temporary folder, or a foreign one.
+
+The load comes from a process of its own (`kubeberth.bench.load`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from kubeberth.api.scheme import PODS
+from kubeberth.apiserver.objects import key_of, pack
+from kubeberth.apiserver.storage.sqlite import SqliteStore
+from kubeberth.bench.pods import pod
+from kubeberth.clock import Clock
+from kubeberth.cluster.kubeconfigs import kubeconfig, linked_user
+from kubeberth.cluster.pki import ADMIN, Authority
+from kubeberth.cluster.process import READY_FD
+from kubeberth.errors import UsageError
+
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 30.0
+
+
+class Writes(msgspec.Struct, frozen=True):
+    """How many pods a second are written, and how long one write takes its client."""
+
+    verb: str
+    n_pods: int
+    connections: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """From the request to the first and the last byte of a list; medians of the repeats."""
+
+    n_pods: int
+    mebibytes: float
+    first_byte_ms: float
+    last_byte_ms: float
+
+
+class FanOut(msgspec.Struct, frozen=True):
+    """From one write to the moment when the last of the watchers has heard of it."""
+
+    n_watchers: int
+    median_ms: float
+    slowest_ms: float
+
+
+class IdleWatches(msgspec.Struct, frozen=True):
+    """What the server's resident memory grows by for a watch that has nothing to tell."""
+
+    n_watches: int
+    kibibytes_each: float
+
+
+class Start(msgspec.Struct, frozen=True):
+    """From the start of the process to `/readyz`, and its memory then."""
+
+    n_objects: int
+    seconds: float
+    mebibytes: float
+
+
+Result = Writes | Listing | FanOut | IdleWatches | Start
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured.
+
+    Parameters
+    ----------
+    pods
+        How many are created and updated; so many of 4 KiB are then listed.
+    """
+
+    pods: int = 10_000
+    connections: int = 32
+    watchers: tuple[int, ...] = (10, 200, 2000)
+    writes: int = 20
+    idle_watches: int = 1000
+    stored: int = 100_000
+    repeats: int = 5
+
+
+class LoadGenerator:
+    """The other process; a context manager."""
+
+    def __init__(self, kubeconfig_file: Path) -> None:
+        self._command = [sys.executable, "-m", "kubeberth.bench.load", str(kubeconfig_file)]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def do(self, do: str, **job: Any) -> dict[str, Any]:
+        """Have a job done and return what came of it.
+
+        Raises
+        ------
+        UsageError
+            The server did not answer as it should.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(msgspec.json.encode({"do": do, **job}) + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        result: dict[str, Any] = msgspec.json.decode(line) if line else {"error": "no answer"}
+        if "error" in result:
+            raise UsageError(f"the API server cannot be measured: {result['error']}")
+        return result
+
+
+class OwnServer:
+    """An API server in a temporary folder; a context manager.
+
+    Parameters
+    ----------
+    program
+        What runs instead of this kubeberth's `berth`.
+    """
+
+    def __init__(self, clock: Clock, program: tuple[str, ...] = ()) -> None:
+        self._clock = clock
+        self._program = program or (sys.executable, "-m", "kubeberth")
+        self._stack = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        prefix = "kubeberth-bench-"
+        self.folder = folder = Path(
+            self._stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix))
+        )
+        self._authority = authority = Authority(folder / "pki", self._clock.now())
+        self._certificate = authority.server("server", ["127.0.0.1"])
+        self.port = _free_port()
+        user = linked_user(authority.client("admin", ADMIN))
+        self.kubeconfig = folder / "kubeconfig"
+        server = f"https://127.0.0.1:{self.port}"
+        self.kubeconfig.write_text(kubeconfig(server, authority.cert_file, user))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._stack.close()
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the server keeps its objects."""
+        return self.folder / "data"
+
+    def start(self) -> float:
+        """Start the process and return how many seconds it took to answer `/readyz`."""
+        command = [*self._program, "apiserver", "--port", str(self.port)]
+        command += ["--tls-cert-file", str(self._certificate)]
+        command += ["--client-ca-file", str(self._authority.cert_file)]
+        command += ["--data-dir", str(self.data_dir)]
+        ready, told = os.pipe()
+        environment = {**os.environ, "BERTH_LOG": "ERROR", READY_FD: str(told)}
+        started = self._clock.monotonic()
+        self._process = subprocess.Popen(
+            command, env=environment, pass_fds=(told,), stdin=subprocess.PIPE
+        )
+        os.close(told)
+        # The other end is closed without a word when the process dies.
+        with open(ready, "rb") as file:
+            if not file.read(1):
+                raise UsageError("the API server did not start")
+        return self._clock.monotonic() - started
+
+    def stop(self) -> None:
+        """Stop the process."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate(timeout=STOP_TIMEOUT_S)
+            self._process = None
+
+    def resident_kibibytes(self) -> int:
+        """Return the memory that the process has."""
+        assert self._process is not None
+        command = ["ps", "-o", "rss=", "-p", str(self._process.pid)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+class Measurement:
+    """Measures one server, in a namespace of its own.
+
+    Parameters
+    ----------
+    server
+        Whose memory is looked at; None for a foreign server.
+    """
+
+    def __init__(self, load: LoadGenerator, plan: Plan, server: OwnServer | None = None) -> None:
+        self._load = load
+        self._plan = plan
+        self._server = server
+        self._namespace = f"bench-{uuid.uuid4().hex[:8]}"
+        self._path = f"/api/v1/namespaces/{self._namespace}"
+
+    @contextmanager
+    def namespace(self) -> Iterator[None]:
+        """Make the namespace, and take it away again with what is in it."""
+        body = {"metadata": {"name": self._namespace}}
+        self._load.do("ask", method="POST", path="/api/v1/namespaces", body=body)
+        account = {"metadata": {"name": "default"}}
+        path = f"{self._path}/serviceaccounts"
+        # A real cluster makes the account by itself, and may have been faster.
+        self._load.do("ask", method="POST", path=path, body=account, ok=[409])
+        try:
+            yield
+        finally:
+            if self._server is None:
+                path = f"{self._path}/pods?gracePeriodSeconds=0"
+                self._load.do("ask", method="DELETE", path=path)
+                self._load.do("ask", method="DELETE", path=self._path, ok=[409])
+
+    def writes(self) -> Iterator[Writes]:
+        """Measure creates and updates."""
+        plan, path = self._plan, f"{self._path}/pods"
+        self._load.do(
+            "create", path=path, name="warm", start=0, n=500, connections=plan.connections
+        )
+        job = {"path": path, "n": plan.pods, "connections": plan.connections}
+        yield self._rate("create", self._load.do("create", name="small", start=0, **job))
+        yield self._rate("update", self._load.do("update", **job))
+
+    def _rate(self, verb: str, result: dict[str, Any]) -> Writes:
+        seconds, n = result["seconds"], len(result["seconds"])
+        return Writes(
+            verb,
+            n,
+            self._plan.connections,
+            n / result["elapsed"],
+            seconds[n // 2] * 1000,
+            seconds[n * 99 // 100] * 1000,
+        )
+
+    def listing(self) -> Iterator[Listing]:
+        """Measure the list of many pods of 4 KiB."""
+        plan, path = self._plan, f"{self._path}/pods"
+        self._load.do("ask", method="DELETE", path=f"{path}?gracePeriodSeconds=0")
+        self._load.do(
+            "create", path=path, name="padded", start=0, n=plan.pods, connections=plan.connections
+        )
+        results = [self._load.do("read_list", path=path) for _ in range(plan.repeats)]
+        yield Listing(
+            plan.pods,
+            results[0]["bytes"] / 2**20,
+            statistics.median(result["first"] for result in results) * 1000,
+            statistics.median(result["last"] for result in results) * 1000,
+        )
+
+    def fan_out(self, n_watchers: int) -> Iterator[FanOut]:
+        """Measure how soon many watchers hear of one write."""
+        path = f"{self._path}/configmaps"
+        result = self._load.do("fan_out", path=path, watchers=n_watchers, writes=self._plan.writes)
+        seconds = result["seconds"]
+        yield FanOut(n_watchers, statistics.median(seconds) * 1000, max(seconds) * 1000)
+
+    def idle_watches(self) -> Iterator[IdleWatches]:
+        """Measure the memory of watches; of a foreign server it cannot be seen."""
+        if self._server is None:
+            return
+        path, n = f"{self._path}/configmaps", self._plan.idle_watches
+        # The first ones take what all of them share.
+        self._load.do("hold", path=path, watches=10)
+        before = self._server.resident_kibibytes()
+        self._load.do("hold", path=path, watches=n)
+        grown = self._server.resident_kibibytes() - before
+        self._load.do("release")
+        yield IdleWatches(n, grown / n)
+
+
+async def fill(data_dir: Path, n_objects: int) -> None:
+    """Put pods into the data directory of a server that does not run."""
+    store = SqliteStore(data_dir)
+    try:
+        for start in range(0, n_objects, 500):
+            creates = []
+            for index in range(start, min(n_objects, start + 500)):
+                document = pod(f"stored-{index}")
+                document["metadata"] |= {"namespace": "stored", "uid": str(uuid.uuid4())}
+                key = key_of(PODS, "stored", document["metadata"]["name"])
+                creates.append(store.create(key, pack(PODS, document)))
+            await asyncio.gather(*creates)
+    finally:
+        await store.close()
+
+
+def measure_start(server: OwnServer, n_objects: int) -> Start:
+    """Return how long a stopped server takes to answer again, with what it has to read."""
+    seconds = server.start()
+    return Start(n_objects, seconds, server.resident_kibibytes() / 1024)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
