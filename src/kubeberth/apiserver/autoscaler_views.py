@@ -7,8 +7,8 @@ annotations hold the v2 fields as they are.
 
 from __future__ import annotations
 
+import copy
 import json
-from copy import deepcopy
 from typing import Any
 
 Document = dict[str, Any]
@@ -64,11 +64,12 @@ def from_v2(document: Document) -> Document:
 
 
 def _copy(document: Document, api_version: str) -> Document:
-    copy = deepcopy(document)
-    copy["apiVersion"] = api_version
-    copy.setdefault("spec", {})
-    copy.setdefault("status", {})
-    return copy
+    made = {**document, "apiVersion": api_version, "metadata": {**document["metadata"]}}
+    if annotations := made["metadata"].get("annotations"):
+        made["metadata"]["annotations"] = dict(annotations)
+    for part in ("spec", "status"):
+        made[part] = copy.deepcopy(document.get(part) or {})
+    return made
 
 
 def _without_empty(document: Document, annotations: dict[str, str]) -> Document:

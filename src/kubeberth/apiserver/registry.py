@@ -269,7 +269,8 @@ class Registry:
             raise refusals.conflict(target.resource, target.name)
         if not version and target.resource.built_in_kind in strategy.VERSION_REQUIRED:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise invalid_error(target.resource, target.name, [error])
+            # Of the resource, not of its kind: this is told before anybody looks at the object.
+            raise invalid_error(target.resource.group_resource, target.name, [error])
 
     async def delete(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
         """Delete an object, or begin to."""

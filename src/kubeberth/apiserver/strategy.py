@@ -53,12 +53,52 @@ _COUNTED_WHOLE = frozenset(
     )
 )
 # Kinds that may be created by PUT.
-CREATED_BY_PUT = frozenset(("Lease", "Event", "Endpoints", "LimitRange", "Service"))
+CREATED_BY_PUT = frozenset(
+    (
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Endpoints",
+        "Event",
+        "Lease",
+        "LimitRange",
+        "Role",
+        "RoleBinding",
+        "Service",
+    )
+)
 # Kinds of which an update must name the version it is based on.
-VERSION_REQUIRED = frozenset(("Lease",))
+VERSION_REQUIRED = frozenset(
+    (
+        "CSIDriver",
+        "CSINode",
+        "CSIStorageCapacity",
+        "Lease",
+        "MutatingWebhookConfiguration",
+        "PodDisruptionBudget",
+        "RuntimeClass",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+    )
+)
 # Kinds whose DELETE answers with the object also when it is gone at once.
 RETURNED_WHEN_DELETED = frozenset(
-    ("CustomResourceDefinition", "Pod", "Service", "Namespace", "ServiceAccount")
+    (
+        "CSIDriver",
+        "CSINode",
+        "CSIStorageCapacity",
+        "CustomResourceDefinition",
+        "Namespace",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodTemplate",
+        "ResourceQuota",
+        "Service",
+        "ServiceAccount",
+        "StorageClass",
+        "VolumeAttachment",
+        "VolumeAttributesClass",
+    )
 )
 
 # Subresources that write spec and status by rules of their own, and change no generation.

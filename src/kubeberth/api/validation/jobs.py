@@ -16,6 +16,7 @@ from kubeberth.api.validation.field_error import (
     not_supported,
     required,
 )
+from kubeberth.api.validation.internal_form import pod_spec_as_shown, pod_template_as_shown
 from kubeberth.api.validation.metadata import (
     IMMUTABLE,
     validate_metadata,
@@ -242,10 +243,11 @@ def _validate_same_template(spec: Mapping[str, Any], old: Mapping[str, Any]) -> 
     if before.get("suspend") and not has_started:
         fixed = _with_directives(fixed, template)
         if template.get("spec") != fixed.get("spec"):
-            return [invalid("spec.template.spec", template.get("spec"), IMMUTABLE)]
+            shown = pod_spec_as_shown(template.get("spec") or {})
+            return [invalid("spec.template.spec", shown, IMMUTABLE)]
         return []
     if template != fixed:
-        return [invalid("spec.template", template, IMMUTABLE)]
+        return [invalid("spec.template", pod_template_as_shown(template), IMMUTABLE)]
     return []
 
 
