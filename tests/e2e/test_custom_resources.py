@@ -194,3 +194,33 @@ def test_a_definition_goes_with_its_objects(session: Session):
     assert "deleted" in told
     assert "could not find the requested resource" in session.out("get crontabs")
     assert "stable.example.com" not in session.out("api-versions")
+
+
+def test_a_namespace_takes_its_custom_objects_with_it(session: Session):
+    session.define()
+    session.out("create namespace team")
+    session.apply(OBJECT.replace("name: nightly", "name: nightly\n  namespace: team"))
+    assert "deleted" in session.out("delete namespace team --timeout=20s")
+    assert session.out("get ct -A") == "No resources found\n"
+
+
+def test_custom_objects_own_and_are_owned(session: Session):
+    session.define()
+    session.apply(OBJECT)
+    uid = session.out("get ct nightly -o jsonpath={.metadata.uid}")
+    owned = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: owned
+  ownerReferences:
+  - {apiVersion: stable.example.com/v1, kind: CronTab, name: nightly, uid: %s}
+"""
+    session.apply(owned % uid)
+    uid = session.out("get cm owned -o jsonpath={.metadata.uid}")
+    owner = f"\n  ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: owned, uid: {uid}}}]"
+    session.apply(OBJECT.replace("name: nightly", f"name: deeper{owner}"))
+    assert "deleted" in session.out("delete ct nightly --timeout=20s")
+    session.out("wait --for=delete cm/owned ct/deeper --timeout=20s")
+    assert session.out("get ct -o name") == ""
+    assert "configmap/owned" not in session.out("get cm -o name")
