@@ -185,7 +185,8 @@ class App:
             answer = await verb(call)
         except ApiError as error:
             answer = error_response(error)
-        answer.headers += warning_headers(call.warnings)
+        deprecation = [resource.custom.deprecation] if resource.custom else []
+        answer.headers += warning_headers([*filter(None, deprecation), *call.warnings])
         return answer
 
     def _verb(self, info: RequestInfo) -> Verb:

@@ -508,3 +508,207 @@ def test_a_custom_kind_called_like_a_built_in_one_follows_its_own_rules(run):
         assert deleted.json["status"] == "Success"
 
     run(scenario)
+
+
+def ruled(*rules):
+    """Return a definition whose spec has validation rules."""
+    one = version()
+    one["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = [*rules]
+    return definition(one)
+
+
+def test_an_object_that_breaks_a_rule_is_refused(run):
+    async def scenario(api):
+        rule = {
+            "rule": "self.replicas < 5 || self.cronSpec == '0 0 0 0 0'",
+            "messageExpression": "'no ' + string(self.replicas) + ' replicas that often'",
+        }
+        port = {
+            "rule": "!has(self.policy)",
+            "reason": "FieldValueForbidden",
+            "fieldPath": ".policy",
+        }
+        await established(api, ruled(rule, port))
+        answer = await api.post(CRONTABS, crontab(replicas=6, policy="Allow"))
+        assert answer.message == (
+            'CronTab.stable.example.com "nightly" is invalid: [spec: Invalid value: no 6 replicas '
+            "that often, spec.policy: Forbidden: failed rule: !has(self.policy)]"
+        )
+        assert (await api.post(CRONTABS, crontab(replicas=4))).code == 201
+
+    run(scenario)
+
+
+def test_a_rule_about_changes_looks_at_both_states(run):
+    async def scenario(api):
+        rule = {"rule": "self.replicas >= oldSelf.replicas", "message": "only upwards"}
+        await established(api, ruled(rule))
+        await api.post(CRONTABS, crontab(replicas=4))
+        path = f"{CRONTABS}/nightly"
+        assert (await api.patch(path, {"spec": {"replicas": 5}})).code == 200
+        answer = await api.patch(path, {"spec": {"replicas": 4}})
+        assert answer.message == (
+            'CronTab.stable.example.com "nightly" is invalid: spec: Invalid value: only upwards'
+        )
+
+    run(scenario)
+
+
+def test_rules_wait_until_the_types_are_right(run):
+    async def scenario(api):
+        await established(api, ruled({"rule": "self.replicas < 5"}))
+        answer = await api.post(CRONTABS, crontab(replicas="x"))
+        assert answer.message.endswith(
+            'of type integer: "string", <nil>: Invalid value: "null": some validation rules were '
+            "not checked because the object was invalid; correct the existing errors to complete "
+            "validation]"
+        )
+
+    run(scenario)
+
+
+def test_a_rule_that_is_no_expression_is_refused_and_one_that_is_not_known_is_told(run):
+    async def scenario(api):
+        answer = await api.post(DEFINITIONS, ruled({"rule": "self.replicas <"}))
+        assert answer.code == 422
+        assert "x-kubernetes-validations[0].rule: Invalid value" in answer.message
+        answer = await api.post(DEFINITIONS, ruled({"rule": "self.cronSpec.frobnicate()"}))
+        assert answer.code == 201
+        assert answer.headers["warning"] == (
+            '299 - "spec.versions[0].schema.openAPIV3Schema.properties[spec].'
+            "x-kubernetes-validations[0].rule: this rule is not checked: no function "
+            'frobnicate"'
+        )
+
+    run(scenario)
+
+
+def with_schema(schema):
+    return definition(version(schema={"openAPIV3Schema": schema}, subresources={}))
+
+
+BAD_SCHEMAS = {
+    "no type": (
+        {"properties": {}},
+        "spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root",
+    ),
+    "a field without type": (
+        {"type": "object", "properties": {"spec": {}}},
+        "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty "
+        "for specified object fields",
+    ),
+    "a list without items": (
+        {"type": "object", "properties": {"a": {"type": "array"}}},
+        "spec.validation.openAPIV3Schema.properties[a].items: Required value: must be specified",
+    ),
+    "a type that is none": (
+        {"type": "object", "properties": {"a": {"type": "text"}}},
+        'spec.validation.openAPIV3Schema.properties[a].type: Unsupported value: "text": supported '
+        'values: "array", "boolean", "integer", "number", "object", "string"',
+    ),
+    "an alternative with types": (
+        {"type": "object", "anyOf": [{"type": "object"}]},
+        "spec.validation.openAPIV3Schema.anyOf[0].type: Forbidden: must be empty to be structural",
+    ),
+    "a default of another type": (
+        {"type": "object", "properties": {"a": {"type": "integer", "default": "x"}}},
+        'spec.validation.openAPIV3Schema.properties[a].default: Invalid value: "string": '
+        "spec.validation.openAPIV3Schema.properties[a].default in body must be of type integer: "
+        '"string"',
+    ),
+    "fields and values at once": (
+        {
+            "type": "object",
+            "properties": {
+                "a": {
+                    "type": "object",
+                    "properties": {"b": {"type": "string"}},
+                    "additionalProperties": {"type": "string"},
+                }
+            },
+        },
+        "spec.validation.openAPIV3Schema.properties[a].additionalProperties: Forbidden: "
+        "additionalProperties and properties are mutual exclusive",
+    ),
+}
+
+
+@pytest.mark.parametrize(("schema", "why"), BAD_SCHEMAS.values(), ids=BAD_SCHEMAS)
+def test_a_schema_that_is_not_structural_is_refused(run, schema, why):
+    async def scenario(api):
+        answer = await api.post(DEFINITIONS, with_schema(schema))
+        assert answer.message == (
+            "CustomResourceDefinition.apiextensions.k8s.io "
+            f'"crontabs.stable.example.com" is invalid: {why}'
+        )
+
+    run(scenario)
+
+
+def changed(**spec):
+    body = definition()
+    body["spec"] |= spec
+    return body
+
+
+BAD_DEFINITIONS = {
+    "another name": (
+        {**definition(), "metadata": {"name": "tabs.stable.example.com"}},
+        'metadata.name: Invalid value: "tabs.stable.example.com": must be '
+        'spec.names.plural+"."+spec.group',
+    ),
+    "a group without dot": (
+        definition(group="example"),
+        'spec.group: Invalid value: "example": should be a domain with at least one dot',
+    ),
+    "no scope": (changed(scope=""), "spec.scope: Required value"),
+    "a scope that is none": (
+        changed(scope="World"),
+        'spec.scope: Unsupported value: "World": supported values: "Cluster", "Namespaced"',
+    ),
+    "no schema": (
+        definition(version(schema={})),
+        "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required",
+    ),
+    "a bad column": (
+        definition(version(additionalPrinterColumns=[{"name": "A", "type": "string"}])),
+        "spec.additionalPrinterColumns[0].jsonPath: Required value",
+    ),
+    "a bad scale": (
+        definition(version(subresources={"scale": {**SCALE, "specReplicasPath": ".status.n"}})),
+        'spec.subresources.scale.specReplicasPath: Invalid value: ".status.n": should be a json '
+        "path under .spec",
+    ),
+    "a kind that is its list": (
+        definition(listKind="CronTab"),
+        'spec.names.listKind: Invalid value: "CronTab": kind and listKind may not be the same',
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "why"), BAD_DEFINITIONS.values(), ids=BAD_DEFINITIONS)
+def test_a_definition_with_faults_is_refused(run, body, why):
+    async def scenario(api):
+        answer = await api.post(DEFINITIONS, body)
+        assert answer.code == 422
+        assert answer.message.partition(" is invalid: ")[2] == why
+
+    run(scenario)
+
+
+def test_what_objects_are_stored_by_never_changes(run):
+    async def scenario(api):
+        await established(api)
+        path = f"{DEFINITIONS}/crontabs.stable.example.com"
+        answer = await api.patch(path, {"spec": {"scope": "Cluster"}})
+        assert answer.message.endswith(
+            'is invalid: spec.scope: Invalid value: "Cluster": field is immutable'
+        )
+        versions = [version("v2"), version("v1", storage=False)]
+        moved = (await api.patch(path, {"spec": {"versions": versions}})).json
+        assert moved["status"]["storedVersions"] == ["v1", "v2"]
+        answer = await api.patch(path, {"spec": {"versions": [version("v2")]}})
+        assert answer.code == 422
+        assert "status.storedVersions[0]" in answer.message
+
+    run(scenario)

@@ -29,13 +29,14 @@ class Structural:
         What all fields of a map are like; None when it says nothing.
     default
         The default, or ABSENT.
-    has_defaults
-        Whether there is a default in it or below.
+    has_defaults, has_rules
+        Whether there is a default, or a validation rule, in it or below.
     """
 
     __slots__ = (
         "default",
         "has_defaults",
+        "has_rules",
         "is_embedded",
         "is_nullable",
         "items",
@@ -57,9 +58,10 @@ class Structural:
         self.is_embedded = bool(raw.get("x-kubernetes-embedded-resource"))
         self.is_nullable = bool(raw.get("nullable"))
         self.default = raw.get("default", ABSENT)
-        below = (*self.properties.values(), self.values, self.items)
-        self.has_defaults: bool = self.default is not ABSENT or any(
-            node is not None and node.has_defaults for node in below
+        below = [node for node in (*self.properties.values(), self.values, self.items) if node]
+        self.has_defaults: bool = self.default is not ABSENT or any(n.has_defaults for n in below)
+        self.has_rules: bool = bool(raw.get("x-kubernetes-validations")) or any(
+            n.has_rules for n in below
         )
 
     def child(self, name: str) -> Structural | None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api.custom.field_path import names_of, value_at
+from kubeberth.api.custom.rules import validate_rules
+from kubeberth.api.custom.structural import ABSENT
 from kubeberth.api.custom.values import validate_structure, validate_value
 from kubeberth.api.custom.version import CustomVersion
 from kubeberth.api.scheme import Resource
@@ -24,7 +26,8 @@ def validate_object(resource: Resource, document: Document) -> list[FieldError]:
     metadata = document.get("metadata") or {}
     errors = _validate_type(resource, document)
     errors += validate_metadata(metadata, namespaced=resource.namespaced, is_core=False)
-    return errors + _validate_content(resource, document)
+    errors += _validate_content(resource, document)
+    return errors + _validate_rules(resource, document, ABSENT, errors)
 
 
 def validate_object_update(resource: Resource, new: Document, old: Document) -> list[FieldError]:
@@ -38,7 +41,21 @@ def validate_object_update(resource: Resource, new: Document, old: Document) -> 
     if found:
         before = set(_validate_content(resource, old))
         found = [error for error in found if error not in before]
-    return errors + found
+    return errors + found + _validate_rules(resource, new, old, found)
+
+
+def _validate_rules(
+    resource: Resource, new: Document, old: Any, earlier: list[FieldError]
+) -> list[FieldError]:
+    """Return the rules that are broken now, and were not before."""
+    if resource.custom is None:
+        return []
+    schema = resource.custom.schema
+    errors = validate_rules(new, old, schema, earlier)
+    if errors and old is not ABSENT:
+        before = set(validate_rules(old, ABSENT, schema, []))
+        errors = [error for error in errors if error not in before]
+    return errors
 
 
 def _validate_type(resource: Resource, document: Document) -> list[FieldError]:

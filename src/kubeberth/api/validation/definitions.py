@@ -157,7 +157,7 @@ def _validate_versions(spec: Document, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for index, version in enumerate(versions):
         where = f"{path}.versions[{index}]"
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
             errors.append(required(f"{where}.schema.openAPIV3Schema", "schemas are required"))
     for index, version in enumerate(versions):
         where, name = f"{path}.versions[{index}]", version.get("name", "")
@@ -205,7 +205,7 @@ def _validate_parts(parts: Document, whole: Document, path: str) -> list[FieldEr
     """Return the faults of schema, subresources and columns, as far as they are told here."""
     errors: list[FieldError] = []
     schema = (parts.get("schema") or {}).get("openAPIV3Schema")
-    if schema:
+    if schema is not None:
         # The shared schema is called validation, as it was when there was only one.
         where = f"{path}.validation" if path == "spec" else f"{path}.schema"
         where += ".openAPIV3Schema"

@@ -11,7 +11,9 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from kubeberth.api.cel.syntax import CelSyntaxError
 from kubeberth.api.custom.patterns import PatternError, compile_pattern
+from kubeberth.api.custom.rules import parse_rule, rules_of
 from kubeberth.api.custom.structural import Structural, prune
 from kubeberth.api.custom.values import validate_value
 from kubeberth.api.validation.field_error import (
@@ -108,10 +110,34 @@ def _validate_supported(schema: Schema, path: str) -> list[FieldError]:
             text = f"must be a valid regular expression, but isn't: {error}"
             errors.append(invalid(f"{path}.pattern", pattern, text))
     errors += _validate_list(schema, path)
+    errors += _validate_rules(schema, path)
     for child, where, _ in _children(schema, path):
         errors += _validate_supported(child, where)
     for choice, where in _alternatives(schema, path):
         errors += _validate_supported(choice, where)
+    return errors
+
+
+def _validate_rules(schema: Schema, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, rule in enumerate(rules_of(schema)):
+        where = f"{path}.x-kubernetes-validations[{index}]"
+        text = rule.get("rule", "")
+        if not text.strip():
+            errors.append(required(f"{where}.rule", "rule is not specified"))
+            continue
+        for name, expression in (
+            ("rule", text),
+            ("messageExpression", rule.get("messageExpression")),
+        ):
+            try:
+                parse_rule(expression or "''")
+            except CelSyntaxError as error:
+                message = f"compilation failed: ERROR: <input>: {error}"
+                errors.append(invalid(f"{where}.{name}", expression, message))
+        if "\n" in text.strip() and not rule.get("message"):
+            message = "message must be specified if rule contains line breaks"
+            errors.append(required(f"{where}.message", message))
     return errors
 
 
