@@ -187,7 +187,8 @@ class Walk:
     def _anything(self, value: Any) -> Any:
         if isinstance(value, dict):
             self.n_keys += len(value)
-            return {key: self._anything(item) for key, item in value.items()}
+            # Most of what is free-form says who owns fields, and holds nothing but empty objects.
+            return {key: self._anything(item) if item else item for key, item in value.items()}
         if isinstance(value, list):
             return [self._anything(item) for item in value]
         return float(value) if isinstance(value, NumberText) else value

@@ -53,8 +53,9 @@ class ReplicaSet(ApiStruct, frozen=True):
 
 
 class StatefulSetSpec(ApiStruct, frozen=True):
-    """Which pods belong to a stateful set."""
+    """Which pods belong to a stateful set, and how many there shall be."""
 
+    replicas: int = 1
     selector: LabelSelector | None = None
 
 
@@ -66,8 +67,9 @@ class StatefulSet(ApiStruct, frozen=True):
 
 
 class ReplicationControllerSpec(ApiStruct, frozen=True):
-    """Which pods belong to a replication controller: those with these labels."""
+    """Which pods belong to a replication controller: so many, with these labels."""
 
+    replicas: int = 1
     selector: dict[str, str] = {}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod
+from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.scheme import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -18,9 +19,12 @@ from kubeberth.api.scheme import (
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
     RESOURCES,
+    STATEFUL_SETS,
     STORAGE_CLASSES,
     Resource,
 )
@@ -37,6 +41,8 @@ from kubeberth.api.workloads import (
     decode_lease,
     decode_object,
     decode_replica_set,
+    decode_replication_controller,
+    decode_stateful_set,
 )
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
@@ -46,6 +52,7 @@ from kubeberth.controllers.bootstrap import ROOT_CA, RootCAReconciler, ServiceAc
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.controller import Controller, Reconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
+from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
 from kubeberth.controllers.kinds import decode_definition
@@ -90,6 +97,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         TaintEvictionReconciler(),
         VolumeReconciler(),
         ClaimReconciler(),
+        DisruptionReconciler(),
     ]
 
 
@@ -109,6 +117,9 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     NAMESPACES: decode_namespace,
     NODES: decode_node,
     PODS: decode_pod,
+    POD_DISRUPTION_BUDGETS: decode_disruption_budget,
+    REPLICATION_CONTROLLERS: decode_replication_controller,
+    STATEFUL_SETS: decode_stateful_set,
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
     REPLICA_SETS: decode_replica_set,

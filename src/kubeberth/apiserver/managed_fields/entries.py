@@ -98,7 +98,8 @@ def read(value: Stored) -> Entries:
 
 
 # Objects that are made and changed alike, such as the pods of one template, have the same entries.
-@lru_cache(maxsize=4096)
+# What is read takes some 20 KB, so this is at most 10 MB.
+@lru_cache(maxsize=512)
 def _read(text: bytes) -> Entries:
     found = {}
     for item in _decode_items(text):
