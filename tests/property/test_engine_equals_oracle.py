@@ -85,6 +85,8 @@ class History:
     again and again: pods that never come twice would not notice when it is stale.
     """
 
+    node_names = NODE_NAMES
+
     def __init__(
         self,
         templates: list[Pod],

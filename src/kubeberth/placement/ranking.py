@@ -299,7 +299,7 @@ class Ranking:
         group = self._cells[slot]
         if rules.node_scores:
             values = tuple([score.node_value(slot) for score in rules.node_scores])
-            group = self._group_of(group, values)
+            group = self._group_for(slot, group, values)
         entry = verdict + self._bases[slot]
         if old_entry < 0:
             self._enter(slot, group, entry)
@@ -417,6 +417,21 @@ class Ranking:
     def _group_of(self, cell: int, values: Key) -> int:
         group = self._group_ids.get((cell, values))
         return self._new_group(cell, values) if group is None else group
+
+    def _group_for(self, slot: int, cell: int, values: Key) -> int:
+        """Return the group of a node, which takes its own along when it is alone there."""
+        group = self._group_ids.get((cell, values))
+        if group is not None:
+            return group
+        own = self._groups[slot]
+        if self._entries[slot] < 0 or self._sizes[own] > 1 or self._group_keys[own][0] != cell:
+            return self._new_group(cell, values)
+        del self._group_ids[self._group_keys[own]]
+        self._group_ids[cell, values] = own
+        self._group_keys[own] = (cell, values)
+        self._has_other_groups = True
+        self._layouts.clear()
+        return own
 
     def _new_group(self, cell: int, values: Key) -> int:
         """Return a new group, or one that has become vacant."""
