@@ -20,7 +20,7 @@ from kubeberth.apiserver.acceptance import with_accepted_names
 from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
 from kubeberth.apiserver.objects import prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
-from kubeberth.apiserver.registry import SELF, Registry, Target
+from kubeberth.apiserver.registry import SELF, Change, Registry, Target
 from kubeberth.apiserver.storage.store import Entry, StorageError, StoreEvent, bucket_of
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock, rfc3339
@@ -83,7 +83,7 @@ class Definitions:
     def _note_definition(self, name: str, entry: Entry | None) -> None:
         before = self._read.pop(name, NOTHING)
         if entry is None:
-            del self._definitions[name]
+            self._definitions.pop(name, None)
         else:
             self._definitions[name] = unpack(CUSTOM_RESOURCE_DEFINITIONS, entry)
             self._read[name] = self._reading(name, before)
@@ -155,7 +155,7 @@ class Definitions:
         now = rfc3339(self._clock.now())
         return with_accepted_names(definition, self._definitions.values(), now)
 
-    async def _update(self, name: str, change: Any) -> None:
+    async def _update(self, name: str, change: Change) -> None:
         target = Target(CUSTOM_RESOURCE_DEFINITIONS, "", name)
         await self._registry.update(target, change, SELF, sub="status")
 

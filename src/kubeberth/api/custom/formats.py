@@ -104,5 +104,5 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
 
 def has_format(text: str, name: str) -> bool:
     """Return whether a text has a format; one that is not known allows all."""
-    check = _CHECKS.get(name.replace("datetime", "date-time"))
+    check = _CHECKS.get(name)
     return check is None or check(text)

@@ -86,7 +86,11 @@ def _validate_stored_versions(definition: Document) -> list[FieldError]:
     errors: list[FieldError] = []
     if not stored:
         errors.append(invalid(path, stored, "must have at least one stored version"))
-    missing = "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"  # fmt: skip # noqa: E501
+    missing = (
+        "missing from spec.versions; {0} was previously a storage version, and must remain in "
+        "spec.versions until a storage migration ensures no data remains persisted in {0} and "
+        "removes {0} from status.storedVersions"
+    )
     return errors + [
         invalid(f"{path}[{index}]", name, missing.format(name))
         for index, name in enumerate(stored)
@@ -129,7 +133,10 @@ def validate_spec(spec: Document, path: str) -> list[FieldError]:
     elif scope not in SCOPES:
         errors.append(not_supported(f"{path}.scope", scope, SCOPES))
     if spec.get("preserveUnknownFields"):
-        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"  # fmt: skip # noqa: E501
+        text = (
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+            "spec.versions[*].schema instead"
+        )
         errors.append(invalid(f"{path}.preserveUnknownFields", True, text))
     errors += _validate_versions(spec, path)
     names = spec.get("names") or {}
@@ -213,7 +220,10 @@ def _validate_parts(parts: Document, whole: Document, path: str) -> list[FieldEr
         others = {key for key, value in schema.items() if value} - _ROOT_FIELDS
         others = {key for key in others if not key.startswith("x-")}
         if has_status and others:
-            text = 'only ["type","description","title","properties","required","x-kubernetes-..."] fields are allowed at the root of the schema if the status subresource is enabled'  # fmt: skip # noqa: E501
+            text = (
+                'only ["type","description","title","properties","required","x-kubernetes-..."] '
+                "fields are allowed at the root of the schema if the status subresource is enabled"
+            )
             errors.append(invalid(where, schema, text))
         errors += validate_schema(schema, where)
     errors += _validate_subresources(parts.get("subresources") or {}, f"{path}.subresources")
