@@ -170,14 +170,19 @@ class App:
         info = parse_request(scope["method"], request.path, request.query, catalogue)
         shown = _shown(scope, request)
         if info.path in PUBLIC_PATHS and not shown:
-            return self._non_resource(info, request)
+            return self._non_resource(info, request, catalogue)
         user = self._authenticator.authenticate(shown, self._clock.now())
         user = acting_user(user, request.header_list, info, self._authorizer)
         async with self._in_flight.seat(user, info):
-            return await self._serve(info, request, receive, user)
+            return await self._serve(info, request, receive, user, catalogue)
 
     async def _serve(
-        self, info: RequestInfo, request: Request, receive: Receive, user: User
+        self,
+        info: RequestInfo,
+        request: Request,
+        receive: Receive,
+        user: User,
+        catalogue: Catalogue,
     ) -> Answer:
         self._authorizer.authorize(user, info)
         if not info.is_resource:
