@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -31,6 +33,12 @@ class SystemClock:
 
 def rfc3339(seconds: float) -> str:
     """Return a wall clock time as `metav1.Time` prints it: UTC, whole seconds."""
+    return _whole_seconds(math.floor(seconds))
+
+
+# Everything that is written within a second has the same stamp.
+@lru_cache(maxsize=64)
+def _whole_seconds(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

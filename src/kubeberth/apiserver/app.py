@@ -1,6 +1,6 @@
 """The ASGI application: health, discovery, and every resource, in the order of upstream's filters.
 
-authenticate -> authorize -> route -> read the body -> verb -> answer
+authenticate -> take a seat -> authorize -> route -> read the body -> verb -> answer
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
-from kubeberth.apiserver.auth.authn import Authenticator, Shown
+from kubeberth.apiserver.auth.authn import Authenticator, Shown, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
+from kubeberth.apiserver.catalogue import Catalogue
+from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
 from kubeberth.apiserver.exchange import (
     Receive,
     Request,
     Scope,
     Send,
+    compressed,
     in_asked_form,
     read_body,
     send_response,
     send_stream,
 )
+from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
@@ -81,6 +85,7 @@ class AppSettings:
     server_address: str = "127.0.0.1:6443"
     service_cidr: str = "10.96.0.0/16"
     authenticator: Authenticator = field(default_factory=Authenticator)
+    limits: Limits = field(default_factory=Limits)
     chance: random.Random = field(default_factory=random.Random)
 
 
@@ -91,6 +96,7 @@ class App:
         self._settings = settings = settings or AppSettings()
         self._clock = clock
         self._authenticator = settings.authenticator
+        self._in_flight = InFlight(settings.limits)
         self._discovery = Discovery(settings.server_address)
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
@@ -101,6 +107,7 @@ class App:
             plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
         )
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
+        self.definitions = Definitions(self.registry, self.hub, clock)
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -120,11 +127,13 @@ class App:
         port = int(self._settings.server_address.rpartition(":")[2])
         address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
         await make_bootstrap_objects(self.registry, address, port)
+        await self.definitions.start()
         self._is_ready = True
 
     def close(self) -> None:
         """Stop being ready, and end all watches."""
         self._is_ready = False
+        self.definitions.close()
         self.hub.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +145,8 @@ class App:
         if isinstance(answer, StreamResponse):
             await send_stream(answer, receive, send)
         else:
-            await send_response(in_asked_form(answer, request), request, send)
+            answer = await compressed(in_asked_form(answer, request), request)
+            await send_response(answer, request, send)
 
     async def _answer(self, scope: Scope, request: Request, receive: Receive) -> Answer:
         try:
@@ -145,6 +155,9 @@ class App:
             return error_response(error)
         except PlainNotFoundError:
             return Response(b"404 page not found\n", 404, content_type=TEXT)
+        except NoSeatError:
+            why = b"Too many requests, please try again later.\n"
+            return Response(why, 429, content_type=TEXT, headers=[("Retry-After", "1")])
         except StorageError as error:
             logger.exception("cannot store", extra={"path": request.path})
             return error_response(refusals.internal(str(error)))
@@ -153,16 +166,28 @@ class App:
             return error_response(refusals.internal(f"{type(error).__name__}: {error}"))
 
     async def _dispatch(self, scope: Scope, request: Request, receive: Receive) -> Answer:
-        info = parse_request(scope["method"], request.path, request.query)
+        catalogue = self.definitions.catalogue
+        info = parse_request(scope["method"], request.path, request.query, catalogue)
         shown = _shown(scope, request)
-        is_public = info.path in PUBLIC_PATHS and not shown
-        if not is_public:
-            user = self._authenticator.authenticate(shown, self._clock.now())
-            user = acting_user(user, request.header_list, info, self._authorizer)
-            self._authorizer.authorize(user, info)
+        if info.path in PUBLIC_PATHS and not shown:
+            return self._non_resource(info, request, catalogue)
+        user = self._authenticator.authenticate(shown, self._clock.now())
+        user = acting_user(user, request.header_list, info, self._authorizer)
+        async with self._in_flight.seat(user, info):
+            return await self._serve(info, request, receive, user, catalogue)
+
+    async def _serve(
+        self,
+        info: RequestInfo,
+        request: Request,
+        receive: Receive,
+        user: User,
+        catalogue: Catalogue,
+    ) -> Answer:
+        self._authorizer.authorize(user, info)
         if not info.is_resource:
-            return self._non_resource(info, request)
-        resource = served(info)
+            return self._non_resource(info, request, catalogue)
+        resource = served(info, catalogue)
         _check_timeout(info.query.get("timeout"))
         verb = self._verb(info)
         body = b"" if info.method == "GET" else await read_body(receive)
@@ -179,7 +204,8 @@ class App:
             answer = await verb(call)
         except ApiError as error:
             answer = error_response(error)
-        answer.headers += warning_headers(call.warnings)
+        deprecation = [resource.custom.deprecation] if resource.custom else []
+        answer.headers += warning_headers([*filter(None, deprecation), *call.warnings])
         return answer
 
     def _verb(self, info: RequestInfo) -> Verb:
@@ -194,7 +220,7 @@ class App:
             raise unknown_method()
         return verb
 
-    def _non_resource(self, info: RequestInfo, request: Request) -> Answer:
+    def _non_resource(self, info: RequestInfo, request: Request, catalogue: Catalogue) -> Answer:
         path = info.path if info.path == "/" else info.path.rstrip("/")
         if path in HEALTH_PATHS:
             return self._health(path, is_verbose="verbose" in info.query)
@@ -208,8 +234,9 @@ class App:
             negotiate(accept)
             return Response(encode(VERSION))
         if root == "openapi":
-            return self._openapi.respond(path, info.query, request.headers)
-        return self._discovery.respond(path, accept, request.headers.get("if-none-match", ""))
+            return self._openapi.respond(catalogue, path, info.query, request.headers)
+        known = request.headers.get("if-none-match", "")
+        return self._discovery.respond(catalogue, path, accept, known)
 
     def _health(self, path: str, *, is_verbose: bool) -> Response:
         is_well = self._is_ready or path != "/readyz"

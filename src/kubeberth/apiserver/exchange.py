@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -21,17 +22,29 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], bool]
+
+# As kube-apiserver, which compresses no watches either: fast, and only where it pays.
+COMPRESS_ABOVE_BYTES = 128 * 1024
+COMPRESS_LEVEL = 1
 MAX_BODY_BYTES = 3 * 1024 * 1024
 USUAL_HEADERS = [(b"cache-control", b"no-cache, private")]
 
 
 class Request:
-    """Path and headers of an HTTP request."""
+    """Path and headers of an HTTP request.
 
-    __slots__ = ("header_list", "headers", "method", "path", "query")
+    Attributes
+    ----------
+    send_whole
+        Sends a complete answer at once, where the connection can; see `auth.tls`.
+    """
+
+    __slots__ = ("header_list", "headers", "method", "path", "query", "send_whole")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
+        self.send_whole: SendWhole | None = scope.get("state", {}).get("send_whole")
         self.path: str = scope["path"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.header_list = [
@@ -51,6 +64,19 @@ def in_asked_form(response: Response, request: Request) -> Response:
         response.body, response.content_type = to_yaml(response.body), YAML
     elif indent:
         response.body = msgspec.json.format(response.body, indent=2) + b"\n"
+    return response
+
+
+async def compressed(response: Response, request: Request) -> Response:
+    """Return a large answer as gzip, if the client takes that."""
+    if len(response.body) <= COMPRESS_ABOVE_BYTES or request.method == "HEAD":
+        return response
+    accepted = request.headers.get("accept-encoding", "").split(",")
+    if "gzip" not in (token.strip() for token in accepted):
+        return response
+    # In a thread: this is the one thing that takes long, and the interpreter is free meanwhile.
+    response.body = await asyncio.to_thread(gzip.compress, response.body, COMPRESS_LEVEL, mtime=0)
+    response.headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
     return response
 
 
@@ -104,8 +130,11 @@ async def send_response(response: Response, request: Request, send: Send) -> Non
         head = [(name, value) for name, value in head if name != b"content-type"]
     else:
         head.append((b"content-length", str(len(body)).encode()))
+    shown = b"" if request.method == "HEAD" else body
+    if request.send_whole is not None and request.send_whole(response.status, head, shown):
+        return
     await send({"type": "http.response.start", "status": response.status, "headers": head})
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+    await send({"type": "http.response.body", "body": shown})
 
 
 async def send_stream(response: StreamResponse, receive: Receive, send: Send) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 import msgspec
 
+from kubeberth.api.custom.structural import set_defaults
 from kubeberth.api.scheme import Resource
+from kubeberth.apiserver import refusals
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.views import VIEWS
 
@@ -62,6 +64,8 @@ def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
     if resource.stored_as is not None:
         document = VIEWS[resource.api_version].to_stored(document)
+    elif resource.custom is not None:
+        document = {**document, "apiVersion": f"{resource.group}/{resource.custom.storage_version}"}
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
     owners = metadata.pop("managedFields", None)
@@ -91,9 +95,31 @@ def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
     if tail:
         document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
-    if resource.stored_as is None:
-        return document
-    return VIEWS[resource.api_version].from_stored(document)
+    if resource.stored_as is not None:
+        return VIEWS[resource.api_version].from_stored(document)
+    return _as_shown(resource, document) if resource.custom is not None else document
+
+
+def _as_shown(resource: Resource, document: Document) -> Document:
+    """Return a stored custom object in the version of the resource, with today's defaults.
+
+    Raises
+    ------
+    InternalError
+        Versions of the resource are converted by a webhook.
+    """
+    custom = resource.custom
+    assert custom is not None
+    if document["apiVersion"] != resource.api_version:
+        if custom.is_converted_elsewhere:
+            raise refusals.internal(
+                f"conversion webhook for {document['apiVersion']}, Kind={resource.kind} failed: "
+                "conversion webhooks are not called"
+            )
+        document["apiVersion"] = resource.api_version
+    if custom.schema.has_defaults:
+        set_defaults(document, custom.schema)
+    return document
 
 
 def _head(resource: Resource) -> bytes:
@@ -104,26 +130,38 @@ def _head(resource: Resource) -> bytes:
 
 
 class Wire:
-    """Writes the stored objects of one resource as clients get them, without parsing."""
+    """Writes the stored objects of one resource as clients get them, if possible unparsed."""
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        # Where the metadata begin.
-        self._start = len(_head(resource))
+        self._head = _head(resource)
+        has_defaults = resource.custom is not None and resource.custom.schema.has_defaults
+        self._is_view = resource.stored_as is not None or has_defaults
+
+    def _is_shown_as_stored(self, entry: Entry) -> bool:
+        """Return whether an entry holds what clients get: this version, and nothing to add."""
+        return not self._is_view and entry.value.startswith(self._head)
 
     def object(self, entry: Entry, revision: int = 0) -> bytes:
         """Return the JSON of an object."""
-        if self._resource.stored_as is not None:
-            return encode(unpack(self._resource, entry, revision))
-        return _versioned(entry, 0, revision or entry.revision)
+        if self._is_shown_as_stored(entry):
+            return _versioned(entry, 0, revision or entry.revision)
+        return encode(self._document(entry, revision))
 
     def item(self, entry: Entry) -> bytes:
-        """Return the JSON of an object in a list, which tells kind and version once for all."""
-        if self._resource.stored_as is not None:
-            document = unpack(self._resource, entry)
+        """Return the JSON of an object in a list, which tells kinds that are built in once."""
+        if self._is_shown_as_stored(entry):
+            if self._resource.custom is not None:  # whose items tell it each
+                return _versioned(entry, 0, entry.revision)
+            return b"{" + _versioned(entry, len(self._head), entry.revision)
+        document = self._document(entry)
+        if self._resource.custom is None:
             del document["kind"], document["apiVersion"]
-            return encode(document)
-        return b"{" + _versioned(entry, self._start, entry.revision)
+        return encode(document)
+
+    def _document(self, entry: Entry, revision: int = 0) -> Document:
+        document = unpack(self._resource, entry, revision)
+        return document | {"metadata": ordered(document["metadata"])}
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> bytes:

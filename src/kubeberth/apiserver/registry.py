@@ -79,9 +79,16 @@ SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write left: the object, and whether it is new, or gone."""
+    """What a write left: the object, and whether it is new, or gone.
+
+    Parameters
+    ----------
+    entry
+        How the object is stored; None when it is not, as after a trial.
+    """
 
     document: Document
+    entry: Entry | None = None
     created: bool = False
     removed: bool = False
 
@@ -140,8 +147,8 @@ class Registry:
 
         await self.update(Target(RESOURCE_QUOTAS, namespace, name), change, SELF, sub="status")
 
-    async def create(self, target: Target, document: Document, caller: Caller) -> Document:
-        """Write a new object and return it."""
+    async def create(self, target: Target, document: Document, caller: Caller) -> Written:
+        """Write a new object."""
         resource, metadata = target.resource, document.setdefault("metadata", {})
         _check_namespace(target, document)
         attributes = Attributes("CREATE", resource, target.namespace, caller.user, document)
@@ -171,12 +178,12 @@ class Registry:
 
     async def _store_new(
         self, key: str, resource: Resource, document: Document, *, dry_run: bool
-    ) -> Document:
+    ) -> Written:
         value = pack(resource, document)
         if dry_run:
             if self.store.get(key) is not None:
                 raise KeyExistsError(key)
-            return document
+            return Written(document, created=True)
         if document["metadata"].pop("resourceVersion", "0") != "0":
             raise ApiError(
                 "resourceVersion should not be set on objects to be created", code=500, reason=""
@@ -184,7 +191,7 @@ class Registry:
         entry = await self.store.create(key, value)
         self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(entry.revision)
-        return document
+        return Written(document, entry, created=True)
 
     def _taken(self, resource: Resource, key: str, name: str, *, generated: bool) -> ApiError:
         error = refusals.already_exists(resource, name, generated=generated)
@@ -220,7 +227,7 @@ class Registry:
                     raise refusals.not_found(target.resource, target.name)
                 document = change({})
                 document["metadata"].pop("resourceVersion", None)
-                return Written(await self.create(target, document, caller), created=True)
+                return await self.create(target, document, caller)
             try:
                 return await self._update_once(target, entry, change, caller, sub)
             except RevisionMismatchError:
@@ -255,11 +262,12 @@ class Registry:
                 await self.store.delete(target.key, entry.revision)
                 self._n_changes[resource.storage_key] += 1
             return Written(new, removed=True)
-        if not caller.dry_run:
-            written = await self.store.update(target.key, pack(resource, new), entry.revision)
-            self._n_changes[resource.storage_key] += 1
-            new["metadata"]["resourceVersion"] = str(written.revision)
-        return Written(new)
+        if caller.dry_run:
+            return Written(new)
+        written = await self.store.update(target.key, pack(resource, new), entry.revision)
+        self._n_changes[resource.storage_key] += 1
+        new["metadata"]["resourceVersion"] = str(written.revision)
+        return Written(new, written)
 
     def _check_base(self, target: Target, new: Document, old: Document) -> None:
         """Refuse a change that is meant for another version of the object."""
@@ -267,7 +275,7 @@ class Registry:
         version = sent.get("resourceVersion")
         if version and version != "0" and version != found["resourceVersion"]:
             raise refusals.conflict(target.resource, target.name)
-        if not version and target.resource.kind in strategy.VERSION_REQUIRED:
+        if not version and target.resource.built_in_kind in strategy.VERSION_REQUIRED:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             # Of the resource, not of its kind: this is told before anybody looks at the object.
             raise invalid_error(target.resource.group_resource, target.name, [error])
@@ -291,7 +299,7 @@ class Registry:
         attributes.name = target.name
         await self.chain.admit(attributes)
         check_preconditions(resource, target.name, document, options)
-        if resource.kind == "Job" and not options.propagation:
+        if resource.built_in_kind == "Job" and not options.propagation:
             caller.warnings.append(ORPHANED_PODS)
         plan = plan_deletion(
             resource,

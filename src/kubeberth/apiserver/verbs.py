@@ -193,8 +193,8 @@ class Verbs:
         drop_server_fields(document["metadata"])
         document = self.tracked(call, options, lambda _: document)({})
         target = Target(call.resource, call.info.scope)
-        created = await self._registry.create(target, document, _caller(call, options))
-        return Response(writer.document(created), 201)
+        written = await self._registry.create(target, document, _caller(call, options))
+        return _written(writer, written)
 
     def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
         """Return the body's object, defaulted; note what to warn of.
@@ -231,7 +231,7 @@ class Verbs:
             self.tracked(call, options, lambda old: _replaced(call.target, old, document)),
             _caller(call, options),
             sub=sub,
-            allow_create=call.resource.kind in CREATED_BY_PUT and not sub,
+            allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
         )
         return _written(writer, written)
 
@@ -339,7 +339,7 @@ class Verbs:
         options = delete_options(call.info.query, call.body, call.content_type)
         caller = Caller(call.user, options.dry_run, call.warnings)
         written = await self._registry.delete(call.target, options, caller)
-        if written.removed and call.resource.kind not in RETURNED_WHEN_DELETED:
+        if written.removed and call.resource.built_in_kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)
             details["uid"] = written.document["metadata"]["uid"]
             return Response(encode(success(200, details)))
@@ -401,7 +401,7 @@ def _page(entries: Sequence[Entry], options: ListOptions) -> tuple[list[Entry], 
 
 def is_apply(call: Call) -> bool:
     """Return whether a PATCH is a server-side apply."""
-    return media_type_of(call.content_type) == APPLY_PATCH
+    return media_type_of(call.content_type, call.resource) == APPLY_PATCH
 
 
 def patch_options(call: Call) -> WriteOptions:
@@ -428,7 +428,9 @@ def check_name(document: Document, target: Target) -> None:
 
 
 def _written(writer: Writer, written: Written) -> Response:
-    return Response(writer.document(written.document), 201 if written.created else 200)
+    entry = written.entry
+    body = writer.document(written.document) if entry is None else writer.entry(entry)
+    return Response(body, 201 if written.created else 200)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -16,8 +16,9 @@ import asyncio
 import math
 import sys
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
+from kubeberth.api.scheme import PODS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.objects import encode
@@ -52,6 +53,9 @@ class Watcher:
 
     __slots__ = (
         "_has_sent_columns",
+        "_is_in_line",
+        "_turns",
+        "has_turn",
         "index_value",
         "is_closed",
         "is_dropped",
@@ -65,7 +69,12 @@ class Watcher:
     )
 
     def __init__(
-        self, prefix: str, selection: Selection, writer: Writer, index_value: str | None
+        self,
+        prefix: str,
+        selection: Selection,
+        writer: Writer,
+        index_value: str | None,
+        turns: Turns,
     ) -> None:
         self.prefix = prefix
         self.selection = selection
@@ -77,6 +86,9 @@ class Watcher:
         self.limit = sys.maxsize  # no bound for what there is to tell at the start
         self.is_dropped = False
         self.is_closed = False
+        self.has_turn = False
+        self._turns = turns
+        self._is_in_line = False
         self._has_sent_columns = False
 
     def offer(self, event: StoreEvent) -> None:
@@ -96,7 +108,16 @@ class Watcher:
         else:
             kind = "DELETED" if not now else "MODIFIED" if was else "ADDED"
             self._queue(self._line(kind, event))
+        # Woken when it may send, so that it wakes up only once.
+        if not self._is_in_line:
+            self._is_in_line = True
+            self._turns.add(self._take_turn)
+
+    def _take_turn(self) -> bool:
+        self._is_in_line = False
+        self.has_turn = True
         self.wake.set()
+        return not self.is_closed
 
     def add_initial(self, entry: Entry) -> None:
         """Queue an object that was there before."""
@@ -154,24 +175,32 @@ class Turns:
     """Hands out the right to send, first come first served, a few per turn of the event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Callable[[], bool]] = deque()
+
+    def add(self, take: Callable[[], bool]) -> None:
+        """Call a function when it is its turn; it returns whether there is anything to send."""
+        if not self._waiting:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._next, loop)
+        self._waiting.append(take)
 
     async def mine(self) -> None:
         """Wait for a turn; an event loop with nothing else to do comes to it at once."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._next, loop)
-        future = loop.create_future()
-        self._waiting.append(future)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def take() -> bool:
+            if future.done():
+                return False  # its watcher is gone
+            future.set_result(None)
+            return True
+
+        self.add(take)
         await future
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         n_released = 0
         while self._waiting and n_released < SENDERS_PER_TURN:
-            future = self._waiting.popleft()
-            if not future.done():  # else its watcher is gone
-                future.set_result(None)
-                n_released += 1
+            n_released += self._waiting.popleft()()
         if self._waiting:
             loop.call_soon(self._next, loop)
 
@@ -193,6 +222,11 @@ class WatchHub:
         """The newest revision that was handed out."""
         return self._store.revision
 
+    def end(self, bucket: str) -> None:
+        """End the watches of a resource that is no longer what it was."""
+        for watcher in [*self._watchers.get(bucket, ())]:
+            watcher.close()
+
     def open(self, prefix: str, options: ListOptions, writer: Writer) -> Watcher:
         """Return a watcher whose queue holds what there is to tell at the start.
 
@@ -203,7 +237,7 @@ class WatchHub:
         """
         field = INDEXED_FIELDS.get(bucket_of(prefix))
         index_value = options.selection.fields.required(field) if field else None
-        watcher = Watcher(prefix, options.selection, writer, index_value)
+        watcher = Watcher(prefix, options.selection, writer, index_value, self.turns)
         start = parse_version(options.resource_version)
         sends_initial = options.send_initial_events
         if sends_initial is None:
@@ -295,7 +329,7 @@ class WatchHub:
         if field is None or not self._indexed:
             return ()
         entries = (entry for entry in (event.previous, event.entry) if entry is not None)
-        return {selectable("Pod", entry).fields[field] for entry in entries}
+        return {selectable(PODS, entry).fields[field] for entry in entries}
 
 
 async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> AsyncIterator[bytes]:
@@ -304,10 +338,13 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
     timeout_s = DEFAULT_TIMEOUT_S if options.timeout_s is None else float(options.timeout_s)
     end = loop.time() + timeout_s
     bookmark_at = _next_bookmark(loop.time(), end) if options.allow_bookmarks else math.inf
+    alarm = _Alarm(watcher.wake)
     try:
         while True:
             if watcher.lines:
-                await hub.turns.mine()
+                if not watcher.has_turn:
+                    await hub.turns.mine()
+                watcher.has_turn = False
                 if watcher.lines:  # it may have been dropped while it waited
                     yield watcher.take()
                 continue
@@ -323,8 +360,10 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
                 watcher.add_bookmark()
                 continue
             watcher.wake.clear()
-            await _wait(watcher.wake, min(bookmark_at, end) - now)
+            alarm.set(loop, min(bookmark_at, end))
+            await watcher.wake.wait()
     finally:
+        alarm.stop()
         hub.close_watcher(watcher)
 
 
@@ -334,9 +373,28 @@ def _next_bookmark(now: float, end: float) -> float:
     return min(now + BOOKMARK_EVERY_S, last) if last > now else math.inf
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return
+class _Alarm:
+    """Sets an event at some time; one timer for many waits, as most end before it is due."""
+
+    def __init__(self, wake: asyncio.Event) -> None:
+        self._wake = wake
+        self._at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        """Set the time."""
+        if self._timer is not None and self._at == at:
+            return
+        self.stop()
+        self._at = at
+        self._timer = loop.call_at(at, self._ring)
+
+    def stop(self) -> None:
+        """Forget the time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake.set()

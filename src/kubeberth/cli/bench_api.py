@@ -109,12 +109,14 @@ def _steps(stack: ExitStack, plan: Plan, kubeconfig: Path | None) -> list[Step]:
         kubeconfig = server.kubeconfig
     load = stack.enter_context(LoadGenerator(kubeconfig))
     measurement = Measurement(load, plan, server)
+    of_list = Measurement(load, plan, server)
     stack.enter_context(measurement.namespace())
+    stack.enter_context(of_list.namespace())
     steps: list[Step] = [("writes", measurement.writes)]
     steps += [(f"watch by {n}", partial(measurement.fan_out, n)) for n in plan.watchers]
     if server is not None:
         steps.append(("idle watches", measurement.idle_watches))
-    steps.append(("list", measurement.listing))
+    steps.append(("list", of_list.listing))
     if server is not None:
         steps.append(("start", lambda: _starts(plan)))
     return steps

@@ -9,6 +9,7 @@ from typing import Any
 
 from kubeberth.api import names
 from kubeberth.api.validation.containers import validate_images
+from kubeberth.api.validation.faultless import Faultless
 from kubeberth.api.validation.field_error import FieldError, each_invalid, forbidden, invalid
 from kubeberth.api.validation.metadata import (
     IMMUTABLE,
@@ -45,10 +46,17 @@ def validate_pod(pod: Mapping[str, Any]) -> list[FieldError]:
 def _validate_metadata_and_spec(pod: Mapping[str, Any]) -> list[FieldError]:
     spec = pod.get("spec") or {}
     errors = validate_metadata(pod.get("metadata") or {})
-    errors += validate_pod_spec(spec, "spec")
+    return errors + _validate_spec(spec)
+
+
+def _spec_errors(spec: Mapping[str, Any]) -> list[FieldError]:
+    errors = validate_pod_spec(spec, "spec")
     for field in _CONTAINER_LISTS:
         errors += validate_images(spec.get(field) or [], f"spec.{field}")
     return errors
+
+
+_validate_spec = Faultless(_spec_errors)
 
 
 def validate_pod_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kubeberth.api import names
+from kubeberth.api.custom.rules import uncheckable_rules
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import Resource
+from kubeberth.api.validation.faultless import Faultless
 from kubeberth.api.validation.field_error import shown
 from kubeberth.api.validation.metadata import label_value_errors
 
@@ -61,7 +63,7 @@ def _of_pod(pod: Document, is_new: bool) -> Iterator[str]:
             "metadata.name: this is used in the Pod's hostname, which can result in surprising "
             f"behavior; a DNS label is recommended: [{', '.join(details)}]"
         )
-    yield from _of_spec(pod.get("spec") or {}, pod["metadata"], "")
+    yield from _of_pod_spec(pod.get("spec") or {}, _is_critical(pod["metadata"]), "")
 
 
 def _of_template(workload: Document, is_new: bool) -> Iterator[str]:
@@ -90,7 +92,13 @@ def _of_job_name(job: Document, is_new: bool) -> Iterator[str]:
 
 def _of_template_at(template: Document | None, prefix: str) -> Iterator[str]:
     found = template or {}
-    yield from _of_spec(found.get("spec") or {}, found.get("metadata") or {}, prefix)
+    yield from _of_pod_spec(
+        found.get("spec") or {}, _is_critical(found.get("metadata") or {}), prefix
+    )
+
+
+def _is_critical(meta: Document) -> bool:
+    return _CRITICAL_POD in (meta.get("annotations") or {})
 
 
 def _of_service(service: Document, is_new: bool) -> Iterator[str]:
@@ -120,7 +128,17 @@ def _of_storage_class(storage_class: Document, is_new: bool) -> Iterator[str]:
                 yield f"{path}: {message}"
 
 
+def _of_definition(definition: Document, is_new: bool) -> Iterator[str]:
+    """Tell which validation rules are not going to be checked."""
+    for index, version in enumerate((definition.get("spec") or {}).get("versions") or ()):
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        for where, why in uncheckable_rules(schema, path):
+            yield f"{where}: this rule is not checked: {why}"
+
+
 _FINDERS: dict[str, Callable[[Document, bool], Iterator[str]]] = {
+    "customresourcedefinitions.apiextensions.k8s.io": _of_definition,
     "pods": _of_pod,
     "services": _of_service,
     "deployments.apps": _of_template,
@@ -136,7 +154,7 @@ _FINDERS: dict[str, Callable[[Document, bool], Iterator[str]]] = {
 }
 
 
-def _of_spec(spec: Document, meta: Document, prefix: str) -> Iterator[str]:
+def _of_spec(spec: Document, is_critical: bool, prefix: str) -> Iterator[str]:
     """Yield what to warn of in a pod spec; `prefix` stands before `spec` and `metadata`."""
     path = f"{prefix}spec"
     for key in sorted(spec.get("nodeSelector") or {}):
@@ -153,7 +171,7 @@ def _of_spec(spec: Document, meta: Document, prefix: str) -> Iterator[str]:
             yield f"{here}.topologyKey: {key} is {message}"
         if constraint.get("labelSelector") is None:
             yield f"{here}.labelSelector: {_NULL_SELECTOR}"
-    if _CRITICAL_POD in (meta.get("annotations") or {}):
+    if is_critical:
         yield (
             f"{prefix}metadata.annotations[{_CRITICAL_POD}]: non-functional in v1.16+; use the "
             '"priorityClassName" field instead'
@@ -171,6 +189,9 @@ def _of_spec(spec: Document, meta: Document, prefix: str) -> Iterator[str]:
         )
     for field in ("podAffinity", "podAntiAffinity"):
         yield from _of_pod_affinity(affinity.get(field) or {}, f"{path}.affinity.{field}")
+
+
+_of_pod_spec = Faultless(_of_spec)
 
 
 def _renamed(label: str) -> str:

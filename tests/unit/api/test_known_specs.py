@@ -1,0 +1,84 @@
+"""Bodies whose spec was decoded before: the answer is the same as the first time."""
+
+import json
+
+import pytest
+
+from kubeberth.api.codec import decode
+from kubeberth.api.scheme import PODS
+from kubeberth.errors import BadRequestError
+
+JSON = "application/json"
+SPEC = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "0.5"}}}], "nodeName": None}
+
+
+def body(name, spec=SPEC, **more):
+    return json.dumps({"metadata": {"name": name}, "spec": spec, **more}).encode()
+
+
+def known(spec):
+    """Decode often enough for the spec to be remembered."""
+    for name in ("one", "two", "three"):
+        decoded = decode(body(name, spec), JSON, PODS)
+    return decoded
+
+
+def test_a_known_spec_gives_the_same_document():
+    spec = {**SPEC, "schedulerName": "same"}
+    first = decode(body("a", spec), JSON, PODS).document
+    known(spec)
+    assert decode(body("a", spec), JSON, PODS).document == first
+    assert list(decode(body("a", spec), JSON, PODS).document) == list(first)
+
+
+def test_fields_stay_in_the_order_of_the_text_when_the_spec_is_known():
+    spec = {**SPEC, "schedulerName": "order"}
+    text = json.dumps({"spec": spec, "metadata": {"name": "a"}}).encode()
+    before = list(decode(text, JSON, PODS).document)
+    known(spec)
+    assert list(decode(text, JSON, PODS).document) == before
+
+
+def test_what_is_handed_out_may_be_changed():
+    spec = {**SPEC, "schedulerName": "changed"}
+    known(spec).document["spec"]["containers"][0]["name"] = "other"
+    assert known(spec).document["spec"]["containers"][0]["name"] == "c"
+
+
+def test_an_unknown_field_is_told_every_time():
+    for _ in range(4):
+        decoded = decode(body("a", {**SPEC, "colour": "red"}), JSON, PODS)
+        assert decoded.unknown_fields == ["spec.colour"]
+
+
+def test_a_wrong_type_is_refused_every_time():
+    for _ in range(4):
+        with pytest.raises(BadRequestError, match="cannot unmarshal"):
+            decode(body("a", {"containers": "none"}), JSON, PODS)
+
+
+def test_duplicates_outside_a_known_spec_are_found():
+    spec = {**SPEC, "schedulerName": "outside"}
+    known(spec)
+    text = body("a", spec)[:-1] + b', "metadata": {"name": "b"}}'
+    assert decode(text, JSON, PODS).duplicate_fields == ["metadata"]
+
+
+def test_a_known_spec_that_comes_twice_is_a_duplicate():
+    spec = {**SPEC, "schedulerName": "twice"}
+    known(spec)
+    text = body("a", spec)[:-1] + b', "spec": %s}' % json.dumps(spec).encode()
+    assert "spec" in decode(text, JSON, PODS).duplicate_fields
+
+
+def test_a_known_spec_does_not_make_another_kind_pass():
+    spec = {**SPEC, "schedulerName": "kind"}
+    known(spec)
+    with pytest.raises(BadRequestError, match="cannot be handled as a Pod"):
+        decode(body("a", spec, kind="Node", apiVersion="v1"), JSON, PODS)
+
+
+def test_a_spec_that_is_no_object_is_refused_every_time():
+    for _ in range(4):
+        with pytest.raises(BadRequestError):
+            decode(body("a", "text"), JSON, PODS)
