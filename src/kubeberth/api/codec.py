@@ -198,12 +198,13 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
-    if _n_kept(msgspec.json.decode(body)) == _n_keys(body):
+    if _n_kept(parse_json(body)) == _n_keys(body):
         return []
     import json  # late: msgspec, which parses everything else, cannot show keys twice
 
     found: list[str] = []
-    _find_duplicates(json.loads(body, object_pairs_hook=_Pairs), "", found)
+    text = body.decode("utf-8", "replace")
+    _find_duplicates(json.loads(text, object_pairs_hook=_Pairs, parse_int=str), "", found)
     return found
 
 
@@ -315,7 +316,7 @@ def _check_kind(
     found: tuple[str, str], expected: tuple[str, str], any_version: bool, body: bytes
 ) -> None:
     """Raise BadRequestError unless the body says it is of the expected kind."""
-    if found == expected or (any_version and found[1] == expected[1]):
+    if found == expected:
         return
     api_version, kind = found
     for name, part in (("apiVersion", api_version), ("kind", kind)):
@@ -326,6 +327,8 @@ def _check_kind(
                 f"into Go struct field .{name} of type string"
             )
             raise _unrecognized(expected[1], why, body)
+    if any_version and kind == expected[1]:
+        return
     if not schema.has_kind(api_version, kind):
         raise _cannot_be_handled(
             found,

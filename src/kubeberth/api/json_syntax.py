@@ -32,6 +32,11 @@ class _SyntaxError(Exception):
 
 _decode = msgspec.json.Decoder(float_hook=NumberText).decode
 
+# Go stops at 10,000. Whatever walks over a value takes up to three frames of Python's stack for
+# each level, so that this much always fits.
+MAX_DEPTH = 200
+TOO_DEEP = "exceeded max depth"
+
 
 def parse_json(body: bytes) -> Any:
     """Return the value of a JSON text; numbers with a fraction come as `NumberText`.
@@ -42,9 +47,33 @@ def parse_json(body: bytes) -> Any:
         The text is no JSON.
     """
     try:
-        return _decode(body)
+        value = _decode(body)
+    except UnicodeDecodeError:
+        # As in Go: what is no UTF-8 becomes the replacement character.
+        return parse_json(body.decode("utf-8", "replace").encode())
+    except RecursionError as error:
+        raise JSONSyntaxError(TOO_DEEP) from error
     except msgspec.DecodeError as error:
         raise JSONSyntaxError(syntax_error(body)) from error
+    # Counting brackets is quick, and few bodies have so many.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_too_deep(value):
+        raise JSONSyntaxError(TOO_DEEP)
+    return value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Return whether a value is nested deeper than `MAX_DEPTH`."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def syntax_error(body: bytes) -> str:

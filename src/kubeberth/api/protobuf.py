@@ -13,9 +13,8 @@ import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from kubeberth.api import messages
+from kubeberth.api.json_syntax import TOO_DEEP, JSONSyntaxError, parse_json
 from kubeberth.api.messages import MessageField
 
 MAGIC = b"k8s\x00"
@@ -40,17 +39,20 @@ def decode(body: bytes) -> dict[str, Any]:
         raise ProtobufError(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
-    envelope: dict[int, Any] = dict(_wire_fields(body[len(MAGIC) :]))
-    type_meta: dict[int, Any] = dict(_wire_fields(envelope.get(1, b"")))
-    api_version = type_meta.get(1, b"").decode()
-    kind = type_meta.get(2, b"").decode()
+    envelope = dict(_wire_fields(body[len(MAGIC) :]))
+    type_meta = dict(_wire_fields(envelope.get(1, b"")))
+    api_version = _text(type_meta.get(1, b""))
+    kind = _text(type_meta.get(2, b""))
     if not kind:
         raise ProtobufError("missing kind")
     name = _message_name(api_version, kind)
     if name is None:
         # The caller knows better what to say of a kind that it did not expect.
         return {"apiVersion": api_version, "kind": kind}
-    return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), name)}
+    try:
+        return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), name)}
+    except RecursionError as error:  # JSONSchemaProps hold themselves
+        raise ProtobufError(f"proto: {TOO_DEEP}") from error
 
 
 def _message_name(api_version: str, kind: str) -> str | None:
@@ -60,8 +62,9 @@ def _message_name(api_version: str, kind: str) -> str | None:
     return messages.resolve(package, kind)
 
 
-def _wire_fields(data: bytes) -> list[tuple[int, Any]]:
+def _wire_fields(data: Any) -> list[tuple[int, Any]]:
     """Return number and raw value of every field in a message."""
+    data = _bytes(data)
     fields: list[tuple[int, Any]] = []
     at = 0
     try:
@@ -79,6 +82,8 @@ def _wire_fields(data: bytes) -> list[tuple[int, Any]]:
                 at += size
             elif wire_type in (_FIXED64, _FIXED32):
                 size = 8 if wire_type == _FIXED64 else 4
+                if at + size > len(data):
+                    raise ProtobufError("unexpected EOF")
                 fields.append((number, data[at : at + size]))
                 at += size
             else:
@@ -102,12 +107,21 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ProtobufError("proto: integer overflow")
 
 
-def _signed(value: int) -> int:
+def _bytes(raw: Any) -> bytes:
+    """Return what a field holds that is no number."""
+    if not isinstance(raw, bytes):
+        raise ProtobufError("proto: wrong wireType = 0")
+    return raw
+
+
+def _signed(value: Any) -> int:
     """Return a varint as the signed number that it stands for."""
+    if not isinstance(value, int):
+        raise ProtobufError("proto: wrong wireType = 2")
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _message(data: bytes, name: str) -> dict[str, Any]:
+def _message(data: Any, name: str) -> dict[str, Any]:
     """Return the JSON object of a message."""
     package = name.rpartition(".")[0]
     table = {field.number: field for field in messages.message(name)}
@@ -151,12 +165,14 @@ def _value(raw: Any, type_: str, package: str) -> Any:
         case "s":
             return _text(raw)
         case "y":
-            return base64.b64encode(raw).decode()
+            return base64.b64encode(_bytes(raw)).decode()
         case "b":
-            return bool(raw)
+            return bool(_signed(raw))
         case "i" | "l":
             return _signed(raw)
         case "d":
+            if len(_bytes(raw)) != struct.calcsize("<d"):
+                raise ProtobufError("proto: wrong wireType = 2")
             return struct.unpack("<d", raw)[0]
         case "Quantity":
             return _text(dict(_wire_fields(raw)).get(1, b"0"))
@@ -165,16 +181,23 @@ def _value(raw: Any, type_: str, package: str) -> Any:
         case "IntOrString":
             return _int_or_string(raw)
         case "FieldsV1" | "RawExtension":
-            return msgspec.json.decode(dict(_wire_fields(raw)).get(1, b"null"))
+            return _json(dict(_wire_fields(raw)).get(1, b"null"))
         case "Verbs" | "ExtraValue":
             return [_text(item) for number, item in _wire_fields(raw) if number == 1]
     name = messages.resolve(package, type_)
     return _message(raw, name) if name else {}
 
 
-def _text(raw: bytes) -> str:
+def _json(raw: Any) -> Any:
     try:
-        return raw.decode()
+        return parse_json(_bytes(raw))
+    except JSONSyntaxError as error:
+        raise ProtobufError(str(error)) from error
+
+
+def _text(raw: Any) -> str:
+    try:
+        return _bytes(raw).decode()
     except UnicodeDecodeError as error:
         raise ProtobufError("proto: field contains invalid UTF-8") from error
 
@@ -185,7 +208,10 @@ def _time(raw: bytes, type_: str) -> str | None:
     if not fields:
         return None
     seconds, nanos = _signed(fields.get(1, 0)), fields.get(2, 0)
-    moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds, microseconds=_signed(nanos) // 1000)
+    except OverflowError as error:
+        raise ProtobufError("Time.MarshalJSON: year outside of range [0,9999]") from error
     return moment.strftime(
         "%Y-%m-%dT%H:%M:%S.%fZ" if type_ == "MicroTime" else "%Y-%m-%dT%H:%M:%SZ"
     )

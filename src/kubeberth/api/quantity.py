@@ -109,6 +109,10 @@ def parse_quantity(text: str | int | float) -> Quantity:
     return _parse(text.strip() if isinstance(text, str) else repr(text))
 
 
+# More make numbers that nobody means, and that take long to reckon with.
+_MAX_DIGITS = 1000
+
+
 @lru_cache(maxsize=8192)
 def _parse(text: str) -> Quantity:
     if text in ("+", "-", "."):  # upstream reads them as zero
@@ -121,6 +125,8 @@ def _parse(text: str) -> Quantity:
         raise QuantityError("unable to parse numeric part of quantity")
     sign, whole, fraction = number[1], number[2].lstrip("0") or "0", number[3] or ""
     digits = whole + fraction
+    if len(digits) > _MAX_DIGITS:
+        raise QuantityError("unable to parse numeric part of quantity")
     mantissa = int(digits) * (-1 if sign == "-" else 1)
     suffix = shape[2]
     if suffix in _BINARY:
@@ -133,8 +139,7 @@ def _decimal_exponent(suffix: str) -> tuple[int, Format]:
     if suffix in _DECIMAL:
         return _DECIMAL[suffix], "DecimalSI"
     exponent = _EXPONENT.fullmatch(suffix)
-    # A thousand digits of exponent would be a gigabyte of number.
-    if exponent is None or abs(int(exponent[1])) > 1000:
+    if exponent is None or len(exponent[1].lstrip("+-0")) >= len(str(_MAX_DIGITS)):
         raise QuantityError("unable to parse quantity's suffix")
     return int(exponent[1]), "DecimalExponent"
 

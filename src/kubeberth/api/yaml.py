@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
+
+from kubeberth.api.json_syntax import MAX_DEPTH, TOO_DEEP
 
 _BOOLS = {
     **dict.fromkeys(
@@ -24,6 +27,8 @@ _BOOLS = {
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+][0-9]+)?$|[-+]?[0-9]+\.$")
+# A longer integer is beyond every number that Go has, and stays text.
+_MAX_DIGITS = 308
 # From here on Go prints a float with an exponent.
 _EXPONENT_FROM = 1e21
 _INFINITIES = {
@@ -41,7 +46,13 @@ _INFINITIES = {
     ".NAN": math.nan,
 }
 
+_ANCHOR = re.compile(r"&([^\s,\[\]{}]+)")
 _PLAIN = "plain"
+# Go's parser looks at the share of values that come from aliases once there are more of these, and
+# allows less of it the larger the document is.
+_ALIASED_FREE, _VALUES_FREE = 100, 1000
+_SMALL, _LARGE = 400_000, 4_000_000
+_SHARE_OF_SMALL, _SHARE_OF_LARGE = 0.99, 0.10
 
 
 class YAMLError(ValueError):
@@ -57,9 +68,9 @@ def resolve_scalar(text: str) -> Any:
     if text[0] not in "+-.0123456789":
         return text
     digits = text.replace("_", "")
-    if _INTEGER.match(digits):
+    if _INTEGER.match(digits) and len(digits) <= _MAX_DIGITS:
         return _integer(digits)
-    if _FLOAT.match(digits):
+    if _FLOAT.match(digits) and math.isfinite(float(digits)):
         return _float(digits)
     return _INFINITIES.get(text, text)
 
@@ -85,6 +96,12 @@ class _Loader(yaml.CSafeLoader):
     def __init__(self, stream: str | bytes, repeated: list[str] | None) -> None:
         super().__init__(stream)
         self.repeated = repeated
+        self._text = stream if isinstance(stream, str) else stream.decode("utf-8", "replace")
+        self._n_values = self._n_aliased = 0
+        # How deep, and how deep below an alias, the value at hand lies.
+        self._depth = self._alias_depth = 0
+        self._seen: set[yaml.Node] = set()
+        self._open: set[yaml.Node] = set()
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
         """Mark plain scalars; quoted, block and tagged ones are text, whatever they say."""
@@ -94,11 +111,46 @@ class _Loader(yaml.CSafeLoader):
         return self._value(node)
 
     def _value(self, node: yaml.Node) -> Any:
+        self._count()
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(item) for item in node.value]
-        return self._mapping(node)
+        with self._entered(node):
+            if isinstance(node, yaml.SequenceNode):
+                return [self._value(item) for item in node.value]
+            return self._mapping(node)
+
+    def _anchor(self, node: yaml.Node) -> str:
+        """Return the name behind the `&` where a node begins."""
+        found = _ANCHOR.match(self._text, node.start_mark.index)
+        return found[1] if found else ""
+
+    def _count(self) -> None:
+        """Refuse a small text that unfolds into a large value, by the measure of Go's parser."""
+        self._n_values += 1
+        self._n_aliased += self._alias_depth > 0
+        if self._n_aliased <= _ALIASED_FREE or self._n_values <= _VALUES_FREE:
+            return
+        if self._n_aliased > self._n_values * _alias_share(self._n_values):
+            raise YAMLError("yaml: document contains excessive aliasing")
+
+    @contextmanager
+    def _entered(self, node: yaml.Node) -> Iterator[None]:
+        """Keep count of what the values below a node are part of."""
+        if node in self._open:
+            raise YAMLError(f"yaml: anchor '{self._anchor(node)}' value contains itself")
+        if self._depth >= MAX_DEPTH:
+            raise YAMLError(f"yaml: {TOO_DEEP}")
+        is_alias = node in self._seen
+        self._seen.add(node)
+        self._open.add(node)
+        self._depth += 1
+        self._alias_depth += is_alias
+        try:
+            yield
+        finally:
+            self._alias_depth -= is_alias
+            self._depth -= 1
+            self._open.discard(node)
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         return resolve_scalar(node.value) if node.tag == _PLAIN else node.value
@@ -122,8 +174,18 @@ class _Loader(yaml.CSafeLoader):
         maps = node.value if isinstance(node, yaml.SequenceNode) else [node]
         merged: dict[str, Any] = {}
         for part in reversed(maps):
-            merged |= self._mapping(part)
+            if not isinstance(part, yaml.MappingNode):
+                raise YAMLError("yaml: map merge requires map or sequence of maps as the value")
+            merged |= self._value(part)
         return merged
+
+
+def _alias_share(n_values: int) -> float:
+    """Return the share of values that may come from aliases."""
+    if n_values <= _SMALL:
+        return _SHARE_OF_SMALL
+    grown = min(1.0, (n_values - _SMALL) / (_LARGE - _SMALL))
+    return _SHARE_OF_SMALL - grown * (_SHARE_OF_SMALL - _SHARE_OF_LARGE)
 
 
 def _key(value: Any) -> str:

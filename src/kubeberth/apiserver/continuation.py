@@ -60,7 +60,7 @@ def parse_continuation(token: str) -> Continuation:
         raise _bad(f"illegal base64 data at input byte {where}") from error
     try:
         document = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(str(error)) from error
     if document.get("v") != VERSION:
         raise _bad(f'server does not recognize this encoded version "{document.get("v", "")}"')

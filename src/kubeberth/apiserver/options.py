@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from kubeberth.api.codec import decode_kind
+from kubeberth.api.integers import IntegerTextError, parse_uint
 from kubeberth.api.scheme import Resource
 from kubeberth.api.selectors import SelectorError, parse_field_selector, parse_label_selector
 from kubeberth.api.validation.field_error import (
@@ -115,14 +116,6 @@ def _watch_errors(options: ListOptions) -> list[FieldError]:
     return errors
 
 
-def version_error(text: str) -> str:
-    """Return what is wrong with a resourceVersion that is no number."""
-    return (
-        f'resourceVersion: Invalid value: "{text}": '
-        f'strconv.ParseUint: parsing "{text}": invalid syntax'
-    )
-
-
 def parse_version(text: str) -> int:
     """Return a resourceVersion as a number; empty is 0.
 
@@ -131,11 +124,24 @@ def parse_version(text: str) -> int:
     ApiError
         It is none; a 500 without a reason, as upstream.
     """
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit()):
-        raise ApiError(version_error(text), code=500, reason="")
-    return int(text)
+    try:
+        return list_version(text)
+    except IntegerTextError as error:
+        raise ApiError(str(error), code=500, reason="") from error
+
+
+def list_version(text: str) -> int:
+    """Return the resourceVersion of a list as a number; empty is 0.
+
+    Raises
+    ------
+    IntegerTextError
+        It is none; lists answer that with 400, everything else with 500.
+    """
+    try:
+        return parse_uint(text) if text else 0
+    except IntegerTextError as error:
+        raise IntegerTextError(f'resourceVersion: Invalid value: "{text}": {error}') from error
 
 
 @dataclass(frozen=True, slots=True)

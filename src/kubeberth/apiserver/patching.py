@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-import msgspec
-
 from kubeberth.api import codec
+from kubeberth.api.json_syntax import parse_json
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation.field_error import FieldError, invalid_error, shown
 from kubeberth.apiserver.managed_fields import entries
@@ -153,7 +152,7 @@ def decode_applied(document: Document, resource: Resource, sub: str) -> Document
 def _invalid_patch(media_type: str, document: Document, patch: bytes, why: str) -> InvalidError:
     """Return the refusal; it shows the result as JSON, or a strategic patch as Go prints maps."""
     if media_type == STRATEGIC_PATCH:
-        value = f'"{go_text(msgspec.json.decode(patch))}"'
+        value = f'"{go_text(parse_json(patch))}"'
     else:
         value = shown(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
     error = FieldError("FieldValueInvalid", "patch", f"Invalid value: {value}: {why}")

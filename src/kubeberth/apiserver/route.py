@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from kubeberth.api.integers import IntegerTextError, parse_int
 from kubeberth.api.scheme import Resource
 from kubeberth.api.selectors import SelectorError, parse_field_selector
 from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
@@ -54,9 +55,9 @@ class Query:
         if not text:
             return None
         try:
-            return int(text)
-        except ValueError:
-            raise BadRequestError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+            return parse_int(text)
+        except IntegerTextError as error:
+            raise BadRequestError(str(error)) from error
 
 
 class PlainNotFoundError(Exception):

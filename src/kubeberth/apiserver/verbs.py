@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kubeberth.api import codec, defaults
+from kubeberth.api.integers import IntegerTextError, parse_uint
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.auth.authn import User
@@ -34,8 +35,8 @@ from kubeberth.apiserver.options import (
     WriteOptions,
     delete_options,
     list_options,
+    list_version,
     parse_version,
-    version_error,
     write_options,
 )
 from kubeberth.apiserver.patch import APPLY_PATCH
@@ -154,10 +155,10 @@ class Verbs:
             continuation = parse_continuation(options.continue_)
             revision = None if continuation.revision == LATEST else continuation.revision
             return continuation.last, revision
-        text = options.resource_version
-        if text and not (text.isascii() and text.isdigit()):
-            raise BadRequestError(f"invalid resource version: {version_error(text)}")
-        wanted = int(text or 0)
+        try:
+            wanted = list_version(options.resource_version)
+        except IntegerTextError as error:
+            raise BadRequestError(f"invalid resource version: {error}") from error
         await self._fresh(wanted)
         is_exact = options.match == "Exact" or (options.limit and not options.match)
         return "", wanted if wanted and is_exact else None
@@ -366,10 +367,10 @@ def _replaced(target: Target, old: Document, document: Document) -> Document:
     """Return the document of a PUT, whose metadata and top level may be changed."""
     metadata = dict(document["metadata"])
     version, uid = metadata.get("resourceVersion", ""), metadata.get("uid")
-    if version and not (version.isascii() and version.isdigit()):
-        raise ApiError(
-            f'strconv.ParseUint: parsing "{version}": invalid syntax', code=500, reason=""
-        )
+    try:
+        parse_uint(version or "0")
+    except IntegerTextError as error:
+        raise ApiError(str(error), code=500, reason="") from error
     check_uid(target, uid, old)
     return {**document, "metadata": metadata}
 

@@ -13,6 +13,7 @@ An object that begins to match the selectors is ADDED, one that ceases to is DEL
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -336,7 +337,7 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
     loop = asyncio.get_running_loop()
     timeout_s = DEFAULT_TIMEOUT_S if options.timeout_s is None else float(options.timeout_s)
     end = loop.time() + timeout_s
-    bookmarks = _bookmark_times(loop.time(), end) if options.allow_bookmarks else []
+    bookmark_at = _next_bookmark(loop.time(), end) if options.allow_bookmarks else math.inf
     alarm = _Alarm(watcher.wake)
     try:
         while True:
@@ -353,25 +354,23 @@ async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> Async
             now = loop.time()
             if watcher.is_closed or now >= end:
                 return
-            if bookmarks and now >= bookmarks[0]:
-                bookmarks.pop(0)
+            if now >= bookmark_at:
+                bookmark_at = _next_bookmark(bookmark_at, end)
                 watcher.revision = hub.revision
                 watcher.add_bookmark()
                 continue
             watcher.wake.clear()
-            alarm.set(loop, bookmarks[0] if bookmarks else end)
+            alarm.set(loop, min(bookmark_at, end))
             await watcher.wake.wait()
     finally:
         alarm.stop()
         hub.close_watcher(watcher)
 
 
-def _bookmark_times(start: float, end: float) -> list[float]:
-    """Return when bookmarks are due: every minute, and shortly before the end."""
-    n_regular = int((end - BOOKMARK_BEFORE_END_S - start) // BOOKMARK_EVERY_S)
-    times = [start + BOOKMARK_EVERY_S * i for i in range(1, n_regular + 1)]
+def _next_bookmark(now: float, end: float) -> float:
+    """Return when a bookmark is due next: in a minute, or shortly before the end."""
     last = end - BOOKMARK_BEFORE_END_S
-    return [*times, last] if last > start else times
+    return min(now + BOOKMARK_EVERY_S, last) if last > now else math.inf
 
 
 class _Alarm:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from itertools import pairwise
 
 from kubeberth.api.scheme import CONFIG_MAPS
@@ -196,8 +197,9 @@ def test_tables_describe_their_columns_once(run):
 
 
 def test_bookmarks_come_every_minute_and_before_the_end():
-    assert watch._bookmark_times(0.0, 150.0) == [60.0, 120.0, 148.0]
-    assert watch._bookmark_times(0.0, 1.0) == []
+    times = [watch._next_bookmark(begun, 150.0) for begun in (0.0, 60.0, 120.0, 148.0)]
+    assert times == [60.0, 120.0, 148.0, math.inf]
+    assert watch._next_bookmark(0.0, 1.0) == math.inf
 
 
 def test_a_crowd_sends_a_few_per_turn_of_the_loop_first_come_first_served():
@@ -235,5 +237,15 @@ def test_what_happens_before_a_watchers_turn_goes_out_in_one_chunk(run):
             ]
             assert names == ["a", "b", "c"]
             await asyncio.gather(*crowd)
+
+    run(scenario)
+
+
+def test_a_watch_may_be_asked_for_longer_than_anybody_lives(run):
+    async def scenario(api):
+        query = "watch=true&allowWatchBookmarks=true&timeoutSeconds=999999999999"
+        async with api.watch(f"{MAPS}?{query}") as event:
+            await api.config_map("c")
+            assert name(await event()) == ("ADDED", "c")
 
     run(scenario)

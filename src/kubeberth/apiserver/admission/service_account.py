@@ -67,7 +67,7 @@ class ServiceAccount(Plugin):
         volume = mounted or token_volume(generated_name(VOLUME_PREFIX, self._chance))
         mount = {"name": volume["name"], "readOnly": True, "mountPath": MOUNT_PATH}
         is_used = False
-        for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+        for container in (*spec.get("initContainers", ()), *(spec.get("containers") or ())):
             mounts = container.get("volumeMounts", [])
             if all(other.get("mountPath") != MOUNT_PATH for other in mounts):
                 container["volumeMounts"] = [*mounts, dict(mount)]

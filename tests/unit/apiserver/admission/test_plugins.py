@@ -52,6 +52,16 @@ def test_a_pod_gets_the_token_of_its_account(run):
     run(scenario)
 
 
+def test_a_pod_without_containers_gets_no_token_but_the_reason(run):
+    async def scenario(api):
+        await namespace(api, "a", {"metadata": {"name": "default"}})
+        answer = await api.post(PODS.format("a"), {"metadata": {"name": "p"}})
+        assert answer.code == 422
+        assert answer.message.endswith("spec.containers: Required value")
+
+    run(scenario)
+
+
 def test_a_pod_waits_for_the_account_of_a_fresh_namespace(run):
     async def scenario(api):
         await namespace(api, "a")
