@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from kubeberth.api import protobuf, schema
+from kubeberth.api.custom.reading import read_object
+from kubeberth.api.custom.structural import Structural
 from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
 from kubeberth.api.known_specs import Body, KnownSpecs
@@ -99,7 +101,16 @@ def decode(
     UnsupportedMediaTypeError
         The content type is none of `MEDIA_TYPES`.
     """
-    return decode_kind(body, content_type, *kind_of(resource, subresource), strict_check)
+    kind = kind_of(resource, subresource)
+    return decode_kind(
+        body, content_type, *kind, strict_check, custom=_custom_schema(resource, kind)
+    )
+
+
+def _custom_schema(resource: Resource, kind: tuple[str, str]) -> Structural | None:
+    """Return the schema of a body, if that is a custom object."""
+    is_own = kind == (resource.api_version, resource.kind)
+    return resource.custom.schema if resource.custom is not None and is_own else None
 
 
 def kind_of(resource: Resource, subresource: str = "") -> tuple[str, str]:
@@ -119,6 +130,7 @@ def decode_kind(
     kind: str,
     strict_check: bool = True,
     any_version: bool = False,
+    custom: Structural | None = None,
 ) -> Decoded:
     """Return the object of a given kind that a body holds; see `decode`.
 
@@ -126,19 +138,21 @@ def decode_kind(
     ----------
     any_version
         The kind belongs to every group and version, as `DeleteOptions` does.
+    custom
+        The schema of the kind, if it is a custom one.
     """
     media_type = content_type.partition(";")[0].strip().lower() or JSON
     if media_type == JSON:
-        return _decode_json(body, api_version, kind, strict_check, any_version)
+        return _decode_json(body, api_version, kind, strict_check, any_version, custom)
     if media_type == YAML:
-        return _decode_yaml(body, api_version, kind, strict_check, any_version)
-    if media_type == PROTOBUF:
+        return _decode_yaml(body, api_version, kind, strict_check, any_version, custom)
+    if media_type == PROTOBUF and custom is None:
         value = _parse_protobuf(body, kind)
     else:
-        raise unsupported_media_type(MEDIA_TYPES)
+        raise unsupported_media_type(MEDIA_TYPES if custom is None else (JSON, YAML))
 
     walk = Walk()
-    document = _walk(walk, value, body, api_version, kind, any_version)
+    document = _walk(walk, value, body, api_version, kind, any_version, custom)
     return Decoded(document, walk.unknown, [], [])
 
 
@@ -162,14 +176,16 @@ def decode_document(
     for name in ("apiVersion", "kind"):
         kept.pop(name, None)
     changed = {name: part for name, part in document.items() if name not in kept}
-    canonical = _walk(walk, changed, b"", *kind_of(resource, subresource), False)
+    kind = kind_of(resource, subresource)
+    canonical = _walk(walk, changed, b"", *kind, False, _custom_schema(resource, kind))
     return Decoded(canonical | kept, walk.unknown, [], [])
 
 
 def decode_yaml(body: bytes | str, resource: Resource, strict_check: bool = True) -> Decoded:
     """Return the object that a YAML text holds; see `decode`."""
     raw = body.encode() if isinstance(body, str) else body
-    return _decode_yaml(raw, resource.api_version, resource.kind, strict_check, False)
+    kind = (resource.api_version, resource.kind)
+    return _decode_yaml(raw, *kind, strict_check, False, _custom_schema(resource, kind))
 
 
 def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeError:
@@ -192,7 +208,12 @@ def duplicate_fields(body: bytes) -> list[str]:
 
 
 def _decode_yaml(
-    body: bytes, api_version: str, kind: str, strict_check: bool, any_version: bool
+    body: bytes,
+    api_version: str,
+    kind: str,
+    strict_check: bool,
+    any_version: bool,
+    custom: Structural | None,
 ) -> Decoded:
     from kubeberth.api import yaml  # late: few bodies are YAML, and its parser loads slowly
 
@@ -202,18 +223,23 @@ def _decode_yaml(
     except yaml.YAMLError as error:
         raise _unrecognized(kind, str(error), body) from error
     walk = Walk()
-    document = _walk(walk, value, body, api_version, kind, any_version)
+    document = _walk(walk, value, body, api_version, kind, any_version, custom)
     return Decoded(document, walk.unknown, [], repeated)
 
 
 def _decode_json(
-    body: bytes, api_version: str, kind: str, strict_check: bool, any_version: bool
+    body: bytes,
+    api_version: str,
+    kind: str,
+    strict_check: bool,
+    any_version: bool,
+    custom: Structural | None,
 ) -> Decoded:
     walk = Walk()
     parts = Body(body, api_version, kind)
-    known = _known_specs.find(parts)
+    known = _known_specs.find(parts) if custom is None else None
     value = _parse_json(body, kind) if known is None else parts.rest()
-    document = _walk(walk, value, body, api_version, kind, any_version)
+    document = _walk(walk, value, body, api_version, kind, any_version, custom)
     if known is not None:
         walk.n_keys += known.n_keys
         document["spec"] = known.document()
@@ -222,7 +248,7 @@ def _decode_json(
     duplicates: list[str] = []
     if strict_check and (walk.unknown or _n_keys(body) != walk.n_keys):
         duplicates = duplicate_fields(body)
-    elif known is None and not walk.unknown:
+    elif known is None and custom is None and not walk.unknown:
         _known_specs.note(parts)
     return Decoded(document, walk.unknown, duplicates, [])
 
@@ -243,7 +269,13 @@ def _parse_protobuf(body: bytes, kind: str) -> Any:
 
 
 def _walk(
-    walk: Walk, value: Any, body: bytes, api_version: str, kind: str, any_version: bool
+    walk: Walk,
+    value: Any,
+    body: bytes,
+    api_version: str,
+    kind: str,
+    any_version: bool,
+    custom: Structural | None = None,
 ) -> dict[str, Any]:
     """Return the canonical document of a parsed body, of the expected kind and no other."""
     if value is None:
@@ -254,16 +286,29 @@ def _walk(
         why = f"couldn't get version/kind; json parse error: {why}"
         raise _unrecognized(kind, why, body)
     found = (value.get("apiVersion") or api_version, value.get("kind") or kind)
-    _check_kind(found, (api_version, kind), any_version, body)
-    definition = schema.definition_of(api_version, kind)
-    if definition is None:
-        raise LookupError(f"no definition of {api_version} {kind}")
+    if custom is None:
+        _check_kind(found, (api_version, kind), any_version, body)
+    elif found[0] != api_version:  # its kind is a matter of validation
+        raise BadRequestError(
+            f"the API version in the data ({found[0]}) does not match the expected API version "
+            f"({api_version})"
+        )
     try:
-        document = walk.object(value, definition)
+        if custom is None:
+            document = walk.object(value, _definition_of(api_version, kind))
+        else:
+            document = read_object(walk, value, custom)
     except FieldTypeError as error:
         raise _cannot_be_handled(found, kind, str(error)) from error
     document["apiVersion"], document["kind"] = found
     return document
+
+
+def _definition_of(api_version: str, kind: str) -> schema.Definition:
+    definition = schema.definition_of(api_version, kind)
+    if definition is None:
+        raise LookupError(f"no definition of {api_version} {kind}")
+    return definition
 
 
 def _check_kind(

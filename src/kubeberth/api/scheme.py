@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubeberth.api.custom.version import CustomVersion
+
 STANDARD_VERBS = (
     "create",
     "delete",
@@ -51,6 +53,8 @@ class Resource:
     stored_as
         The resource whose objects these are another view of (`events.k8s.io` events are core
         events); None when the resource stores its own.
+    custom
+        What a CustomResourceDefinition says of the objects; None for what is built in.
     """
 
     group: str
@@ -64,10 +68,21 @@ class Resource:
     subresources: tuple[Subresource, ...] = ()
     stored_as: Resource | None = None
     singular: str = field(default="")
+    custom: CustomVersion | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.singular:
             object.__setattr__(self, "singular", self.kind.lower())
+
+    @property
+    def built_in_kind(self) -> str:
+        """The kind, by which rules are looked up; empty for a custom kind, whatever its name."""
+        return "" if self.custom is not None else self.kind
+
+    @property
+    def list_kind(self) -> str:
+        """Kind of its lists."""
+        return self.custom.list_kind if self.custom is not None else f"{self.kind}List"
 
     @property
     def api_version(self) -> str:
@@ -348,7 +363,6 @@ PRIORITY_CLASSES = _cluster(
     "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", short_names=("pc",)
 )
 RUNTIME_CLASSES = _cluster("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass")
-# Clients look here before they call a kind unknown; there are no custom resources yet.
 CUSTOM_RESOURCE_DEFINITIONS = _cluster(
     "apiextensions.k8s.io",
     "v1",
@@ -356,7 +370,7 @@ CUSTOM_RESOURCE_DEFINITIONS = _cluster(
     "CustomResourceDefinition",
     short_names=("crd", "crds"),
     categories=("api-extensions",),
-    verbs=("get", "list", "watch"),
+    subresources=(STATUS,),
 )
 
 # Versions of a group: the preferred one first, as discovery tells them.

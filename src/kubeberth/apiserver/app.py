@@ -21,6 +21,8 @@ from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
+from kubeberth.apiserver.catalogue import Catalogue
+from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
 from kubeberth.apiserver.exchange import (
     Receive,
@@ -105,6 +107,7 @@ class App:
             plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
         )
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
+        self.definitions = Definitions(self.registry, self.hub, clock)
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -124,11 +127,13 @@ class App:
         port = int(self._settings.server_address.rpartition(":")[2])
         address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
         await make_bootstrap_objects(self.registry, address, port)
+        await self.definitions.start()
         self._is_ready = True
 
     def close(self) -> None:
         """Stop being ready, and end all watches."""
         self._is_ready = False
+        self.definitions.close()
         self.hub.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,22 +166,28 @@ class App:
             return error_response(refusals.internal(f"{type(error).__name__}: {error}"))
 
     async def _dispatch(self, scope: Scope, request: Request, receive: Receive) -> Answer:
-        info = parse_request(scope["method"], request.path, request.query)
+        catalogue = self.definitions.catalogue
+        info = parse_request(scope["method"], request.path, request.query, catalogue)
         shown = _shown(scope, request)
         if info.path in PUBLIC_PATHS and not shown:
-            return self._non_resource(info, request)
+            return self._non_resource(info, request, catalogue)
         user = self._authenticator.authenticate(shown, self._clock.now())
         user = acting_user(user, request.header_list, info, self._authorizer)
         async with self._in_flight.seat(user, info):
-            return await self._serve(info, request, receive, user)
+            return await self._serve(info, request, receive, user, catalogue)
 
     async def _serve(
-        self, info: RequestInfo, request: Request, receive: Receive, user: User
+        self,
+        info: RequestInfo,
+        request: Request,
+        receive: Receive,
+        user: User,
+        catalogue: Catalogue,
     ) -> Answer:
         self._authorizer.authorize(user, info)
         if not info.is_resource:
-            return self._non_resource(info, request)
-        resource = served(info)
+            return self._non_resource(info, request, catalogue)
+        resource = served(info, catalogue)
         _check_timeout(info.query.get("timeout"))
         verb = self._verb(info)
         body = b"" if info.method == "GET" else await read_body(receive)
@@ -193,7 +204,8 @@ class App:
             answer = await verb(call)
         except ApiError as error:
             answer = error_response(error)
-        answer.headers += warning_headers(call.warnings)
+        deprecation = [resource.custom.deprecation] if resource.custom else []
+        answer.headers += warning_headers([*filter(None, deprecation), *call.warnings])
         return answer
 
     def _verb(self, info: RequestInfo) -> Verb:
@@ -208,7 +220,7 @@ class App:
             raise unknown_method()
         return verb
 
-    def _non_resource(self, info: RequestInfo, request: Request) -> Answer:
+    def _non_resource(self, info: RequestInfo, request: Request, catalogue: Catalogue) -> Answer:
         path = info.path if info.path == "/" else info.path.rstrip("/")
         if path in HEALTH_PATHS:
             return self._health(path, is_verbose="verbose" in info.query)
@@ -222,8 +234,9 @@ class App:
             negotiate(accept)
             return Response(encode(VERSION))
         if root == "openapi":
-            return self._openapi.respond(path, info.query, request.headers)
-        return self._discovery.respond(path, accept, request.headers.get("if-none-match", ""))
+            return self._openapi.respond(catalogue, path, info.query, request.headers)
+        known = request.headers.get("if-none-match", "")
+        return self._discovery.respond(catalogue, path, accept, known)
 
     def _health(self, path: str, *, is_verbose: bool) -> Response:
         is_well = self._is_ready or path != "/readyz"

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kubeberth.api.custom import conditions
+from kubeberth.api.custom.definitions import FINALIZER
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.objects import Document
 from kubeberth.apiserver.strategy import put
@@ -46,11 +48,13 @@ def plan_deletion(
     stamp
         Turns seconds since 1970 into RFC 3339 text.
     """
-    if resource.kind == "Namespace":
+    if resource.built_in_kind == "Namespace":
         return _plan_namespace(document, stamp(now))
+    if resource.built_in_kind == "CustomResourceDefinition":
+        return _plan_definition(document, stamp(now))
     metadata = document["metadata"]
     is_graceful = False
-    if resource.kind == "Pod":
+    if resource.built_in_kind == "Pod":
         period = _pod_period(document, grace_period_s)
         if period is None:
             return Deletion(None, removes=False)
@@ -67,7 +71,7 @@ def plan_deletion(
 
 def default_propagation(resource: Resource) -> str:
     """Return what becomes of the dependents when nobody says so: a job's pods are kept."""
-    return "Orphan" if resource.kind in ("Job", "ReplicationController") else ""
+    return "Orphan" if resource.built_in_kind in ("Job", "ReplicationController") else ""
 
 
 def _pod_period(pod: Document, asked: int | None) -> int | None:
@@ -111,7 +115,7 @@ def _count(metadata: dict[str, Any]) -> None:
 
 def _with_propagation(resource: Resource, finalizers: list[str], propagation: str) -> list[str]:
     """Return the finalizers with those that make the garbage collector orphan or go first."""
-    if resource.kind == "Event":  # has no dependents
+    if resource.built_in_kind == "Event":  # has no dependents
         return finalizers
     wanted = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"], "Background": []}
     if propagation not in wanted:
@@ -131,4 +135,25 @@ def _plan_namespace(document: Document, now: str) -> Deletion:
         return Deletion(None, removes=is_empty and not metadata.get("finalizers"))
     metadata["deletionTimestamp"] = now
     document["status"] = {**document.get("status", {}), "phase": "Terminating"}
+    return Deletion(document, removes=False)
+
+
+def _plan_definition(document: Document, now: str) -> Deletion:
+    """Keep a definition until its objects are gone, for which `definitions.py` cares."""
+    metadata = document["metadata"]
+    if "deletionTimestamp" in metadata:
+        return Deletion(None, removes=not metadata.get("finalizers"))
+    mark_deleted(metadata, now)
+    metadata.pop("deletionGracePeriodSeconds")
+    finalizers = metadata.get("finalizers") or []
+    if FINALIZER not in finalizers:
+        metadata["finalizers"] = [*finalizers, FINALIZER]
+    conditions.put(
+        document,
+        "Terminating",
+        "True",
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        now,
+    )
     return Deletion(document, removes=False)

@@ -1,6 +1,6 @@
 """Discovery: which groups, versions and resources there are, in the plain and aggregated forms.
 
-Everything follows from the table of resources and is encoded once.
+Everything follows from the catalogue and is encoded once for each.
 Matches `k8s.io/apiserver/pkg/endpoints/discovery` of Kubernetes 1.36.
 """
 
@@ -11,7 +11,8 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
-from kubeberth.api.scheme import RESOURCES, Resource, Subresource
+from kubeberth.api.scheme import Resource, Subresource
+from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.media import DISCOVERY_FORMS, OLD_DISCOVERY_FORMS, negotiate, parse_accept
 from kubeberth.apiserver.responses import Response, encode
 from kubeberth.apiserver.route import PlainNotFoundError, unknown_resource
@@ -32,53 +33,20 @@ VERSION = {
     "platform": "linux/amd64",
 }
 
-# Groups in upstream's order of priority; versions of a group in the order of the table.
-GROUP_ORDER = (
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-)
 
-
-def versions_by_group() -> dict[str, list[str]]:
-    """Return the named groups in order of priority, each with its versions, preferred first."""
-    groups: dict[str, list[str]] = {name: [] for name in GROUP_ORDER}
-    for resource in RESOURCES:
-        versions = groups.setdefault(resource.group, [])
-        if resource.version not in versions:
-            versions.append(resource.version)
-    return {name: versions for name, versions in groups.items() if name and versions}
-
-
-def group_document(name: str) -> dict[str, Any]:
+def group_document(catalogue: Catalogue, name: str) -> dict[str, Any]:
     """Return the APIGroup of a group."""
     versions = [
         {"groupVersion": f"{name}/{version}", "version": version}
-        for version in versions_by_group()[name]
+        for version in catalogue.versions_by_group[name]
     ]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def resource_list(group: str, version: str) -> dict[str, Any]:
+def resource_list(catalogue: Catalogue, group: str, version: str) -> dict[str, Any]:
     """Return the APIResourceList of a group version."""
     rows = []
-    for resource in resources_of(group, version):
+    for resource in catalogue.by_group_version[group, version]:
         rows.append(_row(resource))
         rows += [_sub_row(resource, sub) for sub in _sorted_subresources(resource)]
     # The core group's documents never named their version.
@@ -88,12 +56,6 @@ def resource_list(group: str, version: str) -> dict[str, Any]:
         "groupVersion": f"{group}/{version}" if group else version,
         "resources": rows,
     }
-
-
-def resources_of(group: str, version: str) -> list[Resource]:
-    """Return the resources of a group version, sorted by name."""
-    found = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
-    return sorted(found, key=lambda resource: resource.plural)
 
 
 def _sorted_subresources(resource: Resource) -> list[Subresource]:
@@ -139,7 +101,7 @@ def _storage_hash(resource: Resource) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def aggregated(groups: tuple[str, ...], api_version: str) -> dict[str, Any]:
+def aggregated(catalogue: Catalogue, groups: tuple[str, ...], api_version: str) -> dict[str, Any]:
     """Return the APIGroupDiscoveryList of some groups."""
     return {
         "kind": "APIGroupDiscoveryList",
@@ -148,21 +110,21 @@ def aggregated(groups: tuple[str, ...], api_version: str) -> dict[str, Any]:
         "items": [
             {
                 "metadata": {"name": group} if group else {},
-                "versions": [_aggregated_version(group, version) for version in _versions(group)],
+                "versions": [
+                    _aggregated_version(catalogue, group, version)
+                    for version in (catalogue.versions_by_group[group] if group else ["v1"])
+                ],
             }
             for group in groups
         ],
     }
 
 
-def _versions(group: str) -> list[str]:
-    return versions_by_group()[group] if group else ["v1"]
-
-
-def _aggregated_version(group: str, version: str) -> dict[str, Any]:
+def _aggregated_version(catalogue: Catalogue, group: str, version: str) -> dict[str, Any]:
+    resources = catalogue.by_group_version[group, version]
     return {
         "version": version,
-        "resources": [_aggregated_row(resource) for resource in resources_of(group, version)],
+        "resources": [_aggregated_row(resource) for resource in resources],
         "freshness": "Current",
     }
 
@@ -192,9 +154,11 @@ def _aggregated_row(resource: Resource) -> dict[str, Any]:
     return row
 
 
-@lru_cache(maxsize=64)
-def _encoded_aggregate(groups: tuple[str, ...], api_version: str) -> tuple[bytes, str]:
-    body = encode(aggregated(groups, api_version))
+@lru_cache(maxsize=8)
+def _encoded_aggregate(
+    catalogue: Catalogue, groups: tuple[str, ...], api_version: str
+) -> tuple[bytes, str]:
+    body = encode(aggregated(catalogue, groups, api_version))
     return body, f'"{hashlib.sha512(body).hexdigest().upper()}"'
 
 
@@ -210,36 +174,24 @@ class Discovery:
     def __init__(self, server_address: str) -> None:
         self._address = server_address
 
-    def respond(self, path: str, accept: str, if_none_match: str = "") -> Response:
+    def respond(
+        self, catalogue: Catalogue, path: str, accept: str, if_none_match: str = ""
+    ) -> Response:
         """Answer a GET of `/api`, `/apis`, or a group or version below them."""
         parts = path.strip("/").split("/")
         if len(parts) == 1:
-            return self._root(parts[0], accept, if_none_match)
+            return self._root(catalogue, parts[0], accept, if_none_match)
         negotiate(accept)
-        return Response(encode(self._document(parts)))
+        return Response(encode(_document(catalogue, parts)))
 
-    def _document(self, parts: list[str]) -> dict[str, Any]:
-        if parts[0] == "api":
-            if parts[1] != "v1":
-                raise unknown_resource()
-            return resource_list("", "v1")
-        groups = versions_by_group()
-        if parts[1] not in groups:
-            raise PlainNotFoundError
-        if len(parts) == 2:
-            return {"kind": "APIGroup", "apiVersion": "v1", **group_document(parts[1])}
-        if parts[2] not in groups[parts[1]]:
-            raise unknown_resource()
-        return resource_list(parts[1], parts[2])
-
-    def _root(self, root: str, accept: str, if_none_match: str) -> Response:
+    def _root(self, catalogue: Catalogue, root: str, accept: str, if_none_match: str) -> Response:
         has_plain = any("as" not in clause.parameters for clause in parse_accept(accept))
         form = negotiate(accept, OLD_DISCOVERY_FORMS if has_plain else DISCOVERY_FORMS)
         if not form.as_kind:
-            document = self._versions() if root == "api" else self._groups()
+            document = self._versions() if root == "api" else _groups(catalogue)
             return Response(encode(document))
-        groups = ("",) if root == "api" else tuple(versions_by_group())
-        body, etag = _encoded_aggregate(groups, form.version)
+        groups = ("",) if root == "api" else tuple(catalogue.versions_by_group)
+        body, etag = _encoded_aggregate(catalogue, groups, form.version)
         headers = [("ETag", etag), ("Vary", "Accept"), ("Cache-Control", "public")]
         if if_none_match == etag:
             return Response(b"", 304, headers=headers)
@@ -256,9 +208,26 @@ class Discovery:
             "serverAddressByClientCIDRs": [address],
         }
 
-    def _groups(self) -> dict[str, Any]:
-        return {
-            "kind": "APIGroupList",
-            "apiVersion": "v1",
-            "groups": [group_document(name) for name in versions_by_group()],
-        }
+
+def _document(catalogue: Catalogue, parts: list[str]) -> dict[str, Any]:
+    if parts[0] == "api":
+        if parts[1] != "v1":
+            raise unknown_resource()
+        return resource_list(catalogue, "", "v1")
+    groups = catalogue.versions_by_group
+    if parts[1] not in groups:
+        raise PlainNotFoundError
+    if len(parts) == 2:
+        head = {"kind": "APIGroup", "apiVersion": "v1"}
+        return {**head, **group_document(catalogue, parts[1])}
+    if parts[2] not in groups[parts[1]]:
+        raise unknown_resource()
+    return resource_list(catalogue, parts[1], parts[2])
+
+
+def _groups(catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [group_document(catalogue, name) for name in catalogue.versions_by_group],
+    }

@@ -86,7 +86,7 @@ class Writer:
         if not self._form.as_kind:
             head = encode(
                 {
-                    "kind": f"{resource.kind}List",
+                    "kind": resource.list_kind,
                     "apiVersion": resource.api_version,
                     "metadata": metadata,
                 }
@@ -123,7 +123,11 @@ class Writer:
             cells = [""] * len(table["columnDefinitions"])
             table["rows"] = [{"cells": cells, "object": partial({"metadata": metadata})}]
             return encode(table)
-        definition = schema.definition_of(resource.api_version, resource.kind)
+        definition = (
+            schema.definition_of(resource.api_version, resource.kind)
+            if resource.custom is None
+            else None
+        )
         empty = definition.empty() if definition is not None else {}
         head = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
         return encode(head | {k: v for k, v in empty.items() if k not in head})

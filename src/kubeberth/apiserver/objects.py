@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 
+from kubeberth.api.custom.structural import set_defaults
 from kubeberth.api.scheme import Resource
+from kubeberth.apiserver import refusals
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.views import VIEWS
 
@@ -63,6 +65,8 @@ def pack(resource: Resource, document: Document) -> bytes:
     """Return the value that is stored for a document."""
     if resource.stored_as is not None:
         document = VIEWS[resource.api_version].to_stored(document)
+    elif resource.custom is not None:
+        document = {**document, "apiVersion": f"{resource.group}/{resource.custom.storage_version}"}
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
     owners = metadata.pop("managedFields", None)
@@ -92,9 +96,31 @@ def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
     if tail:
         document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
-    if resource.stored_as is None:
-        return document
-    return VIEWS[resource.api_version].from_stored(document)
+    if resource.stored_as is not None:
+        return VIEWS[resource.api_version].from_stored(document)
+    return _as_shown(resource, document) if resource.custom is not None else document
+
+
+def _as_shown(resource: Resource, document: Document) -> Document:
+    """Return a stored custom object in the version of the resource, with today's defaults.
+
+    Raises
+    ------
+    InternalError
+        Versions of the resource are converted by a webhook.
+    """
+    custom = resource.custom
+    assert custom is not None
+    if document["apiVersion"] != resource.api_version:
+        if custom.is_converted_elsewhere:
+            raise refusals.internal(
+                f"conversion webhook for {document['apiVersion']}, Kind={resource.kind} failed: "
+                "conversion webhooks are not called"
+            )
+        document["apiVersion"] = resource.api_version
+    if custom.schema.has_defaults:
+        set_defaults(document, custom.schema)
+    return document
 
 
 def _head(resource: Resource) -> bytes:
@@ -105,35 +131,48 @@ def _head(resource: Resource) -> bytes:
 
 
 class Wire:
-    """Writes the stored objects of one resource as clients get them, without parsing."""
+    """Writes the stored objects of one resource as clients get them, if possible unparsed."""
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
-        # Where the metadata begin.
-        self._start = len(_head(resource))
+        self._head = _head(resource)
+        has_defaults = resource.custom is not None and resource.custom.schema.has_defaults
+        self._is_view = resource.stored_as is not None or has_defaults
+
+    def _is_shown_as_stored(self, entry: Entry) -> bool:
+        """Return whether an entry holds what clients get: this version, and nothing to add."""
+        return not self._is_view and entry.value.startswith(self._head)
 
     def object(self, entry: Entry, revision: int = 0) -> bytes:
         """Return the JSON of an object."""
-        if self._resource.stored_as is not None:
-            return encode(unpack(self._resource, entry, revision))
-        return b"".join(_versioned(entry, 0, revision or entry.revision))
+        if self._is_shown_as_stored(entry):
+            return b"".join(_versioned(entry, 0, revision or entry.revision))
+        return encode(self._document(entry, revision))
 
     def items(self, entries: Iterable[Entry]) -> Iterator[bytes | memoryview]:
-        """Yield the JSON of the objects in a list, which tells kind and version once for all.
+        """Yield the JSON of the objects in a list, which tells kinds that are built in once.
 
         In pieces to be joined: long lists are copied once, not once for every step.
         """
-        separator = b"{"
+        is_custom = self._resource.custom is not None  # their items tell the kind each
+        separator = b""
         for entry in entries:
-            if self._resource.stored_as is not None:
-                document = unpack(self._resource, entry)
-                del document["kind"], document["apiVersion"]
-                yield separator
-                yield encode(document)[1:]
+            yield separator
+            separator = b","
+            if not self._is_shown_as_stored(entry):
+                document = self._document(entry)
+                if not is_custom:
+                    del document["kind"], document["apiVersion"]
+                yield encode(document)
+            elif is_custom:
+                yield from _versioned(entry, 0, entry.revision)
             else:
-                yield separator
-                yield from _versioned(entry, self._start, entry.revision)
-            separator = b",{"
+                yield b"{"
+                yield from _versioned(entry, len(self._head), entry.revision)
+
+    def _document(self, entry: Entry, revision: int = 0) -> Document:
+        document = unpack(self._resource, entry, revision)
+        return document | {"metadata": ordered(document["metadata"])}
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> Iterator[bytes | memoryview]:

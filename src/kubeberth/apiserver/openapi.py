@@ -9,24 +9,21 @@ Field numbers: gnostic's `OpenAPIv2.proto`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kubeberth.api import schema
 from kubeberth.api.codec import MEDIA_TYPES
-from kubeberth.api.scheme import RESOURCES, Resource
+from kubeberth.api.scheme import Resource
+from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.media import parse_accept
+from kubeberth.apiserver.openapi_schemas import schema_name, schemas_of
+from kubeberth.apiserver.patch import patch_types
 from kubeberth.apiserver.responses import Headers, Response, encode
 from kubeberth.apiserver.route import Query
 
 TITLE, VERSION = "Kubernetes", "v1.36.2"
 INFO = {"title": TITLE, "version": VERSION}
-PATCH_TYPES = (
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-)
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PROTOBUF_NAMES = (V2_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
 TEXT = "text/plain; charset=utf-8"
@@ -36,17 +33,21 @@ QUERY_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 class OpenApi:
     """Answers the OpenAPI paths; every document is made when it is first asked for."""
 
-    def respond(self, path: str, query: Query, headers: Mapping[str, str]) -> Response:
+    def respond(
+        self, catalogue: Catalogue, path: str, query: Query, headers: Mapping[str, str]
+    ) -> Response:
         """Answer a GET below `/openapi`."""
         if path == "/openapi/v2":
-            return _version_2(headers.get("accept", ""))
+            return _version_2(catalogue, headers.get("accept", ""))
         if path == "/openapi/v3":
-            body = encode({"paths": index()})
+            body = encode({"paths": index(catalogue)})
             return Response(body, content_type=TEXT, headers=[("ETag", _etag(body))])
         name = path.removeprefix("/openapi/v3/")
-        if name not in group_versions():
+        resources = group_versions(catalogue).get(name)
+        if resources is None:
             return Response(b"", 404, content_type=TEXT)
-        return _group_document(name, query.get("hash"), headers.get("if-none-match", ""))
+        wanted = query.get("hash")
+        return _group_document(name, resources, wanted, headers.get("if-none-match", ""))
 
 
 def _etag(body: bytes) -> str:
@@ -58,27 +59,29 @@ def hash_of(body: bytes) -> str:
     return hashlib.sha512(body).hexdigest().upper()
 
 
-@lru_cache(maxsize=1)
-def group_versions() -> dict[str, tuple[Resource, ...]]:
+@lru_cache(maxsize=4)
+def group_versions(catalogue: Catalogue) -> dict[str, tuple[Resource, ...]]:
     """Return the resources by document name: `api/v1`, `apis/apps/v1`."""
     found: dict[str, list[Resource]] = {}
-    for resource in RESOURCES:
+    for resource in catalogue.resources:
         root = "apis" if resource.group else "api"
         found.setdefault(f"{root}/{resource.api_version}", []).append(resource)
     return {name: tuple(resources) for name, resources in found.items()}
 
 
-@lru_cache(maxsize=1)
-def index() -> dict[str, dict[str, str]]:
+@lru_cache(maxsize=4)
+def index(catalogue: Catalogue) -> dict[str, dict[str, str]]:
     """Return where each document is, with its hash, so that it can be cached for ever."""
     return {
-        name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={hash_of(document(name))}"}
-        for name in group_versions()
+        name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={hash_of(document(resources))}"}
+        for name, resources in group_versions(catalogue).items()
     }
 
 
-def _group_document(name: str, wanted: str, if_none_match: str) -> Response:
-    body = document(name)
+def _group_document(
+    name: str, resources: tuple[Resource, ...], wanted: str, if_none_match: str
+) -> Response:
+    body = document(resources)
     found = hash_of(body)
     if wanted and wanted != found:
         location = ("Location", f"/openapi/v3/{name}?hash={found}")
@@ -91,62 +94,24 @@ def _group_document(name: str, wanted: str, if_none_match: str) -> Response:
     return Response(body, headers=headers)
 
 
-def document(name: str) -> bytes:
-    """Return the OpenAPI 3 document of a group version."""
-    return documents()[name]
-
-
-@lru_cache(maxsize=1)
-def documents() -> dict[str, bytes]:
-    """Return all documents: the index needs their hashes anyhow."""
-    schemas = schema.published_schemas()
-    return {name: _document(schemas, found) for name, found in group_versions().items()}
-
-
-def _document(schemas: dict[str, Any], resources: tuple[Resource, ...]) -> bytes:
-    names = [_definition_name(resource) for resource in resources]
-    used = dict(_closure(schemas, list(names)))
-    for name, resource in zip(names, resources, strict=True):
-        used[name] = {**used[name], "x-kubernetes-group-version-kind": [_gvk(resource)]}
+@lru_cache(maxsize=512)
+def document(resources: tuple[Resource, ...]) -> bytes:
+    """Return the OpenAPI 3 document of the resources of a group version."""
     paths: dict[str, Any] = {}
-    for name, resource in zip(names, resources, strict=True):
+    schemas: dict[str, Any] = {}
+    for resource in resources:
+        name = schema_name(resource)
+        for used, found in schemas_of(resource):
+            schemas.setdefault(used, found)
+        schemas[name] = {**schemas[name], "x-kubernetes-group-version-kind": [_gvk(resource)]}
         paths |= _paths(resource, name)
     return encode(
-        {"openapi": "3.0.0", "info": INFO, "paths": paths, "components": {"schemas": used}}
+        {"openapi": "3.0.0", "info": INFO, "paths": paths, "components": {"schemas": schemas}}
     )
-
-
-def _definition_name(resource: Resource) -> str:
-    definition = schema.definition_of(resource.api_version, resource.kind)
-    if definition is None:
-        raise LookupError(f"no definition of {resource.api_version} {resource.kind}")
-    return definition.name
 
 
 def _gvk(resource: Resource) -> dict[str, str]:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
-
-
-def _closure(schemas: dict[str, Any], names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the schemas of some definitions and of all that they refer to."""
-    seen: set[str] = set()
-    while names:
-        name = names.pop()
-        if name not in seen:
-            seen.add(name)
-            yield name, _with_references(schemas[name], names)
-
-
-def _with_references(published: Any, found: list[str]) -> Any:
-    """Return a schema whose references are paths in the document; append what it refers to."""
-    if isinstance(published, dict):
-        if isinstance(name := published.get("$ref"), str):
-            found.append(name)
-            return {**published, "$ref": f"#/components/schemas/{name}"}
-        return {key: _with_references(value, found) for key, value in published.items()}
-    if isinstance(published, list):
-        return [_with_references(item, found) for item in published]
-    return published
 
 
 def _paths(resource: Resource, definition: str) -> dict[str, Any]:
@@ -176,7 +141,7 @@ def _paths(resource: Resource, definition: str) -> dict[str, Any]:
     if "update" in resource.verbs:
         single["put"] = operation("put", MEDIA_TYPES)
     if "patch" in resource.verbs:
-        single["patch"] = operation("patch", PATCH_TYPES, {"schema": {"type": "object"}})
+        single["patch"] = operation("patch", patch_types(resource), {"schema": {"type": "object"}})
     if "delete" in resource.verbs:
         single["delete"] = operation("delete")
     paths = {resource.path(scope): collection, resource.path(scope, "{name}"): single}
@@ -187,27 +152,27 @@ def _query_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
 
 
-def _version_2(accept: str) -> Response:
+def _version_2(catalogue: Catalogue, accept: str) -> Response:
     for clause in parse_accept(accept):
         if clause.media_type in V2_PROTOBUF_NAMES:
-            body = version_2_protobuf()
+            body = version_2_protobuf(catalogue)
             return Response(body, content_type=V2_PROTOBUF, headers=[("ETag", _etag(body))])
         if clause.media_type in ("application/json", "*/*", "application/*"):
-            body = encode(version_2())
+            body = encode(version_2(catalogue))
             return Response(body, headers=[("ETag", _etag(body)), ("Vary", "Accept")])
     return Response(b"", 406, content_type=TEXT)
 
 
-def patch_paths() -> dict[str, Resource]:
+def patch_paths(catalogue: Catalogue) -> dict[str, Resource]:
     """Return for each kind that can be patched the path to do it."""
     return {
         resource.path("{namespace}", "{name}"): resource
-        for resource in RESOURCES
+        for resource in catalogue.resources
         if "patch" in resource.verbs
     }
 
 
-def version_2() -> dict[str, Any]:
+def version_2(catalogue: Catalogue) -> dict[str, Any]:
     """Return the OpenAPI 2 document: one PATCH operation per kind, no definitions."""
     parameter = {"in": "query", "name": "fieldValidation", "type": "string"}
     return {
@@ -216,13 +181,13 @@ def version_2() -> dict[str, Any]:
         "paths": {
             path: {
                 "patch": {
-                    "consumes": PATCH_TYPES,
+                    "consumes": patch_types(resource),
                     "parameters": [parameter],
                     "responses": {"200": {"description": "OK"}},
                     "x-kubernetes-group-version-kind": _gvk(resource),
                 }
             }
-            for path, resource in patch_paths().items()
+            for path, resource in patch_paths(catalogue).items()
         },
         "definitions": {},
         "parameters": {},
@@ -231,16 +196,16 @@ def version_2() -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1)
-def version_2_protobuf() -> bytes:
+@lru_cache(maxsize=4)
+def version_2_protobuf(catalogue: Catalogue) -> bytes:
     """Return the OpenAPI 2 document in gnostic's protobuf form."""
     in_query = _text(2, "query") + _text(4, "fieldValidation") + _text(6, "string")
     field_validation = _message(1, _message(2, _message(3, in_query)))
     paths = b""
-    for path, resource in patch_paths().items():
+    for path, resource in patch_paths(catalogue).items():
         gvk = _text(1, "x-kubernetes-group-version-kind")
         gvk += _message(2, _text(2, encode(_gvk(resource)).decode()))
-        operation = b"".join(_text(7, name) for name in PATCH_TYPES)
+        operation = b"".join(_text(7, name) for name in patch_types(resource))
         operation += _message(8, field_validation) + _message(13, gvk)
         paths += _message(2, _text(1, path) + _message(2, _message(8, operation)))
     info = _text(1, TITLE) + _text(2, VERSION)

@@ -59,7 +59,7 @@ def list_options(query: Query, resource: Resource, *, watch: bool) -> ListOption
         raise BadRequestError(str(error)) from error
     sends = query.flag("sendInitialEvents") if query.get("sendInitialEvents") else None
     options = ListOptions(
-        Selection(resource.kind, labels, checked_selector(resource, fields)),
+        Selection(resource, labels, checked_selector(resource, fields)),
         max(limit, 0),
         query.get("continue"),
         query.get("resourceVersion"),

@@ -16,12 +16,13 @@ from kubeberth.apiserver.patch import (
     STRATEGIC_PATCH,
     apply_patch,
     go_text,
+    patch_types,
 )
 from kubeberth.apiserver.route import NO_DETAILS
 from kubeberth.errors import ApiError, BadRequestError, InvalidError, UnsupportedMediaTypeError
 
 
-def media_type_of(content_type: str) -> str:
+def media_type_of(content_type: str, resource: Resource) -> str:
     """Return the kind of a patch.
 
     Raises
@@ -32,6 +33,8 @@ def media_type_of(content_type: str) -> str:
     media_type = content_type.partition(";")[0].strip()
     if media_type not in ACCEPTED:
         raise UnsupportedMediaTypeError("415: Unsupported Media Type", details=NO_DETAILS)
+    if media_type not in patch_types(resource):
+        raise codec.unsupported_media_type(patch_types(resource))
     return media_type
 
 
@@ -51,7 +54,7 @@ def patched(
     InvalidError
         The result is no object of the kind, or breaks strict field validation.
     """
-    media_type = media_type_of(content_type)
+    media_type = media_type_of(content_type, resource)
     old = with_plain_entries(old) if b"managedFields" in patch else without_entries(old)
     document = apply_patch(media_type, resource, old, patch)
     try:

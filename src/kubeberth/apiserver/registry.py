@@ -275,7 +275,7 @@ class Registry:
         version = sent.get("resourceVersion")
         if version and version != "0" and version != found["resourceVersion"]:
             raise refusals.conflict(target.resource, target.name)
-        if not version and target.resource.kind in strategy.VERSION_REQUIRED:
+        if not version and target.resource.built_in_kind in strategy.VERSION_REQUIRED:
             error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
             # Of the resource, not of its kind: this is told before anybody looks at the object.
             raise invalid_error(target.resource.group_resource, target.name, [error])
@@ -299,7 +299,7 @@ class Registry:
         attributes.name = target.name
         await self.chain.admit(attributes)
         check_preconditions(resource, target.name, document, options)
-        if resource.kind == "Job" and not options.propagation:
+        if resource.built_in_kind == "Job" and not options.propagation:
             caller.warnings.append(ORPHANED_PODS)
         plan = plan_deletion(
             resource,

@@ -52,7 +52,7 @@ class Reviews:
 
     def verb(self, resource: Resource) -> Verb | None:
         """Return what answers reviews of a kind, or None for kinds that are no reviews."""
-        return self._table.get(resource.kind)
+        return self._table.get(resource.built_in_kind)
 
     def _review(self, call: Call) -> Document:
         options = write_options(call.info.query, "CreateOptions")

@@ -10,14 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from kubeberth.api.scheme import RESOURCES, Resource
+from kubeberth.api.scheme import Resource
 from kubeberth.api.selectors import SelectorError, parse_field_selector
+from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
 from kubeberth.errors import BadRequestError, MethodNotAllowedError, NotFoundError
-
-BY_PATH: dict[tuple[str, str, str], Resource] = {
-    (resource.group, resource.version, resource.plural): resource for resource in RESOURCES
-}
-GROUPS = frozenset(resource.group for resource in RESOURCES)
 
 _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -96,6 +92,8 @@ class RequestInfo:
         The resource as the path names it; empty when the path is no resource.
     namespace
         For one namespace, and its parts, also its own name.
+    resource
+        The resource, if it is served.
     """
 
     method: str
@@ -110,16 +108,12 @@ class RequestInfo:
     subresource: str = ""
     has_more: bool = False
     is_legacy_watch: bool = False
+    resource: Resource | None = None
 
     @property
     def is_resource(self) -> bool:
         """Whether the path is below a group and version."""
         return self.version != ""
-
-    @property
-    def resource(self) -> Resource | None:
-        """The resource, if it is served."""
-        return BY_PATH.get((self.group, self.version, self.plural))
 
     @property
     def scope(self) -> str:
@@ -128,7 +122,9 @@ class RequestInfo:
         return self.namespace if resource is not None and resource.namespaced else ""
 
 
-def parse_request(method: str, path: str, query: str) -> RequestInfo:
+def parse_request(
+    method: str, path: str, query: str, catalogue: Catalogue = BUILT_IN
+) -> RequestInfo:
     """Return what a request asks for; never fails."""
     parameters = Query(query)
     parts = path.strip("/").split("/")
@@ -161,6 +157,7 @@ def parse_request(method: str, path: str, query: str) -> RequestInfo:
         subresource=subresource,
         has_more=len(rest) > 3,
         is_legacy_watch=is_legacy_watch,
+        resource=catalogue.find(group, version, plural),
     )
 
 
@@ -183,7 +180,7 @@ def _selected_name(method: str, query: Query) -> str:
         return ""
 
 
-def served(info: RequestInfo) -> Resource:
+def served(info: RequestInfo, catalogue: Catalogue = BUILT_IN) -> Resource:
     """Return the resource of a request, if path and method are served.
 
     Raises
@@ -191,7 +188,7 @@ def served(info: RequestInfo) -> Resource:
     ApiError, PlainNotFoundError
         Nothing is served there, or not with this method.
     """
-    if info.group not in GROUPS:
+    if info.group not in catalogue.groups:
         raise PlainNotFoundError
     resource = info.resource
     if resource is None or info.has_more:

@@ -55,6 +55,13 @@ _BOOLEANS = frozenset(("spec.hostNetwork", "spec.unschedulable"))
 _NUMBERS = frozenset(("status.replicas", "status.succeeded"))
 
 
+def fields_of(resource: Resource) -> tuple[str, ...] | None:
+    """Return the fields besides the common ones; None when there are none."""
+    if resource.custom is not None:
+        return resource.custom.selectable or None
+    return FIELDS.get(resource.kind)
+
+
 def checked_selector(resource: Resource, selector: FieldSelector) -> FieldSelector:
     """Return the selector in the names of the stored fields.
 
@@ -63,15 +70,15 @@ def checked_selector(resource: Resource, selector: FieldSelector) -> FieldSelect
     BadRequestError
         It names a field that cannot be selected by.
     """
-    aliases = ALIASES.get(resource.kind, {})
-    own = FIELDS.get(resource.kind)
+    aliases = ALIASES.get(resource.built_in_kind, {})
+    own = fields_of(resource)
     terms = tuple((aliases.get(path, path), op, value) for path, op, value in selector.terms)
     for path, _, _ in terms:
         if path in _COMMON or (own and path in own):
             continue
-        if resource.kind == "Job":
+        if resource.built_in_kind == "Job":
             raise BadRequestError(f'field label "{path}" not supported for Job')
-        if own is not None:
+        if own is not None and resource.custom is None:
             raise BadRequestError(f"field label not supported: {path}")
         known = 'only "metadata.name", "metadata.namespace"'
         raise BadRequestError(f'"{path}" is not a known field selector: {known}')
@@ -86,11 +93,11 @@ class Selectable:
     fields: dict[str, str]
 
 
-def selectable(kind: str, entry: Entry) -> Selectable:
+def selectable(resource: Resource, entry: Entry) -> Selectable:
     """Return the labels and selectable fields of an entry."""
     if entry.memo is None:
         document = decode(object_json(entry.value))
-        fields = {path: field_text(document, path) for path in FIELDS.get(kind, ())}
+        fields = {path: field_text(document, path) for path in fields_of(resource) or ()}
         fields |= {path: field_text(document, path) for path in _COMMON}
         entry.memo = Selectable(document["metadata"].get("labels") or {}, fields)
     memo: Selectable = entry.memo
@@ -106,7 +113,7 @@ def field_text(document: dict[str, Any], path: str) -> str:
     value: Any = document
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if path in _BOOLEANS:
+    if path in _BOOLEANS or isinstance(value, bool):
         return "true" if value else "false"
     if path in _NUMBERS:
         return str(value or 0)
@@ -117,7 +124,7 @@ def field_text(document: dict[str, Any], path: str) -> str:
 class Selection:
     """The objects that a list, watch or deletecollection is about."""
 
-    kind: str
+    resource: Resource
     labels: Selector
     fields: FieldSelector
 
@@ -132,5 +139,5 @@ class Selection:
             return False
         if self.is_everything:
             return True
-        seen = selectable(self.kind, entry)
+        seen = selectable(self.resource, entry)
         return self.labels.matches(seen.labels) and self.fields.matches(seen.fields.__getitem__)

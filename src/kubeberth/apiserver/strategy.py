@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubeberth.api import schema
+from kubeberth.api.custom.version import storage_version
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import Resource
@@ -21,6 +22,7 @@ COUNTED = frozenset(
     (
         "CSIDriver",
         "CronJob",
+        "CustomResourceDefinition",
         "DaemonSet",
         "Deployment",
         "EndpointSlice",
@@ -84,6 +86,7 @@ RETURNED_WHEN_DELETED = frozenset(
         "CSIDriver",
         "CSINode",
         "CSIStorageCapacity",
+        "CustomResourceDefinition",
         "Namespace",
         "PersistentVolume",
         "PersistentVolumeClaim",
@@ -153,11 +156,11 @@ def prepare_create(resource: Resource, document: Document, *, uid: str, now: str
     metadata = document["metadata"]
     drop_server_fields(metadata)
     metadata |= {"uid": uid, "creationTimestamp": now}
-    if resource.kind in COUNTED:
+    if resource.built_in_kind in COUNTED or resource.custom is not None:
         metadata["generation"] = 1
-    if resource.has_status and resource.kind != "Node":
+    if resource.has_status and resource.built_in_kind != "Node":
         put(document, "status", _empty_status(resource))
-    if prepare := _PREPARE.get(resource.kind):
+    if prepare := _PREPARE.get(resource.built_in_kind):
         prepare(document, now)
 
 
@@ -188,6 +191,22 @@ def _prepare_daemon_set(daemon_set: Document, now: str) -> None:
     _set_template_generation(daemon_set["metadata"], 1)
 
 
+def _prepare_definition(definition: Document, now: str) -> None:
+    definition["status"] = {
+        "conditions": None,
+        "acceptedNames": {"plural": "", "kind": ""},
+        "storedVersions": None,
+    }
+    _note_storage_version(definition)
+
+
+def _note_storage_version(definition: Document) -> None:
+    """Remember that objects may be stored in the storage version of a definition."""
+    name, status = storage_version(definition["spec"]), definition["status"]
+    if name and name not in (status.get("storedVersions") or ()):
+        status["storedVersions"] = [*(status.get("storedVersions") or ()), name]
+
+
 def _prepare_job(job: Document, now: str) -> None:
     """Make a new job select the pods that it makes, and no other's."""
     spec, metadata = job["spec"], job["metadata"]
@@ -205,6 +224,7 @@ def _prepare_job(job: Document, now: str) -> None:
 
 
 _PREPARE: dict[str, Callable[[Document, str], None]] = {
+    "CustomResourceDefinition": _prepare_definition,
     "DaemonSet": _prepare_daemon_set,
     "Job": _prepare_job,
     "Namespace": _prepare_namespace,
@@ -239,7 +259,9 @@ def _pending_status(spec: dict[str, Any], now: str) -> dict[str, Any]:
 
 
 def _empty_status(resource: Resource) -> Any:
-    definition = schema.definition_of(resource.api_version, resource.kind)
+    if resource.custom is not None:
+        return None
+    definition = schema.definition_of(resource.api_version, resource.built_in_kind)
     return definition.empty().get("status") if definition is not None else None
 
 
@@ -259,21 +281,27 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
     if sub == "status":
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
         _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
-        if resource.kind == "Deployment":
+        if resource.custom is not None:
+            owners = new["metadata"].get("managedFields")
+            new["metadata"] = dict(old["metadata"])
+            put(new["metadata"], "managedFields", owners)
+        if resource.built_in_kind == "Deployment":
             _keep(new["metadata"], old["metadata"], "labels")
-        if resource.kind == "Pod":
+        if resource.built_in_kind == "Pod":
             _keep(new["metadata"], old["metadata"], "ownerReferences")
             _keep_pod_status(new, old)
     elif sub == "finalize" or resource.has_status:
         _keep(new, old, "status")
-    if resource.kind == "Namespace" and sub != "finalize":
+    if resource.built_in_kind == "Namespace" and sub != "finalize":
         spec = dict(new.get("spec", {}))
         _keep(spec, old.get("spec", {}), "finalizers")
         new["spec"] = spec
-    if resource.kind == "ReplicaSet" and sub != "status":
+    if resource.built_in_kind == "ReplicaSet" and sub != "status":
         _keep(new, old, "status")
-    if resource.kind == "DaemonSet" and sub != "status":
+    if resource.built_in_kind == "DaemonSet" and sub != "status":
         _count_template(new, old)
+    if resource.built_in_kind == "CustomResourceDefinition" and sub != "status":
+        _note_storage_version(new)
     if sub in ("", "scale", "ephemeralcontainers", "resize") and _is_changed(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
@@ -308,23 +336,26 @@ def _keep_pod_status(new: Document, old: Document) -> None:
 
 
 def _is_changed(resource: Resource, new: Document, old: Document) -> bool:
-    if resource.kind not in COUNTED or resource.kind in _COUNTED_ONCE:
+    if resource.custom is not None:
+        ignored = ("metadata", "status") if resource.has_status else ("metadata",)
+        return {**new, **dict.fromkeys(ignored)} != {**old, **dict.fromkeys(ignored)}
+    if resource.built_in_kind not in COUNTED or resource.built_in_kind in _COUNTED_ONCE:
         return False
-    if resource.kind in _COUNTED_WHOLE:
+    if resource.built_in_kind in _COUNTED_WHOLE:
         return {**new, "metadata": None} != {**old, "metadata": None} or (
             new["metadata"].get("labels") != old["metadata"].get("labels")
         )
     if new.get("spec") != old.get("spec"):
         return True
     annotations = [doc["metadata"].get("annotations") or {} for doc in (new, old)]
-    return resource.kind == "Deployment" and annotations[0] != annotations[1]
+    return resource.built_in_kind == "Deployment" and annotations[0] != annotations[1]
 
 
 def is_finished(resource: Resource, new: Document, old: Document) -> bool:
     """Return whether an update took the last thing that kept a deleted object."""
     if new["metadata"].get("finalizers") or "deletionTimestamp" not in old["metadata"]:
         return False
-    if resource.kind == "Namespace":
+    if resource.built_in_kind == "Namespace":
         return not new.get("spec", {}).get("finalizers")
     return not old["metadata"].get("deletionGracePeriodSeconds")
 

@@ -5,11 +5,14 @@ Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kub
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
+from kubeberth.api.custom.field_path import names_of, value_at
+from kubeberth.api.custom.version import ScalePaths
+from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
 from kubeberth.apiserver import eviction, refusals
@@ -133,7 +136,7 @@ class Subresources:
         """Read how many replicas a workload wants and has."""
         form = negotiate(call.accept, OBJECT_FORMS)
         parent = unpack(call.resource, self._registry.entry(call.target))
-        scale = scale_of(parent)
+        scale = scale_of(call.resource, parent)
         if form.as_kind != "Table":
             return Response(encode(scale))
         include, now = call.info.query.get("includeObject"), self._clock.now()
@@ -160,7 +163,7 @@ class Subresources:
     async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
         def change_parent(parent: Document) -> Document:
             owners = parent["metadata"].get("managedFields")
-            old = scale_of(parent)
+            old = scale_of(call.resource, parent)
             put(old["metadata"], "managedFields", to_scale(owners))
             scale = change(old)
             check_uid(call.target, scale["metadata"].get("uid"), parent)
@@ -171,7 +174,7 @@ class Subresources:
 
         caller = Caller(call.user, dry_run)
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
-        return Response(encode(scale_of(written.document)))
+        return Response(encode(scale_of(call.resource, written.document)))
 
     async def log(self, call: Call) -> Answer:
         """Show what a simulated container has printed: one line, that it is simulated."""
@@ -258,16 +261,27 @@ def marked_as_evicted(pod: Document, now: str) -> Document:
     return pod
 
 
-def scale_of(parent: Document) -> Document:
-    """Return the Scale of a workload."""
+def scale_of(resource: Resource, parent: Document) -> Document:
+    """Return the Scale of a workload.
+
+    Raises
+    ------
+    InternalError
+        It is a custom one without replicas.
+    """
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     metadata = parent["metadata"]
-    replicas = parent["spec"].get("replicas", 0)
-    status: dict[str, Any] = {"replicas": parent.get("status", {}).get("replicas", 0)}
-    selector = parent["spec"].get("selector")
-    if parent["kind"] == "ReplicationController":  # whose selector is labels alone
+    paths = scale_paths(resource)
+    replicas = value_at(parent, paths.spec_replicas)
+    if replicas is None and resource.custom is not None:
+        raise refusals.internal(
+            f"the spec replicas field {json.dumps(paths.spec_replicas)} does not exist"
+        )
+    status: dict[str, Any] = {"replicas": value_at(parent, paths.status_replicas) or 0}
+    selector = value_at(parent, paths.selector) if paths.selector else None
+    if resource.built_in_kind == "ReplicationController":  # whose selector is labels alone
         selector = {"matchLabels": selector or {}}
-    if text := selector_text(selector):
+    if text := selector if isinstance(selector, str) else selector_text(selector):
         status["selector"] = text
     return {
         "kind": "Scale",
@@ -278,15 +292,31 @@ def scale_of(parent: Document) -> Document:
     }
 
 
+def scale_paths(resource: Resource) -> ScalePaths:
+    """Return where a workload keeps what its Scale shows."""
+    if resource.custom is not None and resource.custom.scale is not None:
+        return resource.custom.scale
+    return _SCALE_PATHS
+
+
+# Of all workloads that are built in.
+_SCALE_PATHS = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
+
+
 def scaled(target: Target, parent: Document, scale: Document) -> Document:
     """Return a workload with the replicas of a Scale."""
+    resource = target.resource
     replicas = scale.get("spec", {}).get("replicas", 0)
     errors: list[FieldError] = []
     if replicas < 0:
         errors.append(invalid("spec.replicas", replicas, "must be greater than or equal to 0"))
     if errors:
         raise invalid_error("Scale.autoscaling", target.name, errors)
-    parent["spec"]["replicas"] = replicas
+    *parts, last = names_of(scale_paths(resource).spec_replicas)
+    place = parent
+    for part in parts:
+        place = place.setdefault(part, {})
+    place[last] = replicas
     parent["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
     return parent
 

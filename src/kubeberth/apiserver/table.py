@@ -20,7 +20,7 @@ from kubeberth.apiserver.cells import (
     joined,
     selector_text,
 )
-from kubeberth.apiserver.columns import access, network, policy, storage, workloads
+from kubeberth.apiserver.columns import access, custom, network, policy, storage, workloads
 from kubeberth.apiserver.columns.printer import (
     AGE,
     CONTAINERS,
@@ -62,7 +62,7 @@ def to_table(
     printer
         For objects that are not the resource's own: the scale of a workload.
     """
-    printer = printer or _PRINTERS.get(resource.rules_key, _GENERIC)
+    printer = printer or _printer_of(resource)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
@@ -72,6 +72,12 @@ def to_table(
             _row(printer, resource, document, include_object, now, version) for document in items
         ],
     }
+
+
+def _printer_of(resource: Resource) -> Printer:
+    if resource.custom is not None:
+        return custom.printer_of(resource.custom.columns)
+    return _PRINTERS.get(resource.rules_key, _GENERIC)
 
 
 def _row(

@@ -230,7 +230,7 @@ class Verbs:
             self.tracked(call, options, lambda old: _replaced(call.target, old, document)),
             _caller(call, options),
             sub=sub,
-            allow_create=call.resource.kind in CREATED_BY_PUT and not sub,
+            allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
         )
         return _written(writer, written)
 
@@ -338,7 +338,7 @@ class Verbs:
         options = delete_options(call.info.query, call.body, call.content_type)
         caller = Caller(call.user, options.dry_run, call.warnings)
         written = await self._registry.delete(call.target, options, caller)
-        if written.removed and call.resource.kind not in RETURNED_WHEN_DELETED:
+        if written.removed and call.resource.built_in_kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)
             details["uid"] = written.document["metadata"]["uid"]
             return Response(encode(success(200, details)))
@@ -400,7 +400,7 @@ def _page(entries: Sequence[Entry], options: ListOptions) -> tuple[list[Entry], 
 
 def is_apply(call: Call) -> bool:
     """Return whether a PATCH is a server-side apply."""
-    return media_type_of(call.content_type) == APPLY_PATCH
+    return media_type_of(call.content_type, call.resource) == APPLY_PATCH
 
 
 def patch_options(call: Call) -> WriteOptions:

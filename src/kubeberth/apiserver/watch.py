@@ -17,6 +17,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
+from kubeberth.api.scheme import PODS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.objects import encode
@@ -220,6 +221,11 @@ class WatchHub:
         """The newest revision that was handed out."""
         return self._store.revision
 
+    def end(self, bucket: str) -> None:
+        """End the watches of a resource that is no longer what it was."""
+        for watcher in [*self._watchers.get(bucket, ())]:
+            watcher.close()
+
     def open(self, prefix: str, options: ListOptions, writer: Writer) -> Watcher:
         """Return a watcher whose queue holds what there is to tell at the start.
 
@@ -322,7 +328,7 @@ class WatchHub:
         if field is None or not self._indexed:
             return ()
         entries = (entry for entry in (event.previous, event.entry) if entry is not None)
-        return {selectable("Pod", entry).fields[field] for entry in entries}
+        return {selectable(PODS, entry).fields[field] for entry in entries}
 
 
 async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> AsyncIterator[bytes]:

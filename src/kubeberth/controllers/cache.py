@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from kubeberth.api.core import Namespace, Node, Pod
 from kubeberth.api.meta import ObjectMeta, OwnerReference
 from kubeberth.api.scheme import (
-    BY_KIND,
     CONFIG_MAPS,
     DEPLOYMENTS,
     LEASES,
@@ -24,6 +23,7 @@ from kubeberth.api.scheme import (
 )
 from kubeberth.api.workloads import ConfigMap, Deployment, Lease, ReplicaSet
 from kubeberth.controllers.action import ObjectRef
+from kubeberth.controllers.kinds import Kinds
 
 
 class HasMetadata(Protocol):
@@ -47,6 +47,7 @@ class Cache:
     """The newest known state of every watched object, with the indices that reconciles need."""
 
     def __init__(self) -> None:
+        self.kinds = Kinds()
         self._objects: dict[Resource, dict[str, Any]] = defaultdict(dict)
         self._by_namespace: dict[tuple[Resource, str], dict[str, Any]] = defaultdict(dict)
         # Objects of no controller, per namespace: candidates for adoption.
@@ -89,7 +90,7 @@ class Cache:
 
     def owner(self, namespace: str, reference: OwnerReference) -> Any | None:
         """Return the object that a reference means, or None; its UID may be another one's."""
-        resource = BY_KIND.get((reference.api_version, reference.kind))
+        resource = self.kinds.of(reference.api_version, reference.kind)
         if resource is None:
             return None
         prefix = f"{namespace}/" if resource.namespaced else ""

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from kubeberth.api.meta import ObjectMeta, OwnerReference
-from kubeberth.api.scheme import BY_KIND, RESOURCES, Resource
+from kubeberth.api.scheme import Resource
 from kubeberth.controllers.action import (
     Action,
     ConfirmAbsent,
@@ -147,9 +147,6 @@ def _guarded(meta: ObjectMeta, change: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, **change}}
 
 
-_BY_NAME = {r.group_resource: r for r in RESOURCES if r.stored_as is None}
-
-
 def _key(resource: Resource, key: str) -> str:
     return f"{resource.group_resource}/{key}"
 
@@ -168,13 +165,13 @@ class GarbageReconciler:
         after = new.metadata if new is not None else None
         if before is not None and (after is None or after.uid != before.uid):
             yield from _dependents(cache, before.uid)
-            yield from _owners(before)
+            yield from _owners(cache, before)
         if after is None:
             return
         if before is None or before.owner_references != after.owner_references:
             yield _key(resource, after.key)
             if before is not None:
-                yield from _owners(before)
+                yield from _owners(cache, before)
         if after.deletion_timestamp is not None and after.finalizers:
             yield _key(resource, after.key)
             if before is None or before.deletion_timestamp is None:
@@ -183,7 +180,7 @@ class GarbageReconciler:
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what is to become of an object."""
         name, _, rest = key.partition("/")
-        resource = _BY_NAME[name]
+        resource = cache.kinds.named(name)
         item = cache.get(resource, rest)
         if item is None:
             return Outcome()
@@ -194,9 +191,9 @@ def _dependents(cache: Cache, uid: str) -> list[str]:
     return [_key(resource, key) for resource, key in cache.dependents(uid)]
 
 
-def _owners(meta: ObjectMeta) -> Iterable[str]:
+def _owners(cache: Cache, meta: ObjectMeta) -> Iterable[str]:
     for reference in meta.owner_references:
-        ref = _owner_ref(meta.namespace, reference)
+        ref = _owner_ref(cache, meta.namespace, reference)
         if ref is not None:
             key = f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name
             yield _key(ref.resource, key)
@@ -218,11 +215,11 @@ def _view(cache: Cache, resource: Resource, item: HasMetadata) -> View:
 def _owner(cache: Cache, namespace: str, reference: OwnerReference) -> Owner:
     found = cache.owner(namespace, reference)
     meta = found.metadata if found is not None else None
-    return Owner(reference, _owner_ref(namespace, reference), meta)
+    return Owner(reference, _owner_ref(cache, namespace, reference), meta)
 
 
-def _owner_ref(namespace: str, reference: OwnerReference) -> ObjectRef | None:
-    resource = BY_KIND.get((reference.api_version, reference.kind))
+def _owner_ref(cache: Cache, namespace: str, reference: OwnerReference) -> ObjectRef | None:
+    resource = cache.kinds.of(reference.api_version, reference.kind)
     if resource is None or (resource.namespaced and not namespace):
         return None
     return ObjectRef(

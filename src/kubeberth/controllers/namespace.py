@@ -48,8 +48,19 @@ FINE = (
 )
 
 
-def reconcile(namespace: Namespace, failure: Failure | None, now: float) -> Outcome:
-    """Return what a terminating namespace needs."""
+def reconcile(
+    namespace: Namespace,
+    failure: Failure | None,
+    now: float,
+    content: tuple[Resource, ...] = CONTENT,
+) -> Outcome:
+    """Return what a terminating namespace needs.
+
+    Parameters
+    ----------
+    content
+        All resources whose objects may be in it.
+    """
     if namespace.metadata.deletion_timestamp is None or FINALIZER not in namespace.spec.finalizers:
         return Outcome()
     me = ref_of(NAMESPACES, namespace)
@@ -63,7 +74,7 @@ def reconcile(namespace: Namespace, failure: Failure | None, now: float) -> Outc
     return Outcome(
         (
             *_explain(namespace, failure, now),
-            DeleteContent(me.name, CONTENT),
+            DeleteContent(me.name, content),
             UpdateObject(me, body, sub="finalize"),
         )
     )
@@ -106,4 +117,7 @@ class NamespaceReconciler:
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the namespace needs."""
         namespace = cache.namespace(key)
-        return reconcile(namespace, failure, now) if namespace is not None else Outcome()
+        if namespace is None:
+            return Outcome()
+        custom = (resource for resource in cache.kinds.defined if resource.namespaced)
+        return reconcile(namespace, failure, now, (*CONTENT, *custom))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from kubeberth.api.core import decode_namespace, decode_node, decode_pod
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.scheme import (
     CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     LEASES,
     NAMESPACES,
@@ -53,6 +55,7 @@ from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
+from kubeberth.controllers.kinds import decode_definition
 from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
@@ -108,6 +111,7 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
 
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CONFIG_MAPS: _decode_config_map,
+    CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
@@ -144,6 +148,7 @@ class Supervisor:
         self, client: Client, settings: ControllerSettings, *, clock: Clock | None = None
     ) -> None:
         clock = clock or SystemClock()
+        self._client = client
         self._cache = Cache()
         self.synced = asyncio.Event()
         self._controllers: list[Controller] = []
@@ -165,8 +170,12 @@ class Supervisor:
             resource: Informer(client, resource, DECODERS.get(resource, decode_object))
             for resource in WATCHED
         }
+        # Runs the informers of custom kinds, by the name of their definition.
+        self._tasks: asyncio.TaskGroup | None = None
+        self._custom: dict[str, tuple[Resource, asyncio.Task[None]]] = {}
         for resource, informer in self._informers.items():
             informer.subscribe(self._listener(resource))
+        self._informers[CUSTOM_RESOURCE_DEFINITIONS].subscribe(self._define)
 
     def _listener(self, resource: Resource) -> Callable[[Change[Any]], None]:
         def listen(change: Change[Any]) -> None:
@@ -176,17 +185,39 @@ class Supervisor:
 
         return listen
 
+    def _define(self, change: Change[Any]) -> None:
+        """Follow what a definition stands for, as long as it does."""
+        name, kinds = change.key, self._cache.kinds
+        kinds.define(name, change.new)
+        resource = next((r for r in kinds.defined if r.group_resource == name), None)
+        followed, task = self._custom.get(name, (None, None))
+        if resource == followed or self._tasks is None:
+            return
+        if followed is not None and task is not None:
+            task.cancel()
+            del self._custom[name]
+            for item in self._informers.pop(followed).store.values():
+                self._listener(followed)(Change("deleted", item.metadata.key, item, None))
+        if resource is not None:
+            informer = self._informers[resource] = Informer(self._client, resource, decode_object)
+            informer.subscribe(self._listener(resource))
+            self._custom[name] = (resource, self._tasks.create_task(informer.run()))
+
     def _revision_of(self, resource: Resource) -> int:
-        return self._informers[resource].revision
+        informer = self._informers.get(resource)
+        # Nothing more is to be heard of a kind that is gone.
+        return informer.revision if informer is not None else sys.maxsize
 
     async def run(self) -> None:
         """Run all controllers until cancelled; they start once every list is complete."""
         async with asyncio.TaskGroup() as tasks:
-            for informer in self._informers.values():
+            self._tasks = tasks
+            built_in = list(self._informers.values())
+            for informer in built_in:
                 tasks.create_task(informer.run())
             for recorder in self._recorders:
                 tasks.create_task(recorder.run())
-            for informer in self._informers.values():
+            for informer in built_in:
                 await informer.synced.wait()
             for controller in self._controllers:
                 tasks.create_task(controller.run())

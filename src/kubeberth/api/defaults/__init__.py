@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kubeberth.api.custom import structural
 from kubeberth.api.defaults import cluster, network, pods, storage, workloads
 from kubeberth.api.defaults.pods import Document, default_pod, default_pod_spec
 from kubeberth.api.scheme import Resource
@@ -18,7 +19,9 @@ __all__ = ["Document", "apply_defaults", "default_pod", "default_pod_spec"]
 
 def apply_defaults(resource: Resource, document: Document) -> None:
     """Set the defaults of a document, in place. Setting them again changes nothing."""
-    if set_defaults := _BY_RESOURCE.get(resource.rules_key):
+    if resource.custom is not None:
+        structural.set_defaults(document, resource.custom.schema)
+    elif set_defaults := _BY_RESOURCE.get(resource.rules_key):
         set_defaults(document)
 
 
@@ -44,6 +47,7 @@ _BY_RESOURCE: dict[str, Callable[[Document], None]] = {
     "horizontalpodautoscalers.v1.autoscaling": workloads.default_old_autoscaler,
     "leases.coordination.k8s.io": cluster.default_lease,
     "priorityclasses.scheduling.k8s.io": cluster.default_priority_class,
+    "customresourcedefinitions.apiextensions.k8s.io": (cluster.default_custom_resource_definition),
     "csidrivers.storage.k8s.io": storage.default_csi_driver,
     "storageclasses.storage.k8s.io": storage.default_storage_class,
     "endpointslices.discovery.k8s.io": network.default_endpoint_slice,

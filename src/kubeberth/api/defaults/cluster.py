@@ -93,3 +93,18 @@ def default_webhooks(configuration: Document) -> None:
             rule.setdefault("scope", "*")
         if (service := (webhook.get("clientConfig") or {}).get("service")) is not None:
             service.setdefault("port", _WEBHOOK_PORT)
+
+
+def default_custom_resource_definition(definition: Document) -> None:
+    """Set the names that follow from the kind, and that versions are not converted."""
+    spec = definition.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    kind = names.get("kind") or ""
+    if not names.get("singular"):
+        names["singular"] = kind.lower()
+    if not names.get("listKind") and kind:
+        names["listKind"] = f"{kind}List"
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
+    service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", _WEBHOOK_PORT)

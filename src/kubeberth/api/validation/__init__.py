@@ -16,6 +16,8 @@ from kubeberth.api.validation import (
     access,
     cluster,
     config,
+    custom_objects,
+    definitions,
     events,
     jobs,
     network,
@@ -81,6 +83,11 @@ def _lease_update(new: Document, old: Document) -> list[FieldError]:
 
 
 _RULES: dict[str, Rules] = {
+    "customresourcedefinitions.apiextensions.k8s.io": Rules(
+        definitions.validate_definition,
+        definitions.validate_definition_update,
+        definitions.validate_definition_status_update,
+    ),
     "pods": Rules(pods.validate_pod, pods.validate_pod_update, pods.validate_pod_status_update),
     "nodes": Rules(
         nodes.validate_node, nodes.validate_node_update, nodes.validate_node_status_update
@@ -200,6 +207,8 @@ _KINDS: dict[str, Callable[[Document], list[FieldError]]] = {
 
 def validate(resource: Resource, document: Document) -> list[FieldError]:
     """Return the faults of a new object; an empty list when it may be stored."""
+    if resource.custom is not None:
+        return custom_objects.validate_object(resource, document)
     rules = _RULES.get(resource.rules_key)
     if rules is not None:
         return rules.validate(document)
@@ -223,6 +232,8 @@ def validate_update(
     subresource
         Empty, or `status`.
     """
+    if resource.custom is not None:
+        return custom_objects.validate_object_update(resource, new, old)
     meta = new.get("metadata") or {}
     # What upstream checks of every kind, before the kind's own rules look at it again.
     errors = validate_metadata_update(meta, old.get("metadata") or {})

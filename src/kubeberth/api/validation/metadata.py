@@ -34,9 +34,16 @@ def validate_metadata(
     name_errors: NameErrors = names.dns1123_subdomain_errors,
     *,
     namespaced: bool = True,
+    is_core: bool = True,
     path: str = "metadata",
 ) -> list[FieldError]:
-    """Return the faults of an object's metadata."""
+    """Return the faults of an object's metadata.
+
+    Parameters
+    ----------
+    is_core
+        Whether finalizers must be standard ones or qualified, as core kinds have it.
+    """
     errors: list[FieldError] = []
     if prefix := meta.get("generateName"):
         errors += each_invalid(f"{path}.generateName", prefix, _prefix_errors(prefix, name_errors))
@@ -52,7 +59,9 @@ def validate_metadata(
     errors += validate_labels(meta.get("labels"), f"{path}.labels")
     errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
     errors += _validate_owners(meta.get("ownerReferences") or [], f"{path}.ownerReferences")
-    errors += _validate_finalizers(meta.get("finalizers") or [], f"{path}.finalizers")
+    errors += _validate_finalizers(
+        meta.get("finalizers") or [], f"{path}.finalizers", is_core=is_core
+    )
     return errors
 
 
@@ -190,13 +199,13 @@ def _owner_as_shown(owner: Mapping[str, Any]) -> dict[str, Any]:
     return {key: owner[key] for key in order if key in owner}
 
 
-def _validate_finalizers(finalizers: list[str], path: str) -> list[FieldError]:
+def _validate_finalizers(finalizers: list[str], path: str, *, is_core: bool) -> list[FieldError]:
     errors: list[FieldError] = []
     for name in finalizers:
         errors += each_invalid(path, name, names.qualified_name_errors(name, "a qualified name"))
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
         detail = "finalizer orphan and foregroundDeletion cannot be both set"
         errors.append(invalid(path, finalizers, detail))
-    for index, name in enumerate(finalizers):
+    for index, name in enumerate(finalizers if is_core else ()):
         errors += validate_finalizer(name, f"{path}[{index}]")
     return errors

@@ -67,11 +67,13 @@ _ONLY_EXISTS = (
 
 
 def validate_budget(budget: Mapping[str, Any]) -> list[FieldError]:
-    """Return the faults of a disruption budget; upstream leaves its metadata alone."""
+    """Return the faults of a disruption budget; any name will do for upstream, but one there is."""
     spec = budget.get("spec") or {}
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
     policy = spec.get("unhealthyPodEvictionPolicy")
     errors: list[FieldError] = []
+    if not (budget.get("metadata") or {}).get("name"):
+        errors.append(required("metadata.name", "name or generateName is required"))
     if least is not None and most is not None:
         shown = {
             "MinAvailable": least,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kubeberth.api import names
+from kubeberth.api.custom.rules import uncheckable_rules
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation.faultless import Faultless
@@ -127,7 +128,17 @@ def _of_storage_class(storage_class: Document, is_new: bool) -> Iterator[str]:
                 yield f"{path}: {message}"
 
 
+def _of_definition(definition: Document, is_new: bool) -> Iterator[str]:
+    """Tell which validation rules are not going to be checked."""
+    for index, version in enumerate((definition.get("spec") or {}).get("versions") or ()):
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        for where, why in uncheckable_rules(schema, path):
+            yield f"{where}: this rule is not checked: {why}"
+
+
 _FINDERS: dict[str, Callable[[Document, bool], Iterator[str]]] = {
+    "customresourcedefinitions.apiextensions.k8s.io": _of_definition,
     "pods": _of_pod,
     "services": _of_service,
     "deployments.apps": _of_template,

@@ -24,6 +24,8 @@ class Column:
         What the column means, in a few words of our own.
     wide
         Only shown by `-o wide`.
+    priority
+        The same as a number, as definitions of custom kinds have it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Column:
     type: str = "string"
     wide: bool = False
     is_name: bool = False
+    priority: int = 0
 
     def definition(self) -> dict[str, Any]:
         """Return the column as a `TableColumnDefinition`."""
@@ -39,7 +42,7 @@ class Column:
             "type": self.type,
             "format": "name" if self.is_name else "",
             "description": self.description,
-            "priority": int(self.wide),
+            "priority": self.priority or int(self.wide),
         }
 
 

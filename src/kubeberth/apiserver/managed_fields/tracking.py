@@ -7,7 +7,7 @@ apply kept in step, objects that were never tracked, the number of entries limit
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from kubeberth.api.codec import kind_of
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.managed_fields import check, entries, owners
 from kubeberth.apiserver.managed_fields.compare import compare, fields_of
+from kubeberth.apiserver.managed_fields.custom_shape import CustomShape
 from kubeberth.apiserver.managed_fields.entries import APPLY, UPDATE, Entries, Entry, EntryError
 from kubeberth.apiserver.managed_fields.field_set import (
     Node,
@@ -31,7 +32,7 @@ from kubeberth.apiserver.managed_fields.owners import (
     FieldConflict,
     FieldConflictsError,
 )
-from kubeberth.apiserver.managed_fields.shape import ListKeyError, shape_of
+from kubeberth.apiserver.managed_fields.shape import ListKeyError, Shape, shape_of
 from kubeberth.errors import ApiError, BadRequestError, ConflictError
 
 Document = dict[str, Any]
@@ -57,18 +58,22 @@ _STATUS_RESETS: dict[str, tuple[tuple[str, ...], ...]] = {
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 
 
-@cache
+@lru_cache(maxsize=1024)  # custom resources come and go
 def endpoint_of(resource: Resource, sub: str = "") -> Endpoint:
     """Return an endpoint of a resource."""
     api_version, kind = kind_of(resource, sub)
-    return Endpoint(shape_of(api_version, kind), api_version, sub, _reset(resource, sub))
+    if resource.custom is not None and kind == resource.kind:
+        shape: Shape = CustomShape(resource.custom.schema, is_object=True)
+    else:
+        shape = shape_of(api_version, kind)
+    return Endpoint(shape, api_version, sub, _reset(resource, sub))
 
 
 def _reset(resource: Resource, sub: str) -> Node:
     if sub == "scale":
         return {}
     if sub == "status":
-        return from_paths([("f:spec",), *_STATUS_RESETS.get(resource.kind, ())])
+        return from_paths([("f:spec",), *_STATUS_RESETS.get(resource.built_in_kind, ())])
     return from_paths([("f:status",)]) if resource.has_status else {}
 
 

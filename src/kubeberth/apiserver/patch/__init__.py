@@ -33,8 +33,14 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 # In the order in which upstream lists them.
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+_CUSTOM_ACCEPTED = tuple(kind for kind in ACCEPTED if kind != STRATEGIC_PATCH)
 
 _JSON_NAMES = {str: "string", NumberText: "number", bool: "bool", list: "array", dict: "object"}
+
+
+def patch_types(resource: Resource) -> tuple[str, ...]:
+    """Return the kinds of patches that a resource takes: custom ones know no strategies."""
+    return ACCEPTED if resource.custom is None else _CUSTOM_ACCEPTED
 
 
 def apply_patch(
