@@ -91,8 +91,7 @@ class Writer:
                     "metadata": metadata,
                 }
             )
-            items = b",".join(self._wire.item(entry) for entry in entries)
-            return b'%s,"items":[%s]}' % (head[:-1], items)
+            return b"".join((head[:-1], b',"items":[', *self._wire.items(entries), b"]}"))
         documents = [unpack(resource, entry) for entry in entries]
         if self.is_table:
             return encode(self._table(documents, metadata))
