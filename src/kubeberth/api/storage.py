@@ -6,6 +6,16 @@ import msgspec
 
 from kubeberth.api.core import NodeSelector, ResourceList, ResourceRequirements
 from kubeberth.api.meta import ApiStruct, LabelSelector, ObjectMeta
+from kubeberth.api.scheme import (
+    CSI_DRIVERS,
+    CSI_NODES,
+    CSI_STORAGE_CAPACITIES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
+    Resource,
+)
 from kubeberth.api.volumes import InTreeSources
 
 # Annotations by which the scheduler and the controllers of volumes talk to each other.
@@ -229,3 +239,14 @@ STORAGE_KINDS: tuple[type[StorageObject], ...] = (
 )
 
 decode_storage = {kind: msgspec.json.Decoder(kind).decode for kind in STORAGE_KINDS}
+
+# What says where volumes are and can be.
+STORAGE_RESOURCES: dict[type[StorageObject], Resource] = {
+    StorageClass: STORAGE_CLASSES,
+    CSIDriver: CSI_DRIVERS,
+    CSINode: CSI_NODES,
+    CSIStorageCapacity: CSI_STORAGE_CAPACITIES,
+    VolumeAttachment: VOLUME_ATTACHMENTS,
+    PersistentVolume: PERSISTENT_VOLUMES,
+    PersistentVolumeClaim: PERSISTENT_VOLUME_CLAIMS,
+}

@@ -15,13 +15,8 @@ from kubeberth.api.core import Namespace, Node, Service
 from kubeberth.api.meta import LabelSelector, ObjectMeta
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.scheme import (
-    CSI_DRIVERS,
-    CSI_NODES,
-    CSI_STORAGE_CAPACITIES,
     NAMESPACES,
     NODES,
-    PERSISTENT_VOLUME_CLAIMS,
-    PERSISTENT_VOLUMES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     PRIORITY_CLASSES,
@@ -29,19 +24,11 @@ from kubeberth.api.scheme import (
     REPLICATION_CONTROLLERS,
     SERVICES,
     STATEFUL_SETS,
-    STORAGE_CLASSES,
-    VOLUME_ATTACHMENTS,
     Resource,
 )
 from kubeberth.api.storage import (
-    CSIDriver,
-    CSINode,
-    CSIStorageCapacity,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    StorageClass,
+    STORAGE_RESOURCES,
     StorageObject,
-    VolumeAttachment,
 )
 from kubeberth.placement.delta import (
     ControllerPut,
@@ -133,22 +120,7 @@ _KINDS = (
         lambda document: PdbPut(msgspec.convert(document, PodDisruptionBudget)),
         lambda namespace, name: PdbRemoved(_key(namespace, name)),
     ),
-    _storage(STORAGE_CLASSES, StorageClass),
-    _storage(CSI_DRIVERS, CSIDriver),
-    _storage(CSI_NODES, CSINode),
-    _storage(
-        CSI_STORAGE_CAPACITIES,
-        CSIStorageCapacity,
-    ),
-    _storage(VOLUME_ATTACHMENTS, VolumeAttachment),
-    _storage(
-        PERSISTENT_VOLUMES,
-        PersistentVolume,
-    ),
-    _storage(
-        PERSISTENT_VOLUME_CLAIMS,
-        PersistentVolumeClaim,
-    ),
+    *(_storage(resource, kind) for kind, resource in STORAGE_RESOURCES.items()),
 )
 
 KINDS = {kind.resource.kind: kind for kind in _KINDS}

@@ -30,32 +30,19 @@ from kubeberth.api.core import (
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.policy import PodDisruptionBudget, decode_disruption_budget
 from kubeberth.api.scheme import (
-    CSI_DRIVERS,
-    CSI_NODES,
-    CSI_STORAGE_CAPACITIES,
     NAMESPACES,
     NODES,
-    PERSISTENT_VOLUME_CLAIMS,
-    PERSISTENT_VOLUMES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
     SERVICES,
     STATEFUL_SETS,
-    STORAGE_CLASSES,
-    VOLUME_ATTACHMENTS,
-    Resource,
 )
 from kubeberth.api.storage import (
-    CSIDriver,
-    CSINode,
-    CSIStorageCapacity,
-    PersistentVolume,
+    STORAGE_RESOURCES,
     PersistentVolumeClaim,
-    StorageClass,
     StorageObject,
-    VolumeAttachment,
     decode_storage,
 )
 from kubeberth.api.workloads import (
@@ -89,16 +76,6 @@ from kubeberth.scheduler.volumes import Volumes
 
 logger = logging.getLogger(__name__)
 
-# What says where volumes are and can be.
-STORAGE_RESOURCES: dict[type[StorageObject], Resource] = {
-    StorageClass: STORAGE_CLASSES,
-    CSIDriver: CSI_DRIVERS,
-    CSINode: CSI_NODES,
-    CSIStorageCapacity: CSI_STORAGE_CAPACITIES,
-    VolumeAttachment: VOLUME_ATTACHMENTS,
-    PersistentVolume: PERSISTENT_VOLUMES,
-    PersistentVolumeClaim: PERSISTENT_VOLUME_CLAIMS,
-}
 # Pods that have ended occupy nothing, so as upstream they are not even watched.
 _LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 # After so long without a pause, watches and bindings get their turn.
