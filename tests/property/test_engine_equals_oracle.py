@@ -63,7 +63,7 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.vocabulary import PODS
 
-# 112,000 steps in all. `HISTORIES=15000 STEPS=600` drives ten million, which takes an hour and more.
+# 112,000 steps in all. `HISTORIES=15000 STEPS=600` drives ten million; that takes hours.
 N_STEPS = int(os.environ.get("STEPS", "150"))
 N_HISTORIES = int(os.environ.get("HISTORIES", "670"))
 
