@@ -249,12 +249,14 @@ class Ranking:
             return
         self._seen_nodes = state.node_log.end
         nodes = np.array(sorted(set(changed)), dtype=np.intp)
-        looks = self._rules.look(nodes, self._shared_order.ranks)
+        rules = self._rules
+        looks = rules.look(nodes, self._shared_order.ranks)
         passes, bases = looks.passes.tolist(), looks.bases.tolist()
         keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
         for index, slot in enumerate(nodes.tolist()):
             key = next(keys) if keys else ()
-            self._bases[slot] = bases[index]
+            if rules.tells_bases_apart:
+                self._bases[slot] = bases[index]
             if passes[index]:
                 self._cells[slot] = self._cell_of(key)
                 self._leave(slot, _FULL)
@@ -532,7 +534,9 @@ class Ranking:
         keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
         cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
         self._cells = memoryview(cells.data)
-        self._bases = looks.bases.tolist()
+        # Mostly nodes differ by their rank alone, and all templates have these bases in common.
+        is_shared = not rules.tells_bases_apart
+        self._bases = self._shared_order.rank_list if is_shared else looks.bases.tolist()
 
         has_room, is_admitted, scores = rules.judge_all(fit)
         entries = np.full(state.n_slots, _UNFIT, dtype=np.int64)
