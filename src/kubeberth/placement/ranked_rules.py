@@ -81,8 +81,6 @@ class RankedRules:
         Soft rules over topology keys, with weight, and place among the node values or None.
     node_scores
         Those of them by whose values nodes are told apart.
-    tells_bases_apart
-        Whether the looks of a node alone earn it anything, beside its rank.
     is_relative
         Whether a group that is alone always has the same score.
     filter_version, score_version, epoch
@@ -101,7 +99,6 @@ class RankedRules:
         looks = [entry for entry in kinds.look_scores if self._speaks(entry[0])]
         self.static_scores = [e for e in looks if e[0].normalization is not Normalization.NONE]
         self._plain_scores = [e for e in looks if e[0].normalization is Normalization.NONE]
-        self.tells_bases_apart = bool(self._plain_scores)
         self._usage_filters = [rule for rule in kinds.usage_filters if concerns(rule, request)]
         speaking = {rule.name for rule, _ in looks}
         self._relative_rules = [rule for rule in kinds.relative if rule.name in speaking]
