@@ -24,7 +24,7 @@ from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
-from kubeberth.apiserver.exchange import compressed, in_asked_form
+from kubeberth.apiserver.exchange import in_asked_form
 from kubeberth.apiserver.http.request import Request
 from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
 from kubeberth.apiserver.media import negotiate
@@ -32,7 +32,6 @@ from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
 from kubeberth.apiserver.responses import (
     Response,
-    StreamResponse,
     encode,
     error_response,
     warning_headers,
@@ -129,10 +128,7 @@ class App:
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request."""
-        answer = await self._answer(request)
-        if isinstance(answer, StreamResponse):
-            return answer
-        return await compressed(in_asked_form(answer, request), request)
+        return await in_asked_form(await self._answer(request), request)
 
     async def _answer(self, request: Request) -> Answer:
         try:

@@ -10,33 +10,54 @@ import msgspec
 
 from kubeberth.apiserver.http.request import Request
 from kubeberth.apiserver.media import JSON, SERVED, YAML, parse_accept, to_yaml
-from kubeberth.apiserver.responses import Response
+from kubeberth.apiserver.responses import Response, StreamResponse
 
 # As kube-apiserver, which compresses no watches either: fast, and only where it pays.
 COMPRESS_ABOVE_BYTES = 128 * 1024
 COMPRESS_LEVEL = 1
 
+Answer = Response | StreamResponse
 
-def in_asked_form(response: Response, request: Request) -> Response:
-    """Return a JSON answer as YAML, or indented, if the client wants it so."""
+
+async def in_asked_form(answer: Answer, request: Request) -> Answer:
+    """Return an answer as YAML, indented or compressed, if the client wants it so.
+
+    A stream of events is sent as it is; a large document that stays as it is, in chunks.
+    """
+    if isinstance(answer, StreamResponse):
+        if not answer.is_document or not _wants_another_form(request):
+            return answer
+        answer = answer.whole()
+    return await _compressed(_reshaped(answer, request), request)
+
+
+def _wants_another_form(request: Request) -> bool:
+    return _takes_gzip(request) or wants_indentation(request) or _wants_yaml(request)
+
+
+def _reshaped(response: Response, request: Request) -> Response:
     if response.content_type != JSON or not response.body:
         return response
-    indent = wants_indentation(request)
-    clauses = parse_accept(request.headers.get("accept", ""))
-    first = next((c.media_type for c in clauses if c.media_type in SERVED), JSON)
-    if SERVED[first] == YAML:
+    if _wants_yaml(request):
         response.body, response.content_type = to_yaml(response.body), YAML
-    elif indent:
+    elif wants_indentation(request):
         response.body = msgspec.json.format(response.body, indent=2) + b"\n"
     return response
 
 
-async def compressed(response: Response, request: Request) -> Response:
-    """Return a large answer as gzip, if the client takes that."""
-    if len(response.body) <= COMPRESS_ABOVE_BYTES or request.method == "HEAD":
-        return response
+def _wants_yaml(request: Request) -> bool:
+    clauses = parse_accept(request.headers.get("accept", ""))
+    first = next((c.media_type for c in clauses if c.media_type in SERVED), JSON)
+    return SERVED[first] == YAML
+
+
+def _takes_gzip(request: Request) -> bool:
     accepted = request.headers.get("accept-encoding", "").split(",")
-    if "gzip" not in (token.strip() for token in accepted):
+    return request.method != "HEAD" and "gzip" in (token.strip() for token in accepted)
+
+
+async def _compressed(response: Response, request: Request) -> Response:
+    if len(response.body) <= COMPRESS_ABOVE_BYTES or not _takes_gzip(request):
         return response
     # In a thread: this is the one thing that takes long, and the interpreter is free meanwhile.
     response.body = await asyncio.to_thread(gzip.compress, response.body, COMPRESS_LEVEL, mtime=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
@@ -66,11 +67,32 @@ class Pieces:
 
 @dataclass(slots=True)
 class StreamResponse:
-    """An answer that grows; what there is to take is sent at once."""
+    """An answer that grows; what there is to take is sent at once.
+
+    Parameters
+    ----------
+    is_document
+        Whether all of it together is one document, too large to be made before it is sent.
+    """
 
     source: Source
     content_type: str = JSON
     headers: Headers = field(default_factory=list)
+    is_document: bool = False
+
+    def whole(self) -> Response:
+        """Return a document as an answer that is complete."""
+        body = b"".join(iter(self.source.take, None))
+        return Response(body, content_type=self.content_type, headers=self.headers)
+
+
+def document_response(pieces: Iterator[bytes | memoryview]) -> Response | StreamResponse:
+    """Return the answer that sends a document: all at once, if that is one chunk."""
+    source = Pieces(pieces)
+    first, second = source.take() or b"", source.take()
+    if second is None:
+        return Response(first)
+    return StreamResponse(Pieces(chain((first, second), pieces)), is_document=True)
 
 
 def error_response(error: ApiError) -> Response:

@@ -42,7 +42,13 @@ from kubeberth.apiserver.options import (
 from kubeberth.apiserver.patch import APPLY_PATCH
 from kubeberth.apiserver.patching import decode_applied, media_type_of, parse_config, patched
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, Written
-from kubeberth.apiserver.responses import Pieces, Response, StreamResponse, success
+from kubeberth.apiserver.responses import (
+    Pieces,
+    Response,
+    StreamResponse,
+    document_response,
+    success,
+)
 from kubeberth.apiserver.route import RequestInfo
 from kubeberth.apiserver.storage.store import Entry, RevisionCompactedError
 from kubeberth.apiserver.strategy import (
@@ -143,7 +149,7 @@ class Verbs:
             metadata["continue"] = Continuation(last, shown).token()
             if options.selection.is_everything:
                 metadata["remainingItemCount"] = rest
-        return Response(writer.entries(page, metadata))
+        return document_response(writer.entries(page, metadata))
 
     async def _snapshot(self, options: ListOptions) -> tuple[str, int | None]:
         """Return after which key to list, and which state (None: the current one)."""
@@ -360,7 +366,7 @@ class Verbs:
                 await self._registry.delete(target, how, caller)
             except NotFoundError:
                 continue  # somebody else was faster
-        return Response(writer.entries(entries, {"resourceVersion": str(revision)}))
+        return document_response(writer.entries(entries, {"resourceVersion": str(revision)}))
 
 
 def _replaced(target: Target, old: Document, document: Document) -> Document:
