@@ -23,6 +23,7 @@ from kubeberth.apiserver import refusals
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.objects import encode
 from kubeberth.apiserver.options import ListOptions, parse_version
+from kubeberth.apiserver.responses import CHUNK_BYTES
 from kubeberth.apiserver.selectable import selectable
 from kubeberth.apiserver.storage.store import (
     Entry,
@@ -35,7 +36,6 @@ from kubeberth.errors import ApiError
 
 # Events that may wait for one client; kube-apiserver's buffers go up to the same number.
 QUEUE_LIMIT = 1000
-CHUNK_LINES = 500
 # Sending costs some 15 us, handling a request some 250: with so many a turn, requests lose little
 # to a crowd, and the crowd is soon through (benchmarks/bench_watch_fanout.py).
 SENDERS_PER_TURN = 16
@@ -116,11 +116,17 @@ class Watcher:
         return None if self.is_closed else b""
 
     def _take_lines(self) -> bytes:
-        n_lines = min(len(self.lines), CHUNK_LINES)
-        self.limit = max(QUEUE_LIMIT, self.limit - n_lines)
-        if n_lines == 1:
-            return self.lines.popleft()  # the very bytes that all the others send
-        return b"".join([self.lines.popleft() for _ in range(n_lines)])
+        lines = self.lines
+        first = lines.popleft()
+        if not lines:
+            self.limit = QUEUE_LIMIT
+            return first  # the very bytes that all the others send
+        taken, size = [first], len(first)
+        while lines and size < CHUNK_BYTES:
+            taken.append(lines.popleft())
+            size += len(taken[-1])
+        self.limit = max(QUEUE_LIMIT, self.limit - len(taken))
+        return b"".join(taken)
 
     def close(self) -> None:
         """Forget the watch: it is over, or its client is gone."""

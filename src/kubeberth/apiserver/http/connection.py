@@ -30,7 +30,7 @@ from kubeberth.apiserver.auth.authn import Shown
 from kubeberth.apiserver.auth.tls import shown_chain
 from kubeberth.apiserver.http import head as heads
 from kubeberth.apiserver.http.request import Request, TargetError
-from kubeberth.apiserver.responses import Response, Source, StreamResponse
+from kubeberth.apiserver.responses import CHUNK_BYTES, Response, Source, StreamResponse
 from kubeberth.errors import BadRequestError, ServerTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,6 @@ logger = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 1024 * 1024 + 4096
 # So much of a body that nobody wanted is still read to keep the connection, as Go does.
 MAX_UNREAD_BYTES = 256 * 1024
-# Larger chunks leave one per turn of the event loop, so that others come to theirs.
-LARGE_CHUNK_BYTES = 64 * 1024
 # As long as Go's server listens before it hangs up.
 LINGER_S = 0.5
 
@@ -377,7 +375,8 @@ class Connection(asyncio.Protocol):
             start = b""
             if self._is_paused:
                 return
-            if len(chunk) >= LARGE_CHUNK_BYTES:
+            if len(chunk) >= CHUNK_BYTES:
+                # There will be more; others come to their turn in between.
                 self._loop.call_soon(self._pump)
                 return
 
