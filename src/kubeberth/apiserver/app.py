@@ -27,6 +27,7 @@ from kubeberth.apiserver.discovery import VERSION, Discovery
 from kubeberth.apiserver.exchange import in_asked_form
 from kubeberth.apiserver.http.request import Request
 from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
+from kubeberth.apiserver.lookup import Lookup
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
@@ -94,7 +95,9 @@ class App:
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
         self.registry.chain = Chain(
-            plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
+            plugins(
+                Lookup(self.registry), policy, authorizer, settings.chance, settings.service_cidr
+            )
         )
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
         self.definitions = Definitions(self.registry, self.hub, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 import msgspec
@@ -46,7 +47,12 @@ def _reshaped(response: Response, request: Request) -> Response:
 
 
 def _wants_yaml(request: Request) -> bool:
-    clauses = parse_accept(request.headers.get("accept", ""))
+    return _names_yaml(request.headers.get("accept", ""))
+
+
+@lru_cache(maxsize=256)
+def _names_yaml(accept: str) -> bool:
+    clauses = parse_accept(accept)
     first = next((c.media_type for c in clauses if c.media_type in SERVED), JSON)
     return SERVED[first] == YAML
 

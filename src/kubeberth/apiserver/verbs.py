@@ -7,7 +7,9 @@ and in admission.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from kubeberth.api import codec, defaults
 from kubeberth.api.integers import IntegerTextError, parse_uint
@@ -71,8 +73,7 @@ from kubeberth.errors import (
 FRESHNESS_TIMEOUT_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """An authorized request for a resource that is served.
 
     Parameters
@@ -88,7 +89,7 @@ class Call:
     content_type: str = ""
     body: bytes = b""
     user_agent: str = ""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
 
     @property
     def target(self) -> Target:
