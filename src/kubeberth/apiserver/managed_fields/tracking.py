@@ -86,6 +86,7 @@ def _reset(resource: Resource, sub: str) -> Node:
     return from_paths([("f:status",)]) if resource.has_status else {}
 
 
+@lru_cache(maxsize=1024)
 def manager_name(field_manager: str, user_agent: str) -> str:
     """Return under which name a client owns fields: as it says, or what its program is called."""
     if field_manager:
