@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import refusals
-from kubeberth.apiserver.admission import plugins
+from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
+from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import Authenticator, Shown, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
@@ -103,11 +104,18 @@ class App:
         self.registry = Registry(store, clock, settings.chance)
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
-        self.registry.chain = Chain(
-            plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
+        self.definitions = definitions = Definitions(self.registry, self.hub, clock)
+        around = Surroundings(
+            self.registry,
+            policy,
+            authorizer,
+            Versions(lambda: definitions.catalogue, self.registry.conversions.turned),
+            self.registry.webhooks,
+            settings.chance,
+            settings.service_cidr,
         )
+        self.registry.chain = Chain(plugins(around))
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
-        self.definitions = Definitions(self.registry, self.hub, clock)
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -135,6 +143,7 @@ class App:
         self._is_ready = False
         self.definitions.close()
         self.hub.close()
+        self.registry.webhooks.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

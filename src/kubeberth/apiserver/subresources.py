@@ -5,16 +5,11 @@ Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kub
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.custom.field_path import names_of, value_at
-from kubeberth.api.custom.version import ScalePaths
-from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS, Resource
-from kubeberth.api.selectors import from_label_selector
-from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
+from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
 from kubeberth.apiserver import eviction, refusals
 from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
 from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
@@ -23,6 +18,7 @@ from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
+from kubeberth.apiserver.scale import scale_of, scaled
 from kubeberth.apiserver.strategy import put
 from kubeberth.apiserver.table import to_table
 from kubeberth.apiserver.verbs import (
@@ -135,7 +131,7 @@ class Subresources:
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
         form = negotiate(call.accept, OBJECT_FORMS)
-        parent = unpack(call.resource, self._registry.entry(call.target))
+        parent = unpack(call.resource, await self._registry.shown(call.target))
         scale = scale_of(call.resource, parent)
         if form.as_kind != "Table":
             return Response(encode(scale))
@@ -170,7 +166,7 @@ class Subresources:
             owned = scale["metadata"].get("managedFields")
             owned = to_parent(owners, owned, parent["apiVersion"])
             put(parent["metadata"], "managedFields", owned)
-            return scaled(call.target, parent, scale)
+            return scaled(call.resource, call.info.name, parent, scale)
 
         caller = Caller(call.user, dry_run)
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
@@ -259,88 +255,6 @@ def marked_as_evicted(pod: Document, now: str) -> Document:
     others = [c for c in status.get("conditions", ()) if c["type"] != "DisruptionTarget"]
     status["conditions"] = [*others, condition]
     return pod
-
-
-def scale_of(resource: Resource, parent: Document) -> Document:
-    """Return the Scale of a workload.
-
-    Raises
-    ------
-    InternalError
-        It is a custom one without replicas.
-    """
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    metadata = parent["metadata"]
-    paths = scale_paths(resource)
-    replicas = value_at(parent, paths.spec_replicas)
-    if replicas is None and resource.custom is not None:
-        raise refusals.internal(
-            f"the spec replicas field {json.dumps(paths.spec_replicas)} does not exist"
-        )
-    status: dict[str, Any] = {"replicas": value_at(parent, paths.status_replicas) or 0}
-    selector = value_at(parent, paths.selector) if paths.selector else None
-    if resource.built_in_kind == "ReplicationController":  # whose selector is labels alone
-        selector = {"matchLabels": selector or {}}
-    if text := selector if isinstance(selector, str) else selector_text(selector):
-        status["selector"] = text
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {"replicas": replicas} if replicas else {},
-        "status": status,
-    }
-
-
-def scale_paths(resource: Resource) -> ScalePaths:
-    """Return where a workload keeps what its Scale shows."""
-    if resource.custom is not None and resource.custom.scale is not None:
-        return resource.custom.scale
-    return _SCALE_PATHS
-
-
-# Of all workloads that are built in.
-_SCALE_PATHS = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
-
-
-def scaled(target: Target, parent: Document, scale: Document) -> Document:
-    """Return a workload with the replicas of a Scale."""
-    resource = target.resource
-    replicas = scale.get("spec", {}).get("replicas", 0)
-    errors: list[FieldError] = []
-    if replicas < 0:
-        errors.append(invalid("spec.replicas", replicas, "must be greater than or equal to 0"))
-    if errors:
-        raise invalid_error("Scale.autoscaling", target.name, errors)
-    *parts, last = names_of(scale_paths(resource).spec_replicas)
-    place = parent
-    for part in parts:
-        place = place.setdefault(part, {})
-    place[last] = replicas
-    parent["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
-    return parent
-
-
-def selector_text(selector: dict[str, Any] | None) -> str:
-    """Return a label selector as text, sorted by key."""
-    parts = []
-    for requirement in from_label_selector(selector).requirements:
-        key, values = requirement.key, ",".join(sorted(requirement.values))
-        match requirement.operator:
-            case "In" if len(requirement.values) == 1:
-                text = f"{key}={values}"
-            case "In":
-                text = f"{key} in ({values})"
-            case "NotIn" if len(requirement.values) == 1:
-                text = f"{key}!={values}"
-            case "NotIn":
-                text = f"{key} notin ({values})"
-            case "Exists":
-                text = key
-            case _:
-                text = f"!{key}"
-        parts.append((key, text))
-    return ",".join(text for _, text in sorted(parts))
 
 
 def logged_container(pod: Document, asked: str) -> str:

@@ -120,7 +120,7 @@ class Verbs:
                 "the export parameter, deprecated since v1.14, is no longer supported"
             )
         await self._fresh(parse_version(call.info.query.get("resourceVersion")))
-        return Response(writer.entry(self._registry.entry(call.target)))
+        return Response(writer.entry(await self._registry.shown(call.target)))
 
     async def list_objects(self, call: Call) -> Answer:
         """Read many objects, or one page of them, as of one moment."""
@@ -135,6 +135,7 @@ class Verbs:
                 status = expired_status(Continuation(start, LATEST))
                 return Response(encode(status), status["code"])
             raise ExpiredError("The resourceVersion for the provided list is too old.") from error
+        entries = await self._registry.conversions.entries(call.resource, entries)
         shown = revision if revision is not None else self._store.revision
         page, rest = _page(entries, options)
         metadata: dict[str, object] = {"resourceVersion": str(shown)}
@@ -193,7 +194,7 @@ class Verbs:
         drop_server_fields(document["metadata"])
         document = self.tracked(call, options, lambda _: document)({})
         target = Target(call.resource, call.info.scope)
-        written = await self._registry.create(target, document, _caller(call, options))
+        written = await self._registry.create(target, document, caller_of(call, options))
         return _written(writer, written)
 
     def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
@@ -229,7 +230,7 @@ class Verbs:
         written = await self._registry.update(
             call.target,
             self.tracked(call, options, lambda old: _replaced(call.target, old, document)),
-            _caller(call, options),
+            caller_of(call, options),
             sub=sub,
             allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
         )
@@ -243,7 +244,7 @@ class Verbs:
         written = await self._registry.update(
             call.target,
             self.patching(call, options),
-            _caller(call, options),
+            caller_of(call, options),
             sub=sub,
             allow_create=is_apply(call) and not sub,
         )
@@ -337,7 +338,7 @@ class Verbs:
         """Delete an object, or begin to."""
         writer = self.writer(call)
         options = delete_options(call.info.query, call.body, call.content_type)
-        caller = Caller(call.user, options.dry_run, call.warnings)
+        caller = Caller(call.user, options.dry_run, call.warnings, lambda: options.document)
         written = await self._registry.delete(call.target, options, caller)
         if written.removed and call.resource.built_in_kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)
@@ -350,10 +351,11 @@ class Verbs:
         writer = self.writer(call)
         options = list_options(call.info.query, call.resource, watch=False)
         how = delete_options(call.info.query, call.body, call.content_type)
-        caller = Caller(call.user, how.dry_run)
+        caller = Caller(call.user, how.dry_run, call.warnings, lambda: how.document)
         prefix = prefix_of(call.resource, call.info.scope)
         revision = self._store.revision
-        entries, _ = _page(self._store.entries(prefix), options)
+        found = await self._registry.conversions.entries(call.resource, self._store.entries(prefix))
+        entries, _ = _page(found, options)
         for entry in entries:
             target = replace(call.target, name=entry.key.removeprefix(prefix))
             try:
@@ -409,8 +411,9 @@ def patch_options(call: Call) -> WriteOptions:
     return write_options(call.info.query, "PatchOptions", is_apply=is_apply(call))
 
 
-def _caller(call: Call, options: WriteOptions) -> Caller:
-    return Caller(call.user, options.dry_run, call.warnings)
+def caller_of(call: Call, options: WriteOptions) -> Caller:
+    """Return for whom a call writes."""
+    return Caller(call.user, options.dry_run, call.warnings, lambda: options.document)
 
 
 def check_name(document: Document, target: Target) -> None:

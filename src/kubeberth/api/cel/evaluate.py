@@ -14,6 +14,7 @@ from kubeberth.api.cel.functions import (
     FUNCTIONS,
     CelError,
     Optional,
+    Receiver,
     contains,
     equals,
     no_overload,
@@ -126,6 +127,8 @@ def _select(node: Select, variables: Variables) -> Any:
         of = of.value
     if isinstance(of, dict) and node.field in of:
         return Optional(of[node.field]) if is_optional else of[node.field]
+    if isinstance(of, Receiver):
+        return of.field(node.field)
     if is_optional:
         return Optional()
     raise CelError(f"no such key: {node.field}")

@@ -3,45 +3,85 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from typing import Protocol
 
+from kubeberth.api.scheme import (
+    MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+    Resource,
+)
 from kubeberth.apiserver.admission.chain import Plugin
 from kubeberth.apiserver.admission.default_storage_class import DefaultStorageClass
 from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kubeberth.apiserver.admission.limit_ranger import LimitRanger
+from kubeberth.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
 from kubeberth.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubeberth.apiserver.admission.priority import Priority
 from kubeberth.apiserver.admission.rbac_escalation import RbacEscalation
+from kubeberth.apiserver.admission.registered import Registered
 from kubeberth.apiserver.admission.resource_quota import Ledger, ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
 from kubeberth.apiserver.admission.service_account import ServiceAccount
 from kubeberth.apiserver.admission.service_addresses import ServiceAddresses
 from kubeberth.apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
 from kubeberth.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from kubeberth.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
+from kubeberth.apiserver.admission.versions import Versions
+from kubeberth.apiserver.admission.webhooks import Desk, Webhook, read_webhooks
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
+from kubeberth.apiserver.storage.store import Store
+from kubeberth.apiserver.webhook_client import WebhookClient
 
 
-def plugins(
-    reader: Ledger,
-    policy: StoredPolicy,
-    authorizer: Authorizer,
-    chance: random.Random,
-    service_cidr: str,
-) -> tuple[Plugin, ...]:
+class Source(Ledger, Protocol):
+    """Where objects are kept, and what tells of changes."""
+
+    @property
+    def store(self) -> Store:
+        """The store of the objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What plugins are made of."""
+
+    source: Source
+    policy: StoredPolicy
+    authorizer: Authorizer
+    versions: Versions
+    client: WebhookClient
+    chance: random.Random
+    service_cidr: str
+
+
+def plugins(around: Surroundings) -> tuple[Plugin, ...]:
     """Return the plugins that are on, in upstream's order."""
+    source, chance = around.source, around.chance
+    desk = Desk(source, around.client, around.versions, around.authorizer)
     return (
-        NamespaceLifecycle(reader),
-        LimitRanger(reader),
-        ServiceAccount(reader, chance),
+        NamespaceLifecycle(source),
+        LimitRanger(source),
+        ServiceAccount(source, chance),
         TaintNodesByCondition(),
-        Priority(reader),
+        Priority(source),
         DefaultTolerationSeconds(),
-        DefaultStorageClass(reader),
+        DefaultStorageClass(source),
         StorageObjectInUseProtection(),
-        RuntimeClass(reader),
-        PodTopologyLabels(reader),
-        ServiceAddresses(reader, chance, service_cidr),
-        RbacEscalation(policy, authorizer),
-        ResourceQuota(reader),
+        RuntimeClass(source),
+        PodTopologyLabels(source),
+        MutatingAdmissionWebhook(_webhooks(around, MUTATING_WEBHOOK_CONFIGURATIONS), desk),
+        ServiceAddresses(source, chance, around.service_cidr),
+        RbacEscalation(around.policy, around.authorizer),
+        ValidatingAdmissionWebhook(_webhooks(around, VALIDATING_WEBHOOK_CONFIGURATIONS), desk),
+        ResourceQuota(source),
+    )
+
+
+def _webhooks(around: Surroundings, resource: Resource) -> Registered[Webhook]:
+    source = around.source
+    return Registered(
+        source.store, around.versions, (resource,), lambda: read_webhooks(source, resource)
     )
