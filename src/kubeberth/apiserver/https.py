@@ -27,7 +27,7 @@ USER_AGENT = "kube-apiserver-admission"
 Address = tuple[str, int]
 
 # By OpenSSL's number of the fault.
-_UNKNOWN_ISSUER = frozenset((18, 19, 20, 21))
+_UNKNOWN_ISSUER = frozenset((7, 18, 19, 20, 21))
 _EXPIRED = frozenset((9, 10))
 _WRONG_NAME = frozenset((62, 64))
 _ERRNO_TEXTS = {
@@ -84,6 +84,7 @@ class _Parser:
         self.answer = Answer()
         self.has_head = False
         self.is_complete = False
+        self.is_kept = False
         self.n_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -101,6 +102,7 @@ class _Parser:
             self.answer, self.has_head = Answer(), False
             return
         self.is_complete = True
+        self.is_kept = self._parser.should_keep_alive()
 
     def feed(self, data: bytes) -> None:
         """Take in what came; empty when nothing more will."""
@@ -128,7 +130,7 @@ class _Parser:
     def result(self) -> tuple[Answer, bool]:
         """Return the answer, and whether the connection may be used again."""
         self.answer.body = b"".join(self._chunks)
-        return self.answer, bool(self._parser.should_keep_alive())
+        return self.answer, self.is_kept
 
 
 @dataclass(slots=True, eq=False)

@@ -328,25 +328,36 @@ class Registry:
             # Of the resource, not of its kind: this is told before anybody looks at the object.
             raise invalid_error(target.resource.group_resource, target.name, [error])
 
-    async def delete(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
-        """Delete an object, or begin to."""
+    async def delete(
+        self, target: Target, options: DeleteOptions, caller: Caller, *, is_admitted: bool = False
+    ) -> Written:
+        """Delete an object, or begin to.
+
+        Parameters
+        ----------
+        is_admitted
+            Whether admission has looked at what leads to this, so that it need not look here.
+        """
         while True:
             try:
-                return await self._delete_once(target, options, caller)
+                return await self._delete_once(target, options, caller, is_admitted)
             except RevisionMismatchError:
                 if options.resource_version:
                     raise refusals.conflict(target.resource, target.name) from None
             except KeyMissingError:
                 raise refusals.not_found(target.resource, target.name) from None
 
-    async def _delete_once(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
+    async def _delete_once(
+        self, target: Target, options: DeleteOptions, caller: Caller, is_admitted: bool
+    ) -> Written:
         resource = target.resource
         entry = self.entry(target)
         document = unpack(resource, await self.conversions.entry(resource, entry))
         check_preconditions(resource, target.name, document, options)
-        attributes = caller.attributes("DELETE", target, None, document)
-        await self.chain.admit(attributes)
-        await self.chain.validate(attributes)
+        if not is_admitted:
+            attributes = caller.attributes("DELETE", target, None, document)
+            await self.chain.admit(attributes)
+            await self.chain.validate(attributes)
         if resource.built_in_kind == "Job" and not options.propagation:
             caller.warnings.append(ORPHANED_PODS)
         plan = plan_deletion(

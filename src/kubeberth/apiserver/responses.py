@@ -14,6 +14,10 @@ from kubeberth.errors import ApiError
 encode = msgspec.json.encode
 Headers = list[tuple[str, str]]
 
+# In characters, as upstream: of all warnings together, and of each when they are more.
+MAX_WARNINGS = 4096
+MAX_CUT_WARNING = 256
+
 
 @dataclass(slots=True)
 class Response:
@@ -59,8 +63,11 @@ def success(code: int, details: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def warning_headers(warnings: Sequence[str]) -> Headers:
-    """Return one Warning header for each distinct text."""
-    return [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(warnings)]
+    """Return one Warning header for each distinct text; of too much text, the beginnings."""
+    texts = [text for text in dict.fromkeys(warnings) if text]
+    if sum(map(len, texts)) > MAX_WARNINGS:
+        texts = [text[:MAX_CUT_WARNING] for text in texts][: MAX_WARNINGS // MAX_CUT_WARNING]
+    return [("Warning", f'299 - "{_quoted(text)}"') for text in texts]
 
 
 def _quoted(text: str) -> str:

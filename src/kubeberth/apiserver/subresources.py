@@ -26,6 +26,7 @@ from kubeberth.apiserver.verbs import (
     Call,
     Verb,
     Verbs,
+    caller_of,
     check_name,
     check_uid,
     patch_options,
@@ -76,14 +77,22 @@ class Subresources:
         check_binding_target(binding.get("target", {}))
         now = rfc3339(self._clock.now())
         target = Target(PODS, namespace, name)
+        caller = caller_of(call, options)
+        if sub:
+            binding = await self._admitted(target, binding, caller, sub)
 
         def change(pod: Document) -> Document:
             _check_bindable(target, pod, metadata)
             return bound(pod, binding, now)
 
-        caller = Caller(call.user, options.dry_run)
         await self._registry.update(target, change, caller, sub=sub or "bindings")
         return Response(encode(success(201)), 201)
+
+    async def _admitted(self, target: Target, body: Document, caller: Caller, sub: str) -> Document:
+        """Return what was posted to a subresource as those leave it who look at such bodies."""
+        attributes = caller.attributes("CREATE", target, body, sub=sub)
+        await self._registry.chain.look_at_body(attributes)
+        return attributes.document or body
 
     async def evict(self, call: Call) -> Answer:
         """Delete a pod, if its disruption budget allows it."""
@@ -92,7 +101,8 @@ class Subresources:
         if body["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
         how = delete_options_of(body.get("deleteOptions", {}))
-        caller = Caller(call.user, options.dry_run or how.dry_run)
+        caller = replace(caller_of(call, options), dry_run=options.dry_run or how.dry_run)
+        await self._admitted(call.target, body, caller, "eviction")
         now = rfc3339(self._clock.now())
         pod = unpack(PODS, self._registry.entry(call.target))
         check_preconditions(PODS, call.info.name, pod, how)
@@ -105,7 +115,8 @@ class Subresources:
 
         await self._registry.update(call.target, change, caller, sub="eviction")
         # The version it was meant for is checked; marking the pod has made a new one.
-        await self._registry.delete(call.target, replace(how, resource_version=""), caller)
+        how = replace(how, resource_version="")
+        await self._registry.delete(call.target, how, caller, is_admitted=True)
         return Response(encode(success(201)), 201)
 
     async def _take_from_budget(self, pod: Document, caller: Caller, now: str) -> None:
@@ -148,15 +159,15 @@ class Subresources:
         scale = self._verbs.decode(call, options, "scale")
         check_name(scale, call.target)
         change = self._verbs.tracked(call, options, lambda _: scale)
-        return await self._write_scale(call, change, options.dry_run)
+        return await self._write_scale(call, change, caller_of(call, options))
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
         options = patch_options(call)
         change = self._verbs.patching(call, options, "scale")
-        return await self._write_scale(call, change, options.dry_run)
+        return await self._write_scale(call, change, caller_of(call, options))
 
-    async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
+    async def _write_scale(self, call: Call, change: Change, caller: Caller) -> Answer:
         def change_parent(parent: Document) -> Document:
             owners = parent["metadata"].get("managedFields")
             old = scale_of(call.resource, parent)
@@ -168,7 +179,6 @@ class Subresources:
             put(parent["metadata"], "managedFields", owned)
             return scaled(call.resource, call.info.name, parent, scale)
 
-        caller = Caller(call.user, dry_run)
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
         return Response(encode(scale_of(call.resource, written.document)))
 
