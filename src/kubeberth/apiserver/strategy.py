@@ -29,6 +29,8 @@ COUNTED = frozenset(
         "Ingress",
         "IngressClass",
         "Job",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
         "MutatingWebhookConfiguration",
         "NetworkPolicy",
         "Pod",
@@ -38,6 +40,8 @@ COUNTED = frozenset(
         "ReplicaSet",
         "ReplicationController",
         "StatefulSet",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
     )
 )
@@ -73,9 +77,13 @@ VERSION_REQUIRED = frozenset(
         "CSINode",
         "CSIStorageCapacity",
         "Lease",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
         "MutatingWebhookConfiguration",
         "PodDisruptionBudget",
         "RuntimeClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
         "VolumeAttachment",
     )

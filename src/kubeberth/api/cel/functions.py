@@ -375,6 +375,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         int(value.total_seconds() // 3600) if isinstance(value, timedelta) else value.hour
     ),
     "getFullYear": lambda value: value.year,
+    "jsonpatch.escapeKey": lambda text: text.replace("~", "~0").replace("/", "~1"),
     "optional.of": Optional,
     "optional.none": Optional,
     "hasValue": lambda optional: optional.has_value,

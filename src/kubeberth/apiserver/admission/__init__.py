@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kubeberth.api.scheme import (
+    MUTATING_ADMISSION_POLICIES,
+    MUTATING_ADMISSION_POLICY_BINDINGS,
     MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICY_BINDINGS,
     VALIDATING_WEBHOOK_CONFIGURATIONS,
     Resource,
 )
@@ -15,9 +19,11 @@ from kubeberth.apiserver.admission.chain import Plugin
 from kubeberth.apiserver.admission.default_storage_class import DefaultStorageClass
 from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kubeberth.apiserver.admission.limit_ranger import LimitRanger
+from kubeberth.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from kubeberth.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
 from kubeberth.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
+from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
 from kubeberth.apiserver.admission.priority import Priority
 from kubeberth.apiserver.admission.rbac_escalation import RbacEscalation
 from kubeberth.apiserver.admission.registered import Registered
@@ -27,6 +33,7 @@ from kubeberth.apiserver.admission.service_account import ServiceAccount
 from kubeberth.apiserver.admission.service_addresses import ServiceAddresses
 from kubeberth.apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
 from kubeberth.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from kubeberth.apiserver.admission.validating_admission_policy import ValidatingAdmissionPolicy
 from kubeberth.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.admission.webhooks import Desk, Webhook, read_webhooks
@@ -61,6 +68,7 @@ def plugins(around: Surroundings) -> tuple[Plugin, ...]:
     """Return the plugins that are on, in upstream's order."""
     source, chance = around.source, around.chance
     desk = Desk(source, around.client, around.versions, around.authorizer)
+    policies = PolicyDesk(source, around.versions, around.authorizer)
     return (
         NamespaceLifecycle(source),
         LimitRanger(source),
@@ -72,9 +80,17 @@ def plugins(around: Surroundings) -> tuple[Plugin, ...]:
         StorageObjectInUseProtection(),
         RuntimeClass(source),
         PodTopologyLabels(source),
+        MutatingAdmissionPolicy(
+            _policies(around, MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS),
+            policies,
+        ),
         MutatingAdmissionWebhook(_webhooks(around, MUTATING_WEBHOOK_CONFIGURATIONS), desk),
         ServiceAddresses(source, chance, around.service_cidr),
         RbacEscalation(around.policy, around.authorizer),
+        ValidatingAdmissionPolicy(
+            _policies(around, VALIDATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICY_BINDINGS),
+            policies,
+        ),
         ValidatingAdmissionWebhook(_webhooks(around, VALIDATING_WEBHOOK_CONFIGURATIONS), desk),
         ResourceQuota(source),
     )
@@ -84,4 +100,14 @@ def _webhooks(around: Surroundings, resource: Resource) -> Registered[Webhook]:
     source = around.source
     return Registered(
         source.store, around.versions, (resource,), lambda: read_webhooks(source, resource)
+    )
+
+
+def _policies(around: Surroundings, policies: Resource, bindings: Resource) -> Registered[Policy]:
+    source = around.source
+    return Registered(
+        source.store,
+        around.versions,
+        (policies, bindings),
+        lambda: read_policies(source, policies, bindings),
     )

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from kubeberth.api import codec, defaults
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
-from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
-from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin
+from kubeberth.apiserver.admission.chain import Attributes, Plugin
+from kubeberth.apiserver.admission.changing import patched, put_changed
 from kubeberth.apiserver.admission.registered import Registered
 from kubeberth.apiserver.admission.review import JSON_PATCH, Asked, Verdict
 from kubeberth.apiserver.admission.webhooks import (
@@ -21,10 +20,8 @@ from kubeberth.apiserver.admission.webhooks import (
     after_failure,
 )
 from kubeberth.apiserver.objects import encode
-from kubeberth.apiserver.patch.json_patch import JSONPatchError, apply_json_patch
-from kubeberth.apiserver.patching import with_plain_entries, without_entries
-from kubeberth.apiserver.strategy import put
-from kubeberth.errors import BadRequestError
+from kubeberth.apiserver.patch.json_patch import JSONPatchTestError
+from kubeberth.apiserver.patching import without_entries
 
 
 class MutatingAdmissionWebhook(Plugin):
@@ -84,14 +81,13 @@ class MutatingAdmissionWebhook(Plugin):
         if verdict.patch_type != JSON_PATCH:
             why = f'unsupported patch type "{verdict.patch_type}"'
             raise WebhookFailedError(f'failed calling webhook "{webhook.name}": {why}')
-        new = patched(asked, attributes.subresource, operations)
+        try:
+            new = patched(asked, attributes.subresource, operations)
+        except JSONPatchTestError as error:
+            raise refusals.internal(str(error)) from error
         if without_entries(new) == without_entries(asked.document):
             return False
-        before = attributes.document or {}
-        document = await self._desk.versions.taken(attributes, asked.resource, new)
-        # Who owns which field is not for a webhook to say.
-        put(document["metadata"], "managedFields", before["metadata"].get("managedFields"))
-        attributes.document = document
+        await put_changed(self._desk.versions, attributes, asked.resource, new)
         return True
 
 
@@ -110,42 +106,3 @@ def _operations(webhook: Webhook, patch: bytes) -> list[Any]:
         why += "Go value of type jsonpatch.Patch"
         raise WebhookFailedError(f'failed calling webhook "{webhook.name}": {why}')
     return operations
-
-
-def patched(asked: Asked, sub: str, operations: list[Any]) -> Document:
-    """Return an object with a JSON patch applied, in canonical form and with its defaults.
-
-    Raises
-    ------
-    InternalError
-        The patch cannot be applied, or what it makes is no such object.
-    """
-    document = asked.document or {}
-    if "managedFields" in (document.get("metadata") or {}):
-        document = with_plain_entries(document)
-    try:
-        changed = apply_json_patch(document, operations)
-    except JSONPatchError as error:
-        raise refusals.internal(str(error)) from error
-    return decoded(asked.resource, sub, changed)
-
-
-def decoded(resource: Resource, sub: str, document: Any) -> Document:
-    """Return a changed object in canonical form and with its defaults.
-
-    Raises
-    ------
-    InternalError
-        It is no such object.
-    """
-    if not isinstance(document, dict):
-        raise refusals.internal("the patched document is not an object")
-    try:
-        new = codec.decode_document(document, resource, sub).document
-    except BadRequestError as error:
-        why = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2]
-        raise refusals.internal(why or error.message) from error
-    new.setdefault("metadata", {})
-    if codec.kind_of(resource, sub) == codec.kind_of(resource):
-        defaults.apply_defaults(resource, new)
-    return new

@@ -13,6 +13,7 @@ from typing import Any
 
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
+from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Document, Reader
 from kubeberth.apiserver.admission.expressions import (
     Condition,
@@ -164,6 +165,8 @@ class Desk:
         except ReviewError as error:
             raise _failed(webhook, f"received invalid webhook response: {error}") from error
         attributes.warnings.extend(verdict.warnings)
+        for key, value in verdict.annotations.items():
+            note(attributes, f"{webhook.name}/{key}", value)
         if not verdict.is_allowed:
             raise denial(webhook.name, verdict.status)
         return verdict
