@@ -23,6 +23,7 @@ from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
+from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
 from kubeberth.apiserver.exchange import (
@@ -104,7 +105,8 @@ class App:
         self.registry = Registry(store, clock, settings.chance)
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
-        self.definitions = definitions = Definitions(self.registry, self.hub, clock)
+        self._converted = ConvertedWatches(store, self.registry.conversions)
+        self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
         around = Surroundings(
             self.registry,
             policy,
@@ -115,7 +117,8 @@ class App:
             settings.service_cidr,
         )
         self.registry.chain = Chain(plugins(around))
-        self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
+        verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
+        self._verbs = verbs
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -138,11 +141,16 @@ class App:
         await self.definitions.start()
         self._is_ready = True
 
+    def _end_watches(self, bucket: str) -> None:
+        self.hub.end(bucket)
+        self._converted.end(bucket)
+
     def close(self) -> None:
         """Stop being ready, and end all watches."""
         self._is_ready = False
         self.definitions.close()
         self.hub.close()
+        self._converted.close()
         self.registry.webhooks.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,6 +21,7 @@ from kubeberth.apiserver.continuation import (
     expired_status,
     parse_continuation,
 )
+from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.managed_fields.tracking import (
     endpoint_of,
@@ -98,12 +99,18 @@ class Verbs:
     """Answers calls from the registry."""
 
     def __init__(
-        self, registry: Registry, hub: WatchHub, clock: Clock, authorizer: Authorizer
+        self,
+        registry: Registry,
+        hub: WatchHub,
+        converted: ConvertedWatches,
+        clock: Clock,
+        authorizer: Authorizer,
     ) -> None:
         self._registry = registry
         self._authorizer = authorizer
         self._store = registry.store
         self._hub = hub
+        self._converted = converted
         self._clock = clock
 
     def writer(self, call: Call) -> Writer:
@@ -180,11 +187,15 @@ class Verbs:
         prefix = prefix_of(call.resource, call.info.scope)
         if call.info.is_legacy_watch and call.info.name:
             prefix = call.target.key
+        hub, custom = self._hub, call.resource.custom
+        if custom is not None and custom.conversion is not None:
+            start = parse_version(options.resource_version)
+            hub = await self._converted.hub(call.resource, start)
         try:
-            watcher = self._hub.open(prefix, options, writer)
+            watcher = hub.open(prefix, options, writer)
         except (ExpiredError, ServerTimeoutError) as error:
             return StreamResponse(_single(error_line(error)))
-        return StreamResponse(stream(self._hub, watcher, options))
+        return StreamResponse(stream(hub, watcher, options))
 
     async def create(self, call: Call) -> Answer:
         """Write a new object."""

@@ -27,8 +27,8 @@ from kubeberth.apiserver.selectable import Selection, selectable
 from kubeberth.apiserver.storage.store import (
     Entry,
     RevisionCompactedError,
-    Store,
     StoreEvent,
+    Told,
     bucket_of,
 )
 from kubeberth.errors import ApiError
@@ -208,7 +208,7 @@ class Turns:
 class WatchHub:
     """Hands the store's events to the open watches."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Told) -> None:
         self._store = store
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._indexed: dict[tuple[str, str], set[Watcher]] = defaultdict(set)
