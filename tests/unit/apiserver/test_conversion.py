@@ -4,7 +4,6 @@ import asyncio
 import copy
 
 import pytest
-
 from tests.unit.apiserver.conftest import Api
 from tests.webhook_server import plain, server
 
