@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from kubeberth.api.codec import decode_kind
 from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
 from kubeberth.apiserver import eviction, refusals
@@ -101,7 +103,9 @@ class Subresources:
         if body["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
         how = delete_options_of(body.get("deleteOptions", {}))
-        caller = replace(caller_of(call, options), dry_run=options.dry_run or how.dry_run)
+        caller = caller_of(call, options)
+        if how.dry_run:
+            caller = structs.replace(caller, dry_run=True)
         await self._admitted(call.target, body, caller, "eviction")
         now = rfc3339(self._clock.now())
         pod = unpack(PODS, self._registry.entry(call.target))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Protocol
 
 from kubeberth.api.scheme import (
     MUTATING_ADMISSION_POLICIES,
@@ -43,19 +42,12 @@ from kubeberth.apiserver.storage.store import Store
 from kubeberth.apiserver.webhook_client import WebhookClient
 
 
-class Source(Ledger, Protocol):
-    """Where objects are kept, and what tells of changes."""
-
-    @property
-    def store(self) -> Store:
-        """The store of the objects."""
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What plugins are made of."""
 
-    source: Source
+    reader: Ledger
+    store: Store
     policy: StoredPolicy
     authorizer: Authorizer
     versions: Versions
@@ -66,48 +58,48 @@ class Surroundings:
 
 def plugins(around: Surroundings) -> tuple[Plugin, ...]:
     """Return the plugins that are on, in upstream's order."""
-    source, chance = around.source, around.chance
-    desk = Desk(source, around.client, around.versions, around.authorizer)
-    policies = PolicyDesk(source, around.versions, around.authorizer)
+    reader, chance = around.reader, around.chance
+    desk = Desk(reader, around.client, around.versions, around.authorizer)
+    policies = PolicyDesk(reader, around.versions, around.authorizer)
     return (
-        NamespaceLifecycle(source),
-        LimitRanger(source),
-        ServiceAccount(source, chance),
+        NamespaceLifecycle(reader),
+        LimitRanger(reader),
+        ServiceAccount(reader, chance),
         TaintNodesByCondition(),
-        Priority(source),
+        Priority(reader),
         DefaultTolerationSeconds(),
-        DefaultStorageClass(source),
+        DefaultStorageClass(reader),
         StorageObjectInUseProtection(),
-        RuntimeClass(source),
-        PodTopologyLabels(source),
+        RuntimeClass(reader),
+        PodTopologyLabels(reader),
         MutatingAdmissionPolicy(
             _policies(around, MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS),
             policies,
         ),
         MutatingAdmissionWebhook(_webhooks(around, MUTATING_WEBHOOK_CONFIGURATIONS), desk),
-        ServiceAddresses(source, chance, around.service_cidr),
+        ServiceAddresses(reader, chance, around.service_cidr),
         RbacEscalation(around.policy, around.authorizer),
         ValidatingAdmissionPolicy(
             _policies(around, VALIDATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICY_BINDINGS),
             policies,
         ),
         ValidatingAdmissionWebhook(_webhooks(around, VALIDATING_WEBHOOK_CONFIGURATIONS), desk),
-        ResourceQuota(source),
+        ResourceQuota(reader),
     )
 
 
 def _webhooks(around: Surroundings, resource: Resource) -> Registered[Webhook]:
-    source = around.source
+    reader = around.reader
     return Registered(
-        source.store, around.versions, (resource,), lambda: read_webhooks(source, resource)
+        around.store, around.versions, (resource,), lambda: read_webhooks(reader, resource)
     )
 
 
 def _policies(around: Surroundings, policies: Resource, bindings: Resource) -> Registered[Policy]:
-    source = around.source
+    reader = around.reader
     return Registered(
-        source.store,
+        around.store,
         around.versions,
         (policies, bindings),
-        lambda: read_policies(source, policies, bindings),
+        lambda: read_policies(reader, policies, bindings),
     )

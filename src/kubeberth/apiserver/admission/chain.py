@@ -127,23 +127,22 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
         self.plugins = tuple(plugins)
-        # Of most plugins only one half does anything.
-        self._admit = [p.admit for p in plugins if type(p).admit is not Plugin.admit]
-        self._validate = [p.validate for p in plugins if type(p).validate is not Plugin.validate]
+        self._admitting = [p for p in plugins if type(p).admit is not Plugin.admit]
+        self._validating = [p for p in plugins if type(p).validate is not Plugin.validate]
 
     async def admit(self, attributes: Attributes) -> None:
         """Let every plugin fill in or refuse."""
-        for admit in self._admit:
-            await admit(attributes)
+        for plugin in self._admitting:
+            await plugin.admit(attributes)
         if attributes.wants_second_round:
             attributes.is_second_round = True
-            for admit in self._admit:
-                await admit(attributes)
+            for plugin in self._admitting:
+                await plugin.admit(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin refuse."""
-        for validate in self._validate:
-            await validate(attributes)
+        for plugin in self._validating:
+            await plugin.validate(attributes)
 
     async def look_at_body(self, attributes: Attributes) -> None:
         """Let those fill in or refuse who look at the bodies of subresources."""

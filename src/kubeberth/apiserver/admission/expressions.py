@@ -7,9 +7,11 @@ Matches `plugin/cel` and `plugin/webhook/matchconditions` of k8s.io/apiserver 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import structs
 
 from kubeberth.api.cel.evaluate import evaluate, unknown_functions
 from kubeberth.api.cel.functions import CelError, Receiver
@@ -163,7 +165,7 @@ class CelAuthorizer(Receiver):
         if name != "requestResource":
             return super().field(name)
         attributes, resource = self._attributes, self._attributes.resource
-        info = replace(
+        info = structs.replace(
             _NO_REQUEST,
             group=resource.group,
             version=resource.version,
@@ -182,7 +184,7 @@ class CelAuthorizer(Receiver):
         """Return a check of a path that is no resource."""
         if not path:
             raise CelError("path must not be empty")
-        return ResourceCheck(self._authorizer, self._user, replace(_NO_REQUEST, path=path))
+        return ResourceCheck(self._authorizer, self._user, structs.replace(_NO_REQUEST, path=path))
 
     def service_account(self, namespace: str, name: str) -> CelAuthorizer:
         """Return what a service account may do."""
@@ -205,7 +207,7 @@ class GroupCheck(Receiver):
     def resource(self, plural: str) -> ResourceCheck:
         """Return a check of a resource."""
         # Any version: rules do not tell them apart.
-        info = replace(_NO_REQUEST, group=self.group_name, version="*", plural=plural)
+        info = structs.replace(_NO_REQUEST, group=self.group_name, version="*", plural=plural)
         return ResourceCheck(self.authorizer, self.user, info)
 
 
@@ -219,19 +221,23 @@ class ResourceCheck(Receiver):
 
     def subresource(self, name: str) -> ResourceCheck:
         """Return the check of a subresource."""
-        return replace(self, info=replace(self.info, subresource=name))
+        return self._about(subresource=name)
 
     def namespace(self, name: str) -> ResourceCheck:
         """Return the check in a namespace."""
-        return replace(self, info=replace(self.info, namespace=name))
+        return self._about(namespace=name)
 
     def name(self, name: str) -> ResourceCheck:
         """Return the check of one object."""
-        return replace(self, info=replace(self.info, name=name))
+        return self._about(name=name)
 
     def check(self, verb: str) -> CelDecision:
         """Return whether the verb is allowed."""
-        return CelDecision(self.authorizer.decide(self.user, replace(self.info, verb=verb)))
+        info = structs.replace(self.info, verb=verb)
+        return CelDecision(self.authorizer.decide(self.user, info))
+
+    def _about(self, **changes: str) -> ResourceCheck:
+        return ResourceCheck(self.authorizer, self.user, structs.replace(self.info, **changes))
 
 
 @dataclass(frozen=True, slots=True)
