@@ -25,7 +25,7 @@ from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
 from kubeberth.apiserver.admission.priority import Priority
 from kubeberth.apiserver.admission.rbac_escalation import RbacEscalation
-from kubeberth.apiserver.admission.registered import Registered
+from kubeberth.apiserver.admission.registered import Changes, Registered
 from kubeberth.apiserver.admission.resource_quota import Ledger, ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
 from kubeberth.apiserver.admission.service_account import ServiceAccount
@@ -60,7 +60,17 @@ def plugins(around: Surroundings) -> tuple[Plugin, ...]:
     """Return the plugins that are on, in upstream's order."""
     reader, chance = around.reader, around.chance
     desk = Desk(reader, around.client, around.versions, around.authorizer)
-    policies = PolicyDesk(reader, around.versions, around.authorizer)
+    policy_desk = PolicyDesk(reader, around.versions, around.authorizer)
+    changes = Changes(around.store)
+
+    def policies(kind: Resource, bindings: Resource) -> Registered[Policy]:
+        return Registered(changes, around.versions, lambda: read_policies(reader, kind, bindings))
+
+    def webhooks(kind: Resource) -> Registered[Webhook]:
+        return Registered(changes, around.versions, lambda: read_webhooks(reader, kind))
+
+    mutating = policies(MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS)
+    validating = policies(VALIDATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICY_BINDINGS)
     return (
         NamespaceLifecycle(reader),
         LimitRanger(reader),
@@ -72,34 +82,11 @@ def plugins(around: Surroundings) -> tuple[Plugin, ...]:
         StorageObjectInUseProtection(),
         RuntimeClass(reader),
         PodTopologyLabels(reader),
-        MutatingAdmissionPolicy(
-            _policies(around, MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS),
-            policies,
-        ),
-        MutatingAdmissionWebhook(_webhooks(around, MUTATING_WEBHOOK_CONFIGURATIONS), desk),
+        MutatingAdmissionPolicy(mutating, policy_desk),
+        MutatingAdmissionWebhook(webhooks(MUTATING_WEBHOOK_CONFIGURATIONS), desk),
         ServiceAddresses(reader, chance, around.service_cidr),
         RbacEscalation(around.policy, around.authorizer),
-        ValidatingAdmissionPolicy(
-            _policies(around, VALIDATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICY_BINDINGS),
-            policies,
-        ),
-        ValidatingAdmissionWebhook(_webhooks(around, VALIDATING_WEBHOOK_CONFIGURATIONS), desk),
+        ValidatingAdmissionPolicy(validating, policy_desk),
+        ValidatingAdmissionWebhook(webhooks(VALIDATING_WEBHOOK_CONFIGURATIONS), desk),
         ResourceQuota(reader),
-    )
-
-
-def _webhooks(around: Surroundings, resource: Resource) -> Registered[Webhook]:
-    reader = around.reader
-    return Registered(
-        around.store, around.versions, (resource,), lambda: read_webhooks(reader, resource)
-    )
-
-
-def _policies(around: Surroundings, policies: Resource, bindings: Resource) -> Registered[Policy]:
-    reader = around.reader
-    return Registered(
-        around.store,
-        around.versions,
-        (policies, bindings),
-        lambda: read_policies(reader, policies, bindings),
     )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+import msgspec
+
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.auth.authn import User
@@ -19,8 +21,7 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 Document = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(msgspec.Struct):
     """A write that waits for admission.
 
     Parameters
@@ -51,7 +52,7 @@ class Attributes:
     name: str = ""
     dry_run: bool = False
     options: Callable[[], Document] | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     is_second_round: bool = False
     wants_second_round: bool = False
     _records: dict[Plugin, Record] | None = None

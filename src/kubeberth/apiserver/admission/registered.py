@@ -11,10 +11,9 @@ from typing import Generic, Protocol, TypeVar
 
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.admission.chain import Attributes
-from kubeberth.apiserver.admission.matching import Criteria, Rule
+from kubeberth.apiserver.admission.matching import GROUP, Criteria, Rule
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.catalogue import Catalogue
-from kubeberth.apiserver.objects import prefix_of
 from kubeberth.apiserver.storage.store import Store, StoreEvent
 from kubeberth.apiserver.strategy import OWN_WRITES
 
@@ -32,35 +31,42 @@ T = TypeVar("T", bound=Watching)
 Concerned = tuple[T, Resource, tuple[Rule, ...]]
 
 
+class Changes:
+    """Counts how often something was registered, changed or taken away."""
+
+    def __init__(self, store: Store) -> None:
+        self.count = 0
+        store.subscribe(self._note)
+
+    def _note(self, event: StoreEvent) -> None:
+        if _MARK in event.key:
+            self.count += 1
+
+
+# In the keys of all that is registered.
+_MARK = f".{GROUP}/"
+
+
 class Registered(Generic[T]):
     """Everything of one kind that is registered, in the order in which it is asked."""
 
     def __init__(
-        self,
-        store: Store,
-        versions: Versions,
-        kinds: Sequence[Resource],
-        read: Callable[[], Sequence[T]],
+        self, changes: Changes, versions: Versions, read: Callable[[], Sequence[T]]
     ) -> None:
+        self._changes = changes
         self._read = read
         self._versions = versions
-        self._prefixes = tuple(prefix_of(resource) for resource in kinds)
-        self._is_stale = True
+        self._seen = -1
         self._all: Sequence[T] = ()
         self._concerned: dict[tuple[str, str, str, str, str], list[Concerned[T]]] = {}
         self._catalogue: Catalogue | None = None
-        store.subscribe(self._note)
-
-    def _note(self, event: StoreEvent) -> None:
-        if event.key.startswith(self._prefixes):
-            self._is_stale = True
 
     def concerned(self, attributes: Attributes) -> Sequence[Concerned[T]]:
         """Return who is concerned by a kind of write, before anybody looks at the object."""
-        if self._is_stale:
+        if self._seen != self._changes.count:
+            self._seen = self._changes.count
             self._all = self._read()
             self._concerned.clear()
-            self._is_stale = False
         if not self._all:
             return ()
         # What these write is no object that a client sent: of that, who asked was asked.
