@@ -25,6 +25,7 @@ from kubeberth.placement.state import ClusterState
 _CHURN_EVERY = 10
 _CHURN_PODS = 5
 _VICTIMS_PER_NODE = 20
+_NEW_TEMPLATES = 10
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -203,14 +204,17 @@ def measure_latencies(n_nodes: int, repeats: int = 5) -> Latencies:
     empty = build(n_nodes)
     engine = Engine(empty)
     engine.place(_pod("warm"))
-    first_sight, explanation, refusal = [], [], []
+    gc.collect()
+    gc.freeze()
+    first_sight = []
     # Each of another colour, and so of another template.
-    for pod in replace(zone_affinity, n_colors=repeats).pods(repeats):
+    n_colors = _NEW_TEMPLATES * repeats
+    for pod in replace(zone_affinity, n_colors=n_colors).pods(n_colors):
         first_sight.append(_ms(partial(engine.place, pod)))
-        explanation.append(_ms(partial(explain, empty, pod, engine.profile)))
+    explanation = [_ms(partial(explain, empty, pod, engine.profile)) for _ in range(repeats)]
     nowhere = _pod("nowhere", cpu="64")
     engine.place(nowhere)
-    refusal += [_ms(partial(engine.place, nowhere)) for _ in range(repeats)]
+    refusal = [_ms(partial(engine.place, nowhere)) for _ in range(repeats)]
 
     full = build(n_nodes, n_nodes * _VICTIMS_PER_NODE)
     urgent = [_pod(f"urgent-{index}", cpu="3", priority=10) for index in range(repeats + 1)]
