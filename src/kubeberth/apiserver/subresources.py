@@ -37,6 +37,9 @@ from kubeberth.apiserver.verbs import (
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
 
+# Parts whose bodies are the whole object; what they may change is in `strategy`.
+WHOLE_OBJECT_PARTS = ("approval", "ephemeralcontainers", "resize", "status")
+
 
 class Subresources:
     """Answers calls for the parts that have a behaviour of their own."""
@@ -52,11 +55,14 @@ class Subresources:
             ("scale", "update"): self.update_scale,
             ("scale", "patch"): self.patch_scale,
             ("finalize", "update"): verbs.update,
-            ("status", "get"): verbs.get,
-            ("status", "update"): verbs.update,
-            ("status", "patch"): verbs.patch,
             ("log", "get"): self.log,
         }
+        for part in WHOLE_OBJECT_PARTS:
+            self._table |= {
+                (part, "get"): verbs.get,
+                (part, "update"): verbs.update,
+                (part, "patch"): verbs.patch,
+            }
 
     def verb(self, subresource: str, verb: str) -> Verb | None:
         """Return what answers a verb on a subresource, or None."""

@@ -8,7 +8,7 @@ their defaults set.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubeberth.api.scheme import Resource
@@ -22,6 +22,7 @@ from kubeberth.api.validation import (
     jobs,
     network,
     nodes,
+    pod_parts,
     pods,
     policy,
     services,
@@ -47,6 +48,7 @@ __all__ = [
 from kubeberth.api.validation.warnings import warnings_for
 
 Document = Mapping[str, Any]
+ChangeRules = Callable[[Document, Document], list[FieldError]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,20 @@ class Rules:
         For new objects.
     validate_update, validate_status_update
         For changes, given the new object and the old; None when only the metadata are looked at.
+    of_parts
+        For changes through other parts with rules of their own, by the name of the part.
     """
 
     validate: Callable[[Document], list[FieldError]]
-    validate_update: Callable[[Document, Document], list[FieldError]] | None = None
-    validate_status_update: Callable[[Document, Document], list[FieldError]] | None = None
+    validate_update: ChangeRules | None = None
+    validate_status_update: ChangeRules | None = None
+    of_parts: Mapping[str, ChangeRules] = field(default_factory=dict)
+
+    def of_change(self, part: str) -> ChangeRules | None:
+        """Return the rules for a change of the object, or through a part of it."""
+        if part in self.of_parts:
+            return self.of_parts[part]
+        return self.validate_status_update if part == "status" else self.validate_update
 
 
 def _with_metadata(
@@ -88,7 +99,15 @@ _RULES: dict[str, Rules] = {
         definitions.validate_definition_update,
         definitions.validate_definition_status_update,
     ),
-    "pods": Rules(pods.validate_pod, pods.validate_pod_update, pods.validate_pod_status_update),
+    "pods": Rules(
+        pods.validate_pod,
+        pods.validate_pod_update,
+        pods.validate_pod_status_update,
+        of_parts={
+            "ephemeralcontainers": pod_parts.validate_ephemeral_containers_update,
+            "resize": pod_parts.validate_resize,
+        },
+    ),
     "nodes": Rules(
         nodes.validate_node, nodes.validate_node_update, nodes.validate_node_status_update
     ),
@@ -234,7 +253,7 @@ def validate_update(
     new, old
         Whole objects. For a subresource `new` has the other parts taken from `old`.
     subresource
-        Empty, or `status`.
+        The part through which the object is changed, such as `status`; empty for the whole.
     """
     if resource.custom is not None:
         return custom_objects.validate_object_update(resource, new, old)
@@ -246,5 +265,5 @@ def validate_update(
     rules = _RULES.get(resource.rules_key)
     if rules is None:
         return errors
-    own = rules.validate_status_update if subresource == "status" else rules.validate_update
+    own = rules.of_change(subresource)
     return errors + own(new, old) if own else errors
