@@ -152,6 +152,7 @@ class Replay:
                 service_cidr="10.0.0.0/16",
                 authenticator=Authenticator(allow_anonymous=True),
                 chance=random.Random(1),
+                issuer="https://127.0.0.1",
             )
             app = App(store, SystemClock(), settings)
             self._apps[server] = app, store

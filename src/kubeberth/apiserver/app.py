@@ -12,13 +12,15 @@ import re
 from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import BINDINGS
-from kubeberth.apiserver import refusals
+from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.auth.authn import Authenticator, Shown, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
+from kubeberth.apiserver.auth.service_accounts import ISSUER, ServiceAccountTokens
+from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
@@ -80,6 +82,8 @@ class AppSettings:
         `HOST:PORT` under which clients reach the server.
     service_cidr
         Where the addresses of services come from; the first is that of `default/kubernetes`.
+    signing_key, issuer
+        Of the tokens of service accounts.
     """
 
     server_address: str = "127.0.0.1:6443"
@@ -87,6 +91,8 @@ class AppSettings:
     authenticator: Authenticator = field(default_factory=Authenticator)
     limits: Limits = field(default_factory=Limits)
     chance: random.Random = field(default_factory=random.Random)
+    signing_key: SigningKey = field(default_factory=SigningKey.generate)
+    issuer: str = ISSUER
 
 
 class App:
@@ -108,8 +114,10 @@ class App:
         )
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
         self.definitions = Definitions(self.registry, self.hub, clock)
+        self._tokens = ServiceAccountTokens(settings.signing_key, self.registry, settings.issuer)
+        settings.authenticator.issued = self._tokens
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
-        self._subresources = Subresources(verbs, self.registry, clock)
+        self._subresources = Subresources(verbs, self.registry, clock, self._tokens)
         self._table: dict[str, Verb] = {
             "get": verbs.get,
             "list": verbs.list_objects,
@@ -225,10 +233,13 @@ class App:
         if path in HEALTH_PATHS:
             return self._health(path, is_verbose="verbose" in info.query)
         root = path.split("/")[1]
-        if root not in ("api", "apis", "version", "openapi"):
+        is_of_issuer = path in issuer_metadata.PATHS
+        if root not in ("api", "apis", "version", "openapi") and not is_of_issuer:
             raise PlainNotFoundError
         if info.method != "GET":
             raise unknown_method()
+        if is_of_issuer:
+            return issuer_metadata.respond(path, self._tokens, self._settings.server_address)
         accept = request.headers.get("accept", "")
         if path == "/version":
             negotiate(accept)

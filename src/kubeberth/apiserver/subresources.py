@@ -16,6 +16,7 @@ from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
 from kubeberth.apiserver import eviction, refusals
+from kubeberth.apiserver.auth.service_accounts import ServiceAccountTokens
 from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
 from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
@@ -25,6 +26,7 @@ from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check
 from kubeberth.apiserver.responses import Response, success
 from kubeberth.apiserver.strategy import put
 from kubeberth.apiserver.table import to_table
+from kubeberth.apiserver.token_requests import TokenRequests
 from kubeberth.apiserver.verbs import (
     Answer,
     Call,
@@ -44,10 +46,13 @@ WHOLE_OBJECT_PARTS = ("approval", "ephemeralcontainers", "resize", "status")
 class Subresources:
     """Answers calls for the parts that have a behaviour of their own."""
 
-    def __init__(self, verbs: Verbs, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, verbs: Verbs, registry: Registry, clock: Clock, tokens: ServiceAccountTokens
+    ) -> None:
         self._verbs = verbs
         self._registry = registry
         self._clock = clock
+        requests = TokenRequests(verbs, registry, tokens, clock)
         self._table: dict[tuple[str, str], Verb] = {
             ("binding", "create"): self.bind,
             ("eviction", "create"): self.evict,
@@ -56,6 +61,7 @@ class Subresources:
             ("scale", "patch"): self.patch_scale,
             ("finalize", "update"): verbs.update,
             ("log", "get"): self.log,
+            ("token", "create"): requests.create,
         }
         for part in WHOLE_OBJECT_PARTS:
             self._table |= {

@@ -145,6 +145,7 @@ class LocalCluster:
                 *("--data-dir", folder.store, "--host", HOST, "--port", self.settings.port),
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),
+                *("--service-account-signing-key-file", folder.pki / "service-account.key"),
             ],
             "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],
             "controllers": [

@@ -90,6 +90,15 @@ NODE = (
     rule("create", "subjectaccessreviews localsubjectaccessreviews", groups="authorization.k8s.io"),
 )
 
+ISSUER_DISCOVERY = (
+    urls(
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/",
+        "/openid/v1/jwks",
+        "/openid/v1/jwks/",
+    ),
+)
+
 EVERYBODY = frozenset((AUTHENTICATED, UNAUTHENTICATED))
 KNOWN = frozenset((AUTHENTICATED,))
 # Made as objects when a cluster starts, for everybody to see and to change.
@@ -98,6 +107,11 @@ BINDINGS: tuple[RoleBinding, ...] = (
     RoleBinding("system:public-info-viewer", PUBLIC_INFO, groups=EVERYBODY),
     RoleBinding("system:discovery", DISCOVERY, groups=KNOWN),
     RoleBinding("system:basic-user", BASIC_USER, groups=KNOWN),
+    RoleBinding(
+        "system:service-account-issuer-discovery",
+        ISSUER_DISCOVERY,
+        groups=frozenset(("system:serviceaccounts",)),
+    ),
     RoleBinding(
         "system:kube-scheduler", KUBE_SCHEDULER, users=frozenset(("system:kube-scheduler",))
     ),

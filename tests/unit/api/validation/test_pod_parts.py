@@ -86,7 +86,11 @@ def test_an_ephemeral_container_may_come_to_a_pod():
             "Container",
             id="hooks",
         ),
-        pytest.param({"name": "debug"}, "spec.ephemeralContainers[0].image: Required value", id="no image"),
+        pytest.param(
+            {"name": "debug"},
+            "spec.ephemeralContainers[0].image: Required value",
+            id="no image",
+        ),
         pytest.param(
             {**DEBUG, "image": " busybox"},
             'spec.ephemeralContainers[0].image: Invalid value: " busybox": must not have leading '
@@ -100,7 +104,7 @@ def test_an_ephemeral_container_may_come_to_a_pod():
             id="a part of a volume",
         ),
     ],
-)  # fmt: skip
+)
 def test_an_ephemeral_container_may_not_be_all_that_others_are(container, fault):
     assert debug_faults(container, volumes=[{"name": "v", "emptyDir": {}}]) == [fault]
 
@@ -134,7 +138,7 @@ def test_ephemeral_containers_stay_as_they_came():
         ("ephemeralcontainers", ": Forbidden: static pods do not support ephemeral containers"),
         ("resize", ": Forbidden: static pods cannot be resized"),
     ],
-)  # fmt: skip
+)
 def test_a_static_pod_is_its_nodes_to_change(part, fault):
     annotations = {"kubernetes.io/config.mirror": "x"}
     old = pod(annotations=annotations)
