@@ -117,7 +117,7 @@ class App:
         self._tokens = ServiceAccountTokens(settings.signing_key, self.registry, settings.issuer)
         settings.authenticator.issued = self._tokens
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
-        self._subresources = Subresources(verbs, self.registry, clock, self._tokens)
+        self._subresources = Subresources(verbs, self.registry, authorizer, self._tokens, clock)
         self._table: dict[str, Verb] = {
             "get": verbs.get,
             "list": verbs.list_objects,
@@ -207,6 +207,7 @@ class App:
             request.headers.get("content-type", ""),
             body,
             request.headers.get("user-agent", ""),
+            request.headers.get("upgrade", ""),
         )
         try:
             answer = await verb(call)

@@ -71,6 +71,8 @@ class Call:
 
     Parameters
     ----------
+    upgrade
+        The protocol that the client would rather speak; empty for HTTP.
     warnings
         What the client is told besides the answer, be it good or bad.
     """
@@ -82,6 +84,7 @@ class Call:
     content_type: str = ""
     body: bytes = b""
     user_agent: str = ""
+    upgrade: str = ""
     warnings: list[str] = field(default_factory=list)
 
     @property
