@@ -110,7 +110,14 @@ class App:
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
         self.registry.chain = Chain(
-            plugins(self.registry, policy, authorizer, settings.chance, settings.service_cidr)
+            plugins(
+                self.registry,
+                policy,
+                authorizer,
+                settings.chance,
+                settings.service_cidr,
+                self.registry.stamp,
+            )
         )
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
         self.definitions = Definitions(self.registry, self.hub, clock)

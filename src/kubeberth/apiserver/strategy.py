@@ -15,7 +15,7 @@ from kubeberth.api.custom.version import storage_version
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.qos import qos_class
 from kubeberth.api.scheme import Resource
-from kubeberth.apiserver import pod_parts
+from kubeberth.apiserver import parts
 from kubeberth.apiserver.objects import Document
 
 # Kinds whose `generation` counts changes of the spec.
@@ -279,7 +279,7 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
     _keep_server_fields(new["metadata"], old["metadata"])
     if sub in OWN_WRITES:
         return
-    if keep_rest := pod_parts.KEEP_REST.get(sub):
+    if keep_rest := parts.KEEP_REST.get(sub):
         keep_rest(new, old)
     elif sub == "status":
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
@@ -299,6 +299,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         spec = dict(new.get("spec", {}))
         _keep(spec, old.get("spec", {}), "finalizers")
         new["spec"] = spec
+    if resource.built_in_kind == "CertificateSigningRequest":
+        new["spec"] = old["spec"]  # what was asked for stays
     if resource.built_in_kind == "ReplicaSet" and sub != "status":
         _keep(new, old, "status")
     if resource.built_in_kind == "DaemonSet" and sub != "status":

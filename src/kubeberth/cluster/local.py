@@ -151,6 +151,8 @@ class LocalCluster:
             "controllers": [
                 *("--kubeconfig", run_file("controllers.kubeconfig")),
                 *("--root-ca-file", folder.pki / "ca.crt"),
+                *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
+                *("--cluster-signing-key-file", folder.pki / "ca.key"),
             ],
         }
         if self.settings.scheduler_config:

@@ -14,6 +14,7 @@ from typing import Any
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation import (
     access,
+    certificates,
     cluster,
     config,
     custom_objects,
@@ -203,9 +204,10 @@ _RULES: dict[str, Rules] = {
         access.validate_cluster_role_binding, access.validate_cluster_role_binding_update
     ),
     "certificatesigningrequests.certificates.k8s.io": Rules(
-        access.validate_signing_request,
-        access.validate_signing_request_update,
-        access.validate_signing_request_update,
+        certificates.validate_signing_request,
+        certificates.validate_signing_request_update,
+        certificates.validate_signing_request_status_update,
+        of_parts={"approval": certificates.validate_approval},
     ),
     "endpointslices.discovery.k8s.io": Rules(
         network.validate_endpoint_slice, network.validate_endpoint_slice_update

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
+from kubeberth.apiserver.admission.certificates import Certificates
 from kubeberth.apiserver.admission.chain import Plugin
 from kubeberth.apiserver.admission.default_storage_class import DefaultStorageClass
 from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -28,6 +30,7 @@ def plugins(
     authorizer: Authorizer,
     chance: random.Random,
     service_cidr: str,
+    stamp: Callable[[], str],
 ) -> tuple[Plugin, ...]:
     """Return the plugins that are on, in upstream's order."""
     return (
@@ -40,6 +43,7 @@ def plugins(
         DefaultStorageClass(reader),
         StorageObjectInUseProtection(),
         RuntimeClass(reader),
+        Certificates(authorizer, stamp),
         PodTopologyLabels(reader),
         ServiceAddresses(reader, chance, service_cidr),
         RbacEscalation(policy, authorizer),

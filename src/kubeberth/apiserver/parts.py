@@ -1,7 +1,7 @@
-"""What a request reaches through a part of a pod; all else is set back to what it was; pure.
+"""What a request reaches through a part of an object; all else is set back as it was; pure.
 
-Matches the strategies of `pods/ephemeralcontainers` and `pods/resize` in `pkg/registry/core/pod` of
-Kubernetes 1.36.
+Matches the strategies of `pods/ephemeralcontainers`, `pods/resize` and
+`certificatesigningrequests/approval` in `pkg/registry` of Kubernetes 1.36.
 """
 
 from __future__ import annotations
@@ -46,6 +46,13 @@ def keep_all_but_resources(new: Document, old: Document) -> None:
     new["spec"] = spec
 
 
+def keep_all_but_decision(new: Document, old: Document) -> None:
+    """Undo every change of a request for a certificate but those of its conditions."""
+    new["spec"] = old["spec"]
+    status = {**(new.get("status") or {})}
+    new["status"] = _with(status, "certificate", (old.get("status") or {}).get("certificate"))
+
+
 def _resized(wanted: list[Document], found: list[Document]) -> list[Document]:
     if [c.get("name") for c in wanted] != [c.get("name") for c in found]:
         return wanted  # for validation to refuse
@@ -74,6 +81,7 @@ def _with(holder: Document, field: str, value: Any) -> Document:
 
 # By the name of the part.
 KEEP_REST: dict[str, Callable[[Document, Document], None]] = {
+    "approval": keep_all_but_decision,
     "ephemeralcontainers": keep_all_but_ephemeral_containers,
     "resize": keep_all_but_resources,
 }
