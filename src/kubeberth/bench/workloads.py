@@ -1,18 +1,19 @@
 """Workloads: the shapes of pods and nodes that kube-scheduler's own performance suite uses.
 
-Nodes have 4 CPUs, 32 GiB and room for 110 pods, in ten zones; pods ask for 100m and 500Mi.
+Nodes have 4 CPUs, 32 GiB and room for 110 pods, in ten zones; pods ask for 100m and 500Mi. Those
+that preempt ask for 3 CPUs, of nodes with four pods of 900m.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.placement.delta import Delta, NamespacePut, ServicePut
+from kubeberth.placement.delta import Delta, NamespacePut, PodPut, ServicePut
 
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -21,6 +22,7 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 N_ZONES = 10
 N_NAMESPACES = 100
 _TEAM = {"team": "devops"}
+_FILLERS_PER_NODE = 4
 
 Spec = dict[str, Any]
 Shape = Callable[[str], Spec]
@@ -43,6 +45,8 @@ class Workload:
         Whether a Service selects the pods, so that they are spread by default.
     churns
         Whether nodes and pods come and go all the while.
+    preempts
+        Whether the nodes are full of less important pods, some of which have to go for each pod.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Workload:
     n_namespaces: int = 0
     has_service: bool = False
     churns: bool = False
+    preempts: bool = False
 
     def setup(self) -> Iterator[Delta]:
         """Yield what has to be there besides nodes."""
@@ -58,6 +63,16 @@ class Workload:
             yield NamespacePut(f"team-{index}", _TEAM)
         if self.has_service:
             yield ServicePut("default", "all", {"color": _color(0)})
+
+    def fillers(self, node_names: Sequence[str]) -> Iterator[Delta]:
+        """Yield the less important pods that fill the nodes."""
+        if not self.preempts:
+            return
+        spec = _filler("")
+        for name in node_names:
+            for index in range(_FILLERS_PER_NODE):
+                meta = {"name": f"filler-{name}-{index}", "namespace": "default"}
+                yield PodPut(msgspec.convert({"metadata": meta, "spec": spec}, Pod), name)
 
     def pods(self, n_pods: int) -> Iterator[Pod]:
         """Yield the pods, each an object of its own, as they come from a watch."""
@@ -94,8 +109,7 @@ def _color(index: int) -> str:
 
 
 def _spec(rules: Spec) -> Spec:
-    requests = {"cpu": "100m", "memory": "500Mi"}
-    return {"containers": [{"name": "main", "resources": {"requests": requests}}], **rules}
+    return {"containers": [_container("100m")], **rules}
 
 
 # Shapes
@@ -141,6 +155,18 @@ def _spread(key: str, when: str) -> Shape:
     return shape
 
 
+def _filler(color: str) -> Spec:
+    return {"containers": [_container("900m")]}
+
+
+def _important(color: str) -> Spec:
+    return {"containers": [_container("3")], "priority": 10}
+
+
+def _container(cpu: str) -> Spec:
+    return {"name": "main", "resources": {"requests": {"cpu": cpu, "memory": "500Mi"}}}
+
+
 LIKE, UNLIKE = "podAffinity", "podAntiAffinity"
 _OF_TEAM = {"namespaceSelector": {"matchLabels": _TEAM}}
 
@@ -183,4 +209,5 @@ WORKLOADS = (
     Workload("497 templates in turn", _MIXED, 71),
     Workload("basic, with churn", (_basic,), churns=True),
     Workload("35 templates in turn, with churn", _MIXED, 5, churns=True),
+    Workload("preemption", (_important,), preempts=True),
 )

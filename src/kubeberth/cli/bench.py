@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
 
 import click
 import msgspec
@@ -15,6 +18,9 @@ from kubeberth.bench import engine
 from kubeberth.bench.workloads import WORKLOADS, Workload
 from kubeberth.cli import bench_api
 from kubeberth.cli.bench_tables import figures_table
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Result = engine.Rate | engine.Latencies | engine.Footprint
 
@@ -89,15 +95,29 @@ def engine_command(
 def _measure(
     workloads: list[Workload], n_nodes: int, n_pods: int, placed_per_node: int, repeats: int
 ) -> Iterator[tuple[str, Result | None]]:
-    """Yield what is being measured, each first without and then with its result."""
+    """Yield what is being measured, each first without and then with its result.
+
+    Each is measured in a process of its own, so that none pays for what another has left behind.
+    """
     n_placed = n_nodes * placed_per_node
     yield "memory", None
-    yield "memory", engine.measure_footprint(n_nodes, n_placed)
+    yield "memory", _in_fresh_process(engine.measure_footprint, n_nodes, n_placed)
     for workload in workloads:
         yield workload.name, None
-        yield workload.name, engine.measure_rate(workload, n_nodes, n_pods, n_placed, repeats)
+        sizes = n_nodes, n_pods, n_placed, repeats
+        yield workload.name, _in_fresh_process(_measure_rate, workload.name, *sizes)
     yield "latencies", None
-    yield "latencies", engine.measure_latencies(n_nodes, repeats)
+    yield "latencies", _in_fresh_process(engine.measure_latencies, n_nodes, repeats)
+
+
+def _measure_rate(name: str, *sizes: int) -> engine.Rate:
+    (workload,) = (workload for workload in WORKLOADS if workload.name == name)
+    return engine.measure_rate(workload, *sizes)
+
+
+def _in_fresh_process(measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, *args, **kwargs).result()
 
 
 def _table_of_rates(rates: list[engine.Rate], title: str) -> Table:

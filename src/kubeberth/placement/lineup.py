@@ -70,27 +70,25 @@ class Lineup:
         while True:
             top = line[-1]
             if top <= moved[0]:
-                if top == END:
-                    return END
                 slot = order[top & _RANK]
                 entry = entries[slot]
-                if groups[slot] != group or entry < top:
-                    line.pop()
-                elif entry > top:
-                    line.pop()
-                    heappush(moved, entry)
-                else:
+                if entry == top and groups[slot] == group:
                     return top
-                if len(line) == 1 and len(moved) > _SMALL:
-                    line[:] = sorted(moved, reverse=True)
-                    moved[:] = [END]
+                if top == END:
+                    return END
+                line.pop()
+                if entry > top and groups[slot] == group:
+                    heappush(moved, entry)
+            elif len(line) == 1 and len(moved) > _SMALL:
+                line[:] = sorted(moved, reverse=True)
+                moved[:] = [END]
             else:
                 top = moved[0]
                 slot = order[top & _RANK]
                 entry = entries[slot]
-                if groups[slot] != group or entry < top:
-                    heappop(moved)
-                elif entry > top:
+                if entry == top and groups[slot] == group:
+                    return top
+                if entry > top and groups[slot] == group:
                     heapreplace(moved, entry)
                 else:
-                    return top
+                    heappop(moved)

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.placement.links import Links
+from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
+    MAX_TOTAL,
     Codes,
     DomainFilter,
     GroupScore,
@@ -38,6 +40,11 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
 T = TypeVar("T")
+
+BASE = MAX_TOTAL
+"""What scores are subtracted from, that the best come first: more than any total."""
+NO_ROOM = -1
+"""Verdict on a node without room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class RankedRules:
         self._domain_rules = kinds.domain_rules
         self._weights = {rule.name: weight for rule, weight in profile.scores}
         self._names = {rule.name for rule in profile.filters}
+        self._capacities: dict[int, tuple[int, ...]] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -194,6 +202,22 @@ class RankedRules:
         for score, weight in self.load_scores:
             scores += score.score(state, request, nodes) * weight
         return has_room, is_admitted, scores
+
+    def judge_load(self, load: int) -> int:
+        """Return what the rules over loads say: `NO_ROOM`, or the high bits of an entry."""
+        state, request = self._state, self._request
+        n_resources = len(state.resources)
+        class_id = capacity_class_of(load)
+        capacity = self._capacities.get(class_id)
+        if capacity is None or len(capacity) != n_resources:
+            capacity = self._capacities[class_id] = state.nodes.capacity(class_id)
+        used = unpack(load, n_resources)
+        if any(rule.filter_load(state, request, capacity, used) for rule in self.load_filters):
+            return NO_ROOM
+        score = 0
+        for rule, weight in self.load_scores:
+            score += weight * rule.score_load(state, request, capacity, used)
+        return (BASE - score) << RANK_BITS
 
     def care_for(self, pods: Links | None) -> bool:
         """Return whether pods on a node may mean more to these rules than the room they take.

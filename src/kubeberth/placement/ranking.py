@@ -13,7 +13,7 @@ nodes when every node has its own (host names).
 
 After a pod is placed, one node has changed: its number is in the log, it is judged again (mostly by
 one dictionary lookup, see `loads.py`), and moves within its lineup. Its entry there is an int,
-`(_BASE - score) << RANK_BITS | rank of the node`. One that has become worse, as most do, need not
+`(BASE - score) << RANK_BITS | rank of the node`. One that has become worse, as most do, need not
 be touched before it comes to the top.
 """
 
@@ -28,11 +28,12 @@ import numpy as np
 
 from kubeberth.placement.lineup import END, Lineup
 from kubeberth.placement.links import Links
-from kubeberth.placement.loads import capacity_class_of, unpack
+from kubeberth.placement.memo import Memo
 from kubeberth.placement.normalize import normalize_groups
-from kubeberth.placement.plugin import MAX_TOTAL
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.ranked_rules import (
+    BASE,
+    NO_ROOM,
     GroupsView,
     Ints,
     Key,
@@ -48,15 +49,12 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS, Order
 
 _RANK = (1 << RANK_BITS) - 1
-# More than any total.
-_BASE = MAX_TOTAL
 # In place of an entry: the node has no room, a rule over pods keeps the pod out, or its looks do.
-_FULL, _KEPT_OUT, _UNFIT = -1, -2, -3
+_FULL, _KEPT_OUT, _UNFIT = NO_ROOM, -2, -3
 # With more groups than this, one look at every node is cheaper than one at every group.
 _MAX_GROUPS = 192
 # Zones that open and shut in turn come in as many combinations.
 _MAX_LAYOUTS = 64
-_MAX_VERDICTS = 1 << 17
 
 
 class TooManyGroupsError(Exception):
@@ -116,15 +114,14 @@ class Ranking:
         self._shared_order = order
         self._rules = RankedRules(state, profile, kinds, request)
         self._nominated = state.nominations.pods
-        self._capacities: dict[int, tuple[int, ...]] = {}
-        self._verdicts: dict[int, int] = {}
+        self._verdicts = Memo(self._rules.judge_load)
+        self._cared_for = Memo(self._rules.care_for)
         # How far the logs have been followed.
         self._n_many = 0
         self._seen_nodes = self._seen_usage = -1
         self._seen_census = self._seen_stamp = self._seen_epoch = -1
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._seen_bases: list[object] = []
-        self._cared_for: dict[Links | None, bool] = {}
         # Per slot.
         self._order: list[int] = []
         self._cells = memoryview(b"")
@@ -180,7 +177,7 @@ class Ranking:
             return None
         if self._rules.error is not None and self._n_feasible > 1:
             raise self._rules.error
-        return self._order[key & _RANK], _BASE - (key >> RANK_BITS), self._n_feasible
+        return self._order[key & _RANK], BASE - (key >> RANK_BITS), self._n_feasible
 
     # Following the logs
 
@@ -213,23 +210,21 @@ class Ranking:
 
     def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
         """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
-        loads, verdict_of, bases = self._state.loads, self._verdicts.get, self._bases
+        if self._nominated:
+            for slot, _ in changes:
+                self._judge(slot)
+            return
+        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
         entries, groups, tops = self._entries, self._groups, self._tops
         cared_for = self._cared_for
         for slot, pods in changes:
-            cares = cared_for.get(pods)
-            if cares is None:
-                cares = cared_for[pods] = self._rules.care_for(pods)
             old_entry = entries[slot]
-            if cares or old_entry == _FULL or self._nominated:
+            if cared_for[pods] or old_entry == _FULL:
                 self._judge(slot)
                 continue
             if old_entry < 0:
                 continue
-            load = loads[slot]
-            verdict = verdict_of(load)
-            if verdict is None:
-                verdict = self._judge_load(load)
+            verdict = verdicts[loads[slot]]
             entry = verdict + bases[slot]
             if verdict == _FULL:
                 self._leave(slot, _FULL)
@@ -283,10 +278,7 @@ class Ranking:
         old_entry = self._entries[slot]
         if old_entry == _UNFIT:
             return
-        load = self._state.loads[slot]
-        verdict = self._verdicts.get(load)
-        if verdict is None:
-            verdict = self._judge_load(load)
+        verdict = self._verdicts[self._state.loads[slot]]
         if verdict == _FULL:
             self._leave(slot, _FULL)
             return
@@ -321,28 +313,6 @@ class Ranking:
         for slot in self._state.nominated_slots:
             self._judge(slot)
         self._settle()
-
-    def _judge_load(self, load: int) -> int:
-        """Return what the rules over loads say: no room, or what the score leaves of the base."""
-        state, request = self._state, self._request
-        n_resources = len(state.resources)
-        class_id = capacity_class_of(load)
-        capacity = self._capacities.get(class_id)
-        if capacity is None or len(capacity) != n_resources:
-            capacity = self._capacities[class_id] = state.nodes.capacity(class_id)
-        used = unpack(load, n_resources)
-        verdict = _FULL
-        if not any(
-            rule.filter_load(state, request, capacity, used) for rule in self._rules.load_filters
-        ):
-            score = 0
-            for rule, weight in self._rules.load_scores:
-                score += weight * rule.score_load(state, request, capacity, used)
-            verdict = (_BASE - score) << RANK_BITS
-        if len(self._verdicts) > _MAX_VERDICTS:
-            self._verdicts.clear()
-        self._verdicts[load] = verdict
-        return verdict
 
     # Lineups
 
@@ -576,7 +546,7 @@ class Ranking:
             ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
             groups = cells.copy()
             groups[slots] = ids[codes]
-        entries[slots] = ((_BASE - scores) << RANK_BITS) + looks.bases[slots]
+        entries[slots] = ((BASE - scores) << RANK_BITS) + looks.bases[slots]
         self._entries = entries.tolist()
         self._groups = groups.tolist()
         self._fill(groups[slots], entries[slots])

@@ -349,12 +349,16 @@ def to_pod_rules(namespace: str, spec: PodSpec) -> PodRules:
     def compiled(terms: tuple[PodAffinityTerm, ...], *, is_own: bool) -> tuple[PodTerm, ...]:
         return tuple(to_pod_term(term, namespace, is_own=is_own) for term in terms)
 
+    def shunned(*, is_own: bool) -> tuple[PodTerm, ...]:
+        # What is said twice forbids no more than once, and a pod that goes takes all of it along.
+        return tuple(dict.fromkeys(compiled(unlike_terms, is_own=is_own)))
+
     together = tuple(to_pod_set(term, namespace, is_own=True) for term in like_terms)
     return PodRules(
         required=tuple(PodTerm(together, term.topology_key) for term in like_terms),
-        anti=compiled(unlike_terms, is_own=True),
+        anti=shunned(is_own=True),
         preferred=tuple((w, to_pod_term(t, namespace, is_own=True)) for w, t in weighted),
-        held_anti=compiled(unlike_terms, is_own=False),
+        held_anti=shunned(is_own=False),
         held_affinity=compiled(like_terms, is_own=False),
         held_preferred=tuple((w, to_pod_term(t, namespace, is_own=False)) for w, t in weighted),
     )

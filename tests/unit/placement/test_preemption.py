@@ -167,6 +167,13 @@ def test_pod_that_shuns_the_new_one_has_to_go() -> None:
     assert victims(cluster, sized("new", "1", 20, labels={"app": "web"})) == {"shy"}
 
 
+def test_pod_that_shuns_the_new_one_twice_over_has_to_go_just_the_same() -> None:
+    cluster = Cluster(make_node("a", labels={ZONE: "z"}))
+    twice = far(term(ZONE, "web"), term(ZONE, "web"))
+    cluster.bind(sized("shy", "1", affinity=twice), "a")
+    assert victims(cluster, sized("new", "1", 20, labels={"app": "web"})) == {"shy"}
+
+
 def test_victims_on_one_node_do_not_help_against_pods_on_another() -> None:
     nodes = [make_node(name, labels={ZONE: "z"}) for name in "ab"]
     cluster = Cluster(*nodes)
