@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeberth.api import schema
 from kubeberth.api.scheme import Resource
+from kubeberth.apiserver.openapi_enums import with_enums
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 # How clients explain what every object has.
@@ -63,7 +64,7 @@ def _closure(schemas: dict[str, Any], names: list[str]) -> Iterator[tuple[str, A
         name = names.pop()
         if name not in seen:
             seen.add(name)
-            yield name, _with_references(schemas[name], names)
+            yield name, _with_references(with_enums(name, schemas[name]), names)
 
 
 def _with_references(published: Any, found: list[str]) -> Any:
