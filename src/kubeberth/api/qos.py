@@ -7,6 +7,7 @@ Matches `pkg/apis/core/v1/helper/qos` of Kubernetes 1.36.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from kubeberth.api.quantity import parse_quantity
@@ -31,5 +32,10 @@ def qos_class(spec: Mapping[str, Any]) -> str:
 
 def _compute(amounts: Mapping[str, str]) -> dict[str, Any]:
     """Return cpu and memory, as far as they are more than nothing."""
-    values = {k: parse_quantity(v).nanos for k, v in amounts.items() if k in ("cpu", "memory")}
+    values = {k: _nanos(v) for k, v in amounts.items() if k in ("cpu", "memory")}
     return {name: value for name, value in values.items() if value}
+
+
+@lru_cache(maxsize=4096)
+def _nanos(amount: str) -> int:
+    return parse_quantity(amount).nanos

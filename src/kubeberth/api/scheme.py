@@ -73,9 +73,28 @@ class Resource:
     singular: str = field(default="")
     custom: CustomVersion | None = field(default=None, repr=False)
 
+    # Asked for many times by every request.
+    api_version: str = field(init=False, repr=False, compare=False)
+    group_resource: str = field(init=False, repr=False, compare=False)
+    storage_key: str = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
-        if not self.singular:
-            object.__setattr__(self, "singular", self.kind.lower())
+        """Derive what follows from the rest.
+
+        `api_version` is that of its objects: `v1`, `apps/v1`. `group_resource` is how messages name
+        it: `pods`, `deployments.apps`. `storage_key` is the first part of the store's keys.
+        """
+        group_resource = f"{self.plural}.{self.group}" if self.group else self.plural
+        for name, value in (
+            ("singular", self.singular or self.kind.lower()),
+            ("api_version", f"{self.group}/{self.version}" if self.group else self.version),
+            ("group_resource", group_resource),
+            ("storage_key", self.stored_as.group_resource if self.stored_as else group_resource),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __hash__(self) -> int:
+        return hash((self.group, self.version, self.plural))
 
     @property
     def built_in_kind(self) -> str:
@@ -88,16 +107,6 @@ class Resource:
         return self.custom.list_kind if self.custom is not None else f"{self.kind}List"
 
     @property
-    def api_version(self) -> str:
-        """`apiVersion` of its objects: `v1`, `apps/v1`."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def group_resource(self) -> str:
-        """How messages name it: `pods`, `deployments.apps`."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
     def rules_key(self) -> str:
         """Under which name there are rules for it: defaults, validation, columns.
 
@@ -105,11 +114,6 @@ class Resource:
         """
         is_old = self.stored_as is not None and self.stored_as.group == self.group
         return f"{self.plural}.{self.version}.{self.group}" if is_old else self.group_resource
-
-    @property
-    def storage_key(self) -> str:
-        """First part of the store's keys of its objects."""
-        return (self.stored_as or self).group_resource
 
     @property
     def has_status(self) -> bool:

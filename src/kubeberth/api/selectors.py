@@ -81,6 +81,15 @@ class Selector:
         """Whether every set of labels matches."""
         return not self.requirements and not self.matches_nothing
 
+    @property
+    def label(self) -> tuple[str, str] | None:
+        """A label, key and value, that all have that match; None when there is no such one."""
+        for requirement in self.requirements:
+            if requirement.operator == "In" and len(requirement.values) == 1:
+                [value] = requirement.values
+                return requirement.key, value
+        return None
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether the labels meet all requirements."""
         if self.matches_nothing:

@@ -1,4 +1,4 @@
-"""The ASGI application: health, discovery, and every resource, in the order of upstream's filters.
+"""The application: health, discovery, and every resource, in the order of upstream's filters.
 
 authenticate -> take a seat -> authorize -> route -> read the body -> verb -> answer
 """
@@ -15,7 +15,7 @@ from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import plugins
 from kubeberth.apiserver.admission.chain import Chain
-from kubeberth.apiserver.auth.authn import Authenticator, Shown, User
+from kubeberth.apiserver.auth.authn import Authenticator, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
@@ -26,24 +26,15 @@ from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
-from kubeberth.apiserver.exchange import (
-    Receive,
-    Request,
-    Scope,
-    Send,
-    compressed,
-    in_asked_form,
-    read_body,
-    send_response,
-    send_stream,
-)
+from kubeberth.apiserver.exchange import in_asked_form
+from kubeberth.apiserver.http.request import Request
 from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
+from kubeberth.apiserver.lookup import Lookup
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
 from kubeberth.apiserver.responses import (
     Response,
-    StreamResponse,
     encode,
     error_response,
     warning_headers,
@@ -109,9 +100,10 @@ class App:
         self.registry = Registry(store, clock, settings.chance)
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
+        lookup = Lookup(self.registry)
         self.registry.chain = Chain(
             plugins(
-                self.registry,
+                lookup,
                 policy,
                 authorizer,
                 settings.chance,
@@ -121,7 +113,7 @@ class App:
         )
         self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
         self.definitions = Definitions(self.registry, self.hub, clock)
-        self._tokens = ServiceAccountTokens(settings.signing_key, self.registry, settings.issuer)
+        self._tokens = ServiceAccountTokens(settings.signing_key, lookup, settings.issuer)
         settings.authenticator.issued = self._tokens
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, authorizer, self._tokens, clock)
@@ -151,21 +143,13 @@ class App:
         self.definitions.close()
         self.hub.close()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, request: Request) -> Answer:
         """Answer one request."""
-        if scope["type"] != "http":
-            raise NotImplementedError(f"{scope['type']} is not served")
-        request = Request(scope)
-        answer = await self._answer(scope, request, receive)
-        if isinstance(answer, StreamResponse):
-            await send_stream(answer, receive, send)
-        else:
-            answer = await compressed(in_asked_form(answer, request), request)
-            await send_response(answer, request, send)
+        return await in_asked_form(await self._answer(request), request)
 
-    async def _answer(self, scope: Scope, request: Request, receive: Receive) -> Answer:
+    async def _answer(self, request: Request) -> Answer:
         try:
-            return await self._dispatch(scope, request, receive)
+            return await self._dispatch(request)
         except ApiError as error:
             return error_response(error)
         except PlainNotFoundError:
@@ -180,24 +164,19 @@ class App:
             logger.exception("cannot answer", extra={"path": request.path})
             return error_response(refusals.internal(f"{type(error).__name__}: {error}"))
 
-    async def _dispatch(self, scope: Scope, request: Request, receive: Receive) -> Answer:
+    async def _dispatch(self, request: Request) -> Answer:
         catalogue = self.definitions.catalogue
-        info = parse_request(scope["method"], request.path, request.query, catalogue)
-        shown = _shown(scope, request)
+        info = parse_request(request.method, request.path, request.query, catalogue)
+        shown = request.shown
         if info.path in PUBLIC_PATHS and not shown:
             return self._non_resource(info, request, catalogue)
         user = self._authenticator.authenticate(shown, self._clock.now())
         user = acting_user(user, request.header_list, info, self._authorizer)
         async with self._in_flight.seat(user, info):
-            return await self._serve(info, request, receive, user, catalogue)
+            return await self._serve(info, request, user, catalogue)
 
     async def _serve(
-        self,
-        info: RequestInfo,
-        request: Request,
-        receive: Receive,
-        user: User,
-        catalogue: Catalogue,
+        self, info: RequestInfo, request: Request, user: User, catalogue: Catalogue
     ) -> Answer:
         self._authorizer.authorize(user, info)
         if not info.is_resource:
@@ -205,7 +184,7 @@ class App:
         resource = served(info, catalogue)
         _check_timeout(info.query.get("timeout"))
         verb = self._verb(info)
-        body = b"" if info.method == "GET" else await read_body(receive)
+        body = b"" if info.method == "GET" else await request.body()
         call = Call(
             info,
             resource,
@@ -268,15 +247,6 @@ class App:
         lines.append(f"{name} check {'passed' if is_well else 'failed'}")
         body = "".join(f"{line}\n" for line in lines).encode()
         return Response(body, 200 if is_well else 500, content_type=TEXT)
-
-
-def _shown(scope: Scope, request: Request) -> Shown:
-    state = scope.get("state", {})
-    return Shown(
-        state.get("user"),
-        state.get("certificates", ()),
-        request.headers.get("authorization", ""),
-    )
 
 
 def _check_timeout(text: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from kubeberth.api import schema
@@ -80,8 +81,10 @@ class Writer:
             f"you requested {self._form.as_kind}, but the requested object is not a list"
         )
 
-    def entries(self, entries: Sequence[Entry], metadata: dict[str, Any]) -> bytes:
-        """Return a list."""
+    def entries(
+        self, entries: Sequence[Entry], metadata: dict[str, Any]
+    ) -> Iterator[bytes | memoryview]:
+        """Return a list, in pieces."""
         resource = self._resource
         if not self._form.as_kind:
             head = encode(
@@ -91,24 +94,26 @@ class Writer:
                     "metadata": metadata,
                 }
             )
-            return b"".join((head[:-1], b',"items":[', *self._wire.items(entries), b"]}"))
+            items: Iterable[bytes | memoryview] = self._wire.items(entries)
+            if not self._wire.shows_as_stored:
+                items = list(items)  # what fails shall fail before the answer has begun
+            return chain((head[:-1], b',"items":['), items, (b"]}",))
         documents = [unpack(resource, entry) for entry in entries]
         if self.is_table:
-            return encode(self._table(documents, metadata))
+            return iter((encode(self._table(documents, metadata)),))
         if self._form.as_kind == "PartialObjectMetadata":
             raise NotAcceptableError(
                 "you requested PartialObjectMetadata, but the requested object is a list"
             )
         version = self._form.version
-        return encode(
-            {
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": f"meta.k8s.io/{version}",
-                "metadata": metadata,
-                # Go prints an empty list of these as null.
-                "items": [partial(document, version) for document in documents] or None,
-            }
-        )
+        found = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"meta.k8s.io/{version}",
+            "metadata": metadata,
+            # Go prints an empty list of these as null.
+            "items": [partial(document, version) for document in documents] or None,
+        }
+        return iter((encode(found),))
 
     def bookmark(self, revision: int, *, ends_initial_events: bool) -> bytes:
         """Return an object that tells nothing but a version."""

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from kubeberth.apiserver.auth.authn import MASTERS, User
@@ -48,25 +46,39 @@ class InFlight:
         self._reads = _Seats(limits.reads)
         self._writes = _Seats(limits.writes)
 
-    @asynccontextmanager
-    async def seat(self, user: User, info: RequestInfo) -> AsyncIterator[None]:
-        """Hold a seat for the while.
+    def seat(self, user: User, info: RequestInfo) -> Seat:
+        """Return a seat, to be held by `async with`."""
+        if _is_long_running(info) or MASTERS in user.groups:
+            return Seat(None, user.name, self._limits)
+        seats = self._reads if info.verb in READ_VERBS else self._writes
+        return Seat(seats, user.name, self._limits)
+
+
+class Seat:
+    """A place among those that are served: taken, or waited for, on entering."""
+
+    __slots__ = ("_limits", "_seats", "_user")
+
+    def __init__(self, seats: _Seats | None, user: str, limits: Limits) -> None:
+        self._seats = seats
+        self._user = user
+        self._limits = limits
+
+    async def __aenter__(self) -> None:
+        """Take the seat.
 
         Raises
         ------
         NoSeatError
             Too many of this user wait already, or this one has waited for too long.
         """
-        if _is_long_running(info) or MASTERS in user.groups:
-            yield
-            return
-        seats = self._reads if info.verb in READ_VERBS else self._writes
-        if not seats.take():
-            await seats.wait(user.name, self._limits.waiting, self._limits.wait_s)
-        try:
-            yield
-        finally:
-            seats.give_back()
+        if self._seats is not None and not self._seats.take():
+            await self._seats.wait(self._user, self._limits.waiting, self._limits.wait_s)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave it to the next."""
+        if self._seats is not None:
+            self._seats.give_back()
 
 
 def _is_long_running(info: RequestInfo) -> bool:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kubeberth.api.integers import IntegerTextError, parse_int
 from kubeberth.api.scheme import ENDPOINT_SLICES, NODES, PODS, SERVICES

@@ -139,6 +139,11 @@ class Wire:
         has_defaults = resource.custom is not None and resource.custom.schema.has_defaults
         self._is_view = resource.stored_as is not None or has_defaults
 
+    @property
+    def shows_as_stored(self) -> bool:
+        """Whether every entry holds what clients get."""
+        return not self._is_view and self._resource.custom is None
+
     def _is_shown_as_stored(self, entry: Entry) -> bool:
         """Return whether an entry holds what clients get: this version, and nothing to add."""
         return not self._is_view and entry.value.startswith(self._head)

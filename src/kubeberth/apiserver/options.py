@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import msgspec
+
 from kubeberth.api.codec import decode_kind
 from kubeberth.api.integers import IntegerTextError, parse_uint
 from kubeberth.api.scheme import Resource
@@ -144,8 +146,7 @@ def list_version(text: str) -> int:
         raise IntegerTextError(f'resourceVersion: Invalid value: "{text}": {error}') from error
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True):
     """What a create, update or patch asks for besides its body."""
 
     dry_run: bool = False

@@ -10,10 +10,10 @@ Verbs bring documents that are decoded and defaulted, and write what comes back.
 from __future__ import annotations
 
 import random
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kubeberth.api import quota, validation
 from kubeberth.api.pod_totals import Totals
@@ -44,8 +44,7 @@ ORPHANED_PODS = (
 NAME_ATTEMPTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The object that a write is about; `name` is empty where the body tells it."""
 
     resource: Resource
@@ -58,8 +57,7 @@ class Target:
         return key_of(self.resource, self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """For whom a write is made, and whether it is only a trial.
 
     Parameters
@@ -70,15 +68,14 @@ class Caller:
 
     user: User
     dry_run: bool = False
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
 
 
 # For whom the server itself writes.
 SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """What a write left: the object, and whether it is new, or gone.
 
     Parameters
@@ -155,7 +152,7 @@ class Registry:
         attributes.dry_run = caller.dry_run
         await self.chain.admit(attributes)
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
-        strategy.prepare_create(resource, document, uid=str(uuid.uuid4()), now=self.stamp())
+        strategy.prepare_create(resource, document, uid=strategy.new_uid(), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)

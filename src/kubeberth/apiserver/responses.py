@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,6 +14,9 @@ from kubeberth.errors import ApiError
 
 encode = msgspec.json.encode
 Headers = list[tuple[str, str]]
+# Large enough to make the cost of each write small; above 128 KiB, every buffer on the way would be
+# a mapping of its own to the C library, and cost several times as much.
+CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -25,13 +29,71 @@ class Response:
     headers: Headers = field(default_factory=list)
 
 
+class Source(Protocol):
+    """Where the chunks of an answer that grows come from."""
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """Call `wake` from now on whenever there is something to take after there was nothing."""
+
+    def take(self) -> bytes | None:
+        """Return the next chunk; empty when there is none yet, None when there will be none."""
+
+    def close(self) -> None:
+        """End: everything is taken, or nobody takes it any more."""
+
+
+class Pieces:
+    """A source that has everything already, in pieces to be joined to chunks."""
+
+    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
+        self._pieces = pieces
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """There is no need to wake anybody."""
+
+    def take(self) -> bytes | None:
+        """Return the next pieces, enough for a chunk."""
+        taken: list[bytes | memoryview] = []
+        size = 0
+        for piece in self._pieces:
+            taken.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES:
+                break
+        return b"".join(taken) if taken else None
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
 @dataclass(slots=True)
 class StreamResponse:
-    """An answer that grows; each chunk is sent at once."""
+    """An answer that grows; what there is to take is sent at once.
 
-    chunks: AsyncIterator[bytes]
+    Parameters
+    ----------
+    is_document
+        Whether all of it together is one document, too large to be made before it is sent.
+    """
+
+    source: Source
     content_type: str = JSON
     headers: Headers = field(default_factory=list)
+    is_document: bool = False
+
+    def whole(self) -> Response:
+        """Return a document as an answer that is complete."""
+        body = b"".join(iter(self.source.take, None))
+        return Response(body, content_type=self.content_type, headers=self.headers)
+
+
+def document_response(pieces: Iterator[bytes | memoryview]) -> Response | StreamResponse:
+    """Return the answer that sends a document: all at once, if that is one chunk."""
+    source = Pieces(pieces)
+    first, second = source.take() or b"", source.take()
+    if second is None:
+        return Response(first)
+    return StreamResponse(Pieces(chain((first, second), pieces)), is_document=True)
 
 
 def error_response(error: ApiError) -> Response:

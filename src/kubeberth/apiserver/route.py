@@ -7,8 +7,9 @@ RequestInfo alone, so it is complete also for resources that nobody serves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import parse_qs
+
+import msgspec
 
 from kubeberth.api.integers import IntegerTextError, parse_int
 from kubeberth.api.scheme import Resource
@@ -81,8 +82,7 @@ def unknown_method() -> MethodNotAllowedError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """What a request asks for.
 
     Parameters

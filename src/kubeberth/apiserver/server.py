@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import uvicorn
 
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.certificates import ClientCertificates
 from kubeberth.apiserver.auth.signing_key import SigningKey
-from kubeberth.apiserver.auth.tls import PeerCertificateProtocol, accept_any_certificate
+from kubeberth.apiserver.auth.tls import accept_any_certificate
 from kubeberth.apiserver.expiry import expire_events
+from kubeberth.apiserver.http.server import BACKLOG, HttpServer
 from kubeberth.apiserver.storage.memory import MemoryStore
 from kubeberth.apiserver.storage.store import StorageError, Store
 from kubeberth.clock import Clock
@@ -29,12 +27,10 @@ logger = logging.getLogger(__name__)
 
 # History older than this is forgotten, as kube-apiserver has etcd do.
 HOUSEKEEPING_S = 300.0
-# Go clients keep idle connections for 90 seconds and stumble over those that went earlier.
-KEEP_ALIVE_S = 100
 # In the data directory, unless told otherwise.
 SIGNING_KEY = "service-account.key"
 # Watches end at once when the server stops; what is left then is a slow client.
-SHUTDOWN_S = 1
+SHUTDOWN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,59 +121,17 @@ async def _serve(
         ),
     )
     await app.start()
-    server = make_server(app, context)
+    server = HttpServer(app.answer, clock)
     keeping = asyncio.ensure_future(keep_house(store, clock))
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    starting = asyncio.ensure_future(_started(server))
     try:
-        await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
-        if ready is not None and server.started:
+        await server.start(listener, context)
+        if ready is not None:
             ready()
-        await asyncio.shield(serving)
+        await keeping
     finally:
         app.close()
-        server.should_exit = True
         keeping.cancel()
-        starting.cancel()
-        await asyncio.gather(serving, keeping, starting, return_exceptions=True)
-
-
-class _Server(uvicorn.Server):
-    """The server of uvicorn, without its own handling of signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs this process."""
-        yield
-
-
-def make_server(app: App, context: ssl.SSLContext) -> uvicorn.Server:
-    """Return a server for the application, not yet started."""
-    config = uvicorn.Config(
-        app,
-        http=PeerCertificateProtocol,
-        loop="none",
-        lifespan="off",
-        ws="none",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        backlog=2048,
-    )
-    config.load()
-    # Clients that try to upgrade, as `kubectl exec` does, get their answer and no line in the log.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    config.ssl = context
-    return _Server(config)
-
-
-async def _started(server: uvicorn.Server) -> None:
-    while not server.started:
-        await asyncio.sleep(0.002)
+        await server.stop(SHUTDOWN_S)
 
 
 async def keep_house(store: Store, clock: Clock) -> None:
@@ -209,7 +163,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

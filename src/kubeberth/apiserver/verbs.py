@@ -6,8 +6,10 @@ and in admission.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
 
 from kubeberth.api import codec, defaults
 from kubeberth.api.integers import IntegerTextError, parse_uint
@@ -42,7 +44,13 @@ from kubeberth.apiserver.options import (
 from kubeberth.apiserver.patch import APPLY_PATCH
 from kubeberth.apiserver.patching import decode_applied, media_type_of, parse_config, patched
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, Written
-from kubeberth.apiserver.responses import Response, StreamResponse, success
+from kubeberth.apiserver.responses import (
+    Pieces,
+    Response,
+    StreamResponse,
+    document_response,
+    success,
+)
 from kubeberth.apiserver.route import RequestInfo
 from kubeberth.apiserver.storage.store import Entry, RevisionCompactedError
 from kubeberth.apiserver.strategy import (
@@ -51,7 +59,7 @@ from kubeberth.apiserver.strategy import (
     drop_repeated_owners,
     drop_server_fields,
 )
-from kubeberth.apiserver.watch import WatchHub, error_line, stream
+from kubeberth.apiserver.watch import WatchHub, error_line
 from kubeberth.clock import Clock
 from kubeberth.errors import (
     ApiError,
@@ -65,8 +73,7 @@ from kubeberth.errors import (
 FRESHNESS_TIMEOUT_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """An authorized request for a resource that is served.
 
     Parameters
@@ -85,7 +92,7 @@ class Call:
     body: bytes = b""
     user_agent: str = ""
     upgrade: str = ""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
 
     @property
     def target(self) -> Target:
@@ -146,7 +153,7 @@ class Verbs:
             metadata["continue"] = Continuation(last, shown).token()
             if options.selection.is_everything:
                 metadata["remainingItemCount"] = rest
-        return Response(writer.entries(page, metadata))
+        return document_response(writer.entries(page, metadata))
 
     async def _snapshot(self, options: ListOptions) -> tuple[str, int | None]:
         """Return after which key to list, and which state (None: the current one)."""
@@ -178,15 +185,15 @@ class Verbs:
         writer = self.writer(call)
         options = list_options(call.info.query, call.resource, watch=True)
         if not writer.writes_objects:
-            return StreamResponse(_nothing())  # an event is no list: upstream ends the stream
+            return StreamResponse(Pieces(iter(())))  # an event is no list: upstream ends the stream
         prefix = prefix_of(call.resource, call.info.scope)
         if call.info.is_legacy_watch and call.info.name:
             prefix = call.target.key
         try:
             watcher = self._hub.open(prefix, options, writer)
         except (ExpiredError, ServerTimeoutError) as error:
-            return StreamResponse(_single(error_line(error)))
-        return StreamResponse(stream(self._hub, watcher, options))
+            return StreamResponse(Pieces(iter((error_line(error),))))
+        return StreamResponse(watcher)
 
     async def create(self, call: Call) -> Answer:
         """Write a new object."""
@@ -363,7 +370,7 @@ class Verbs:
                 await self._registry.delete(target, how, caller)
             except NotFoundError:
                 continue  # somebody else was faster
-        return Response(writer.entries(entries, {"resourceVersion": str(revision)}))
+        return document_response(writer.entries(entries, {"resourceVersion": str(revision)}))
 
 
 def _replaced(target: Target, old: Document, document: Document) -> Document:
@@ -434,13 +441,3 @@ def _written(writer: Writer, written: Written) -> Response:
     entry = written.entry
     body = writer.document(written.document) if entry is None else writer.entry(entry)
     return Response(body, 201 if written.created else 200)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    empty: tuple[bytes, ...] = ()
-    for line in empty:
-        yield line
-
-
-async def _single(line: bytes) -> AsyncIterator[bytes]:
-    yield line

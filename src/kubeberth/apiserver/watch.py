@@ -3,7 +3,7 @@
     Rule 1  An event is encoded once per form and spliced to every watcher.
     Rule 2  A watcher hears each matching event above the revision it started from, exactly once.
     Rule 3  Queues are bounded: a watcher that does not keep up is dropped with 410 and resumes.
-    Rule 4  A few watchers send per turn of the event loop, so that a crowd of them does not keep
+    Rule 4  So many watchers send per turn of the event loop, so that a crowd of them does not keep
             requests waiting; what happens until it is its turn, a watcher sends in one chunk.
     Rule 5  A bookmark promises that everything up to its version was sent.
 
@@ -16,14 +16,15 @@ import asyncio
 import math
 import sys
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from kubeberth.api.scheme import PODS
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.objects import encode
 from kubeberth.apiserver.options import ListOptions, parse_version
-from kubeberth.apiserver.selectable import Selection, selectable
+from kubeberth.apiserver.responses import CHUNK_BYTES
+from kubeberth.apiserver.selectable import selectable
 from kubeberth.apiserver.storage.store import (
     Entry,
     RevisionCompactedError,
@@ -35,10 +36,9 @@ from kubeberth.errors import ApiError
 
 # Events that may wait for one client; kube-apiserver's buffers go up to the same number.
 QUEUE_LIMIT = 1000
-CHUNK_LINES = 500
-# Sending costs some 50 us, handling a request some 500: with two of them a turn, requests lose
-# little to a crowd, and the crowd is soon through (benchmarks/bench_watch_fanout.py).
-SENDERS_PER_TURN = 2
+# Sending costs some 15 us, handling a request some 250: with so many a turn, requests lose little
+# to a crowd, and the crowd is soon through (benchmarks/bench_watch_fanout.py).
+SENDERS_PER_TURN = 16
 BOOKMARK_EVERY_S = 60.0
 # A last bookmark comes so long before the end, so that the next watch starts from it.
 BOOKMARK_BEFORE_END_S = 2.0
@@ -49,13 +49,16 @@ INDEXED_FIELDS = {"pods": "spec.nodeName"}
 
 
 class Watcher:
-    """One open watch: what it wants, and what waits to be sent."""
+    """One open watch: what it wants, what waits to be sent, and until when it is open."""
 
     __slots__ = (
+        "_alarm",
+        "_bookmark_at",
+        "_end_at",
         "_has_sent_columns",
+        "_hub",
         "_is_in_line",
-        "_turns",
-        "has_turn",
+        "_wake",
         "index_value",
         "is_closed",
         "is_dropped",
@@ -64,32 +67,109 @@ class Watcher:
         "prefix",
         "revision",
         "selection",
-        "wake",
         "writer",
     )
 
     def __init__(
         self,
+        hub: WatchHub,
         prefix: str,
-        selection: Selection,
+        options: ListOptions,
         writer: Writer,
         index_value: str | None,
-        turns: Turns,
     ) -> None:
         self.prefix = prefix
-        self.selection = selection
+        self.selection = options.selection
         self.writer = writer
         self.index_value = index_value
         self.lines: deque[bytes] = deque()
-        self.wake = asyncio.Event()
         self.revision = 0  # everything up to here is in the queue, sent, or not wanted
         self.limit = sys.maxsize  # no bound for what there is to tell at the start
         self.is_dropped = False
         self.is_closed = False
-        self.has_turn = False
-        self._turns = turns
+        self._hub = hub
+        self._wake: Callable[[], None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._is_in_line = False
         self._has_sent_columns = False
+        now = asyncio.get_running_loop().time()
+        timeout_s = DEFAULT_TIMEOUT_S if options.timeout_s is None else float(options.timeout_s)
+        self._end_at = now + timeout_s
+        self._bookmark_at = (
+            next_bookmark(now, self._end_at) if options.allow_bookmarks else math.inf
+        )
+
+    # What is sent, as a source of chunks.
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """Be told from now on when there is something to send."""
+        self._wake = wake
+        self._set_alarm()
+
+    def take(self) -> bytes | None:
+        """Return what waits, or the beginning of it; None when the watch is over."""
+        if self.lines:
+            return self._take_lines()
+        if self.is_dropped and not self.is_closed:
+            self.is_closed = True
+            return error_line(refusals.too_old_version(self.revision, self._hub.revision))
+        return None if self.is_closed else b""
+
+    def _take_lines(self) -> bytes:
+        lines = self.lines
+        first = lines.popleft()
+        if not lines:
+            self.limit = QUEUE_LIMIT
+            return first  # the very bytes that all the others send
+        taken, size = [first], len(first)
+        while lines and size < CHUNK_BYTES:
+            taken.append(lines.popleft())
+            size += len(taken[-1])
+        self.limit = max(QUEUE_LIMIT, self.limit - len(taken))
+        return b"".join(taken)
+
+    def close(self) -> None:
+        """Forget the watch: it is over, or its client is gone."""
+        self._wake = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._hub.forget(self)
+
+    def end(self) -> None:
+        """End the watch after what waits is sent."""
+        self.is_closed = True
+        if self._wake is not None:
+            self._wake()
+
+    def take_turn(self) -> bool:
+        """Send what waits; return whether anybody is there to send it to."""
+        self._is_in_line = False
+        if self._wake is None:
+            return False
+        self._wake()
+        return True
+
+    def _set_alarm(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._alarm = loop.call_at(min(self._bookmark_at, self._end_at), self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        if now >= self._end_at:
+            self.end()
+            return
+        if now >= self._bookmark_at:
+            self._bookmark_at = next_bookmark(self._bookmark_at, self._end_at)
+            # A client that does not keep up needs no promise about what it has not read.
+            if not self.lines and not self.is_dropped:
+                self.revision = self._hub.revision
+                self.add_bookmark()
+                assert self._wake is not None
+                self._wake()
+        if self._wake is not None:
+            self._set_alarm()
+
+    # What is to be sent.
 
     def offer(self, event: StoreEvent) -> None:
         """Queue an event, if it is wanted."""
@@ -108,16 +188,9 @@ class Watcher:
         else:
             kind = "DELETED" if not now else "MODIFIED" if was else "ADDED"
             self._queue(self._line(kind, event))
-        # Woken when it may send, so that it wakes up only once.
         if not self._is_in_line:
             self._is_in_line = True
-            self._turns.add(self._take_turn)
-
-    def _take_turn(self) -> bool:
-        self._is_in_line = False
-        self.has_turn = True
-        self.wake.set()
-        return not self.is_closed
+            self._hub.turns.add(self)
 
     def add_initial(self, entry: Entry) -> None:
         """Queue an object that was there before."""
@@ -131,18 +204,6 @@ class Watcher:
     def started(self) -> None:
         """Bound the queue from now on."""
         self.limit = len(self.lines) + QUEUE_LIMIT
-
-    def take(self) -> bytes:
-        """Return what waits, or the beginning of it."""
-        n_lines = min(len(self.lines), CHUNK_LINES)
-        chunk = b"".join(self.lines.popleft() for _ in range(n_lines))
-        self.limit = max(QUEUE_LIMIT, self.limit - n_lines)
-        return chunk
-
-    def close(self) -> None:
-        """End the watch after what waits is sent."""
-        self.is_closed = True
-        self.wake.set()
 
     def _line(self, kind: str, event: StoreEvent) -> bytes:
         key = (kind, self.writer.key)
@@ -172,35 +233,22 @@ def error_line(error: ApiError) -> bytes:
 
 
 class Turns:
-    """Hands out the right to send, first come first served, a few per turn of the event loop."""
+    """Hands out the right to send, first come first served, so many per turn of the event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], bool]] = deque()
+        self._waiting: deque[Watcher] = deque()
 
-    def add(self, take: Callable[[], bool]) -> None:
-        """Call a function when it is its turn; it returns whether there is anything to send."""
+    def add(self, watcher: Watcher) -> None:
+        """Let a watcher send when it is its turn."""
         if not self._waiting:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._next, loop)
-        self._waiting.append(take)
-
-    async def mine(self) -> None:
-        """Wait for a turn; an event loop with nothing else to do comes to it at once."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def take() -> bool:
-            if future.done():
-                return False  # its watcher is gone
-            future.set_result(None)
-            return True
-
-        self.add(take)
-        await future
+        self._waiting.append(watcher)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        n_released = 0
-        while self._waiting and n_released < SENDERS_PER_TURN:
-            n_released += self._waiting.popleft()()
+        n_sent = 0
+        while self._waiting and n_sent < SENDERS_PER_TURN:
+            n_sent += self._waiting.popleft().take_turn()
         if self._waiting:
             loop.call_soon(self._next, loop)
 
@@ -225,7 +273,7 @@ class WatchHub:
     def end(self, bucket: str) -> None:
         """End the watches of a resource that is no longer what it was."""
         for watcher in [*self._watchers.get(bucket, ())]:
-            watcher.close()
+            watcher.end()
 
     def open(self, prefix: str, options: ListOptions, writer: Writer) -> Watcher:
         """Return a watcher whose queue holds what there is to tell at the start.
@@ -237,7 +285,7 @@ class WatchHub:
         """
         field = INDEXED_FIELDS.get(bucket_of(prefix))
         index_value = options.selection.fields.required(field) if field else None
-        watcher = Watcher(prefix, options.selection, writer, index_value, self.turns)
+        watcher = Watcher(self, prefix, options, writer, index_value)
         start = parse_version(options.resource_version)
         sends_initial = options.send_initial_events
         if sends_initial is None:
@@ -249,7 +297,7 @@ class WatchHub:
         watcher.started()
         self._set_of(watcher).add(watcher)
         if self._is_closed:
-            watcher.close()
+            watcher.end()
         return watcher
 
     def _start_with_state(self, watcher: Watcher, options: ListOptions, start: int) -> None:
@@ -276,19 +324,19 @@ class WatchHub:
             event.memo.clear()
         watcher.revision = max(start, self._store.revision)
 
-    def close_watcher(self, watcher: Watcher) -> None:
+    def forget(self, watcher: Watcher) -> None:
         """Forget a watcher."""
         watchers = self._set_of(watcher)
         watchers.discard(watcher)
         if not watchers and watcher.index_value is not None:
-            del self._indexed[bucket_of(watcher.prefix), watcher.index_value]
+            self._indexed.pop((bucket_of(watcher.prefix), watcher.index_value), None)
 
     def close(self) -> None:
         """End all watches, also those to come: the server stops."""
         self._is_closed = True
         for watchers in (*self._watchers.values(), *self._indexed.values()):
-            for watcher in watchers:
-                watcher.close()
+            for watcher in [*watchers]:
+                watcher.end()
 
     async def reached(self, revision: int, timeout_s: float) -> bool:
         """Wait until the store has a revision; return whether it came in time."""
@@ -332,69 +380,7 @@ class WatchHub:
         return {selectable(PODS, entry).fields[field] for entry in entries}
 
 
-async def stream(hub: WatchHub, watcher: Watcher, options: ListOptions) -> AsyncIterator[bytes]:
-    """Yield what a watcher is to send until its time is over; never an empty chunk."""
-    loop = asyncio.get_running_loop()
-    timeout_s = DEFAULT_TIMEOUT_S if options.timeout_s is None else float(options.timeout_s)
-    end = loop.time() + timeout_s
-    bookmark_at = _next_bookmark(loop.time(), end) if options.allow_bookmarks else math.inf
-    alarm = _Alarm(watcher.wake)
-    try:
-        while True:
-            if watcher.lines:
-                if not watcher.has_turn:
-                    await hub.turns.mine()
-                watcher.has_turn = False
-                if watcher.lines:  # it may have been dropped while it waited
-                    yield watcher.take()
-                continue
-            if watcher.is_dropped:
-                yield error_line(refusals.too_old_version(watcher.revision, hub.revision))
-                return
-            now = loop.time()
-            if watcher.is_closed or now >= end:
-                return
-            if now >= bookmark_at:
-                bookmark_at = _next_bookmark(bookmark_at, end)
-                watcher.revision = hub.revision
-                watcher.add_bookmark()
-                continue
-            watcher.wake.clear()
-            alarm.set(loop, min(bookmark_at, end))
-            await watcher.wake.wait()
-    finally:
-        alarm.stop()
-        hub.close_watcher(watcher)
-
-
-def _next_bookmark(now: float, end: float) -> float:
+def next_bookmark(now: float, end: float) -> float:
     """Return when a bookmark is due next: in a minute, or shortly before the end."""
     last = end - BOOKMARK_BEFORE_END_S
     return min(now + BOOKMARK_EVERY_S, last) if last > now else math.inf
-
-
-class _Alarm:
-    """Sets an event at some time; one timer for many waits, as most end before it is due."""
-
-    def __init__(self, wake: asyncio.Event) -> None:
-        self._wake = wake
-        self._at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def set(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
-        """Set the time."""
-        if self._timer is not None and self._at == at:
-            return
-        self.stop()
-        self._at = at
-        self._timer = loop.call_at(at, self._ring)
-
-    def stop(self) -> None:
-        """Forget the time."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        self._wake.set()

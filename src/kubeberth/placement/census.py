@@ -10,13 +10,13 @@ out when it has had too many values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from kubeberth.placement.counted_nodes import CountedNodesBook
 from kubeberth.placement.counters import DomainCounter, LabelClass
-from kubeberth.placement.label_index import LabelIndex
+from kubeberth.placement.label_index import ANYWHERE, LabelIndex
 from kubeberth.placement.podterm import PodTerm
 from kubeberth.placement.spread_counter import SpreadCounter, SpreadTerm
 from kubeberth.placement.vocabulary import LabelColumn
@@ -86,6 +86,8 @@ class Census:
         self._held: dict[tuple[Holding, PodTerm], DomainCounter] = {}
         self._spread: dict[SpreadTerm, SpreadCounter] = {}
         # Terms by one label that they demand, classes by all that they have.
+        self._matching_by_label: LabelIndex[DomainCounter] = LabelIndex()
+        self._held_by_label: LabelIndex[tuple[Holding, DomainCounter]] = LabelIndex()
         self._spread_by_label: LabelIndex[SpreadCounter] = LabelIndex()
         self._classes_by_label: LabelIndex[LabelClass] = LabelIndex()
 
@@ -114,14 +116,15 @@ class Census:
             self._note_values(labels)
             found = LabelClass(namespace, dict(labels), is_terminating)
             self._classes[key] = found
-            for term, counter in self._matching.items():
-                if self._means(term, found):
-                    found.counted_by[counter] = None
-            for (holding, term), counter in self._held.items():
-                if self._means(term, found):
-                    _holders(found, holding)[counter] = None
             filed_under = (None, *labels.items())
-            self._classes_by_label.add(namespace, filed_under, found)
+            for place in (namespace, ANYWHERE):
+                self._classes_by_label.add(place, filed_under, found)
+                for counter in self._matching_by_label.find(place, filed_under):
+                    if self._means(counter.term, found):
+                        found.counted_by[counter] = None
+                for holding, counter in self._held_by_label.find(place, filed_under):
+                    if self._means(counter.term, found):
+                        _holders(found, holding)[counter] = None
             for spread_counter in self._spread_by_label.find(namespace, filed_under):
                 _enlist_for_spread(found, spread_counter)
         return found
@@ -131,7 +134,8 @@ class Census:
         pods.n_users -= 1
         if pods.n_users == 0:
             filed_under = (None, *pods.labels.items())
-            self._classes_by_label.remove(pods.namespace, filed_under, pods)
+            for place in (pods.namespace, ANYWHERE):
+                self._classes_by_label.remove(place, filed_under, pods)
             labels = tuple(sorted(pods.labels.items()))
             del self._classes[pods.namespace, labels, pods.is_terminating]
 
@@ -151,7 +155,9 @@ class Census:
         if counter is None:
             counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._matching[term] = counter
-            for pods in self._classes.values():
+            for place in term.places:
+                self._matching_by_label.add(place, (term.label,), counter)
+            for pods in self._classes_like(term):
                 if self._means(term, pods):
                     _enlist(pods, counter)
         return counter
@@ -162,7 +168,9 @@ class Census:
         if counter is None:
             counter = DomainCounter(term, self._column_of(term.topology_key), self.pulse)
             self._held[holding, term] = counter
-            for pods in self._classes.values():
+            for place in term.places:
+                self._held_by_label.add(place, (term.label,), (holding, counter))
+            for pods in self._classes_like(term):
                 if self._means(term, pods):
                     _holders(pods, holding)[counter] = None
                     self._note_change(pods)
@@ -174,7 +182,9 @@ class Census:
         counter.n_users -= 1
         if counter.n_users == 0:
             del self._matching[term]
-            for pods in self._classes.values():
+            for place in term.places:
+                self._matching_by_label.remove(place, (term.label,), counter)
+            for pods in self._classes_like(term):
                 pods.counted_by.pop(counter, None)
 
     def release_held(self, holding: Holding, term: PodTerm) -> None:
@@ -183,7 +193,9 @@ class Census:
         counter.n_users -= 1
         if counter.n_users == 0:
             del self._held[holding, term]
-            for pods in self._classes.values():
+            for place in term.places:
+                self._held_by_label.remove(place, (term.label,), (holding, counter))
+            for pods in self._classes_like(term):
                 if _holders(pods, holding).pop(counter, 0) is None:
                     self._note_change(pods)
 
@@ -253,6 +265,11 @@ class Census:
         pods.version += 1
         self.version += 1
 
+    def _classes_like(self, term: PodTerm) -> Iterator[LabelClass]:
+        """Yield the classes with the label that a term demands; it may mean no others."""
+        for place in term.places:
+            yield from self._classes_by_label.find(place, (term.label,))
+
     def _means(self, term: PodTerm, pods: LabelClass) -> bool:
         return term.includes(pods.namespace, pods.labels, self.namespaces)
 
@@ -299,10 +316,18 @@ class Census:
         other._matching = {term: counters[counter] for term, counter in self._matching.items()}
         other._held = {key: counters[counter] for key, counter in self._held.items()}
         other._spread = {term: spread[counter] for term, counter in self._spread.items()}
-        for term, counter in other._spread.items():
-            other._spread_by_label.add(term.namespace, (term.label,), counter)
+        for term, counter in other._matching.items():
+            for place in term.places:
+                other._matching_by_label.add(place, (term.label,), counter)
+        for (holding, term), counter in other._held.items():
+            for place in term.places:
+                other._held_by_label.add(place, (term.label,), (holding, counter))
+        for spread_term, spread_counter in other._spread.items():
+            filed_under = (spread_term.label,)
+            other._spread_by_label.add(spread_term.namespace, filed_under, spread_counter)
         for pods in other._classes.values():
-            other._classes_by_label.add(pods.namespace, (None, *pods.labels.items()), pods)
+            for place in (pods.namespace, ANYWHERE):
+                other._classes_by_label.add(place, (None, *pods.labels.items()), pods)
         return CensusCopy(other, counters, spread, classes)
 
 

@@ -11,6 +11,10 @@ Label = tuple[str, str]
 """Key and value."""
 
 
+ANYWHERE = "*"
+"""In place of a namespace, for what is to be found from every one; no namespace is called so."""
+
+
 class LabelIndex(Generic[T]):
     """Things filed by namespace and label; those without a label are filed by namespace alone."""
 

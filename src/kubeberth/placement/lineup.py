@@ -23,6 +23,8 @@ END = 1 << 61
 _RANK = (1 << RANK_BITS) - 1
 # A heap that is smaller than this does not need to become a line.
 _SMALL = 64
+# So many of a line are at hand.
+_HEAD = 64
 
 
 class Lineup:
@@ -31,26 +33,33 @@ class Lineup:
     Invariant: for each node of the group there is an entry in here that is not above its true one.
     """
 
-    __slots__ = ("_line", "_moved")
+    __slots__ = ("_behind", "_line", "_moved")
 
     def __init__(self) -> None:
-        # From the last to the first.
+        # From the last to the first: those that are far behind, and the head of the line. What
+        # nobody comes to does not have to become Python's numbers.
+        self._behind: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._line = [END]
         self._moved = [END]
 
     def __len__(self) -> int:
-        return len(self._line) + len(self._moved) - 2
+        return len(self._behind) + len(self._line) + len(self._moved) - 2
 
     def __iter__(self) -> Iterator[int]:
+        yield from self._behind.tolist()
         yield from self._line[1:]
         yield from (entry for entry in self._moved if entry != END)
 
     def fill(self, entries: NDArray[np.int64]) -> None:
         """Hold just these entries, in any order."""
-        entries = -entries
-        entries.sort()
-        self._line = [END, *(-entries).tolist()]
+        self._behind = np.sort(entries)[::-1]
         self._moved = [END]
+        self._advance()
+
+    def _advance(self) -> None:
+        """Have the next ones come to the head of the line, which is empty."""
+        self._line[:] = [END, *self._behind[-_HEAD:].tolist()]
+        self._behind = self._behind[:-_HEAD]
 
     def push(self, entry: int) -> None:
         """Put in an entry."""
@@ -79,6 +88,8 @@ class Lineup:
                 line.pop()
                 if entry > top and groups[slot] == group:
                     heappush(moved, entry)
+                if len(line) == 1:
+                    self._advance()
             elif len(line) == 1 and len(moved) > _SMALL:
                 line[:] = sorted(moved, reverse=True)
                 moved[:] = [END]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from kubeberth.api.core import PodAffinityTerm
 from kubeberth.api.selectors import Selector, from_label_selector
+from kubeberth.placement.label_index import ANYWHERE, Label
 
 NamespaceLabels = Mapping[str, Mapping[str, str]]
 
@@ -69,6 +70,18 @@ class PodTerm:
     def label_keys(self) -> set[str]:
         """The pod labels that the term looks at."""
         return {entry.key for pods in self.pods for entry in pods.selector.requirements}
+
+    @property
+    def label(self) -> Label | None:
+        """A label that all pods that are meant have, None when no single one is demanded."""
+        return next(filter(None, (pods.selector.label for pods in self.pods)), None)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The only namespaces in which pods can be meant, or `ANYWHERE`."""
+        if self.has_namespace_selector or not self.pods:
+            return (ANYWHERE,)
+        return tuple(self.pods[0].namespaces)
 
     @property
     def has_namespace_selector(self) -> bool:

@@ -254,7 +254,7 @@ class Ranking:
         keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
         for index, slot in enumerate(nodes.tolist()):
             key = next(keys) if keys else ()
-            self._bases[slot] = bases[index]
+            self._rebase(slot, bases[index])
             if passes[index]:
                 self._cells[slot] = self._cell_of(key)
                 self._leave(slot, _FULL)
@@ -262,6 +262,13 @@ class Ranking:
             else:
                 self._leave(slot, _UNFIT)
         self._settle()
+
+    def _rebase(self, slot: int, base: int) -> None:
+        if base == self._bases[slot]:
+            return
+        if self._bases is self._shared_order.rank_list:
+            self._bases = self._bases.copy()
+        self._bases[slot] = base
 
     def _follow_pulse(self) -> None:
         rules, pulse = self._rules, self._state.census.pulse
@@ -532,7 +539,9 @@ class Ranking:
         keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
         cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
         self._cells = memoryview(cells.data)
-        self._bases = looks.bases.tolist()
+        # Mostly nodes differ by their rank alone, and all templates have these bases in common.
+        is_shared = np.array_equal(looks.bases, self._shared_order.ranks)
+        self._bases = self._shared_order.rank_list if is_shared else looks.bases.tolist()
 
         has_room, is_admitted, scores = rules.judge_all(fit)
         entries = np.full(state.n_slots, _UNFIT, dtype=np.int64)
@@ -568,8 +577,11 @@ def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]
 def _distinct(parts: list[Ints], length: int) -> tuple[list[Key], Ints]:
     """Return the distinct rows of some columns, and the index of each node's row among them."""
     codes: Ints = np.zeros(length, dtype=np.int64)
-    for part in parts:
+    for place, part in enumerate(parts):
         _, part_codes = _distinct_values(part)
+        if place == 0:
+            codes = part_codes
+            continue
         codes = codes * (int(part_codes.max(initial=0)) + 1) + part_codes
         _, codes = _distinct_values(codes)
     n_rows = int(codes.max(initial=-1)) + 1

@@ -39,11 +39,7 @@ class SpreadTerm:
     @property
     def label(self) -> Label | None:
         """A label that all pods that are meant have, None when no single one is demanded."""
-        for requirement in self.selector.requirements:
-            if requirement.operator == "In" and len(requirement.values) == 1:
-                [value] = requirement.values
-                return requirement.key, value
-        return None
+        return self.selector.label
 
     def counts(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Return whether a pod of that namespace, with these labels, is counted.

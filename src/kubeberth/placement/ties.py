@@ -66,8 +66,8 @@ class Order:
 
     Attributes
     ----------
-    ranks
-        ndarray of intp, shape (n_slots,): place of each slot.
+    ranks, rank_list
+        ndarray of intp, shape (n_slots,): place of each slot; and the same as a list.
     slots
         The slot in each place.
     """
@@ -75,6 +75,7 @@ class Order:
     def __init__(self, ties: TieBreak) -> None:
         self._ties = ties
         self.ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self.rank_list: list[int] = []
         self.slots: list[int] = []
 
     def fit(self, slots: NDArray[np.intp]) -> None:
@@ -85,3 +86,4 @@ class Order:
         self.slots = order.tolist()
         self.ranks = np.empty_like(order)
         self.ranks[order] = slots
+        self.rank_list = self.ranks.tolist()

@@ -1,16 +1,18 @@
-"""The application in process: requests through the ASGI interface, no sockets."""
+"""The application in process: requests and answers as objects, no sockets."""
 
 import asyncio
 import json
 import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 import pytest
 
 from kubeberth.apiserver.app import App, AppSettings
-from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, User
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, Shown, User
+from kubeberth.apiserver.http.head import fields
+from kubeberth.apiserver.http.request import Request
+from kubeberth.apiserver.responses import StreamResponse
 from kubeberth.apiserver.storage.memory import MemoryStore
 from kubeberth.clock import SystemClock
 
@@ -48,50 +50,24 @@ class Api:
         return self
 
     async def ask(self, method, path, body=None, *, user=ADMIN, **headers) -> Answer:
-        answer = Answer()
-        async with self.open(method, path, body, user=user, **headers) as messages:
-            async for message in messages:
-                _take(answer, message)
-        return answer
+        answer = await self.open(method, path, body, user=user, **headers)
+        if isinstance(answer, StreamResponse):
+            code, body = 200, b"".join([chunk async for chunk in chunks_of(answer)])
+        else:
+            code, body = answer.status, answer.body
+        found = fields(code, answer.content_type, answer.headers)
+        return Answer(code, {name.lower(): value for name, value in found}, body)
 
-    @asynccontextmanager
     async def open(self, method, path, body=None, *, user=ADMIN, **headers):
-        """Yield the ASGI messages of an answer as they come; at the end the client hangs up."""
-        sent: asyncio.Queue = asyncio.Queue()
-        received: asyncio.Queue = asyncio.Queue()
+        """Return an answer as it is, which may be one that grows."""
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
-        received.put_nowait({"type": "http.request", "body": raw, "more_body": False})
-
-        async def send(message):
-            await sent.put(message)
-
-        path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": unquote(path),
-            "query_string": query.encode(),
-            "headers": [
-                (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
-            ],
-            "state": {"user": user},
-        }
-        task = asyncio.ensure_future(self.app(scope, received.get, send))
-
-        async def messages():
-            while True:
-                message = await asyncio.wait_for(sent.get(), 10)
-                yield message
-                if message["type"] == "http.response.body" and not message.get("more_body"):
-                    return
-
-        try:
-            yield messages()
-        finally:
-            received.put_nowait({"type": "http.disconnect"})
-            await asyncio.wait_for(task, 10)
+        pairs = [
+            (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+        ]
+        request = Request(method, path.encode(), pairs, Shown(user), raw)
+        return await self.app.answer(request)
 
     async def get(self, path, **options) -> Answer:
         return await self.ask("GET", path, **options)
@@ -123,35 +99,38 @@ class Api:
 
     @asynccontextmanager
     async def watch(self, path, **options):
-        """Yield a function that returns the next event."""
-        async with self.open("GET", path, **options) as messages:
-            head = await anext(messages)
-            assert head["status"] == 200
-            assert await anext(messages) == {
-                "type": "http.response.body",
-                "body": b"",
-                "more_body": True,
-            }
-            lines: list[bytes] = []
+        """Yield a function that returns the next event; at the end the client hangs up."""
+        answer = await self.open("GET", path, **options)
+        assert isinstance(answer, StreamResponse)
+        chunks = chunks_of(answer)
+        lines: list[bytes] = []
 
-            async def next_event():
-                while not lines:
-                    message = await anext(messages, None)
-                    if message is None or not message.get("more_body"):
-                        return None
-                    lines.extend(message["body"].splitlines())
-                event = json.loads(lines.pop(0))
-                return event["type"], event["object"]
+        async def next_event():
+            while not lines:
+                chunk = await asyncio.wait_for(anext(chunks, None), 10)
+                if chunk is None:
+                    return None
+                lines.extend(chunk.splitlines())
+            event = json.loads(lines.pop(0))
+            return event["type"], event["object"]
 
+        try:
             yield next_event
+        finally:
+            answer.source.close()
 
 
-def _take(answer, message) -> None:
-    if message["type"] == "http.response.start":
-        answer.code = message["status"]
-        answer.headers = {k.decode(): v.decode() for k, v in message["headers"]}
-    else:
-        answer.body += message["body"]
+async def chunks_of(answer):
+    """Yield what a client reads of an answer that grows, as soon as it comes."""
+    news = asyncio.Event()
+    answer.source.begin(news.set)
+    while (chunk := answer.source.take()) is not None:
+        if chunk:
+            yield chunk
+        else:
+            news.clear()
+            await news.wait()
+    answer.source.close()
 
 
 @pytest.fixture

@@ -139,7 +139,8 @@ class Connection:
     async def head(self) -> tuple[int, dict[str, str]]:
         raw = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 5)
         status, *lines = raw.decode().strip().split("\r\n")
-        return int(status.split()[1]), dict(line.split(": ", 1) for line in lines)
+        pairs = (line.split(": ", 1) for line in lines)
+        return int(status.split()[1]), {name.lower(): value for name, value in pairs}
 
     async def chunk(self) -> bytes:
         size = int(await asyncio.wait_for(self._reader.readuntil(b"\r\n"), 5), 16)

@@ -1,6 +1,7 @@
 """Watches: every event once, in order, to whoever asked for it."""
 
 import asyncio
+import functools
 import json
 import math
 from itertools import pairwise
@@ -142,9 +143,8 @@ def test_a_slow_watcher_is_dropped_and_nobody_else(run, monkeypatch):
             for i in range(5):
                 await api.config_map(f"c{i}")
                 assert name(await quick()) == ("ADDED", f"c{i}")
-            chunks = [chunk async for chunk in watch.stream(api.app.hub, slow, wanted)]
-            assert len(chunks) == 1
-            assert b'"reason":"Expired"' in chunks[0]
+            assert b'"reason":"Expired"' in slow.take()
+            assert slow.take() is None
 
     run(scenario)
 
@@ -197,46 +197,43 @@ def test_tables_describe_their_columns_once(run):
 
 
 def test_bookmarks_come_every_minute_and_before_the_end():
-    times = [watch._next_bookmark(begun, 150.0) for begun in (0.0, 60.0, 120.0, 148.0)]
+    times = [watch.next_bookmark(begun, 150.0) for begun in (0.0, 60.0, 120.0, 148.0)]
     assert times == [60.0, 120.0, 148.0, math.inf]
-    assert watch._next_bookmark(0.0, 1.0) == math.inf
+    assert watch.next_bookmark(0.0, 1.0) == math.inf
 
 
-def test_a_crowd_sends_a_few_per_turn_of_the_loop_first_come_first_served():
-    async def scenario():
-        turns, sent, seen = watch.Turns(), [], []
-
-        async def watcher(number):
-            await turns.mine()
-            sent.append(number)
-
-        crowd = [asyncio.ensure_future(watcher(number)) for number in range(9)]
-        await asyncio.sleep(0)  # all are in line
-        crowd[0].cancel()  # who leaves takes nobody's turn
-        while not all(task.done() for task in crowd):
-            await asyncio.sleep(0)  # what a request needs to be handled
+def test_a_crowd_sends_a_few_per_turn_of_the_loop_first_come_first_served(run):
+    async def scenario(api):
+        crowd = [await api.open("GET", f"{MAPS}?watch=true") for _ in range(99)]
+        sent, seen = [], []
+        for number, answer in enumerate(crowd):
+            answer.source.begin(functools.partial(sent.append, number))
+        crowd[50].source.close()  # who leaves takes nobody's turn
+        await api.config_map("c")
+        while len(sent) < 98:
             seen.append(len(sent))
-        assert sent == [1, 2, 3, 4, 5, 6, 7, 8]
-        assert max(b - a for a, b in pairwise([0, *seen])) == watch.SENDERS_PER_TURN
+            await asyncio.sleep(0)  # what a request needs to be handled
+        assert sorted(sent) == [*range(50), *range(51, 99)]
+        assert max(b - a for a, b in pairwise([*seen, 98])) == watch.SENDERS_PER_TURN
+        assert len({crowd[number].source.take() for number in sent}) == 1
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
 def test_what_happens_before_a_watchers_turn_goes_out_in_one_chunk(run):
     async def scenario(api):
-        path = f"{MAPS}?watch=true&resourceVersion={api.store.revision}"
-        async with api.open("GET", path) as messages:
-            chunks = (m["body"] async for m in messages if m.get("body"))
-            coming = asyncio.ensure_future(anext(chunks))
-            crowd = [asyncio.ensure_future(api.app.hub.turns.mine()) for _ in range(100)]
-            for one in "abc":
-                await api.config_map(one)
-            names = [
-                json.loads(line)["object"]["metadata"]["name"]
-                for line in (await coming).splitlines()
-            ]
-            assert names == ["a", "b", "c"]
-            await asyncio.gather(*crowd)
+        answer = await api.open("GET", f"{MAPS}?watch=true&resourceVersion={api.store.revision}")
+        woken = []
+        answer.source.begin(lambda: woken.append(answer.source.take()))
+        await asyncio.gather(*(api.config_map(one) for one in "abc"))
+        await asyncio.sleep(0)
+        names = [
+            json.loads(line)["object"]["metadata"]["name"]
+            for chunk in woken
+            for line in chunk.splitlines()
+        ]
+        assert names == ["a", "b", "c"]
+        answer.source.close()
 
     run(scenario)
 

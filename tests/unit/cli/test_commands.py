@@ -21,7 +21,7 @@ def test_every_command_explains_itself_and_is_in_the_readme(name):
 
 
 def test_help_loads_nothing_that_takes_long():
-    heavy = ("aiohttp", "numpy", "uvicorn", "cryptography", "kubeberth.api")
+    heavy = ("aiohttp", "numpy", "httptools", "cryptography", "kubeberth.api")
     program = (
         "import sys\n"
         "from kubeberth.cli import berth\n"

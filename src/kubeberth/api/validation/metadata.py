@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from kubeberth.api import names
+from kubeberth.api.validation.faultless import Faultless
 from kubeberth.api.validation.field_error import (
     FieldError,
     each_invalid,
@@ -21,6 +22,10 @@ MAX_ANNOTATIONS_BYTES = 256 * 1024
 STANDARD_FINALIZERS = frozenset(("kubernetes", "orphan", "foregroundDeletion"))
 IMMUTABLE = "field is immutable"
 
+# What every object has of its own.
+_OF_THIS_OBJECT = frozenset(
+    ("creationTimestamp", "generateName", "managedFields", "name", "resourceVersion", "uid")
+)
 # The same few keys and values come again and again.
 label_key_errors = lru_cache(maxsize=4096)(names.qualified_name_errors)
 label_value_errors = lru_cache(maxsize=4096)(names.label_value_errors)
@@ -51,7 +56,15 @@ def validate_metadata(
         errors += each_invalid(f"{path}.name", name, name_errors(name))
     else:
         errors.append(required(f"{path}.name", "name or generateName is required"))
-    errors += _validate_namespace(meta.get("namespace", ""), namespaced, f"{path}.namespace")
+    apart = {field: value for field, value in meta.items() if field not in _OF_THIS_OBJECT}
+    return errors + _validate_shared(apart, namespaced, is_core, path)
+
+
+def _shared_errors(
+    meta: Mapping[str, Any], namespaced: bool, is_core: bool, path: str
+) -> list[FieldError]:
+    """Return the faults of what the objects of one template have in common."""
+    errors = _validate_namespace(meta.get("namespace", ""), namespaced, f"{path}.namespace")
     if (generation := meta.get("generation", 0)) < 0:
         errors.append(
             invalid(f"{path}.generation", generation, "must be greater than or equal to 0")
@@ -63,6 +76,9 @@ def validate_metadata(
         meta.get("finalizers") or [], f"{path}.finalizers", is_core=is_core
     )
     return errors
+
+
+_validate_shared = Faultless(_shared_errors)
 
 
 def validate_labels(labels: Mapping[str, str] | None, path: str) -> list[FieldError]:

@@ -76,13 +76,15 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
         self.plugins = tuple(plugins)
+        self._admitting = [p for p in plugins if type(p).admit is not Plugin.admit]
+        self._validating = [p for p in plugins if type(p).validate is not Plugin.validate]
 
     async def admit(self, attributes: Attributes) -> None:
         """Let every plugin fill in or refuse."""
-        for plugin in self.plugins:
+        for plugin in self._admitting:
             await plugin.admit(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin refuse."""
-        for plugin in self.plugins:
+        for plugin in self._validating:
             await plugin.validate(attributes)

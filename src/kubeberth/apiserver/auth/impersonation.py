@@ -6,8 +6,9 @@ Matches `k8s.io/apiserver/pkg/endpoints/filters/impersonation` of Kubernetes 1.3
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from urllib.parse import unquote
+
+from msgspec.structs import replace
 
 from kubeberth.apiserver.auth.authn import (
     ANONYMOUS,

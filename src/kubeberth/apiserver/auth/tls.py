@@ -8,14 +8,11 @@ where it safely can, and where it cannot, the handshake judges too. Nobody is le
 from __future__ import annotations
 
 import _ssl  # the module whose OpenSSL `ssl` uses
-import asyncio
 import ctypes
 import logging
 import ssl
 import sys
 from typing import Any
-
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -27,43 +24,6 @@ _VERIFY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 # Takes the place of OpenSSL's path validation, and says yes. OpenSSL calls it for as long as the
 # process lives, so it stays here.
 _accept = _VERIFY(lambda _chain, _argument: 1)
-
-
-class PeerCertificateProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose requests carry what the client has shown, unverified, in
-    `scope["state"]["certificates"]`: ASGI servers keep it to themselves.
-    """  # noqa: D205
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Read the certificates that came with the handshake."""
-        super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        self.app_state = {**self.app_state, "certificates": shown_chain(tls)}
-
-    def on_headers_complete(self) -> None:
-        """Begin a request whose answer may be sent whole."""
-        state: dict[str, Any] = self.scope["state"]
-        state["send_whole"] = self._send_whole
-        super().on_headers_complete()
-
-    def _send_whole(self, status: int, head: list[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a complete answer in one piece, if nothing stands against it; tell whether it went.
-
-        ASGI has two messages for that, and so two records of TLS.
-        """
-        cycle = self.cycle
-        if self.flow.write_paused or cycle.disconnected or not cycle.keep_alive:
-            return False
-        if cycle.response_started or self.pipeline:
-            return False
-        head = [*cycle.default_headers, *head]
-        parts = [STATUS_LINE[status], *(b"%s: %s\r\n" % pair for pair in head), b"\r\n", body]
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        self.transport.write(b"".join(parts))
-        cycle.message_event.set()
-        cycle.on_response()
-        return True
 
 
 def shown_chain(tls: Any) -> tuple[bytes, ...]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgspec
-
 from kubeberth.apiserver.managed_fields.field_set import (
     LEAF,
     MEMBER,
@@ -39,41 +37,6 @@ class Comparison(NamedTuple):
         return Comparison(changed, recursive_difference(self.removed, fields))
 
 
-# Templates in use at one time, and how large their specs are at most.
-REMEMBERED = 1024
-MAX_BYTES = 64 * 1024
-
-_encode = msgspec.json.Encoder().encode
-_of_specs: dict[tuple[Shape, bytes, bytes], tuple[Node | None, Node | None]] = {}
-
-
-def compare(shape: Shape, old: Any, new: Any) -> Comparison:
-    """Compare two objects of a shape."""
-    spec, before = new.get("spec"), old.get("spec")
-    # A new object: most pods have the spec of another one, and sets are never changed in place.
-    if not spec or not isinstance(before, dict) or any(before.values()):
-        return _compare_maps(shape, old, new)
-    found = _compare_maps(shape, {**old, "spec": None}, {**new, "spec": None})
-    changed, removed = _compare_specs(shape.child("spec"), before, spec)
-    if changed is not None:
-        found.changed["f:spec"] = changed
-    if removed is not None:
-        found.removed["f:spec"] = removed
-    return found
-
-
-def _compare_specs(shape: Shape, old: Any, new: Any) -> tuple[Node | None, Node | None]:
-    key = (shape, _encode(old), _encode(new))
-    found = _of_specs.get(key)
-    if found is None:
-        found = _compare_values(shape, old, new)
-        if len(key[2]) <= MAX_BYTES:
-            if len(_of_specs) >= REMEMBERED:
-                _of_specs.clear()
-            _of_specs[key] = found
-    return found
-
-
 def _merges(shape: Shape, value: Any) -> bool:
     """Return whether a value has parts that are owned one by one."""
     if shape.is_atomic or not value:
@@ -93,11 +56,12 @@ def _compare_values(shape: Shape, old: Any, new: Any) -> tuple[Node | None, Node
     if shape.code == LIST:
         changed, removed = _compare_lists(shape, old or [], new or [])
     else:
-        changed, removed = _compare_maps(shape, old or {}, new or {})
+        changed, removed = compare(shape, old or {}, new or {})
     return changed or None, removed or None
 
 
-def _compare_maps(shape: Shape, old: dict[str, Any], new: dict[str, Any]) -> Comparison:
+def compare(shape: Shape, old: dict[str, Any], new: dict[str, Any]) -> Comparison:
+    """Compare two objects, or maps, of a shape."""
     changed: Node = {}
     removed: Node = {}
     n_shared = 0

@@ -164,6 +164,11 @@ def write(entries: Entries) -> Stored:
     return msgspec.Raw(_encode(items))
 
 
+def write_one(entry: Entry, fields: bytes) -> Stored:
+    """Return an only entry as an object holds it, its fields given as JSON."""
+    return msgspec.Raw(_encode((_written(entry, fields),)))
+
+
 def plain(value: Stored) -> list[dict[str, Any]]:
     """Return stored entries as the plain JSON that clients see and send."""
     items: list[dict[str, Any]] = _decode(value) if value else []
@@ -174,7 +179,7 @@ def _order(entry: Entry) -> tuple[str, ...]:
     return entry.operation, entry.time, entry.manager, entry.api_version, entry.subresource
 
 
-def _written(entry: Entry) -> dict[str, Any]:
+def _written(entry: Entry, json: bytes = b"") -> dict[str, Any]:
     item: dict[str, Any] = {
         "manager": entry.manager,
         "operation": entry.operation,
@@ -182,7 +187,7 @@ def _written(entry: Entry) -> dict[str, Any]:
     }
     if entry.time:
         item["time"] = entry.time
-    json = entry.json or _encode_sorted(entry.fields)
+    json = json or entry.json or _encode_sorted(entry.fields)
     item |= {"fieldsType": FIELDS_V1, "fieldsV1": msgspec.Raw(json)}
     if entry.subresource:
         item["subresource"] = entry.subresource

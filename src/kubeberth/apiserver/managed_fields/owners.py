@@ -64,21 +64,21 @@ class FieldConflictsError(Exception):
 
 
 # Nobody owns these: they are what the object is, or the server's.
+UNTRACKED_METADATA = (
+    "clusterName",
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+    "name",
+    "namespace",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
 _UNTRACKED: Node = {
     "f:apiVersion": {},
     "f:kind": {},
-    "f:metadata": {
-        ".": {},
-        "f:clusterName": {},
-        "f:creationTimestamp": {},
-        "f:generation": {},
-        "f:managedFields": {},
-        "f:name": {},
-        "f:namespace": {},
-        "f:resourceVersion": {},
-        "f:selfLink": {},
-        "f:uid": {},
-    },
+    "f:metadata": {".": {}, **{f"f:{name}": {} for name in UNTRACKED_METADATA}},
 }
 
 

@@ -56,6 +56,15 @@ _STATUS_RESETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "Deployment": (("f:metadata", "f:labels"),),
 }
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
+_json = msgspec.json.Encoder().encode
+
+# Metadata of which only the keys say who owns what, and those that nobody owns.
+_BY_KEY_ALONE = ("labels", "annotations")
+_OF_NO_INFLUENCE = frozenset((*_BY_KEY_ALONE, *owners.UNTRACKED_METADATA))
+# Templates in use at one time, and how large they are at most.
+REMEMBERED = 1024
+MAX_REMEMBERED_BYTES = 64 * 1024
+_created: dict[tuple[Shape, str, str, bytes], bytes] = {}
 
 
 @lru_cache(maxsize=1024)  # custom resources come and go
@@ -77,6 +86,7 @@ def _reset(resource: Resource, sub: str) -> Node:
     return from_paths([("f:status",)]) if resource.has_status else {}
 
 
+@lru_cache(maxsize=1024)
 def manager_name(field_manager: str, user_agent: str) -> str:
     """Return under which name a client owns fields: as it says, or what its program is called."""
     if field_manager:
@@ -99,16 +109,50 @@ def track_update(endpoint: Endpoint, live: Document, new: Document, manager: str
     live
         The object as it is stored; empty when the new one is to be created.
     """
+    if not live and not new["metadata"].get("managedFields"):
+        fields = _fields_of_creator(endpoint, new)
+        new["metadata"].pop("managedFields", None)
+        if fields:
+            whose = (manager or UNKNOWN, UPDATE, endpoint.api_version, endpoint.subresource)
+            entry = Entry(*whose, now)
+            new["metadata"]["managedFields"] = entries.write_one(entry, fields)
+        return
     before = live or _empty(endpoint, new)
     known = _live_or_new(endpoint, before, new)
     # An object without entries is not tracked, unless it is new.
     if known or not live:
-        try:
-            after = owners.update(endpoint, known, before, new, manager or UNKNOWN, now)
-        except ListKeyError:
-            after = {}  # what cannot be told apart cannot be owned
-        known = _limited(after)
+        known = _limited(_updated(endpoint, known, before, new, manager or UNKNOWN, now))
     _put(new, known)
+
+
+def _updated(
+    endpoint: Endpoint, known: Entries, before: Document, new: Document, manager: str, now: str
+) -> Entries:
+    try:
+        return owners.update(endpoint, known, before, new, manager, now)
+    except ListKeyError:
+        return {}  # what cannot be told apart cannot be owned
+
+
+def _fields_of_creator(endpoint: Endpoint, new: Document) -> bytes:
+    """Return, as JSON, what the creator of an object owns; empty when that is nothing.
+
+    Objects of one template are owned alike, whatever they are called and labelled with.
+    """
+    metadata = new["metadata"]
+    tracked = {k: v for k, v in metadata.items() if k not in _OF_NO_INFLUENCE}
+    told = [metadata.get(name) and list(metadata[name]) for name in _BY_KEY_ALONE]
+    text = _json((told, {**new, "metadata": tracked}))
+    key = (endpoint.shape, endpoint.api_version, endpoint.subresource, text)
+    fields = _created.get(key)
+    if fields is None:
+        after = _updated(endpoint, {}, _empty(endpoint, new), new, UNKNOWN, "")
+        fields = b"".join(_sorted_json(entry.fields) for entry in after.values())
+        if len(text) <= MAX_REMEMBERED_BYTES:
+            if len(_created) >= REMEMBERED:
+                _created.clear()
+            _created[key] = fields
+    return fields
 
 
 def _empty(endpoint: Endpoint, new: Document) -> Document:
