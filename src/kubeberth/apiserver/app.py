@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import refusals
-from kubeberth.apiserver.admission import plugins
+from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
+from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import Authenticator, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
@@ -22,6 +23,7 @@ from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
+from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
 from kubeberth.apiserver.exchange import in_asked_form
@@ -94,13 +96,21 @@ class App:
         self.registry = Registry(store, clock, settings.chance)
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
-        self.registry.chain = Chain(
-            plugins(
-                Lookup(self.registry), policy, authorizer, settings.chance, settings.service_cidr
-            )
+        self._converted = ConvertedWatches(store, self.registry.conversions)
+        self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
+        around = Surroundings(
+            Lookup(self.registry),
+            store,
+            policy,
+            authorizer,
+            Versions(lambda: definitions.catalogue, self.registry.conversions.turned),
+            self.registry.webhooks,
+            settings.chance,
+            settings.service_cidr,
         )
-        self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
-        self.definitions = Definitions(self.registry, self.hub, clock)
+        self.registry.chain = Chain(plugins(around))
+        verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
+        self._verbs = verbs
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, clock)
         self._table: dict[str, Verb] = {
@@ -123,11 +133,17 @@ class App:
         await self.definitions.start()
         self._is_ready = True
 
+    def _end_watches(self, bucket: str) -> None:
+        self.hub.end(bucket)
+        self._converted.end(bucket)
+
     def close(self) -> None:
         """Stop being ready, and end all watches."""
         self._is_ready = False
         self.definitions.close()
         self.hub.close()
+        self._converted.close()
+        self.registry.webhooks.close()
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request."""

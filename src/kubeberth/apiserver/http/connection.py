@@ -372,7 +372,7 @@ class Connection(asyncio.Protocol):
             try:
                 chunk = source.take()
             except Exception:
-                # What was begun cannot be taken back; that it is not whole, a broken connection says.
+                # The beginning is gone; a broken connection says that it is not whole.
                 logger.exception("an answer broke off", extra={"path": exchange.request.path})
                 transport.abort()
                 return
