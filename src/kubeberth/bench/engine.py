@@ -114,13 +114,14 @@ def measure_rate(
     Single decisions are timed in a run of their own, for looking at the clock takes time as well.
     """
     rates, single = [], []
+    cluster = build(n_nodes, n_placed, workload)
     for _ in range(repeats):
-        engine, pods = _prepare(workload, n_nodes, n_pods, n_placed)
+        engine, pods = _prepare(workload, cluster, n_pods)
         decisions = _decide_all(engine, workload, pods)
         started = perf_counter_ns()
         found = sum(decision.node is not None for decision in decisions)
         rates.append(n_pods / (perf_counter_ns() - started) * 1e9)
-        engine, pods = _prepare(workload, n_nodes, n_pods, n_placed)
+        engine, pods = _prepare(workload, cluster, n_pods)
         before = perf_counter_ns()
         for _ in _decide_all(engine, workload, pods):
             now = perf_counter_ns()
@@ -140,14 +141,12 @@ def measure_rate(
     )
 
 
-def _prepare(
-    workload: Workload, n_nodes: int, n_pods: int, n_placed: int
-) -> tuple[Engine, list[Pod]]:
-    """Return an engine that has met a workload's templates, and the pods.
+def _prepare(workload: Workload, cluster: ClusterState, n_pods: int) -> tuple[Engine, list[Pod]]:
+    """Return an engine over a fork of a cluster that has met a workload's templates, and the pods.
 
     Whoever measures holds on to both, or the time it takes to free them counts as well.
     """
-    engine = Engine(build(n_nodes, n_placed, workload))
+    engine = Engine(cluster.fork())
     pods = list(workload.pods(n_pods))
     # Twice, for what the last templates ask of their neighbours concerns the first ones.
     for pod in pods[: len(workload.shapes) * workload.n_colors] * 2:
