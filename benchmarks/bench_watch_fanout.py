@@ -26,7 +26,7 @@ from kubeberth.cluster.pki import ADMIN, Authority
 MAPS = "/api/v1/namespaces/default/configmaps"
 WRITERS = 4
 SECONDS = 4.0
-SETTINGS = {"all at once": 1_000_000, "8 a turn": 8, "2 a turn": 2}
+SETTINGS = {"all at once": 1_000_000, "64 a turn": 64, "16 a turn": 16, "4 a turn": 4}
 SERVER = """
 import sys
 from kubeberth.apiserver import watch

@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Pod
-from kubeberth.library.kinds import KINDS, RESOURCES
+from kubeberth.library.kinds import RESOURCES, TYPES
 from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
+from kubeberth.placement import observed
 from kubeberth.placement.config.profiles import to_profiles
 from kubeberth.placement.config.validation import decode_configuration
 from kubeberth.placement.decision import Decision, Nomination
@@ -293,7 +294,8 @@ def build_state(scenario: Document) -> ClusterState:
     state = ClusterState()
     for field_name, kind in _KINDS.items():
         for document in scenario.get(field_name, []):
-            state.apply(KINDS[kind].put(stored(kind, document, scenario).document))
+            item = msgspec.convert(stored(kind, document, scenario).document, TYPES[kind])
+            state.apply(observed.put(item))
     for document in scenario["pods"]:
         pod = to_pod(document, scenario)
         if not pod.is_terminal:

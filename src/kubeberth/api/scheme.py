@@ -375,21 +375,31 @@ NETWORK_POLICIES = Resource(
 )
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 
+
+# Who looks at writes.
+def _admission(plural: str, kind: str, **rest: Any) -> Resource:
+    group, categories = "admissionregistration.k8s.io", ("api-extensions",)
+    return _cluster(group, "v1", plural, kind, categories=categories, **rest)
+
+
+MUTATING_ADMISSION_POLICIES = _admission("mutatingadmissionpolicies", "MutatingAdmissionPolicy")
+MUTATING_ADMISSION_POLICY_BINDINGS = _admission(
+    "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding"
+)
+MUTATING_WEBHOOK_CONFIGURATIONS = _admission(
+    "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"
+)
+VALIDATING_ADMISSION_POLICIES = _admission(
+    "validatingadmissionpolicies", "ValidatingAdmissionPolicy", subresources=(STATUS,)
+)
+VALIDATING_ADMISSION_POLICY_BINDINGS = _admission(
+    "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
+)
+VALIDATING_WEBHOOK_CONFIGURATIONS = _admission(
+    "validatingwebhookconfigurations", "ValidatingWebhookConfiguration"
+)
+
 # The rest.
-MUTATING_WEBHOOK_CONFIGURATIONS = _cluster(
-    "admissionregistration.k8s.io",
-    "v1",
-    "mutatingwebhookconfigurations",
-    "MutatingWebhookConfiguration",
-    categories=("api-extensions",),
-)
-VALIDATING_WEBHOOK_CONFIGURATIONS = _cluster(
-    "admissionregistration.k8s.io",
-    "v1",
-    "validatingwebhookconfigurations",
-    "ValidatingWebhookConfiguration",
-    categories=("api-extensions",),
-)
 NEW_EVENTS = Resource(
     "events.k8s.io", "v1", "events", "Event", short_names=("ev",), stored_as=EVENTS
 )
@@ -457,7 +467,11 @@ RESOURCES: tuple[Resource, ...] = (
     STORAGE_CLASSES,
     VOLUME_ATTACHMENTS,
     VOLUME_ATTRIBUTES_CLASSES,
+    MUTATING_ADMISSION_POLICIES,
+    MUTATING_ADMISSION_POLICY_BINDINGS,
     MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICY_BINDINGS,
     VALIDATING_WEBHOOK_CONFIGURATIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     PRIORITY_CLASSES,

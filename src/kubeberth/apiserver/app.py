@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import BINDINGS
 from kubeberth.apiserver import issuer_metadata, refusals
-from kubeberth.apiserver.admission import plugins
+from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
+from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import Authenticator, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
@@ -24,6 +25,7 @@ from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
+from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.definitions import Definitions
 from kubeberth.apiserver.discovery import VERSION, Discovery
 from kubeberth.apiserver.exchange import in_asked_form
@@ -100,19 +102,23 @@ class App:
         self.registry = Registry(store, clock, settings.chance)
         policy = StoredPolicy(self.registry, (NODE_BINDING,))
         self._authorizer = authorizer = Authorizer(policy)
+        self._converted = ConvertedWatches(store, self.registry.conversions)
+        self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
         lookup = Lookup(self.registry)
-        self.registry.chain = Chain(
-            plugins(
-                lookup,
-                policy,
-                authorizer,
-                settings.chance,
-                settings.service_cidr,
-                self.registry.stamp,
-            )
+        around = Surroundings(
+            lookup,
+            store,
+            policy,
+            authorizer,
+            Versions(lambda: definitions.catalogue, self.registry.conversions.turned),
+            self.registry.webhooks,
+            settings.chance,
+            settings.service_cidr,
+            self.registry.stamp,
         )
-        self._verbs = verbs = Verbs(self.registry, self.hub, clock, authorizer)
-        self.definitions = Definitions(self.registry, self.hub, clock)
+        self.registry.chain = Chain(plugins(around))
+        verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
+        self._verbs = verbs
         self._tokens = ServiceAccountTokens(settings.signing_key, lookup, settings.issuer)
         settings.authenticator.issued = self._tokens
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
@@ -137,11 +143,17 @@ class App:
         await self.definitions.start()
         self._is_ready = True
 
+    def _end_watches(self, bucket: str) -> None:
+        self.hub.end(bucket)
+        self._converted.end(bucket)
+
     def close(self) -> None:
         """Stop being ready, and end all watches."""
         self._is_ready = False
         self.definitions.close()
         self.hub.close()
+        self._converted.close()
+        self.registry.webhooks.close()
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kubeberth.api.custom import conditions
@@ -22,7 +24,6 @@ from kubeberth.apiserver.objects import prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.registry import SELF, Change, Registry, Target
 from kubeberth.apiserver.storage.store import Entry, StorageError, StoreEvent, bucket_of
-from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, ConflictError, NotFoundError
 
@@ -39,10 +40,12 @@ RETRY_S = 1.0
 class Definitions:
     """Keeps the catalogue, and does for definitions what their controllers do upstream."""
 
-    def __init__(self, registry: Registry, hub: WatchHub, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, end_watches: Callable[[str], None], clock: Clock
+    ) -> None:
         self.catalogue: Catalogue = BUILT_IN
         self._registry = registry
-        self._hub = hub
+        self._end_watches = end_watches
         self._clock = clock
         self._prefix = prefix_of(CUSTOM_RESOURCE_DEFINITIONS)
         self._definitions: dict[str, Document] = {}
@@ -96,7 +99,7 @@ class Definitions:
         self._dirty |= {name, *waiting}
         if self._read.get(name, NOTHING)[1] != before[1]:
             self._take_up()
-            self._hub.end(name)  # who watches shall look again at what there is
+            self._end_watches(name)  # who watches shall look again at what there is
 
     def _take_up(self) -> None:
         """Make the catalogue say what the definitions say."""
@@ -161,7 +164,7 @@ class Definitions:
 
     async def _empty(self, name: str) -> None:
         """Delete the objects of a definition, and let it go when they are gone."""
-        resource = next(iter(self._read[name][1]), None)
+        resource = self._stored_resource(name)
         left = list(self._registry.store.entries(f"{name}/")) if resource is not None else []
         if resource is None or not left:
             self._emptying.discard(name)
@@ -177,6 +180,16 @@ class Definitions:
                 await self._registry.delete(target, DeleteOptions(), SELF)
             except (ConflictError, NotFoundError):
                 continue
+
+    def _stored_resource(self, name: str) -> Resource | None:
+        """Return the version in which objects are stored, so that no webhook has to convert them.
+
+        One that is not served can be written all the same.
+        """
+        resource = next(iter(self._read[name][1]), None)
+        if resource is None or resource.custom is None:
+            return resource
+        return replace(resource, version=resource.custom.storage_version)
 
     def _in_progress(self, definition: Document) -> Document:
         message = "CustomResource deletion is in progress"

@@ -44,6 +44,7 @@ class Writer:
         self._form = form
         self._now = now
         self._include_object = include_object or "Metadata"
+        self.is_table = form.as_kind == "Table"
         if self.is_table and include_object not in ("", "Metadata", "Object", "None"):
             raise BadRequestError(
                 "Unable to convert to Table as requested: includeObject: Invalid value: "
@@ -51,11 +52,6 @@ class Writer:
             )
         self._wire = Wire(resource)
         self.key = (resource.api_version, form.as_kind, form.version, self._include_object)
-
-    @property
-    def is_table(self) -> bool:
-        """Whether rows are written instead of objects."""
-        return self._form.as_kind == "Table"
 
     @property
     def writes_objects(self) -> bool:

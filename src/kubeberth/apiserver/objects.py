@@ -18,7 +18,6 @@ import msgspec
 
 from kubeberth.api.custom.structural import set_defaults
 from kubeberth.api.scheme import Resource
-from kubeberth.apiserver import refusals
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.views import VIEWS
 
@@ -67,6 +66,11 @@ def pack(resource: Resource, document: Document) -> bytes:
         document = VIEWS[resource.api_version].to_stored(document)
     elif resource.custom is not None:
         document = {**document, "apiVersion": f"{resource.group}/{resource.custom.storage_version}"}
+    return packed(document)
+
+
+def packed(document: Document) -> bytes:
+    """Return the value that is stored for a document in the version in which it is stored."""
     metadata = ordered(document["metadata"])
     metadata.pop("resourceVersion", None)
     owners = metadata.pop("managedFields", None)
@@ -89,13 +93,19 @@ def ordered(metadata: Document) -> Document:
     return {name: metadata[name] for name in METADATA_FIELDS if name in metadata}
 
 
-def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
-    """Return the document of an entry, with the version of its write, or the given one."""
+def stored_document(entry: Entry, revision: int = 0) -> Document:
+    """Return the document of an entry in the version in which it is stored."""
     value, _, tail = entry.value.partition(b"\n")
     document: Document = decode(value)
     document["metadata"]["resourceVersion"] = str(revision or entry.revision)
     if tail:
         document["metadata"]["managedFields"] = msgspec.Raw(tail[tail.index(b"\n") + 1 :])
+    return document
+
+
+def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
+    """Return the document of an entry, with the version of its write, or the given one."""
+    document = stored_document(entry, revision)
     if resource.stored_as is not None:
         return VIEWS[resource.api_version].from_stored(document)
     return _as_shown(resource, document) if resource.custom is not None else document
@@ -104,20 +114,11 @@ def unpack(resource: Resource, entry: Entry, revision: int = 0) -> Document:
 def _as_shown(resource: Resource, document: Document) -> Document:
     """Return a stored custom object in the version of the resource, with today's defaults.
 
-    Raises
-    ------
-    InternalError
-        Versions of the resource are converted by a webhook.
+    If webhooks convert between versions, it has been converted: see `conversion.py`.
     """
     custom = resource.custom
     assert custom is not None
-    if document["apiVersion"] != resource.api_version:
-        if custom.is_converted_elsewhere:
-            raise refusals.internal(
-                f"conversion webhook for {document['apiVersion']}, Kind={resource.kind} failed: "
-                "conversion webhooks are not called"
-            )
-        document["apiVersion"] = resource.api_version
+    document["apiVersion"] = resource.api_version
     if custom.schema.has_defaults:
         set_defaults(document, custom.schema)
     return document

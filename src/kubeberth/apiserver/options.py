@@ -147,12 +147,36 @@ def list_version(text: str) -> int:
 
 
 class WriteOptions(msgspec.Struct, frozen=True):
-    """What a create, update or patch asks for besides its body."""
+    """What a create, update or patch asks for besides its body.
+
+    Parameters
+    ----------
+    kind
+        CreateOptions, UpdateOptions or PatchOptions.
+    tells_validation
+        Whether the request says how to validate fields.
+    """
 
     dry_run: bool = False
     field_validation: str = "Warn"
     field_manager: str = ""
     force: bool = False
+    kind: str = ""
+    tells_validation: bool = False
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The options as admission webhooks see them."""
+        document: dict[str, object] = {"kind": self.kind, "apiVersion": "meta.k8s.io/v1"}
+        if self.dry_run:
+            document["dryRun"] = ["All"]
+        if self.force:
+            document["force"] = True
+        if self.field_manager:
+            document["fieldManager"] = self.field_manager
+        if self.tells_validation:
+            document["fieldValidation"] = self.field_validation
+        return document
 
     @property
     def is_strict(self) -> bool:
@@ -176,7 +200,14 @@ def write_options(query: Query, kind: str, *, is_apply: bool = False) -> WriteOp
         errors.append(not_supported("fieldValidation", validation, VALIDATIONS))
     if errors:
         raise invalid_options(kind, errors)
-    return WriteOptions("All" in query.all("dryRun"), validation, manager, force)
+    return WriteOptions(
+        "All" in query.all("dryRun"),
+        validation,
+        manager,
+        force,
+        kind,
+        bool(query.get("fieldValidation")),
+    )
 
 
 def _manager_errors(manager: str) -> list[FieldError]:
@@ -204,6 +235,21 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The options as admission webhooks see them."""
+        document: dict[str, object] = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
+        if self.grace_period_s is not None:
+            document["gracePeriodSeconds"] = self.grace_period_s
+        wanted = {"uid": self.uid, "resourceVersion": self.resource_version}
+        if wanted := {name: value for name, value in wanted.items() if value}:
+            document["preconditions"] = wanted
+        if self.propagation:
+            document["propagationPolicy"] = self.propagation
+        if self.dry_run:
+            document["dryRun"] = ["All"]
+        return document
 
 
 def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOptions:

@@ -20,11 +20,12 @@ from kubeberth.api.pod_totals import Totals
 from kubeberth.api.scheme import RESOURCE_QUOTAS, Resource
 from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver import refusals, strategy
-from kubeberth.apiserver.admission.chain import Attributes, Chain
+from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
+from kubeberth.apiserver.conversion import Conversions
 from kubeberth.apiserver.deletion import plan_deletion
 from kubeberth.apiserver.managed_fields.entries import is_same_but_time
-from kubeberth.apiserver.objects import Document, key_of, pack, prefix_of, unpack
+from kubeberth.apiserver.objects import Document, key_of, prefix_of, stored_document, unpack
 from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.storage.store import (
     Entry,
@@ -33,6 +34,7 @@ from kubeberth.apiserver.storage.store import (
     RevisionMismatchError,
     Store,
 )
+from kubeberth.apiserver.webhook_client import WebhookClient
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError, ConflictError
 
@@ -64,11 +66,37 @@ class Caller(msgspec.Struct, frozen=True):
     ----------
     warnings
         Grows by what the caller should know of a write that is allowed but hardly meant.
+    options
+        Returns the options of the request as a document.
     """
 
     user: User
     dry_run: bool = False
     warnings: list[str] = []
+    options: Callable[[], Document] | None = None
+
+    def attributes(
+        self,
+        operation: Operation,
+        target: Target,
+        document: Document | None,
+        old: Document | None = None,
+        sub: str = "",
+    ) -> Attributes:
+        """Return a write of this caller for admission."""
+        return Attributes(
+            operation,
+            target.resource,
+            target.namespace,
+            self.user,
+            document,
+            old,
+            sub,
+            target.name,
+            self.dry_run,
+            self.options,
+            self.warnings,
+        )
 
 
 # For whom the server itself writes.
@@ -102,6 +130,8 @@ class Registry:
         self._n_changes: Counter[str] = Counter()
         self._chance = chance
         self.chain = Chain()
+        self.webhooks = WebhookClient(self)
+        self.conversions = Conversions(self.webhooks)
 
     def stamp(self) -> str:
         """Return the present moment as objects tell it."""
@@ -123,6 +153,10 @@ class Registry:
         if entry is None:
             raise refusals.not_found(target.resource, target.name)
         return entry
+
+    async def shown(self, target: Target) -> Entry:
+        """Return the entry of an object in the version of the target's resource."""
+        return await self.conversions.entry(target.resource, self.entry(target))
 
     def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
         """Return an object, or None."""
@@ -146,11 +180,12 @@ class Registry:
 
     async def create(self, target: Target, document: Document, caller: Caller) -> Written:
         """Write a new object."""
-        resource, metadata = target.resource, document.setdefault("metadata", {})
+        resource = target.resource
+        document.setdefault("metadata", {})
         _check_namespace(target, document)
-        attributes = Attributes("CREATE", resource, target.namespace, caller.user, document)
-        attributes.dry_run = caller.dry_run
-        await self.chain.admit(attributes)
+        attributes = caller.attributes("CREATE", target, document)
+        document = await self._admitted(target, attributes)
+        metadata = document["metadata"]
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
         strategy.prepare_create(resource, document, uid=strategy.new_uid(), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
@@ -167,6 +202,16 @@ class Registry:
                     break
         raise self._taken(resource, key, metadata["name"], generated=bool(prefix))
 
+    async def _admitted(self, target: Target, attributes: Attributes) -> Document:
+        """Return the object of a write as admission leaves it: filled in, or another one."""
+        before = attributes.document
+        await self.chain.admit(attributes)
+        document = attributes.document
+        assert document is not None
+        if document is not before:
+            _check_namespace(target, document)
+        return document
+
     def _validate(self, resource: Resource, document: Document) -> None:
         errors = validation.validate(resource, document)
         if errors:
@@ -176,7 +221,7 @@ class Registry:
     async def _store_new(
         self, key: str, resource: Resource, document: Document, *, dry_run: bool
     ) -> Written:
-        value = pack(resource, document)
+        value = await self.conversions.value_of(resource, document)
         if dry_run:
             if self.store.get(key) is not None:
                 raise KeyExistsError(key)
@@ -188,12 +233,13 @@ class Registry:
         entry = await self.store.create(key, value)
         self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(entry.revision)
+        entry = self.conversions.written(resource, document, entry)
         return Written(document, entry, created=True)
 
     def _taken(self, resource: Resource, key: str, name: str, *, generated: bool) -> ApiError:
         error = refusals.already_exists(resource, name, generated=generated)
         entry = self.store.get(key)
-        if entry is not None and "deletionTimestamp" in unpack(resource, entry)["metadata"]:
+        if entry is not None and "deletionTimestamp" in stored_document(entry)["metadata"]:
             error.message = f"object is being deleted: {error.message}"
         return error
 
@@ -236,15 +282,16 @@ class Registry:
         self, target: Target, entry: Entry, change: Change, caller: Caller, sub: str
     ) -> Written:
         resource = target.resource
-        old = unpack(resource, entry)
-        new = change(unpack(resource, entry))
+        shown = await self.conversions.entry(resource, entry)
+        old = unpack(resource, shown)
+        new = change(unpack(resource, shown))
         _check_namespace(target, new)
-        attributes = Attributes("UPDATE", resource, target.namespace, caller.user, new, old, sub)
-        attributes.dry_run = caller.dry_run
-        await self.chain.admit(attributes)
+        attributes = caller.attributes("UPDATE", target, new, old, sub)
+        new = await self._admitted(target, attributes)
         self._check_base(target, new, old)
         strategy.prepare_update(resource, sub, new, old)
         if new == old or _differs_in_times(new, old):
+            await self.chain.validate(attributes)  # nothing is written, but it may be refused
             return Written(old)
         # Bindings and evictions write what no client may change, and are checked by themselves.
         is_own = sub in strategy.OWN_WRITES
@@ -261,10 +308,11 @@ class Registry:
             return Written(new, removed=True)
         if caller.dry_run:
             return Written(new)
-        written = await self.store.update(target.key, pack(resource, new), entry.revision)
+        value = await self.conversions.value_of(resource, new)
+        written = await self.store.update(target.key, value, entry.revision)
         self._n_changes[resource.storage_key] += 1
         new["metadata"]["resourceVersion"] = str(written.revision)
-        return Written(new, written)
+        return Written(new, self.conversions.written(resource, new, written))
 
     def _check_base(self, target: Target, new: Document, old: Document) -> None:
         """Refuse a change that is meant for another version of the object."""
@@ -277,25 +325,36 @@ class Registry:
             # Of the resource, not of its kind: this is told before anybody looks at the object.
             raise invalid_error(target.resource.group_resource, target.name, [error])
 
-    async def delete(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
-        """Delete an object, or begin to."""
+    async def delete(
+        self, target: Target, options: DeleteOptions, caller: Caller, *, is_admitted: bool = False
+    ) -> Written:
+        """Delete an object, or begin to.
+
+        Parameters
+        ----------
+        is_admitted
+            Whether admission has looked at what leads to this, so that it need not look here.
+        """
         while True:
             try:
-                return await self._delete_once(target, options, caller)
+                return await self._delete_once(target, options, caller, is_admitted)
             except RevisionMismatchError:
                 if options.resource_version:
                     raise refusals.conflict(target.resource, target.name) from None
             except KeyMissingError:
                 raise refusals.not_found(target.resource, target.name) from None
 
-    async def _delete_once(self, target: Target, options: DeleteOptions, caller: Caller) -> Written:
+    async def _delete_once(
+        self, target: Target, options: DeleteOptions, caller: Caller, is_admitted: bool
+    ) -> Written:
         resource = target.resource
         entry = self.entry(target)
-        document = unpack(resource, entry)
-        attributes = Attributes("DELETE", resource, target.namespace, caller.user, None, document)
-        attributes.name = target.name
-        await self.chain.admit(attributes)
+        document = unpack(resource, await self.conversions.entry(resource, entry))
         check_preconditions(resource, target.name, document, options)
+        if not is_admitted:
+            attributes = caller.attributes("DELETE", target, None, document)
+            await self.chain.admit(attributes)
+            await self.chain.validate(attributes)
         if resource.built_in_kind == "Job" and not options.propagation:
             caller.warnings.append(ORPHANED_PODS)
         plan = plan_deletion(
@@ -310,7 +369,8 @@ class Registry:
             return Written(document, removed=plan.removes)
         revision = entry.revision
         if plan.document is not None:
-            marked = await self.store.update(target.key, pack(resource, document), revision)
+            value = await self.conversions.value_of(resource, document)
+            marked = await self.store.update(target.key, value, revision)
             revision = marked.revision
         if plan.removes:
             revision = (await self.store.delete(target.key, revision)).revision

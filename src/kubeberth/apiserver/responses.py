@@ -18,6 +18,10 @@ Headers = list[tuple[str, str]]
 # a mapping of its own to the C library, and cost several times as much.
 CHUNK_BYTES = 64 * 1024
 
+# In characters, as upstream: of all warnings together, and of each when they are more.
+MAX_WARNINGS = 4096
+MAX_CUT_WARNING = 256
+
 
 @dataclass(slots=True)
 class Response:
@@ -121,8 +125,11 @@ def success(code: int, details: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def warning_headers(warnings: Sequence[str]) -> Headers:
-    """Return one Warning header for each distinct text."""
-    return [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(warnings)]
+    """Return one Warning header for each distinct text; of too much text, the beginnings."""
+    texts = [text for text in dict.fromkeys(warnings) if text]
+    if sum(map(len, texts)) > MAX_WARNINGS:
+        texts = [text[:MAX_CUT_WARNING] for text in texts][: MAX_WARNINGS // MAX_CUT_WARNING]
+    return [("Warning", f'299 - "{_quoted(text)}"') for text in texts]
 
 
 def _quoted(text: str) -> str:

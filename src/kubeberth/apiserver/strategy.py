@@ -31,6 +31,8 @@ COUNTED = frozenset(
         "Ingress",
         "IngressClass",
         "Job",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
         "MutatingWebhookConfiguration",
         "NetworkPolicy",
         "Pod",
@@ -40,6 +42,8 @@ COUNTED = frozenset(
         "ReplicaSet",
         "ReplicationController",
         "StatefulSet",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
     )
 )
@@ -75,9 +79,13 @@ VERSION_REQUIRED = frozenset(
         "CSINode",
         "CSIStorageCapacity",
         "Lease",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
         "MutatingWebhookConfiguration",
         "PodDisruptionBudget",
         "RuntimeClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
         "VolumeAttachment",
     )

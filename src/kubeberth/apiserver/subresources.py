@@ -5,16 +5,13 @@ Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kub
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.custom.field_path import names_of, value_at
-from kubeberth.api.custom.version import ScalePaths
-from kubeberth.api.scheme import CONNECT, POD_DISRUPTION_BUDGETS, PODS, PROXY, Resource
-from kubeberth.api.selectors import from_label_selector
-from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
+from kubeberth.api.scheme import CONNECT, POD_DISRUPTION_BUDGETS, PODS, PROXY
 from kubeberth.apiserver import eviction, refusals
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.service_accounts import ServiceAccountTokens
@@ -26,6 +23,7 @@ from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import WriteOptions, delete_options_of, write_options
 from kubeberth.apiserver.registry import Caller, Change, Registry, Target, check_preconditions
 from kubeberth.apiserver.responses import Response, success
+from kubeberth.apiserver.scale import scale_of, scaled
 from kubeberth.apiserver.strategy import put
 from kubeberth.apiserver.table import to_table
 from kubeberth.apiserver.token_requests import TokenRequests
@@ -34,6 +32,7 @@ from kubeberth.apiserver.verbs import (
     Call,
     Verb,
     Verbs,
+    caller_of,
     check_name,
     check_uid,
     patch_options,
@@ -103,14 +102,22 @@ class Subresources:
         check_binding_target(binding.get("target", {}))
         now = rfc3339(self._clock.now())
         target = Target(PODS, namespace, name)
+        caller = caller_of(call, options)
+        if sub:
+            binding = await self._admitted(target, binding, caller, sub)
 
         def change(pod: Document) -> Document:
             _check_bindable(target, pod, metadata)
             return bound(pod, binding, now)
 
-        caller = Caller(call.user, options.dry_run)
         await self._registry.update(target, change, caller, sub=sub or "bindings")
         return Response(encode(success(201)), 201)
+
+    async def _admitted(self, target: Target, body: Document, caller: Caller, sub: str) -> Document:
+        """Return what was posted to a subresource as those leave it who look at such bodies."""
+        attributes = caller.attributes("CREATE", target, body, sub=sub)
+        await self._registry.chain.look_at_body(attributes)
+        return attributes.document or body
 
     async def evict(self, call: Call) -> Answer:
         """Delete a pod, if its disruption budget allows it."""
@@ -119,7 +126,10 @@ class Subresources:
         if body["metadata"].get("name", "") != call.info.name:
             raise BadRequestError("name in URL does not match name in Eviction object")
         how = delete_options_of(body.get("deleteOptions", {}))
-        caller = Caller(call.user, options.dry_run or how.dry_run)
+        caller = caller_of(call, options)
+        if how.dry_run:
+            caller = structs.replace(caller, dry_run=True)
+        await self._admitted(call.target, body, caller, "eviction")
         now = rfc3339(self._clock.now())
         pod = unpack(PODS, self._registry.entry(call.target))
         check_preconditions(PODS, call.info.name, pod, how)
@@ -132,7 +142,8 @@ class Subresources:
 
         await self._registry.update(call.target, change, caller, sub="eviction")
         # The version it was meant for is checked; marking the pod has made a new one.
-        await self._registry.delete(call.target, replace(how, resource_version=""), caller)
+        how = replace(how, resource_version="")
+        await self._registry.delete(call.target, how, caller, is_admitted=True)
         return Response(encode(success(201)), 201)
 
     async def _take_from_budget(self, pod: Document, caller: Caller, now: str) -> None:
@@ -158,7 +169,7 @@ class Subresources:
     async def get_scale(self, call: Call) -> Answer:
         """Read how many replicas a workload wants and has."""
         form = negotiate(call.accept, OBJECT_FORMS)
-        parent = unpack(call.resource, self._registry.entry(call.target))
+        parent = unpack(call.resource, await self._registry.shown(call.target))
         scale = scale_of(call.resource, parent)
         if form.as_kind != "Table":
             return Response(encode(scale))
@@ -175,15 +186,15 @@ class Subresources:
         scale = self._verbs.decode(call, options, "scale")
         check_name(scale, call.target)
         change = self._verbs.tracked(call, options, lambda _: scale)
-        return await self._write_scale(call, change, options.dry_run)
+        return await self._write_scale(call, change, caller_of(call, options))
 
     async def patch_scale(self, call: Call) -> Answer:
         """Change how many replicas a workload wants."""
         options = patch_options(call)
         change = self._verbs.patching(call, options, "scale")
-        return await self._write_scale(call, change, options.dry_run)
+        return await self._write_scale(call, change, caller_of(call, options))
 
-    async def _write_scale(self, call: Call, change: Change, dry_run: bool) -> Answer:
+    async def _write_scale(self, call: Call, change: Change, caller: Caller) -> Answer:
         def change_parent(parent: Document) -> Document:
             owners = parent["metadata"].get("managedFields")
             old = scale_of(call.resource, parent)
@@ -193,9 +204,8 @@ class Subresources:
             owned = scale["metadata"].get("managedFields")
             owned = to_parent(owners, owned, parent["apiVersion"])
             put(parent["metadata"], "managedFields", owned)
-            return scaled(call.target, parent, scale)
+            return scaled(call.resource, call.info.name, parent, scale)
 
-        caller = Caller(call.user, dry_run)
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
         return Response(encode(scale_of(call.resource, written.document)))
 
@@ -265,85 +275,3 @@ def marked_as_evicted(pod: Document, now: str) -> Document:
     others = [c for c in status.get("conditions", ()) if c["type"] != "DisruptionTarget"]
     status["conditions"] = [*others, condition]
     return pod
-
-
-def scale_of(resource: Resource, parent: Document) -> Document:
-    """Return the Scale of a workload.
-
-    Raises
-    ------
-    InternalError
-        It is a custom one without replicas.
-    """
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    metadata = parent["metadata"]
-    paths = scale_paths(resource)
-    replicas = value_at(parent, paths.spec_replicas)
-    if replicas is None and resource.custom is not None:
-        raise refusals.internal(
-            f"the spec replicas field {json.dumps(paths.spec_replicas)} does not exist"
-        )
-    status: dict[str, Any] = {"replicas": value_at(parent, paths.status_replicas) or 0}
-    selector = value_at(parent, paths.selector) if paths.selector else None
-    if resource.built_in_kind == "ReplicationController":  # whose selector is labels alone
-        selector = {"matchLabels": selector or {}}
-    if text := selector if isinstance(selector, str) else selector_text(selector):
-        status["selector"] = text
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {"replicas": replicas} if replicas else {},
-        "status": status,
-    }
-
-
-def scale_paths(resource: Resource) -> ScalePaths:
-    """Return where a workload keeps what its Scale shows."""
-    if resource.custom is not None and resource.custom.scale is not None:
-        return resource.custom.scale
-    return _SCALE_PATHS
-
-
-# Of all workloads that are built in.
-_SCALE_PATHS = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
-
-
-def scaled(target: Target, parent: Document, scale: Document) -> Document:
-    """Return a workload with the replicas of a Scale."""
-    resource = target.resource
-    replicas = scale.get("spec", {}).get("replicas", 0)
-    errors: list[FieldError] = []
-    if replicas < 0:
-        errors.append(invalid("spec.replicas", replicas, "must be greater than or equal to 0"))
-    if errors:
-        raise invalid_error("Scale.autoscaling", target.name, errors)
-    *parts, last = names_of(scale_paths(resource).spec_replicas)
-    place = parent
-    for part in parts:
-        place = place.setdefault(part, {})
-    place[last] = replicas
-    parent["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "")
-    return parent
-
-
-def selector_text(selector: dict[str, Any] | None) -> str:
-    """Return a label selector as text, sorted by key."""
-    parts = []
-    for requirement in from_label_selector(selector).requirements:
-        key, values = requirement.key, ",".join(sorted(requirement.values))
-        match requirement.operator:
-            case "In" if len(requirement.values) == 1:
-                text = f"{key}={values}"
-            case "In":
-                text = f"{key} in ({values})"
-            case "NotIn" if len(requirement.values) == 1:
-                text = f"{key}!={values}"
-            case "NotIn":
-                text = f"{key} notin ({values})"
-            case "Exists":
-                text = key
-            case _:
-                text = f"!{key}"
-        parts.append((key, text))
-    return ",".join(text for _, text in sorted(parts))

@@ -20,7 +20,15 @@ from kubeberth.apiserver.cells import (
     joined,
     selector_text,
 )
-from kubeberth.apiserver.columns import access, custom, network, policy, storage, workloads
+from kubeberth.apiserver.columns import (
+    access,
+    admission,
+    custom,
+    network,
+    policy,
+    storage,
+    workloads,
+)
 from kubeberth.apiserver.columns.printer import (
     AGE,
     CONTAINERS,
@@ -394,6 +402,7 @@ _PRINTERS: dict[str, Printer] = {
     **access.PRINTERS,
     **network.PRINTERS,
     **policy.PRINTERS,
+    **admission.PRINTERS,
     **storage.PRINTERS,
     **workloads.PRINTERS,
 }

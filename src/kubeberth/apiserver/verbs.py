@@ -23,6 +23,7 @@ from kubeberth.apiserver.continuation import (
     expired_status,
     parse_continuation,
 )
+from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.forms import Writer
 from kubeberth.apiserver.managed_fields.tracking import (
     endpoint_of,
@@ -108,12 +109,18 @@ class Verbs:
     """Answers calls from the registry."""
 
     def __init__(
-        self, registry: Registry, hub: WatchHub, clock: Clock, authorizer: Authorizer
+        self,
+        registry: Registry,
+        hub: WatchHub,
+        converted: ConvertedWatches,
+        clock: Clock,
+        authorizer: Authorizer,
     ) -> None:
         self._registry = registry
         self._authorizer = authorizer
         self._store = registry.store
         self._hub = hub
+        self._converted = converted
         self._clock = clock
 
     def writer(self, call: Call) -> Writer:
@@ -130,7 +137,7 @@ class Verbs:
                 "the export parameter, deprecated since v1.14, is no longer supported"
             )
         await self._fresh(parse_version(call.info.query.get("resourceVersion")))
-        return Response(writer.entry(self._registry.entry(call.target)))
+        return Response(writer.entry(await self._registry.shown(call.target)))
 
     async def list_objects(self, call: Call) -> Answer:
         """Read many objects, or one page of them, as of one moment."""
@@ -145,6 +152,7 @@ class Verbs:
                 status = expired_status(Continuation(start, LATEST))
                 return Response(encode(status), status["code"])
             raise ExpiredError("The resourceVersion for the provided list is too old.") from error
+        entries = await self._registry.conversions.entries(call.resource, entries)
         shown = revision if revision is not None else self._store.revision
         page, rest = _page(entries, options)
         metadata: dict[str, object] = {"resourceVersion": str(shown)}
@@ -189,8 +197,12 @@ class Verbs:
         prefix = prefix_of(call.resource, call.info.scope)
         if call.info.is_legacy_watch and call.info.name:
             prefix = call.target.key
+        hub, custom = self._hub, call.resource.custom
+        if custom is not None and custom.conversion is not None:
+            start = parse_version(options.resource_version)
+            hub = await self._converted.hub(call.resource, start)
         try:
-            watcher = self._hub.open(prefix, options, writer)
+            watcher = hub.open(prefix, options, writer)
         except (ExpiredError, ServerTimeoutError) as error:
             return StreamResponse(Pieces(iter((error_line(error),))))
         return StreamResponse(watcher)
@@ -203,7 +215,7 @@ class Verbs:
         drop_server_fields(document["metadata"])
         document = self.tracked(call, options, lambda _: document)({})
         target = Target(call.resource, call.info.scope)
-        written = await self._registry.create(target, document, _caller(call, options))
+        written = await self._registry.create(target, document, caller_of(call, options))
         return _written(writer, written)
 
     def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
@@ -239,7 +251,7 @@ class Verbs:
         written = await self._registry.update(
             call.target,
             self.tracked(call, options, lambda old: _replaced(call.target, old, document)),
-            _caller(call, options),
+            caller_of(call, options),
             sub=sub,
             allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
         )
@@ -253,7 +265,7 @@ class Verbs:
         written = await self._registry.update(
             call.target,
             self.patching(call, options),
-            _caller(call, options),
+            caller_of(call, options),
             sub=sub,
             allow_create=is_apply(call) and not sub,
         )
@@ -347,7 +359,7 @@ class Verbs:
         """Delete an object, or begin to."""
         writer = self.writer(call)
         options = delete_options(call.info.query, call.body, call.content_type)
-        caller = Caller(call.user, options.dry_run, call.warnings)
+        caller = Caller(call.user, options.dry_run, call.warnings, lambda: options.document)
         written = await self._registry.delete(call.target, options, caller)
         if written.removed and call.resource.built_in_kind not in RETURNED_WHEN_DELETED:
             details = refusals.details_of(call.resource, call.info.name)
@@ -360,10 +372,11 @@ class Verbs:
         writer = self.writer(call)
         options = list_options(call.info.query, call.resource, watch=False)
         how = delete_options(call.info.query, call.body, call.content_type)
-        caller = Caller(call.user, how.dry_run)
+        caller = Caller(call.user, how.dry_run, call.warnings, lambda: how.document)
         prefix = prefix_of(call.resource, call.info.scope)
         revision = self._store.revision
-        entries, _ = _page(self._store.entries(prefix), options)
+        found = await self._registry.conversions.entries(call.resource, self._store.entries(prefix))
+        entries, _ = _page(found, options)
         for entry in entries:
             target = replace(call.target, name=entry.key.removeprefix(prefix))
             try:
@@ -419,8 +432,9 @@ def patch_options(call: Call) -> WriteOptions:
     return write_options(call.info.query, "PatchOptions", is_apply=is_apply(call))
 
 
-def _caller(call: Call, options: WriteOptions) -> Caller:
-    return Caller(call.user, options.dry_run, call.warnings)
+def caller_of(call: Call, options: WriteOptions) -> Caller:
+    """Return for whom a call writes."""
+    return Caller(call.user, options.dry_run, call.warnings, lambda: options.document)
 
 
 def check_name(document: Document, target: Target) -> None:

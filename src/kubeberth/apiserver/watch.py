@@ -28,8 +28,8 @@ from kubeberth.apiserver.selectable import selectable
 from kubeberth.apiserver.storage.store import (
     Entry,
     RevisionCompactedError,
-    Store,
     StoreEvent,
+    Told,
     bucket_of,
 )
 from kubeberth.errors import ApiError
@@ -256,7 +256,7 @@ class Turns:
 class WatchHub:
     """Hands the store's events to the open watches."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Told) -> None:
         self._store = store
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._indexed: dict[tuple[str, str], set[Watcher]] = defaultdict(set)

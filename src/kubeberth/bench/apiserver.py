@@ -37,7 +37,14 @@ STOP_TIMEOUT_S = 30.0
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """How many pods a second are written, and how long one write takes its client."""
+    """How many pods a second are written, and how long one write takes its client.
+
+    Parameters
+    ----------
+    server_cpu_us
+        Processor time of the server for each write, which depends less than the rest on what else
+        the machine does; None where it cannot be seen.
+    """
 
     verb: str
     n_pods: int
@@ -45,6 +52,7 @@ class Writes(msgspec.Struct, frozen=True):
     per_second: float
     p50_ms: float
     p99_ms: float
+    server_cpu_us: float | None = None
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -210,6 +218,16 @@ class OwnServer:
             self._process.communicate(timeout=STOP_TIMEOUT_S)
             self._process = None
 
+    def cpu_seconds(self) -> float | None:
+        """Return the processor time that the process has used; None where nobody tells."""
+        assert self._process is not None
+        try:
+            text = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return None
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def resident_kibibytes(self) -> int:
         """Return the memory that the process has."""
         assert self._process is not None
@@ -257,10 +275,13 @@ class Measurement:
             "create", path=path, name="warm", start=0, n=500, connections=plan.connections
         )
         job = {"path": path, "n": plan.pods, "connections": plan.connections}
-        yield self._rate("create", self._load.do("create", name="small", start=0, **job))
-        yield self._rate("update", self._load.do("update", **job))
+        yield self._rate("create", job | {"name": "small", "start": 0})
+        yield self._rate("update", job)
 
-    def _rate(self, verb: str, result: dict[str, Any]) -> Writes:
+    def _rate(self, verb: str, job: dict[str, Any]) -> Writes:
+        before = self._server_cpu_seconds()
+        result = self._load.do(verb, **job)
+        after = self._server_cpu_seconds()
         seconds, n = result["seconds"], len(result["seconds"])
         return Writes(
             verb,
@@ -269,7 +290,11 @@ class Measurement:
             n / result["elapsed"],
             seconds[n // 2] * 1000,
             seconds[n * 99 // 100] * 1000,
+            None if before is None or after is None else (after - before) / n * 1e6,
         )
+
+    def _server_cpu_seconds(self) -> float | None:
+        return None if self._server is None else self._server.cpu_seconds()
 
     def listing(self) -> Iterator[Listing]:
         """Measure the list of many pods of 4 KiB, in a namespace that has no others."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,12 +22,13 @@ from kubeberth.errors import InvalidObjectError, NoSuchObjectError
 from kubeberth.library.documents import to_document
 from kubeberth.library.intake import Accepted, accept, find_resource
 from kubeberth.library.keys import Key
-from kubeberth.library.kinds import KINDS, RESOURCES
+from kubeberth.library.kinds import RESOURCES, TYPES
 from kubeberth.library.machines import cordoned, made_like
 from kubeberth.library.manifests import Source, read_manifests
 from kubeberth.library.pods import belongs_to_node, bound_to, in_queue_order, recreated, to_pod
 from kubeberth.library.profiles import Configuration, configured_profiles
 from kubeberth.library.stored import SYSTEM_CLASSES
+from kubeberth.placement import observed
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.delta import (
     NamespacePut,
@@ -198,7 +200,7 @@ class Cluster:
         if found.kind == PRIORITY_CLASSES.kind:
             del self._classes[found.name]
         else:
-            self._state.apply(KINDS[found.kind].removed(found.namespace, found.name))
+            self._state.apply(observed.removed(TYPES[found.kind], found.key))
 
     def evict(self, pod: PodLike) -> Pod:
         """Take a pod off its node; it is pending again, as its controller would make it anew."""
@@ -378,7 +380,8 @@ class Cluster:
         if accepted.kind == PRIORITY_CLASSES.kind:
             self._classes[accepted.name] = accepted.document
         else:
-            self._state.apply(accepted.to(KINDS[accepted.kind].put))
+            item = accepted.to(partial(msgspec.convert, type=TYPES[accepted.kind]))
+            self._state.apply(observed.put(item))
         self._names.add((accepted.kind, accepted.key))
 
     def _put_pod(self, pod: Pod) -> None:

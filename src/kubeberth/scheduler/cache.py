@@ -10,33 +10,12 @@ Pure: input are watched objects, output are deltas on a ClusterState.
 
 from __future__ import annotations
 
-from kubeberth.api.core import Namespace, Node, Pod, Service
-from kubeberth.api.meta import LabelSelector
-from kubeberth.api.policy import PodDisruptionBudget
-from kubeberth.api.storage import StorageObject
-from kubeberth.api.workloads import ReplicaSet, ReplicationController, StatefulSet
-from kubeberth.placement.delta import (
-    ControllerPut,
-    ControllerRemoved,
-    NamespacePut,
-    NamespaceRemoved,
-    NodePut,
-    NodeRemoved,
-    Nominated,
-    NominationCleared,
-    PdbPut,
-    PdbRemoved,
-    PodPut,
-    PodRemoved,
-    ServicePut,
-    ServiceRemoved,
-    StoragePut,
-    StorageRemoved,
-)
+from kubeberth.api.core import Pod
+from kubeberth.placement import observed
+from kubeberth.placement.delta import Nominated, NominationCleared, PodPut, PodRemoved
+from kubeberth.placement.observed import Observed
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
-
-Controller = ReplicaSet | StatefulSet | ReplicationController
 
 
 def occupies_node(pod: Pod | None) -> bool:
@@ -51,52 +30,13 @@ class Cache:
         self.state = ClusterState()
         self._assumed: dict[str, str] = {}
 
-    def put_node(self, node: Node) -> None:
-        """Take in a new or changed node."""
-        self.state.apply(NodePut(node))
+    def put(self, item: Observed) -> None:
+        """Take in a new or changed object of any kind but pods."""
+        self.state.apply(observed.put(item))
 
-    def remove_node(self, name: str) -> None:
-        """Take out a node that is gone."""
-        self.state.apply(NodeRemoved(name))
-
-    def put_namespace(self, namespace: Namespace) -> None:
-        """Take in a new or changed namespace."""
-        self.state.apply(NamespacePut(namespace.metadata.name, namespace.metadata.labels))
-
-    def remove_namespace(self, name: str) -> None:
-        """Take out a namespace that is gone."""
-        self.state.apply(NamespaceRemoved(name))
-
-    def put_service(self, service: Service) -> None:
-        """Take in a new or changed service."""
-        meta = service.metadata
-        self.state.apply(ServicePut(meta.namespace, meta.name, service.spec.selector))
-
-    def remove_service(self, service: Service) -> None:
-        """Take out a service that is gone."""
-        meta = service.metadata
-        self.state.apply(ServiceRemoved(meta.namespace, meta.name))
-
-    def put_controller(self, controller: Controller) -> None:
-        """Take in a new or changed controller whose pods belong together."""
-        meta, kind = controller.metadata, type(controller).__name__
-        selector = controller.spec.selector
-        if isinstance(selector, dict):
-            selector = LabelSelector(match_labels=selector)
-        self.state.apply(ControllerPut(kind, meta.namespace, meta.name, selector))
-
-    def remove_controller(self, controller: Controller) -> None:
-        """Take out a controller that is gone."""
-        meta, kind = controller.metadata, type(controller).__name__
-        self.state.apply(ControllerRemoved(kind, meta.namespace, meta.name))
-
-    def put_budget(self, budget: PodDisruptionBudget) -> None:
-        """Take in a new or changed disruption budget."""
-        self.state.apply(PdbPut(budget))
-
-    def remove_budget(self, key: str) -> None:
-        """Take out a disruption budget that is gone."""
-        self.state.apply(PdbRemoved(key))
+    def remove(self, kind: type[Observed], key: str) -> None:
+        """Take out an object that is gone, by `namespace/name` or name."""
+        self.state.apply(observed.removed(kind, key))
 
     def put_pod(self, pod: Pod) -> None:
         """Take in a pod that the watch shows on a node; confirms an assumed one."""
@@ -107,14 +47,6 @@ class Cache:
         """Take out a pod that is gone or has ended, be it assumed or confirmed."""
         self._assumed.pop(key, None)
         self.state.apply(PodRemoved(key))
-
-    def put_storage(self, item: StorageObject) -> None:
-        """Take in a new or changed claim, volume or the like."""
-        self.state.apply(StoragePut(item))
-
-    def remove_storage(self, kind: type[StorageObject], key: str) -> None:
-        """Take out a claim, volume or the like that is gone."""
-        self.state.apply(StorageRemoved(kind, key))
 
     def assume(self, pod: Pod, node_name: str, reservations: tuple[Reservation, ...] = ()) -> None:
         """Count a pod on an existing node before the API server has heard of it.

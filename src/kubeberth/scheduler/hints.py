@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
-from kubeberth.api.core import Node, Pod, Taint
+from kubeberth.api.core import Namespace, Node, Pod, Service, Taint
+from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
 from kubeberth.api.storage import (
@@ -30,6 +32,8 @@ from kubeberth.api.storage import (
     VolumeAttachment,
 )
 from kubeberth.api.taints import tolerates
+from kubeberth.api.workloads import ReplicaSet, ReplicationController, StatefulSet
+from kubeberth.placement.observed import Observed
 from kubeberth.placement.pod_volumes import PodVolumes, to_pod_volumes
 from kubeberth.placement.podterm import NamespaceLabels, PodTerm
 from kubeberth.placement.request import (
@@ -86,6 +90,25 @@ class StorageEvent:
 
 
 ClusterEvent = NodeEvent | PlacedPodEvent | OwnEvent | NamespaceEvent | StorageEvent
+
+
+def news_of(old: Observed | None, new: Observed | None) -> ClusterEvent | None:
+    """Return the event that a change of an object is to pods that wait; None if it is none.
+
+    What default spreading and budgets go by wakes nobody: they only say which node is better.
+    """
+    match new or old:
+        case Node():
+            event = NodeEvent(cast(Node | None, old), cast(Node | None, new))
+            return event if is_news(event) else None
+        case Namespace() as namespace:
+            labels = [item.metadata.labels if item else None for item in (old, new)]
+            return NamespaceEvent(namespace.metadata.name) if labels[0] != labels[1] else None
+        case Service() | ReplicationController() | ReplicaSet() | StatefulSet():
+            return None
+        case PodDisruptionBudget():
+            return None
+    return StorageEvent(cast(StorageObject | None, old), cast(StorageObject | None, new))
 
 
 def is_news(event: NodeEvent) -> bool:

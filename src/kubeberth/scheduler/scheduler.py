@@ -17,59 +17,26 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from kubeberth.api.core import (
-    Namespace,
-    Node,
-    Pod,
-    Service,
-    decode_namespace,
-    decode_node,
-    decode_pod,
-    decode_service,
-)
+import msgspec
+
+from kubeberth.api.core import Pod, decode_pod
 from kubeberth.api.meta import ObjectMeta
-from kubeberth.api.policy import PodDisruptionBudget, decode_disruption_budget
-from kubeberth.api.scheme import (
-    NAMESPACES,
-    NODES,
-    POD_DISRUPTION_BUDGETS,
-    PODS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    SERVICES,
-    STATEFUL_SETS,
-)
-from kubeberth.api.storage import (
-    STORAGE_RESOURCES,
-    PersistentVolumeClaim,
-    StorageObject,
-    decode_storage,
-)
-from kubeberth.api.workloads import (
-    decode_replica_set,
-    decode_replication_controller,
-    decode_stateful_set,
-)
+from kubeberth.api.scheme import PODS
+from kubeberth.api.storage import PersistentVolumeClaim
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, InvalidObjectError, NotFoundError
 from kubeberth.placement.decision import Decision, Failure, Nomination
 from kubeberth.placement.engine import Engine
+from kubeberth.placement.observed import OBSERVED, Observed
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.ties import Shuffled
 from kubeberth.scheduler.binder import Binder, PreBindError
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.evictor import Evictor
-from kubeberth.scheduler.hints import (
-    ClusterEvent,
-    NamespaceEvent,
-    NodeEvent,
-    PlacedPodEvent,
-    StorageEvent,
-    is_news,
-)
+from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, news_of
 from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
 from kubeberth.scheduler.recorder import Recorder
 from kubeberth.scheduler.volumes import Volumes
@@ -124,16 +91,9 @@ class Scheduler:
         self._evictor = Evictor(client, clock, tasks, self._on_evicted, self._on_room_made)
         self._recorder = Recorder(client, settings, clock)
         self._news = asyncio.Event()
-        self._nodes = Informer(client, NODES, decode_node)
-        self._namespaces = Informer(client, NAMESPACES, decode_namespace)
-        self._services = Informer(client, SERVICES, decode_service)
-        self._replica_sets = Informer(client, REPLICA_SETS, decode_replica_set)
-        self._stateful_sets = Informer(client, STATEFUL_SETS, decode_stateful_set)
-        self._controllers = Informer(client, REPLICATION_CONTROLLERS, decode_replication_controller)
-        self._budgets = Informer(client, POD_DISRUPTION_BUDGETS, decode_disruption_budget)
-        self._storage = {
-            kind: Informer(client, resource, decode_storage[kind])
-            for kind, resource in STORAGE_RESOURCES.items()
+        self._observed: dict[type[Observed], Informer[Any]] = {
+            kind: Informer(client, resource, msgspec.json.Decoder(kind).decode)
+            for kind, resource in OBSERVED.items()
         }
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
@@ -142,27 +102,10 @@ class Scheduler:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Follow the cluster and place pods until cancelled."""
-        self._nodes.subscribe(self._on_node)
-        self._namespaces.subscribe(self._on_namespace)
-        self._services.subscribe(self._on_service)
-        self._replica_sets.subscribe(self._on_controller)
-        self._stateful_sets.subscribe(self._on_controller)
-        self._controllers.subscribe(self._on_controller)
-        self._budgets.subscribe(self._on_budget)
-        for kind, informer in self._storage.items():
-            informer.subscribe(partial(self._on_storage, kind))
+        for kind, informer in self._observed.items():
+            informer.subscribe(partial(self._on_observed, kind))
         self._pods.subscribe(self._on_pod)
-        informers: tuple[Informer[Any], ...] = (
-            self._nodes,
-            self._namespaces,
-            self._services,
-            self._replica_sets,
-            self._stateful_sets,
-            self._controllers,
-            self._budgets,
-            *self._storage.values(),
-            self._pods,
-        )
+        informers: tuple[Informer[Any], ...] = (*self._observed.values(), self._pods)
         for followed in informers:
             self._tasks.create_task(followed.run())
         self._tasks.create_task(self._recorder.run())
@@ -290,57 +233,24 @@ class Scheduler:
 
     # What the watches bring
 
-    def _on_node(self, change: Change[Node]) -> None:
-        event = NodeEvent(change.old, change.new)
-        if change.new is None:
-            self._cache.remove_node(change.key)
+    def _on_observed(self, kind: type[Observed], change: Change[Any]) -> None:
+        """Take in what placing goes by, and wake the pods that may have waited for it."""
+        if change.new is not None:
+            self._cache.put(change.new)
         else:
-            self._cache.put_node(change.new)
-        if is_news(event):
+            self._cache.remove(kind, change.key)
+        if kind is PersistentVolumeClaim:
+            self._follow_claim(change)
+        event = news_of(change.old, change.new)
+        if event is not None:
             self._wake(event)
 
-    def _on_namespace(self, change: Change[Namespace]) -> None:
-        if change.new is None:
-            self._cache.remove_namespace(change.key)
+    def _follow_claim(self, change: Change[PersistentVolumeClaim]) -> None:
+        if change.new is not None:
+            self._claims[change.key] = change.new
         else:
-            self._cache.put_namespace(change.new)
-        labels = [item.metadata.labels if item else None for item in (change.old, change.new)]
-        if labels[0] != labels[1]:
-            self._wake(NamespaceEvent(change.key))
-
-    def _on_service(self, change: Change[Service]) -> None:
-        """Take in what default spreading goes by; being soft, it wakes nobody."""
-        if change.new is not None:
-            self._cache.put_service(change.new)
-        elif change.old is not None:
-            self._cache.remove_service(change.old)
-
-    def _on_controller(self, change: Change[Any]) -> None:
-        """Take in what default spreading goes by, like services."""
-        if change.new is not None:
-            self._cache.put_controller(change.new)
-        elif change.old is not None:
-            self._cache.remove_controller(change.old)
-
-    def _on_budget(self, change: Change[PodDisruptionBudget]) -> None:
-        """Take in whom preemption would rather leave alone; it wakes nobody."""
-        if change.new is not None:
-            self._cache.put_budget(change.new)
-        else:
-            self._cache.remove_budget(change.key)
-
-    def _on_storage(self, kind: type[StorageObject], change: Change[Any]) -> None:
-        if change.new is not None:
-            self._cache.put_storage(change.new)
-        else:
-            self._cache.remove_storage(kind, change.key)
-        if kind is PersistentVolumeClaim:
-            if change.new is not None:
-                self._claims[change.key] = change.new
-            else:
-                self._claims.pop(change.key, None)
-            self._volumes.claim_changed()
-        self._wake(StorageEvent(change.old, change.new))
+            self._claims.pop(change.key, None)
+        self._volumes.claim_changed()
 
     def _on_pod(self, change: Change[Pod]) -> None:
         old, new = change.old, change.new

@@ -18,7 +18,7 @@ from kubeberth.scheduler.cache import Cache, occupies_node
 def cache_with(*names: str) -> Cache:
     cache = Cache()
     for name in names:
-        cache.put_node(make_node(name))
+        cache.put(make_node(name))
     return cache
 
 
@@ -79,12 +79,12 @@ def test_promise_of_an_assumed_pod_is_taken_back_with_it() -> None:
         spec=PersistentVolumeSpec(storage_class_name="local", capacity={"storage": "1Gi"}),
         status=PersistentVolumeStatus(phase="Available"),
     )
-    cache.put_storage(volume)
+    cache.put(volume)
     cache.assume(pod, "a", (BindClaim("default/data", "v"),))
     assert list(cache.state.storage.free("local", 0)) == []
     assert cache.forget(pod)
     assert [free.volume for free in cache.state.storage.free("local", 0)] == [volume]
-    cache.remove_storage(PersistentVolume, "v")
+    cache.remove(PersistentVolume, "v")
     assert list(cache.state.storage.free("local", 0)) == []
 
 

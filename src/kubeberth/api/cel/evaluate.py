@@ -14,16 +14,27 @@ from kubeberth.api.cel.functions import (
     FUNCTIONS,
     CelError,
     Optional,
+    Receiver,
     contains,
     equals,
     no_overload,
 )
-from kubeberth.api.cel.syntax import Call, Index, ListNode, Literal, MapNode, Name, Node, Select
+from kubeberth.api.cel.syntax import (
+    Call,
+    Index,
+    ListNode,
+    Literal,
+    MapNode,
+    Name,
+    Node,
+    Select,
+    StructNode,
+)
 
 Variables = Mapping[str, Any]
 
 _MACROS = frozenset(("all", "exists", "exists_one", "existsOne", "filter", "map", "optMap"))
-_NAMESPACES = frozenset(("math", "sets", "optional", "ip", "cidr", "format"))
+_NAMESPACES = frozenset(("math", "sets", "optional", "ip", "cidr", "format", "jsonpatch"))
 _TYPES = frozenset(("bool", "int", "uint", "double", "string", "bytes", "list", "map"))
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -56,24 +67,54 @@ def names_in(node: Node) -> set[str]:
     return {part.name for part in parts_of(node) if isinstance(part, Name)}
 
 
+def free_names(node: Node, bound: frozenset[str] = _TYPES) -> set[str]:
+    """Return the variables that an expression takes from outside."""
+    match node:
+        case Name():
+            return set() if node.name in bound else {node.name}
+        case Call() if node.target is not None and _is_macro(node):
+            *names, body = node.arguments
+            own = {name.name for name in names if isinstance(name, Name)}
+            inner = bound | own
+            conditions = [name for name in names if not isinstance(name, Name)]
+            found = free_names(node.target, bound)
+            for part in (body, *conditions):
+                found |= free_names(part, inner)
+            return found
+        case Call(target=Name()) if _function_name(node) != node.function:
+            return {name for part in node.arguments for name in free_names(part, bound)}
+    return {name for part in _below(node) for name in free_names(part, bound)}
+
+
+def _is_macro(call: Call) -> bool:
+    return call.function in _MACROS and len(call.arguments) >= 2
+
+
 def parts_of(node: Node) -> Iterator[Node]:
     """Yield a node and all below it."""
     yield node
-    below: tuple[Node | None, ...] = ()
+    for part in _below(node):
+        yield from parts_of(part)
+
+
+def _below(node: Node) -> Iterator[Node]:
+    """Yield what a node is made of."""
     match node:
         case Select():
-            below = (node.of,)
+            yield node.of
         case Index():
-            below = (node.of, node.key)
+            yield from (node.of, node.key)
         case Call():
-            below = (node.target, *node.arguments)
+            if node.target is not None:
+                yield node.target
+            yield from node.arguments
         case ListNode():
-            below = node.items
+            yield from node.items
         case MapNode():
-            below = tuple(part for entry in node.entries for part in entry)
-    for part in below:
-        if part is not None:
-            yield from parts_of(part)
+            for entry in node.entries:
+                yield from entry
+        case StructNode():
+            yield from (value for _, value, _ in node.fields)
 
 
 def _function_name(call: Call) -> str:
@@ -102,11 +143,57 @@ def evaluate(node: Node, variables: Variables) -> Any:
         case Index():
             return _index(node, variables)
         case ListNode():
-            return [evaluate(item, variables) for item in node.items]
+            return _list(node, variables)
         case MapNode():
-            return {evaluate(k, variables): evaluate(v, variables) for k, v in node.entries}
+            return _map(node, variables)
+        case StructNode():
+            return _struct(node, variables)
         case Call():
             return _call(node, variables)
+
+
+def _list(node: ListNode, variables: Variables) -> list[Any]:
+    items = [evaluate(item, variables) for item in node.items]
+    if not node.optional:
+        return items
+    return [
+        item.value if index in node.optional else item
+        for index, item in enumerate(items)
+        if index not in node.optional or _is_there(item)
+    ]
+
+
+def _map(node: MapNode, variables: Variables) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for index, (key, part) in enumerate(node.entries):
+        value = evaluate(part, variables)
+        if index not in node.optional:
+            found[evaluate(key, variables)] = value
+        elif _is_there(value):
+            found[evaluate(key, variables)] = value.value
+    return found
+
+
+def _struct(node: StructNode, variables: Variables) -> Any:
+    # The host of an expression brings along what makes values of a type: `Object{}`.
+    make = variables.get(f"{node.type_name.partition('.')[0]}{{}}")
+    if make is None:
+        raise CelError(f"undeclared reference to '{node.type_name}'")
+    fields: dict[str, Any] = {}
+    for name, part, is_optional in node.fields:
+        value = evaluate(part, variables)
+        if not is_optional:
+            fields[name] = value
+        elif _is_there(value):
+            fields[name] = value.value
+    return make(node.type_name, fields)
+
+
+def _is_there(value: Any) -> bool:
+    """Return whether an optional value is there."""
+    if not isinstance(value, Optional):
+        raise no_overload("optional entry")
+    return value.has_value
 
 
 def _variable(name: str, variables: Variables) -> Any:
@@ -126,6 +213,8 @@ def _select(node: Select, variables: Variables) -> Any:
         of = of.value
     if isinstance(of, dict) and node.field in of:
         return Optional(of[node.field]) if is_optional else of[node.field]
+    if isinstance(of, Receiver):
+        return of.field(node.field)
     if is_optional:
         return Optional()
     raise CelError(f"no such key: {node.field}")
@@ -150,7 +239,7 @@ def _call(call: Call, variables: Variables) -> Any:
     name = call.function
     if call.target is None and name in _LAZY:
         return _LAZY[name](call.arguments, variables)
-    if call.target is not None and name in _MACROS and len(call.arguments) >= 2:
+    if call.target is not None and _is_macro(call):
         return _macro(call, variables)
     arguments = [evaluate(argument, variables) for argument in call.arguments]
     full = _function_name(call)

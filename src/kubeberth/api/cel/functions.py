@@ -32,6 +32,17 @@ class Optional:
         self.value = value[0] if value else None
 
 
+class Receiver:
+    """A value whose functions and fields are those of the host of an expression.
+
+    The functions are methods, of which `RECEIVER_FUNCTIONS` knows the names.
+    """
+
+    def field(self, name: str) -> Any:
+        """Return a field."""
+        raise CelError(f"no such key: {name}")
+
+
 def no_overload(name: str) -> CelError:
     """Return the error of a function that is called with what it cannot take."""
     return CelError(f"no such overload: {name}")
@@ -253,6 +264,32 @@ def _type_name(value: Any) -> str:
     return (names | others).get(type(value), type(value).__name__)
 
 
+# Of the authorizer that Kubernetes hands to expressions: in CEL, and in Python.
+RECEIVER_FUNCTIONS = {
+    "allowed": "allowed",
+    "check": "check",
+    "error": "error",
+    "errored": "errored",
+    "group": "group",
+    "name": "name",
+    "namespace": "namespace",
+    "path": "path",
+    "reason": "reason",
+    "resource": "resource",
+    "serviceAccount": "service_account",
+    "subresource": "subresource",
+}
+
+
+def _of_receiver(name: str, method: str) -> Callable[..., Any]:
+    def call(receiver: Any, *arguments: Any) -> Any:
+        if not isinstance(receiver, Receiver):
+            raise no_overload(name)
+        return getattr(receiver, method)(*arguments)
+
+    return call
+
+
 # By name; of a method the first argument is what it is called on.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "size": _size,
@@ -338,10 +375,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         int(value.total_seconds() // 3600) if isinstance(value, timedelta) else value.hour
     ),
     "getFullYear": lambda value: value.year,
+    "jsonpatch.escapeKey": lambda text: text.replace("~", "~0").replace("/", "~1"),
     "optional.of": Optional,
     "optional.none": Optional,
     "hasValue": lambda optional: optional.has_value,
     "value": lambda optional: optional.value,
     "orValue": lambda optional, other: optional.value if optional.has_value else other,
     "or": lambda optional, other: optional if optional.has_value else other,
+    **{name: _of_receiver(name, method) for name, method in RECEIVER_FUNCTIONS.items()},
 }

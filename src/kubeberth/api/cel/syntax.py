@@ -81,19 +81,29 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ListNode:
-    """A list."""
+    """A list; an optional element may be absent."""
 
     items: tuple[Node, ...]
+    optional: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class MapNode:
-    """A map."""
+    """A map; an optional entry may be absent."""
 
     entries: tuple[tuple[Node, Node], ...]
+    optional: frozenset[int] = frozenset()
 
 
-Node = Literal | Name | Select | Index | Call | ListNode | MapNode
+@dataclass(frozen=True, slots=True)
+class StructNode:
+    """A value of a named type, field by field: `Object.spec{replicas: 3}`."""
+
+    type_name: str
+    fields: tuple[tuple[str, Node, bool], ...]
+
+
+Node = Literal | Name | Select | Index | Call | ListNode | MapNode | StructNode
 
 
 def parse(text: str) -> Node:
@@ -195,8 +205,22 @@ class _Parser:
             elif self._take("["):
                 # `[?` may have come as two signs.
                 node = self._element(node, is_optional=self._take("?"))
+            elif (type_name := _type_name(node)) and self._take("{"):
+                node = self._struct(type_name)
             else:
                 return node
+
+    def _struct(self, type_name: str) -> Node:
+        fields: list[tuple[str, Node, bool]] = []
+        while not self._take("}"):
+            is_optional = self._take("?")
+            name = self._field_name()
+            self._expect(":")
+            fields.append((name, self.expression(), is_optional))
+            if not self._take(","):
+                self._expect("}")
+                break
+        return StructNode(type_name, tuple(fields))
 
     def _element(self, node: Node, *, is_optional: bool) -> Node:
         key = self.expression()
@@ -241,7 +265,9 @@ class _Parser:
             self._expect(")")
             return node
         if token == "[":
-            return ListNode(self._arguments("]"))
+            return self._list()
+        if token == "[?":
+            return self._list(starts_optional=True)
         if token == "{":
             return self._map()
         raise CelSyntaxError(f"Syntax error: mismatched input '{token}'")
@@ -255,16 +281,43 @@ class _Parser:
             return Call(token, self._arguments(")"))
         return Name(token)
 
+    def _list(self, *, starts_optional: bool = False) -> Node:
+        items: list[Node] = []
+        optional: set[int] = set()
+        while starts_optional or not self._take("]"):
+            if starts_optional or self._take("?"):
+                optional.add(len(items))
+            starts_optional = False
+            items.append(self.expression())
+            if not self._take(","):
+                self._expect("]")
+                break
+        return ListNode(tuple(items), frozenset(optional))
+
     def _map(self) -> Node:
-        entries = []
+        entries: list[tuple[Node, Node]] = []
+        optional: set[int] = set()
         while not self._take("}"):
+            if self._take("?"):
+                optional.add(len(entries))
             key = self.expression()
             self._expect(":")
             entries.append((key, self.expression()))
             if not self._take(","):
                 self._expect("}")
                 break
-        return MapNode(tuple(entries))
+        return MapNode(tuple(entries), frozenset(optional))
+
+
+def _type_name(node: Node) -> str:
+    """Return the dotted name that a node is; empty when it is something else."""
+    match node:
+        case Name():
+            return node.name
+        case Select(of=of, field=field, is_optional=False):
+            above = _type_name(of)
+            return f"{above}.{field}" if above else ""
+    return ""
 
 
 def unescaped(name: str) -> str:

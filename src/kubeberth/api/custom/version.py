@@ -31,6 +31,23 @@ class PrinterColumn:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The webhook that turns objects of one version into another.
+
+    Parameters
+    ----------
+    client
+        A `WebhookClientConfig`.
+    schemas
+        Those of all versions, by name.
+    """
+
+    client: Mapping[str, Any]
+    review_versions: tuple[str, ...]
+    schemas: Mapping[str, Structural]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CustomVersion:
     """The rules of one version of a custom resource.
@@ -41,8 +58,8 @@ class CustomVersion:
     ----------
     storage_version
         The version that objects are stored in.
-    is_converted_elsewhere
-        Whether a webhook converts between versions, instead of nothing but their name changing.
+    conversion
+        Who converts between versions; None when nothing but their name changes.
     deprecation
         What those who use the version are told; empty when it is not deprecated.
     """
@@ -50,7 +67,7 @@ class CustomVersion:
     schema: Structural
     storage_version: str
     list_kind: str
-    is_converted_elsewhere: bool = False
+    conversion: Conversion | None = None
     scale: ScalePaths | None = None
     columns: tuple[PrinterColumn, ...] = ()
     selectable: tuple[str, ...] = ()
@@ -70,10 +87,10 @@ def version_of(definition: Document, version: Document) -> CustomVersion:
     spec = definition["spec"]
     subresources = version.get("subresources") or {}
     return CustomVersion(
-        schema=Structural((version.get("schema") or {}).get("openAPIV3Schema") or {}),
+        schema=_schema_of(version),
         storage_version=storage_version(spec),
         list_kind=spec["names"].get("listKind") or f"{spec['names']['kind']}List",
-        is_converted_elsewhere=(spec.get("conversion") or {}).get("strategy") == "Webhook",
+        conversion=_conversion_of(spec),
         scale=_scale_of(subresources.get("scale")),
         columns=tuple(map(_column_of, version.get("additionalPrinterColumns") or ())) or (AGE,),
         selectable=tuple(
@@ -87,6 +104,22 @@ def storage_version(spec: Document) -> str:
     """Return the version in which a definition's objects are stored; empty when there is none."""
     versions = spec.get("versions") or ()
     return next((v["name"] for v in versions if v.get("storage")), "")
+
+
+def _schema_of(version: Document) -> Structural:
+    return Structural((version.get("schema") or {}).get("openAPIV3Schema") or {})
+
+
+def _conversion_of(spec: Document) -> Conversion | None:
+    conversion = spec.get("conversion") or {}
+    if conversion.get("strategy") != "Webhook":
+        return None
+    webhook = conversion.get("webhook") or {}
+    return Conversion(
+        webhook.get("clientConfig") or {},
+        tuple(webhook.get("conversionReviewVersions") or ()),
+        {version["name"]: _schema_of(version) for version in spec["versions"]},
+    )
 
 
 def _scale_of(scale: Document | None) -> ScalePaths | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubeberth.api.custom import structural
-from kubeberth.api.defaults import cluster, network, pods, storage, workloads
+from kubeberth.api.defaults import admission, cluster, network, pods, storage, workloads
 from kubeberth.api.defaults.pods import Document, default_pod, default_pod_spec
 from kubeberth.api.scheme import Resource
 
@@ -55,8 +55,12 @@ _BY_RESOURCE: dict[str, Callable[[Document], None]] = {
     "networkpolicies.networking.k8s.io": network.default_network_policy,
     "clusterrolebindings.rbac.authorization.k8s.io": cluster.default_role_binding,
     "rolebindings.rbac.authorization.k8s.io": cluster.default_role_binding,
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": admission.default_policy,
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": admission.default_binding,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": (
-        cluster.default_mutating_webhooks
+        admission.default_mutating_webhooks
     ),
-    "validatingwebhookconfigurations.admissionregistration.k8s.io": cluster.default_webhooks,
+    "validatingadmissionpolicies.admissionregistration.k8s.io": admission.default_policy,
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": admission.default_binding,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": admission.default_webhooks,
 }

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 
+from kubeberth.api.defaults.admission import WEBHOOK_PORT
 from kubeberth.api.defaults.pods import Document
 
 _RBAC = "rbac.authorization.k8s.io"
-_WEBHOOK_PORT = 443
-_WEBHOOK_TIMEOUT_SECONDS = 10
 
 
 def default_namespace(namespace: Document) -> None:
@@ -74,27 +73,6 @@ def default_role_binding(binding: Document) -> None:
             subject["apiGroup"] = _RBAC
 
 
-def default_mutating_webhooks(configuration: Document) -> None:
-    """Set the defaults of webhooks that change objects."""
-    default_webhooks(configuration)
-    for webhook in configuration.get("webhooks") or ():
-        webhook.setdefault("reinvocationPolicy", "Never")
-
-
-def default_webhooks(configuration: Document) -> None:
-    """Set the defaults of webhooks."""
-    for webhook in configuration.get("webhooks") or ():
-        webhook.setdefault("failurePolicy", "Fail")
-        webhook.setdefault("matchPolicy", "Equivalent")
-        webhook.setdefault("namespaceSelector", {})
-        webhook.setdefault("objectSelector", {})
-        webhook.setdefault("timeoutSeconds", _WEBHOOK_TIMEOUT_SECONDS)
-        for rule in webhook.get("rules") or ():
-            rule.setdefault("scope", "*")
-        if (service := (webhook.get("clientConfig") or {}).get("service")) is not None:
-            service.setdefault("port", _WEBHOOK_PORT)
-
-
 def default_custom_resource_definition(definition: Document) -> None:
     """Set the names that follow from the kind, and that versions are not converted."""
     spec = definition.setdefault("spec", {})
@@ -107,4 +85,4 @@ def default_custom_resource_definition(definition: Document) -> None:
     conversion = spec.setdefault("conversion", {"strategy": "None"})
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
-        service.setdefault("port", _WEBHOOK_PORT)
+        service.setdefault("port", WEBHOOK_PORT)

@@ -14,6 +14,7 @@ from typing import Any
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation import (
     access,
+    admission_policies,
     certificates,
     cluster,
     config,
@@ -28,6 +29,7 @@ from kubeberth.api.validation import (
     policy,
     services,
     storage,
+    webhooks,
     workloads,
 )
 from kubeberth.api.validation.field_error import FieldError, invalid_error
@@ -217,6 +219,28 @@ _RULES: dict[str, Rules] = {
         network.validate_ingress_class, network.validate_ingress_class_update
     ),
     "networkpolicies.networking.k8s.io": Rules(network.validate_network_policy),
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": Rules(
+        admission_policies.validate_mutating_policy,
+        admission_policies.validate_mutating_policy_update,
+    ),
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": Rules(
+        admission_policies.validate_binding, admission_policies.validate_binding_update
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": Rules(
+        webhooks.validate_webhook_configuration, webhooks.validate_webhook_configuration_update
+    ),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": Rules(
+        admission_policies.validate_validating_policy,
+        admission_policies.validate_validating_policy_update,
+        admission_policies.validate_validating_policy_status,
+    ),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": Rules(
+        admission_policies.validate_validating_binding,
+        admission_policies.validate_validating_binding_update,
+    ),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": Rules(
+        webhooks.validate_webhook_configuration, webhooks.validate_webhook_configuration_update
+    ),
 }
 # Bodies of subresources that have a kind of their own.
 _KINDS: dict[str, Callable[[Document], list[FieldError]]] = {

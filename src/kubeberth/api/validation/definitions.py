@@ -20,6 +20,7 @@ from kubeberth.api.validation.field_error import (
 )
 from kubeberth.api.validation.metadata import IMMUTABLE, validate_metadata
 from kubeberth.api.validation.structural_schemas import validate_schema
+from kubeberth.api.validation.webhooks import validate_client, validate_review_versions
 
 Document = Mapping[str, Any]
 
@@ -323,6 +324,8 @@ def _validate_conversion(conversion: Document, path: str) -> list[FieldError]:
     if webhook is None or not webhook.get("clientConfig"):
         text = "required when strategy is set to Webhook"
         return [required(f"{path}.webhookClientConfig", text)]
-    if not webhook.get("conversionReviewVersions"):
-        return [required(f"{path}.conversionReviewVersions")]
-    return []
+    errors = validate_client(webhook["clientConfig"], f"{path}.webhookClientConfig")
+    versions = webhook.get("conversionReviewVersions") or []
+    if not versions:
+        return [*errors, required(f"{path}.conversionReviewVersions")]
+    return errors + validate_review_versions(versions, f"{path}.conversionReviewVersions")

@@ -1,26 +1,27 @@
 """The admission chain: plugins that fill in or refuse, in upstream's order.
 
 `admit` runs before an object is prepared and validated and may change it; `validate` runs after
-and may only refuse.
+and may only refuse. When somebody from outside has changed an object, all look at it once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
 
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.errors import ForbiddenError
 
-Operation = Literal["CREATE", "UPDATE", "DELETE"]
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 Document = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(msgspec.Struct):
     """A write that waits for admission.
 
     Parameters
@@ -29,6 +30,16 @@ class Attributes:
         The object as it shall be; None for a delete.
     old
         The object as it is; None for a create.
+    name
+        The object's name as the request tells it; empty when it is to be generated.
+    options
+        The request's options as a document, made only for who asks.
+    warnings
+        Grows by what the caller shall be told, whatever becomes of the write.
+    is_second_round
+        Whether everybody looks again, after somebody from outside has changed the object.
+    wants_second_round
+        Whether they shall.
     """
 
     operation: Operation
@@ -40,15 +51,48 @@ class Attributes:
     subresource: str = ""
     name: str = ""
     dry_run: bool = False
+    options: Callable[[], Document] | None = None
+    warnings: list[str] = []
+    is_second_round: bool = False
+    wants_second_round: bool = False
+    _records: dict[Plugin, Record] | None = None
 
     def __post_init__(self) -> None:
         if not self.name and self.document is not None:
-            metadata = self.document["metadata"]
-            self.name = metadata.get("name") or metadata.get("generateName", "")
+            self.name = self.document["metadata"].get("name", "")
+
+    @property
+    def told_name(self) -> str:
+        """The name by which refusals call the object."""
+        if self.name or self.document is None:
+            return self.name
+        metadata = self.document["metadata"]
+        told: str = metadata.get("name") or metadata.get("generateName", "")
+        return told
 
     def forbid(self, why: str, causes: Sequence[dict[str, Any]] = ()) -> ForbiddenError:
         """Return the refusal of this write."""
-        return refusals.forbidden(self.resource, self.name, why, causes)
+        return refusals.forbidden(self.resource, self.told_name, why, causes)
+
+    def record_of(self, plugin: Plugin) -> Record:
+        """Return what a plugin remembers of this write from the first round to the second."""
+        if self._records is None:
+            self._records = {}
+        return self._records.setdefault(plugin, Record())
+
+
+@dataclass(slots=True)
+class Record:
+    """Of a plugin that asks others: who may be asked again, who must be, and what came of it."""
+
+    reinvocable: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)
+    output: bytes = b""
+
+    def require(self) -> None:
+        """Have those asked again who were asked before."""
+        self.due |= self.reinvocable
+        self.reinvocable.clear()
 
 
 class Reader(Protocol):
@@ -62,7 +106,15 @@ class Reader(Protocol):
 
 
 class Plugin:
-    """An admission plugin; overrides the half it needs."""
+    """An admission plugin; overrides the half it needs.
+
+    Attributes
+    ----------
+    sees_bodies
+        Whether it also looks at what is posted to a subresource and is no object: a Binding.
+    """
+
+    sees_bodies: ClassVar[bool] = False
 
     async def admit(self, attributes: Attributes) -> None:
         """Fill in, or refuse."""
@@ -83,8 +135,18 @@ class Chain:
         """Let every plugin fill in or refuse."""
         for plugin in self._admitting:
             await plugin.admit(attributes)
+        if attributes.wants_second_round:
+            attributes.is_second_round = True
+            for plugin in self._admitting:
+                await plugin.admit(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin refuse."""
         for plugin in self._validating:
             await plugin.validate(attributes)
+
+    async def look_at_body(self, attributes: Attributes) -> None:
+        """Let those fill in or refuse who look at the bodies of subresources."""
+        watching = Chain([plugin for plugin in self.plugins if plugin.sees_bodies])
+        await watching.admit(attributes)
+        await watching.validate(attributes)

@@ -1,4 +1,4 @@
-"""Columns of budgets, quotas, runtime classes and webhooks."""
+"""Columns of budgets, quotas and runtime classes."""
 
 from __future__ import annotations
 
@@ -37,14 +37,6 @@ def _runtime_class_cells(runtime_class: Document, now: float) -> list[Any]:
     return [name_of(runtime_class), handler, age_of(runtime_class, now)]
 
 
-def _webhook_cells(configuration: Document, now: float) -> list[Any]:
-    n_webhooks = len(configuration.get("webhooks") or ())
-    return [name_of(configuration), n_webhooks, age_of(configuration, now)]
-
-
-_WEBHOOKS = Printer(
-    (NAME, Column("Webhooks", "number of webhooks", type="integer"), AGE), _webhook_cells
-)
 PRINTERS: dict[str, Printer] = {
     "poddisruptionbudgets.policy": Printer(
         (
@@ -68,6 +60,4 @@ PRINTERS: dict[str, Printer] = {
     "runtimeclasses.node.k8s.io": Printer(
         (NAME, Column("Handler", "what runs the pods"), AGE), _runtime_class_cells
     ),
-    "mutatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
-    "validatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS,
 }

@@ -24,6 +24,10 @@ class JSONPatchError(ValueError):
     """An operation cannot be carried out."""
 
 
+class JSONPatchTestError(JSONPatchError):
+    """A `test` fails: the document is not what the patch is meant for."""
+
+
 def apply_json_patch(document: Any, operations: list[Any]) -> Any:
     """Return the document with all operations carried out; the one given stays as it is.
 
@@ -137,7 +141,7 @@ def _test(root: dict[str, Any], path: list[str], value: Any) -> None:
     holder, last = _parent(root, path), path[-1]
     found = holder.get(last) if isinstance(holder, dict) else _member(holder, last)
     if not _equal(found, value):
-        raise JSONPatchError(f"testing path {'/'.join(path)} failed")
+        raise JSONPatchTestError(f"testing path {'/'.join(path)} failed")
 
 
 def _equal(left: Any, right: Any) -> bool:

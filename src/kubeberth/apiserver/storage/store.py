@@ -71,15 +71,12 @@ class StoreEvent:
 Subscriber = Callable[[StoreEvent], None]
 
 
-class Store(Protocol):
-    """What the API server needs of a database."""
+class Told(Protocol):
+    """State and history that can be followed."""
 
     @property
     def revision(self) -> int:
         """The newest revision that is readable."""
-
-    def get(self, key: str) -> Entry | None:
-        """Return the current entry of a key."""
 
     def entries(
         self, prefix: str, *, after: str = "", limit: int = 0, revision: int | None = None
@@ -112,6 +109,13 @@ class Store(Protocol):
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call the subscriber with each later event, in order, in the event loop's thread."""
+
+
+class Store(Told, Protocol):
+    """What the API server needs of a database."""
+
+    def get(self, key: str) -> Entry | None:
+        """Return the current entry of a key."""
 
     async def create(self, key: str, value: bytes) -> Entry:
         """Write a key that must not exist, else `KeyExistsError`."""

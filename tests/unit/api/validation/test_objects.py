@@ -22,6 +22,8 @@ from kubeberth.api.scheme import (
     INGRESSES,
     JOBS,
     LEASES,
+    MUTATING_ADMISSION_POLICIES,
+    MUTATING_ADMISSION_POLICY_BINDINGS,
     NAMESPACES,
     NEW_EVENTS,
     NODES,
@@ -41,6 +43,8 @@ from kubeberth.api.scheme import (
     SERVICES,
     STATEFUL_SETS,
     STORAGE_CLASSES,
+    VALIDATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICY_BINDINGS,
     VOLUME_ATTACHMENTS,
 )
 from kubeberth.api.validation import validate, validate_kind, validate_update
@@ -53,6 +57,9 @@ WORKLOAD = {"spec": {"selector": {"matchLabels": {"app": "w"}}, "template": TEMP
 EVENT = {"involvedObject": {"kind": "Pod", "name": "p", "namespace": "n"}}
 JOB = {"template": {"spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}}
 AUTOSCALER = {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 2}}
+RULE = {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+CONSTRAINTS = {"matchConstraints": {"resourceRules": [RULE]}}
+MUTATION = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}
 BINDING = {"roleRef": {"kind": "ClusterRole", "name": "r"}}
 VALID = {
     CERTIFICATE_SIGNING_REQUESTS: {
@@ -78,6 +85,10 @@ VALID = {
             "template": {**TEMPLATE, **JOB["template"]},
         }
     },
+    MUTATING_ADMISSION_POLICIES: {
+        "spec": {**CONSTRAINTS, "mutations": [MUTATION], "reinvocationPolicy": "Never"}
+    },
+    MUTATING_ADMISSION_POLICY_BINDINGS: {"spec": {"policyName": "p"}},
     OLD_HORIZONTAL_POD_AUTOSCALERS: AUTOSCALER,
     PERSISTENT_VOLUMES: {
         "spec": {
@@ -97,6 +108,12 @@ VALID = {
     RUNTIME_CLASSES: {"handler": "h"},
     STATEFUL_SETS: WORKLOAD,
     STORAGE_CLASSES: {"provisioner": "example.com/p"},
+    VALIDATING_ADMISSION_POLICIES: {
+        "spec": {**CONSTRAINTS, "validations": [{"expression": "true"}]}
+    },
+    VALIDATING_ADMISSION_POLICY_BINDINGS: {
+        "spec": {"policyName": "p", "validationActions": ["Deny"]}
+    },
     VOLUME_ATTACHMENTS: {
         "spec": {"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "v"}}
     },
