@@ -431,6 +431,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: httptools.HttpParserError) -> None:
         exchange, self._exchange = self._exchange, None
+        if isinstance(error, httptools.HttpParserCallbackError):
+            logger.error("cannot take in a request", exc_info=error.__context__ or error)
         if self._is_deaf:
             return  # what comes behind the last request is nobody's
         if exchange is None:
