@@ -131,6 +131,20 @@ def test_variables_are_worked_out_when_they_are_needed(run):
     run(scenario)
 
 
+def test_an_expression_that_goes_on_and_on_is_cut_off(run):
+    async def scenario(api):
+        numbers = str(list(range(100)))
+        loop = "true"
+        for name in "abcd":
+            loop = f"{numbers}.all({name}, {loop})"
+        await policy(api, loop)
+        answer = await api.config_map("a")
+        assert answer.code == 422
+        assert answer.message.endswith("operation cancelled: actual cost limit exceeded")
+
+    run(scenario)
+
+
 def test_conditions_narrow_a_policy_down(run):
     async def scenario(api):
         conditions = [{"name": "others", "expression": "object.metadata.name != 'a'"}]
