@@ -133,10 +133,10 @@ def is_served(step: dict[str, Any]) -> bool:
     groups = {group for group, _, _ in SERVED}
     if not info.is_resource:
         return not path.startswith("/apis/") or path.split("/")[2] in {*groups, "nope"}
-    if step["expect"]["code"] == 404 and info.resource is None:
-        # Unknown for ever, unless the answer is about an object of it.
-        body = step["expect"]["body"]
-        return not (isinstance(body, dict) and body.get("details", {}).get("name"))
+    body = step["expect"]["body"]
+    is_about_object = isinstance(body, dict) and "name" in body.get("details", {})
+    if step["expect"]["code"] == 404 and not is_about_object:
+        return True  # unknown for ever
     if info.subresource:
         return (info.group, info.version, info.plural, info.subresource) in SERVED_SUBS
     return (info.group, info.version, info.plural) in SERVED
@@ -156,6 +156,7 @@ class Replay:
                 service_cidr="10.0.0.0/16",
                 authenticator=Authenticator(allow_anonymous=True),
                 chance=random.Random(1),
+                issuer="https://127.0.0.1",
             )
             app = App(store, SystemClock(), settings)
             self._apps[server] = app, store

@@ -21,6 +21,9 @@ STANDARD_VERBS = (
     "watch",
 )
 READ_WRITE = ("get", "patch", "update")
+# Of what is passed on to a node: streams, and requests of any kind.
+CONNECT = ("create", "get")
+PROXY = ("create", "delete", "get", "patch", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,14 @@ NAMESPACES = _cluster(
     verbs=tuple(verb for verb in STANDARD_VERBS if verb != "deletecollection"),
     subresources=(Subresource("finalize", verbs=("update",)), STATUS),
 )
-NODES = _cluster("", "v1", "nodes", "Node", short_names=("no",), subresources=(STATUS,))
+NODES = _cluster(
+    "",
+    "v1",
+    "nodes",
+    "Node",
+    short_names=("no",),
+    subresources=(Subresource("proxy", verbs=PROXY, kind="NodeProxyOptions"), STATUS),
+)
 PERSISTENT_VOLUME_CLAIMS = Resource(
     "",
     "v1",
@@ -178,9 +188,15 @@ PODS = Resource(
     short_names=("po",),
     categories=("all",),
     subresources=(
+        Subresource("attach", verbs=CONNECT, kind="PodAttachOptions"),
         Subresource("binding", verbs=("create",), kind="Binding"),
+        Subresource("ephemeralcontainers"),
         Subresource("eviction", verbs=("create",), kind="Eviction", group="policy", version="v1"),
+        Subresource("exec", verbs=CONNECT, kind="PodExecOptions"),
         Subresource("log", verbs=("get",)),
+        Subresource("portforward", verbs=CONNECT, kind="PodPortForwardOptions"),
+        Subresource("proxy", verbs=PROXY, kind="PodProxyOptions"),
+        Subresource("resize"),
         STATUS,
     ),
 )
@@ -198,7 +214,22 @@ RESOURCE_QUOTAS = Resource(
     "", "v1", "resourcequotas", "ResourceQuota", short_names=("quota",), subresources=(STATUS,)
 )
 SECRETS = Resource("", "v1", "secrets", "Secret")
-SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",))
+SERVICE_ACCOUNTS = Resource(
+    "",
+    "v1",
+    "serviceaccounts",
+    "ServiceAccount",
+    short_names=("sa",),
+    subresources=(
+        Subresource(
+            "token",
+            verbs=("create",),
+            kind="TokenRequest",
+            group="authentication.k8s.io",
+            version="v1",
+        ),
+    ),
+)
 SERVICES = Resource(
     "",
     "v1",
@@ -206,7 +237,7 @@ SERVICES = Resource(
     "Service",
     short_names=("svc",),
     categories=("all",),
-    subresources=(STATUS,),
+    subresources=(Subresource("proxy", verbs=PROXY, kind="ServiceProxyOptions"), STATUS),
 )
 
 # Workloads.

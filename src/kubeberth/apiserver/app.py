@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import BINDINGS
-from kubeberth.apiserver import refusals
+from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.admission.versions import Versions
@@ -20,6 +20,8 @@ from kubeberth.apiserver.auth.authn import Authenticator, User
 from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.rbac import Authorizer
+from kubeberth.apiserver.auth.service_accounts import ISSUER, ServiceAccountTokens
+from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.bootstrap import make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
@@ -73,6 +75,8 @@ class AppSettings:
         `HOST:PORT` under which clients reach the server.
     service_cidr
         Where the addresses of services come from; the first is that of `default/kubernetes`.
+    signing_key, issuer
+        Of the tokens of service accounts.
     """
 
     server_address: str = "127.0.0.1:6443"
@@ -80,6 +84,8 @@ class AppSettings:
     authenticator: Authenticator = field(default_factory=Authenticator)
     limits: Limits = field(default_factory=Limits)
     chance: random.Random = field(default_factory=random.Random)
+    signing_key: SigningKey = field(default_factory=SigningKey.generate)
+    issuer: str = ISSUER
 
 
 class App:
@@ -98,8 +104,9 @@ class App:
         self._authorizer = authorizer = Authorizer(policy)
         self._converted = ConvertedWatches(store, self.registry.conversions)
         self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
+        lookup = Lookup(self.registry)
         around = Surroundings(
-            Lookup(self.registry),
+            lookup,
             store,
             policy,
             authorizer,
@@ -107,12 +114,15 @@ class App:
             self.registry.webhooks,
             settings.chance,
             settings.service_cidr,
+            self.registry.stamp,
         )
         self.registry.chain = Chain(plugins(around))
         verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
         self._verbs = verbs
+        self._tokens = ServiceAccountTokens(settings.signing_key, lookup, settings.issuer)
+        settings.authenticator.issued = self._tokens
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
-        self._subresources = Subresources(verbs, self.registry, clock)
+        self._subresources = Subresources(verbs, self.registry, authorizer, self._tokens, clock)
         self._table: dict[str, Verb] = {
             "get": verbs.get,
             "list": verbs.list_objects,
@@ -195,6 +205,7 @@ class App:
             request.headers.get("content-type", ""),
             body,
             request.headers.get("user-agent", ""),
+            request.headers.get("upgrade", ""),
         )
         try:
             answer = await verb(call)
@@ -221,10 +232,13 @@ class App:
         if path in HEALTH_PATHS:
             return self._health(path, is_verbose="verbose" in info.query)
         root = path.split("/")[1]
-        if root not in ("api", "apis", "version", "openapi"):
+        is_of_issuer = path in issuer_metadata.PATHS
+        if root not in ("api", "apis", "version", "openapi") and not is_of_issuer:
             raise PlainNotFoundError
         if info.method != "GET":
             raise unknown_method()
+        if is_of_issuer:
+            return issuer_metadata.respond(path, self._tokens, self._settings.server_address)
         accept = request.headers.get("accept", "")
         if path == "/version":
             negotiate(accept)

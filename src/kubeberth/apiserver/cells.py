@@ -52,9 +52,11 @@ def joined(labels: Mapping[str, str] | None) -> str:
 
 
 def selector_text(selector: Mapping[str, Any] | None) -> str:
-    """Return a `LabelSelector` in the syntax of the command line."""
+    """Return a selector in the syntax of the command line: a `LabelSelector`, or mere labels."""
     if not selector:
         return NONE
+    if all(isinstance(value, str) for value in selector.values()):
+        return joined(selector)
     labels = selector.get("matchLabels") or {}
     parts = [(key, f"{key}={value}") for key, value in labels.items()]
     parts += [

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kubeberth.api.codec import MEDIA_TYPES
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.media import parse_accept
-from kubeberth.apiserver.openapi_schemas import schema_name, schemas_of
+from kubeberth.apiserver.openapi_paths import definitions_used, paths_of
+from kubeberth.apiserver.openapi_schemas import closure, schema_name, schemas_of
 from kubeberth.apiserver.patch import patch_types
 from kubeberth.apiserver.responses import Headers, Response, encode
 from kubeberth.apiserver.route import Query
@@ -27,7 +27,6 @@ INFO = {"title": TITLE, "version": VERSION}
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PROTOBUF_NAMES = (V2_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
 TEXT = "text/plain; charset=utf-8"
-QUERY_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 
 
 class OpenApi:
@@ -104,7 +103,9 @@ def document(resources: tuple[Resource, ...]) -> bytes:
         for used, found in schemas_of(resource):
             schemas.setdefault(used, found)
         schemas[name] = {**schemas[name], "x-kubernetes-group-version-kind": [_gvk(resource)]}
-        paths |= _paths(resource, name)
+        for used, found in closure(definitions_used(resource)):
+            schemas.setdefault(used, found)
+        paths |= paths_of(resource, name)
     return encode(
         {"openapi": "3.0.0", "info": INFO, "paths": paths, "components": {"schemas": schemas}}
     )
@@ -112,44 +113,6 @@ def document(resources: tuple[Resource, ...]) -> bytes:
 
 def _gvk(resource: Resource) -> dict[str, str]:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
-
-
-def _paths(resource: Resource, definition: str) -> dict[str, Any]:
-    reference = {"schema": {"$ref": f"#/components/schemas/{definition}"}}
-    answer = {"200": {"description": "OK", "content": {"application/json": reference}}}
-    scope = "{namespace}" if resource.namespaced else None
-
-    def operation(action: str, body: tuple[str, ...] = (), content: Any = reference) -> Any:
-        parameters = [_query_parameter(name) for name in QUERY_PARAMETERS] if body else []
-        return {
-            "operationId": f"{action}{resource.group.title().replace('.', '')}{resource.kind}",
-            "x-kubernetes-action": action,
-            "x-kubernetes-group-version-kind": _gvk(resource),
-            "parameters": parameters,
-            "responses": answer,
-            **({"requestBody": {"content": dict.fromkeys(body, content)}} if body else {}),
-        }
-
-    collection: dict[str, Any] = {}
-    single: dict[str, Any] = {}
-    if "create" in resource.verbs:
-        collection["post"] = operation("post", MEDIA_TYPES)
-    if "list" in resource.verbs:
-        collection["get"] = operation("list")
-    if "get" in resource.verbs:
-        single["get"] = operation("get")
-    if "update" in resource.verbs:
-        single["put"] = operation("put", MEDIA_TYPES)
-    if "patch" in resource.verbs:
-        single["patch"] = operation("patch", patch_types(resource), {"schema": {"type": "object"}})
-    if "delete" in resource.verbs:
-        single["delete"] = operation("delete")
-    paths = {resource.path(scope): collection, resource.path(scope, "{name}"): single}
-    return {path: operations for path, operations in paths.items() if operations}
-
-
-def _query_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
 
 
 def _version_2(catalogue: Catalogue, accept: str) -> Response:

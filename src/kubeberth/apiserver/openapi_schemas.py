@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from kubeberth.api import schema
 from kubeberth.api.scheme import Resource
+from kubeberth.apiserver.openapi_enums import with_enums
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 # How clients explain what every object has.
@@ -41,14 +42,14 @@ def schemas_of(resource: Resource) -> Iterator[tuple[str, Any]]:
     """Yield the schema of a resource's objects, and all that it refers to."""
     name = schema_name(resource)
     if resource.custom is None:
-        yield from _closure(_published(), [name])
+        yield from closure([name])
         return
     raw = resource.custom.schema.raw
     metadata = {"$ref": f"#/components/schemas/{_OBJECT_META}"}
     properties = {**_TYPE_META, "metadata": metadata}
     own = {k: v for k, v in (raw.get("properties") or {}).items() if k not in properties}
     yield name, {**raw, "properties": properties | own}
-    yield from _closure(_published(), [_OBJECT_META])
+    yield from closure([_OBJECT_META])
 
 
 @lru_cache(maxsize=1)
@@ -56,14 +57,15 @@ def _published() -> dict[str, Any]:
     return schema.published_schemas()
 
 
-def _closure(schemas: dict[str, Any], names: list[str]) -> Iterator[tuple[str, Any]]:
+def closure(wanted: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """Yield the schemas of some definitions and of all that they refer to."""
+    schemas, names = _published(), list(wanted)
     seen: set[str] = set()
     while names:
         name = names.pop()
         if name not in seen:
             seen.add(name)
-            yield name, _with_references(schemas[name], names)
+            yield name, _with_references(with_enums(name, schemas[name]), names)
 
 
 def _with_references(published: Any, found: list[str]) -> Any:

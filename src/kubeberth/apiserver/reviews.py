@@ -18,7 +18,7 @@ from kubeberth.api.scheme import (
     Resource,
 )
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
-from kubeberth.apiserver.auth.authn import Authenticator, User
+from kubeberth.apiserver.auth.authn import Authenticator, InvalidTokenError, User
 from kubeberth.apiserver.auth.rbac import Authorizer, PolicyRule
 from kubeberth.apiserver.objects import Document, encode
 from kubeberth.apiserver.options import write_options
@@ -71,10 +71,15 @@ class Reviews:
         if not token:
             error = BadRequestError("token is required for TokenReview in authentication")
             raise error
-        user = self._authenticator.user_of_token(token)
-        if user is None:
-            return _answer(review, {"user": {}, "error": "invalid bearer token"})
-        return _answer(review, {"authenticated": True, "user": user_info(user)})
+        audiences = review["spec"].get("audiences") or ()
+        try:
+            holder = self._authenticator.holder(token, self._clock.now(), audiences)
+        except InvalidTokenError as error:
+            return _answer(review, {"user": {}, "error": str(error)})
+        status: Document = {"authenticated": True, "user": user_info(holder.user)}
+        if holder.audiences:
+            status["audiences"] = holder.audiences
+        return _answer(review, status)
 
     async def may_i(self, call: Call) -> Answer:
         """Tell whether who asks may do something."""
@@ -126,7 +131,12 @@ def _answer(review: Document, status: Document) -> Response:
 
 def user_info(user: User) -> Document:
     """Return a user as reviews tell them."""
-    found: Document = {"username": user.name, "uid": user.uid, "groups": user.group_list}
+    found: Document = {
+        "username": user.name,
+        "uid": user.uid,
+        "groups": user.group_list,
+        "extra": dict(user.extra),
+    }
     return {field: value for field, value in found.items() if value}
 
 

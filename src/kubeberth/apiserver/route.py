@@ -19,6 +19,7 @@ from kubeberth.errors import BadRequestError, MethodNotAllowedError, NotFoundErr
 
 _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_PART_VERBS = {**_OBJECT_VERBS, "POST": "create"}
 _VERBS = {"HEAD": "get", "GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch"}
 _FALSE = ("false", "0")
 
@@ -192,7 +193,7 @@ def served(info: RequestInfo, catalogue: Catalogue = BUILT_IN) -> Resource:
     if info.group not in catalogue.groups:
         raise PlainNotFoundError
     resource = info.resource
-    if resource is None or info.has_more:
+    if resource is None or (info.has_more and info.subresource != "proxy"):
         raise unknown_resource()
     allowed = _allowed_methods(info, resource)
     if allowed is None:
@@ -210,8 +211,7 @@ def _allowed_methods(info: RequestInfo, resource: Resource) -> set[str] | None:
         return None if info.name and not _is_selection(info) else {"GET"}
     if info.subresource:
         sub = resource.subresource(info.subresource)
-        methods = {"get": "GET", "update": "PUT", "patch": "PATCH", "create": "POST"}
-        return None if sub is None else {methods[verb] for verb in sub.verbs}
+        return None if sub is None else {m for m, verb in _PART_VERBS.items() if verb in sub.verbs}
     if info.is_legacy_watch:
         return {"GET"}
     verbs = _OBJECT_VERBS if info.name and not _is_selection(info) else _COLLECTION_VERBS

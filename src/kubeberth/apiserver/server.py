@@ -14,6 +14,7 @@ from pathlib import Path
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.certificates import ClientCertificates
+from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.tls import accept_any_certificate
 from kubeberth.apiserver.expiry import expire_events
 from kubeberth.apiserver.http.server import BACKLOG, HttpServer
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 # History older than this is forgotten, as kube-apiserver has etcd do.
 HOUSEKEEPING_S = 300.0
+# As kube-apiserver: so long a connection is silent before the system asks whether it is there.
+KEEP_ALIVE_S = 180
+# In the data directory, unless told otherwise.
+SIGNING_KEY = "service-account.key"
 # Watches end at once when the server stops; what is left then is a slow client.
 SHUTDOWN_S = 1.0
 
@@ -46,6 +51,9 @@ class ServerSettings:
         `HOST:PORT` under which clients reach the server; empty for host and port.
     allow_anonymous
         Whether who shows no certificate may ask as `system:anonymous`.
+    signing_key_file
+        Holds the key that signs tokens of service accounts, and is made when it is not there. None
+        keeps it in the data directory.
     """
 
     host: str
@@ -57,6 +65,7 @@ class ServerSettings:
     advertise_address: str = ""
     allow_anonymous: bool = False
     service_cidr: str = "10.96.0.0/16"
+    signing_key_file: Path | None = None
 
 
 async def serve(
@@ -79,11 +88,12 @@ async def serve(
         context = tls_context(settings)
         certificates = client_certificates(settings.client_ca_file)
         store = open_store(settings.data_dir)
+        key = signing_key(settings)
     except BaseException:
         listener.close()
         raise
     try:
-        await _serve(settings, listener, context, certificates, store, clock, ready)
+        await _serve(settings, listener, context, certificates, store, key, clock, ready)
     finally:
         listener.close()
         await store.close()
@@ -95,6 +105,7 @@ async def _serve(
     context: ssl.SSLContext,
     certificates: ClientCertificates,
     store: Store,
+    key: SigningKey,
     clock: Clock,
     ready: Callable[[], None] | None,
 ) -> None:
@@ -108,6 +119,7 @@ async def _serve(
             authenticator=Authenticator(
                 certificates=certificates, allow_anonymous=settings.allow_anonymous
             ),
+            signing_key=key,
         ),
     )
     await app.start()
@@ -152,6 +164,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit this: a client whose machine is gone is noticed, and its watches end.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_S)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -210,6 +226,20 @@ def client_certificates(file: Path) -> ClientCertificates:
         return ClientCertificates(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot use {file} to verify clients: {error}") from error
+
+
+def signing_key(settings: ServerSettings) -> SigningKey:
+    """Return the key that signs tokens; without a place for it, a new one.
+
+    Raises
+    ------
+    UsageError
+        Its file cannot be used.
+    """
+    file = settings.signing_key_file
+    if file is None and settings.data_dir is not None:
+        file = settings.data_dir / SIGNING_KEY
+    return SigningKey.generate() if file is None else SigningKey.of_file(file)
 
 
 def open_store(data_dir: Path | None) -> Store:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from kubeberth.api import schema
 from kubeberth.api.custom.version import storage_version
 from kubeberth.api.label_keys import merge_label_keys
-from kubeberth.api.quantity import parse_quantity
+from kubeberth.api.qos import qos_class
 from kubeberth.api.scheme import Resource
+from kubeberth.apiserver import parts
 from kubeberth.apiserver.objects import Document
 
 # Kinds whose `generation` counts changes of the spec.
@@ -295,7 +295,9 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
     _keep_server_fields(new["metadata"], old["metadata"])
     if sub in OWN_WRITES:
         return
-    if sub == "status":
+    if keep_rest := parts.KEEP_REST.get(sub):
+        keep_rest(new, old)
+    elif sub == "status":
         _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
         _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
         if resource.custom is not None:
@@ -313,6 +315,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         spec = dict(new.get("spec", {}))
         _keep(spec, old.get("spec", {}), "finalizers")
         new["spec"] = spec
+    if resource.built_in_kind == "CertificateSigningRequest":
+        new["spec"] = old["spec"]  # what was asked for stays
     if resource.built_in_kind == "ReplicaSet" and sub != "status":
         _keep(new, old, "status")
     if resource.built_in_kind == "DaemonSet" and sub != "status":
@@ -375,34 +379,3 @@ def is_finished(resource: Resource, new: Document, old: Document) -> bool:
     if resource.built_in_kind == "Namespace":
         return not new.get("spec", {}).get("finalizers")
     return not old["metadata"].get("deletionGracePeriodSeconds")
-
-
-def qos_class(spec: dict[str, Any]) -> str:
-    """Return the quality of service of a pod, by cpu and memory of all its containers.
-
-    Rule: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
-    """
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    if "resources" in spec and any(spec["resources"].get(k) for k in ("requests", "limits")):
-        containers = [spec]
-    is_guaranteed, is_best_effort = True, True
-    for container in containers:
-        resources = container.get("resources", {})
-        requests = _compute(resources.get("requests", {}))
-        limits = _compute(resources.get("limits", {}))
-        is_best_effort &= not requests and not limits
-        is_guaranteed &= len(limits) == 2 and requests == limits
-    if is_best_effort:
-        return "BestEffort"
-    return "Guaranteed" if is_guaranteed else "Burstable"
-
-
-def _compute(amounts: dict[str, str]) -> dict[str, Any]:
-    """Return cpu and memory, as far as they are more than nothing."""
-    values = {k: _nanos(v) for k, v in amounts.items() if k in ("cpu", "memory")}
-    return {name: value for name, value in values.items() if value}
-
-
-@lru_cache(maxsize=4096)
-def _nanos(amount: str) -> int:
-    return parse_quantity(amount).nanos

@@ -1,4 +1,4 @@
-"""The parts of objects that are more than a view: binding, eviction, scale, finalize, log.
+"""The parts of objects and what answers for them: binding, eviction, scale and the rest.
 
 Matches `pkg/registry/core/pod/storage` and `pkg/registry/apps/*/storage` of Kubernetes 1.36.
 """
@@ -11,9 +11,12 @@ from typing import Any
 from msgspec import structs
 
 from kubeberth.api.codec import decode_kind
-from kubeberth.api.scheme import POD_DISRUPTION_BUDGETS, PODS
+from kubeberth.api.scheme import CONNECT, POD_DISRUPTION_BUDGETS, PODS, PROXY
 from kubeberth.apiserver import eviction, refusals
+from kubeberth.apiserver.auth.rbac import Authorizer
+from kubeberth.apiserver.auth.service_accounts import ServiceAccountTokens
 from kubeberth.apiserver.columns.workloads import SCALE as SCALE_PRINTER
+from kubeberth.apiserver.kubelet_requests import KubeletRequests
 from kubeberth.apiserver.managed_fields.scale import to_parent, to_scale
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
 from kubeberth.apiserver.objects import Document, encode, unpack
@@ -23,6 +26,7 @@ from kubeberth.apiserver.responses import Response, success
 from kubeberth.apiserver.scale import scale_of, scaled
 from kubeberth.apiserver.strategy import put
 from kubeberth.apiserver.table import to_table
+from kubeberth.apiserver.token_requests import TokenRequests
 from kubeberth.apiserver.verbs import (
     Answer,
     Call,
@@ -36,14 +40,26 @@ from kubeberth.apiserver.verbs import (
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError
 
+# Parts whose bodies are the whole object; what they may change is in `strategy`.
+WHOLE_OBJECT_PARTS = ("approval", "ephemeralcontainers", "resize", "status")
+
 
 class Subresources:
     """Answers calls for the parts that have a behaviour of their own."""
 
-    def __init__(self, verbs: Verbs, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self,
+        verbs: Verbs,
+        registry: Registry,
+        authorizer: Authorizer,
+        tokens: ServiceAccountTokens,
+        clock: Clock,
+    ) -> None:
         self._verbs = verbs
         self._registry = registry
         self._clock = clock
+        requests = TokenRequests(verbs, registry, tokens, clock)
+        kubelet = KubeletRequests(registry, authorizer, clock)
         self._table: dict[tuple[str, str], Verb] = {
             ("binding", "create"): self.bind,
             ("eviction", "create"): self.evict,
@@ -51,11 +67,18 @@ class Subresources:
             ("scale", "update"): self.update_scale,
             ("scale", "patch"): self.patch_scale,
             ("finalize", "update"): verbs.update,
-            ("status", "get"): verbs.get,
-            ("status", "update"): verbs.update,
-            ("status", "patch"): verbs.patch,
-            ("log", "get"): self.log,
+            ("log", "get"): kubelet.log,
+            ("token", "create"): requests.create,
         }
+        for part in ("attach", "exec", "portforward"):
+            self._table |= dict.fromkeys(((part, verb) for verb in CONNECT), kubelet.stream)
+        self._table |= dict.fromkeys((("proxy", verb) for verb in PROXY), kubelet.proxy)
+        for part in WHOLE_OBJECT_PARTS:
+            self._table |= {
+                (part, "get"): verbs.get,
+                (part, "update"): verbs.update,
+                (part, "patch"): verbs.patch,
+            }
 
     def verb(self, subresource: str, verb: str) -> Verb | None:
         """Return what answers a verb on a subresource, or None."""
@@ -186,23 +209,6 @@ class Subresources:
         written = await self._registry.update(call.target, change_parent, caller, sub="scale")
         return Response(encode(scale_of(call.resource, written.document)))
 
-    async def log(self, call: Call) -> Answer:
-        """Show what a simulated container has printed: one line, that it is simulated."""
-        pod = unpack(call.resource, self._registry.entry(call.target))
-        container = logged_container(pod, call.info.query.get("container"))
-        if not pod["spec"].get("nodeName"):
-            return Response(b"", 204, content_type="text/plain")
-        states = pod.get("status", {}).get("containerStatuses", [])
-        state = next((s for s in states if s["name"] == container), None)
-        if state is None or "waiting" in state.get("state", {"waiting": {}}):
-            reason = (state or {}).get("state", {}).get("waiting", {}).get("reason")
-            raise BadRequestError(
-                f'container "{container}" in pod "{call.info.name}" is waiting to start: '
-                f"{reason or 'ContainerCreating'}"
-            )
-        text = f"container {container} is simulated by kubeberth and prints nothing\n"
-        return Response(text.encode(), content_type="text/plain")
-
 
 def check_binding_target(target: dict[str, Any]) -> None:
     """Refuse a binding to nothing, or to anything but a node; untyped 500s, as upstream."""
@@ -269,26 +275,3 @@ def marked_as_evicted(pod: Document, now: str) -> Document:
     others = [c for c in status.get("conditions", ()) if c["type"] != "DisruptionTarget"]
     status["conditions"] = [*others, condition]
     return pod
-
-
-def logged_container(pod: Document, asked: str) -> str:
-    """Return the name of the container whose log is asked for.
-
-    Raises
-    ------
-    BadRequestError
-        The pod has no such container, or several and none is named.
-    """
-    name = pod["metadata"]["name"]
-    names = [container["name"] for container in pod["spec"]["containers"]]
-    inits = [container["name"] for container in pod["spec"].get("initContainers", ())]
-    if asked:
-        if asked not in (*names, *inits):
-            raise BadRequestError(f"container {asked} is not valid for pod {name}")
-        return asked
-    if len(names) == 1:
-        return str(names[0])
-    choices = f"choose one of: [{' '.join(names)}]"
-    if inits:
-        choices += f" or one of the init containers: [{' '.join(inits)}]"
-    raise BadRequestError(f"a container name must be specified for pod {name}, {choices}")

@@ -191,19 +191,6 @@ def _deployment_cells(deployment: Document, now: float) -> list[Any]:
     ]
 
 
-def _replica_set_cells(replica_set: Document, now: float) -> list[Any]:
-    spec, status = replica_set.get("spec") or {}, replica_set.get("status") or {}
-    return [
-        name_of(replica_set),
-        spec.get("replicas", 0),
-        status.get("replicas", 0),
-        status.get("readyReplicas", 0),
-        age_of(replica_set, now),
-        *template_cells(spec.get("template")),
-        selector_text(spec.get("selector")),
-    ]
-
-
 def _service_cells(service: Document, now: float) -> list[Any]:
     spec = service.get("spec") or {}
     return [
@@ -401,19 +388,6 @@ _PRINTERS: dict[str, Printer] = {
             SELECTOR,
         ),
         _deployment_cells,
-    ),
-    "replicasets.apps": Printer(
-        (
-            NAME,
-            Column("Desired", "pods wanted", type="integer"),
-            Column("Current", "pods there are", type="integer"),
-            Column("Ready", "ready pods", type="integer"),
-            AGE,
-            CONTAINERS,
-            IMAGES,
-            SELECTOR,
-        ),
-        _replica_set_cells,
     ),
     "priorityclasses.scheduling.k8s.io": Printer(
         (

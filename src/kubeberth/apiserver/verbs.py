@@ -79,6 +79,8 @@ class Call(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    upgrade
+        The protocol that the client would rather speak; empty for HTTP.
     warnings
         What the client is told besides the answer, be it good or bad.
     """
@@ -90,6 +92,7 @@ class Call(msgspec.Struct, frozen=True):
     content_type: str = ""
     body: bytes = b""
     user_agent: str = ""
+    upgrade: str = ""
     warnings: list[str] = []
 
     @property

@@ -37,6 +37,12 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.Path(path_type=Path, file_okay=False),
     help="Where objects are kept.  [default: in memory only]",
 )
+@click.option(
+    "--service-account-signing-key-file",
+    type=EXISTING_FILE,
+    help="P-256 key that signs tokens, PEM; made when it is not there.  [default: in the data "
+    "directory]",
+)
 def command(
     host: str,
     port: int,
@@ -44,6 +50,7 @@ def command(
     tls_private_key_file: Path | None,
     client_ca_file: Path,
     data_dir: Path | None,
+    service_account_signing_key_file: Path | None,
 ) -> None:
     """Run an API server: Kubernetes 1.36 on the wire, objects in SQLite."""
     settings = ServerSettings(
@@ -53,6 +60,7 @@ def command(
         key_file=tls_private_key_file or tls_cert_file,
         client_ca_file=client_ca_file,
         data_dir=data_dir,
+        signing_key_file=service_account_signing_key_file,
     )
 
     async def main(ready: Ready) -> None:

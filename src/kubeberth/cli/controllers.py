@@ -9,7 +9,9 @@ import click
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.options import kubeconfig_option, read_file
 from kubeberth.client.client import Client
+from kubeberth.controllers.signing_authority import Authority
 from kubeberth.controllers.supervisor import ControllerSettings, run
+from kubeberth.errors import UsageError
 
 
 @click.command("controllers")
@@ -19,11 +21,33 @@ from kubeberth.controllers.supervisor import ControllerSettings, run
     type=click.Path(path_type=Path, dir_okay=False),
     help="Certificate that every namespace's config map kube-root-ca.crt holds, PEM.",
 )
-def command(kubeconfig: Path, root_ca_file: Path | None) -> None:
+@click.option(
+    "--cluster-signing-cert-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Who signs approved requests for certificates, PEM.  [default: nobody]",
+)
+@click.option(
+    "--cluster-signing-key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The key that goes with it.",
+)
+def command(
+    kubeconfig: Path,
+    root_ca_file: Path | None,
+    cluster_signing_cert_file: Path | None,
+    cluster_signing_key_file: Path | None,
+) -> None:
     """Run the controllers."""
+    if (cluster_signing_cert_file is None) != (cluster_signing_key_file is None):
+        raise UsageError(
+            "--cluster-signing-cert-file and --cluster-signing-key-file go together: name both"
+        )
     client = Client.from_kubeconfig(kubeconfig, user_agent="kube-controller-manager")
     root_ca = read_file(root_ca_file).decode() if root_ca_file else ""
-    settings = ControllerSettings(root_ca=root_ca)
+    authority = None
+    if cluster_signing_cert_file is not None and cluster_signing_key_file is not None:
+        authority = Authority(cluster_signing_cert_file, cluster_signing_key_file)
+    settings = ControllerSettings(root_ca=root_ca, authority=authority)
 
     async def main(ready: Ready) -> None:
         async with client:

@@ -145,11 +145,14 @@ class LocalCluster:
                 *("--data-dir", folder.store, "--host", HOST, "--port", self.settings.port),
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),
+                *("--service-account-signing-key-file", folder.pki / "service-account.key"),
             ],
             "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],
             "controllers": [
                 *("--kubeconfig", run_file("controllers.kubeconfig")),
                 *("--root-ca-file", folder.pki / "ca.crt"),
+                *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
+                *("--cluster-signing-key-file", folder.pki / "ca.key"),
             ],
         }
         if self.settings.scheduler_config:

@@ -242,7 +242,8 @@ class _Step:
     def _show_revision(self, revision: str) -> None:
         if self._deployment.metadata.annotations.get(revisions.REVISION) != revision:
             patch = {"metadata": {"annotations": {revisions.REVISION: revision}}}
-            self._last.append(PatchObject(self._me, patch))
+            # Through the status, as upstream: it is told, not wished, and counts no generation.
+            self._last.append(PatchObject(self._me, patch, sub="status"))
 
     def _create_new(self, revision: int) -> bool:
         hash_ = template_hash(self._deployment.spec.template, self._collision_count)

@@ -23,7 +23,7 @@ from kubeberth.api.scheme import (
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import is_ready, seconds_of
 from kubeberth.clock import rfc3339
-from kubeberth.controllers.action import Failure, Outcome, PatchObject
+from kubeberth.controllers.action import Failure, Outcome, PatchObject, RecordEvent
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 
 # How long an evicted pod may take to be marked as going, before it counts again.
@@ -60,14 +60,16 @@ def reconcile(
         "conditions": [_condition(budget, allowed, now)],
     }
     wait_s = min((_left_s(at, now) for at in gone.values()), default=None)
+    me = ref_of(POD_DISRUPTION_BUDGETS, budget)
+    told = () if found else (RecordEvent(me, "NoPods", "No matching pods found"),)
     if _is_told(budget, status):
-        return Outcome(requeue_after_s=wait_s)
+        return Outcome(told, wait_s)
     # Those that are disrupted no more are taken out by name: a merge keeps what it does not name.
     if gone or budget.status.disrupted_pods:
         status["disruptedPods"] = dict.fromkeys(budget.status.disrupted_pods) | gone
     version = {"resourceVersion": budget.metadata.resource_version}
     patch = {"metadata": version, "status": status}
-    return Outcome((PatchObject(ref_of(POD_DISRUPTION_BUDGETS, budget), patch, "status"),), wait_s)
+    return Outcome((*told, PatchObject(me, patch, "status")), wait_s)
 
 
 def _disrupted(budget: PodDisruptionBudget, pods: list[Pod], now: float) -> dict[str, str]:
@@ -133,7 +135,8 @@ def _is_told(budget: PodDisruptionBudget, status: Mapping[str, Any]) -> bool:
 class DisruptionReconciler:
     """Feeds `reconcile` from the cache; keys are budgets."""
 
-    name = "disruption-controller"
+    # Under this name its events are known, as upstream's are.
+    name = "controllermanager"
     seeds: tuple[str, ...] = ()
 
     def keys(

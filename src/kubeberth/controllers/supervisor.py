@@ -11,6 +11,7 @@ from typing import Any
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.scheme import (
+    CERTIFICATE_SIGNING_REQUESTS,
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
@@ -50,6 +51,11 @@ from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.controllers.bootstrap import ROOT_CA, RootCAReconciler, ServiceAccountReconciler
 from kubeberth.controllers.cache import Cache
+from kubeberth.controllers.certificate_signing import (
+    CertificateSigningReconciler,
+    Signer,
+    decode_signing_request,
+)
 from kubeberth.controllers.controller import Controller, Reconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
@@ -72,6 +78,8 @@ class ControllerSettings:
     ----------
     root_ca
         The cluster's CA as PEM, published in every namespace.
+    authority
+        Signs approved requests for certificates; without it nobody does.
     workers
         How many keys each controller works on at a time.
     terminated_pod_threshold
@@ -79,13 +87,17 @@ class ControllerSettings:
     """
 
     root_ca: str = ""
+    authority: Signer | None = None
     workers: int = 8
     terminated_pod_threshold: int = TERMINATED_THRESHOLD
 
 
 def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
     """Return every controller there is."""
+    authority = settings.authority
+    signers = [CertificateSigningReconciler(authority)] if authority is not None else []
     return [
+        *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
         GarbageReconciler(),
@@ -110,6 +122,7 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
 
 
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
+    CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,

@@ -26,6 +26,7 @@ class Role(Enum):
     INIT = "runs to its end before the others start"
     SIDECAR = "an init container that keeps running"
     APP = "does the pod's work"
+    EPHEMERAL = "came later, to look at the others"
 
 
 class ContainerStage(Enum):
@@ -106,6 +107,9 @@ def runs_of(pod: KubeletPod) -> Iterator[Run]:
     for container in pod.spec.containers:
         program = program_of(container, annotations, is_init=False)
         yield Run(container.name, Role.APP, container.image, program, _probe_delay_s(container))
+    for container in pod.spec.ephemeral_containers:
+        program = program_of(container, {}, is_init=False)
+        yield Run(container.name, Role.EPHEMERAL, container.image, program)
 
 
 def _probe_delay_s(container: KubeletContainer) -> float | None:

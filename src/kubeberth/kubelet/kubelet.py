@@ -138,6 +138,8 @@ class Kubelet:
             self._begin(pod)
             return
         before, worker.pod = worker.pod, pod
+        if pod.spec.ephemeral_containers != before.spec.ephemeral_containers:
+            self._apply(worker, worker.life.joined(pod))
         if pod.is_terminating and _grace_s(before) != _grace_s(pod):
             self._end(worker)
         if (

@@ -46,6 +46,7 @@ class KubeletPodSpec(PodSpec, frozen=True):
 
     containers: tuple[KubeletContainer, ...] = ()
     init_containers: tuple[KubeletContainer, ...] = ()
+    ephemeral_containers: tuple[KubeletContainer, ...] = ()
     readiness_gates: tuple[PodReadinessGate, ...] = ()
     os: PodOS | None = None
     security_context: PodSecurityContext | None = None

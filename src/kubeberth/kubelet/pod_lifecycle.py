@@ -163,6 +163,16 @@ class PodLife:
         """Return the container of that name."""
         return next(run for run in self.runs if run.name == name)
 
+    def joined(self, pod: KubeletPod) -> Effects:
+        """Take in the ephemeral containers that have come since."""
+        known = {run.name for run in self.runs}
+        new = [run for run in runs_of(pod) if run.role is Role.EPHEMERAL and run.name not in known]
+        if self.stage in (Stage.TERMINATING, Stage.ENDED):
+            return Effects()
+        self.runs += new
+        has_sandbox = self.stage in (Stage.INITIALIZING, Stage.RUNNING)
+        return Effects([_starting(run, Step.START) for run in new] if has_sandbox else [])
+
     def of_role(self, *roles: Role) -> list[Run]:
         """Return the containers of these roles, in the pod's order."""
         return [run for run in self.runs if run.role in roles]
@@ -195,7 +205,11 @@ class PodLife:
             self._move(stimulus)
         self.phase = "Running"
         self.started_at = seconds_of(status.start_time)
-        statuses = (*status.init_container_statuses, *status.container_statuses)
+        statuses = (
+            *status.init_container_statuses,
+            *status.container_statuses,
+            *status.ephemeral_container_statuses,
+        )
         known = {entry.name: entry for entry in statuses}
         for run in self.runs:
             if run.name in known:
@@ -207,7 +221,7 @@ class PodLife:
         if run.stage is ContainerStage.WAITING and run.role is not Role.INIT:
             yield Timer(Stimulus.STARTED, Step.START, run.waits_s, run.name, run.attempt)
         elif run.stage is ContainerStage.RUNNING:
-            if not run.ready and run.role is not Role.INIT:
+            if not run.ready and run.role not in (Role.INIT, Role.EPHEMERAL):
                 delay = run.probe_delay_s or 0.0
                 yield Timer(Stimulus.READY, Step.READY, delay, run.name, run.attempt)
             if run.program.run_s is not None:
@@ -244,6 +258,11 @@ class PodLife:
             case Stimulus.STOPPED:
                 self._stop(now)
                 return Effects()
+            case Stimulus.SANDBOX_READY:
+                early = self.of_role(Role.EPHEMERAL)
+                effects = self._go_on(now)
+                effects.timers += [_starting(run, Step.START) for run in early]
+                return effects
             case _:
                 return self._go_on(now)
 
@@ -286,7 +305,7 @@ class PodLife:
         run.stage = ContainerStage.RUNNING
         run.started_at, run.finished_at, run.exit_code, run.ready = now, 0.0, 0, False
         effects = Effects(notices=_start_notices(run))
-        if run.role is not Role.INIT:
+        if run.role in (Role.SIDECAR, Role.APP):
             self._expect_readiness(run, effects)
         if run.program.run_s is not None:
             effects.timers.append(_ending(run))
@@ -313,6 +332,8 @@ class PodLife:
     def _exited(self, run: Run, now: float) -> Effects:
         run.stage, run.ready = ContainerStage.EXITED, False
         run.finished_at, run.exit_code = now, run.program.exit_code
+        if run.role is Role.EPHEMERAL:
+            return Effects()
         if run.role is Role.INIT and run.exit_code == 0:
             return self._go_on(now)
         if self._may_restart(run):

@@ -65,6 +65,10 @@ def to_status(
     }
     if pod.spec.init_containers:
         status["initContainerStatuses"] = _statuses(life, pod, pod.spec.init_containers)
+    if pod.spec.ephemeral_containers:
+        known = {run.name for run in life.runs}
+        joined = [one for one in pod.spec.ephemeral_containers if one.name in known]
+        status["ephemeralContainerStatuses"] = _statuses(life, pod, joined)
     if addresses.pod_ip:
         status |= {"podIP": addresses.pod_ip, "podIPs": [{"ip": addresses.pod_ip}]}
     return _without_none(status)
@@ -195,13 +199,11 @@ def _container_status(life: PodLife, pod: KubeletPod, container: KubeletContaine
         status["containerID"] = container_id(life.uid, run.name, run.attempt)
     elif run.last is not None:
         status["containerID"] = container_id(life.uid, run.name, run.last.attempt)
-    return status | _resources(container)
+    return status | (_resources(container) if run.role is not Role.EPHEMERAL else {})
 
 
 def _resources(container: KubeletContainer) -> Document:
     resources = msgspec.to_builtins(container.resources)
-    if not resources:
-        return {}
     requests = resources.get("requests")
     allocated = {"allocatedResources": requests} if requests else {}
     return {**allocated, "resources": resources}

@@ -100,8 +100,15 @@ class Worker:
             "uid": meta.uid,
         }
         if container:
-            is_init = any(entry.name == container for entry in self.pod.spec.init_containers)
-            reference["fieldPath"] = (
-                f"spec.{'initContainers' if is_init else 'containers'}{{{container}}}"
-            )
+            reference["fieldPath"] = f"spec.{self._list_of(container)}{{{container}}}"
         return reference
+
+    def _list_of(self, container: str) -> str:
+        spec = self.pod.spec
+        for place, entries in (
+            ("initContainers", spec.init_containers),
+            ("ephemeralContainers", spec.ephemeral_containers),
+        ):
+            if any(entry.name == container for entry in entries):
+                return place
+        return "containers"

@@ -146,6 +146,19 @@ def test_a_definition_is_established_under_the_names_it_asks_for(run):
     run(scenario)
 
 
+def test_a_definition_without_versions_is_refused_and_breaks_nothing(run):
+    async def scenario(api):
+        names = {"plural": "crontabs", "kind": "CronTab"}
+        spec = {"group": "stable.example.com", "scope": "Namespaced", "names": names}
+        body = {"metadata": {"name": "crontabs.stable.example.com"}, "spec": spec}
+        for versions in ({}, {"versions": []}, {"versions": None}):
+            answer = await api.post(DEFINITIONS, {**body, "spec": {**spec, **versions}})
+            assert answer.code == 422
+            assert "must have exactly one version marked as storage version" in answer.message
+
+    run(scenario)
+
+
 def test_a_name_that_another_definition_has_is_refused_until_it_is_free(run):
     async def scenario(api):
         await established(api)

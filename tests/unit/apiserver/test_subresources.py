@@ -1,4 +1,4 @@
-"""Binding, eviction, scale and log."""
+"""Binding, eviction and scale."""
 
 import asyncio
 
@@ -92,23 +92,5 @@ def test_scale_writes_the_replicas_of_its_workload(run):
         assert answer.code == 409
         answer = await api.patch(f"{deployments}/d/scale", {"spec": {"replicas": -1}})
         assert answer.code == 422
-
-    run(scenario)
-
-
-def test_logs_say_that_containers_are_simulated(run):
-    async def scenario(api):
-        await api.pod("p")
-        assert (await api.get(f"{PODS}/p/log")).code == 204
-        await api.post(f"{PODS}/p/binding", binding("p"))
-        answer = await api.get(f"{PODS}/p/log")
-        assert "waiting to start: ContainerCreating" in answer.message
-        state = {"name": "c", "image": "i", "imageID": "", "ready": True, "restartCount": 0}
-        state["state"] = {"running": {}}
-        await api.patch(f"{PODS}/p/status", {"status": {"containerStatuses": [state]}})
-        answer = await api.get(f"{PODS}/p/log")
-        assert answer.headers["content-type"] == "text/plain"
-        assert b"simulated" in answer.body
-        assert (await api.get(f"{PODS}/p/log?container=x")).code == 400
 
     run(scenario)

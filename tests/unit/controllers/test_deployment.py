@@ -196,7 +196,7 @@ def test_rolling_back_takes_the_old_set_again_and_gives_it_the_next_revision():
     assert sizes_of(outcome) == {"first": 1}
     [patch] = [p for p in of_type(outcome, PatchObject) if p.target.name == "first"]
     assert patch.patch["metadata"]["annotations"] == {REVISION: "3", REVISION_HISTORY: "1"}
-    [shown] = [p for p in of_type(outcome, PatchObject) if p.target.name == "web" and not p.sub]
+    shown = next(p for p in of_type(outcome, PatchObject) if "metadata" in p.patch and p.sub)
     assert shown.patch["metadata"]["annotations"][REVISION] == "3"
 
 

@@ -61,6 +61,14 @@ def test_nothing_may_go_where_nothing_is_expected():
     assert patch.patch["status"]["disruptionsAllowed"] == 0
 
 
+def test_a_budget_that_is_for_nobody_is_told_so():
+    first = reconcile(budget(minAvailable=1), [], {}, NOW).actions
+    event, patch = first
+    assert (event.reason, event.message) == ("NoPods", "No matching pods found")
+    told = {key: value for key, value in patch.patch["status"].items() if value is not None}
+    assert reconcile(budget(told, minAvailable=1), [], {}, NOW).actions == (event,)
+
+
 def test_a_pod_that_was_just_evicted_is_not_counted_for_a_while():
     status = {"disruptedPods": {"web-0": rfc3339(NOW - 60), "web-1": rfc3339(NOW - 180)}}
     outcome = reconcile(budget(status, minAvailable=1), pods(3), {"u": 3}, NOW)

@@ -282,3 +282,32 @@ def test_a_pod_is_read_with_its_probes_and_gates():
     read = msgspec.convert(document, KubeletPod)
     assert read.spec.containers[0].startup_probe.initial_delay_seconds == 2
     assert read.spec.readiness_gates[0].condition_type == "x"
+
+
+def test_an_ephemeral_container_joins_a_pod_and_changes_nothing_else_about_it():
+    player = Player(make("Never", apps=containers("c", command=["sleep", "60"]))).admit()
+    player.run(until=NOW + 30)
+    debugged = make(ephemeralContainers=containers("debug", command=["false"]))
+    player.take(player.life.joined(debugged))
+    player.run(until=NOW + 30)
+    assert player.life.run_of("debug").stage is ContainerStage.EXITED
+    assert player.life.phase == "Running"
+    assert player.life.joined(debugged).timers == []
+    player.run()
+    assert player.life.phase == "Succeeded"
+
+
+def test_an_ephemeral_container_that_comes_early_waits_for_the_sandbox():
+    player = Player(make()).admit()
+    player.take(player.life.joined(make(ephemeralContainers=containers("debug"))))
+    assert player.run().life.run_of("debug").stage is ContainerStage.RUNNING
+
+
+def test_an_ephemeral_container_ends_with_its_pod():
+    p = make(apps=containers("c", command=["true"]), policy="Never")
+    player = Player(p)
+    player.admit()
+    player.take(player.life.joined(make(ephemeralContainers=containers("debug"))))
+    player.run()
+    assert player.life.phase == "Succeeded"
+    assert player.life.run_of("debug").stage is ContainerStage.EXITED

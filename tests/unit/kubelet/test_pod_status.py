@@ -51,6 +51,7 @@ def test_a_running_pod_shows_everything_a_kubelet_shows():
             "started": True,
             "state": {"running": {"startedAt": rfc3339(NOW)}},
             "lastState": {},
+            "resources": {},
         }
     ]
     types = {entry["type"]: entry["status"] for entry in status["conditions"]}
@@ -166,3 +167,15 @@ def test_a_refused_pod_says_nothing_about_containers():
 )
 def test_image_ids_are_digests_of_the_repository(image, repository):
     assert image_id(image).startswith(f"{repository}@sha256:")
+
+
+def test_an_ephemeral_container_is_shown_beside_the_others():
+    player = Player(make()).admit().run()
+    debugged = make(ephemeralContainers=containers("debug"))
+    player.take(player.life.joined(debugged))
+    (status,) = show(player, debugged)["ephemeralContainerStatuses"]
+    assert status["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    player.run()
+    (status,) = show(player, debugged)["ephemeralContainerStatuses"]
+    assert status["state"] == {"running": {"startedAt": rfc3339(NOW)}}
+    assert (status["ready"], "resources" in status) == (False, False)

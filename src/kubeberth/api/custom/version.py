@@ -101,8 +101,9 @@ def version_of(definition: Document, version: Document) -> CustomVersion:
 
 
 def storage_version(spec: Document) -> str:
-    """Return the version in which a definition's objects are stored."""
-    return next((v["name"] for v in spec["versions"] if v.get("storage")), "")
+    """Return the version in which a definition's objects are stored; empty when there is none."""
+    versions = spec.get("versions") or ()
+    return next((v["name"] for v in versions if v.get("storage")), "")
 
 
 def _schema_of(version: Document) -> Structural:

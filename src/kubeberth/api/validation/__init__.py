@@ -8,13 +8,14 @@ their defaults set.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation import (
     access,
     admission_policies,
+    certificates,
     cluster,
     config,
     custom_objects,
@@ -23,6 +24,7 @@ from kubeberth.api.validation import (
     jobs,
     network,
     nodes,
+    pod_parts,
     pods,
     policy,
     services,
@@ -49,6 +51,7 @@ __all__ = [
 from kubeberth.api.validation.warnings import warnings_for
 
 Document = Mapping[str, Any]
+ChangeRules = Callable[[Document, Document], list[FieldError]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,20 @@ class Rules:
         For new objects.
     validate_update, validate_status_update
         For changes, given the new object and the old; None when only the metadata are looked at.
+    of_parts
+        For changes through other parts with rules of their own, by the name of the part.
     """
 
     validate: Callable[[Document], list[FieldError]]
-    validate_update: Callable[[Document, Document], list[FieldError]] | None = None
-    validate_status_update: Callable[[Document, Document], list[FieldError]] | None = None
+    validate_update: ChangeRules | None = None
+    validate_status_update: ChangeRules | None = None
+    of_parts: Mapping[str, ChangeRules] = field(default_factory=dict)
+
+    def of_change(self, part: str) -> ChangeRules | None:
+        """Return the rules for a change of the object, or through a part of it."""
+        if part in self.of_parts:
+            return self.of_parts[part]
+        return self.validate_status_update if part == "status" else self.validate_update
 
 
 def _with_metadata(
@@ -90,7 +102,15 @@ _RULES: dict[str, Rules] = {
         definitions.validate_definition_update,
         definitions.validate_definition_status_update,
     ),
-    "pods": Rules(pods.validate_pod, pods.validate_pod_update, pods.validate_pod_status_update),
+    "pods": Rules(
+        pods.validate_pod,
+        pods.validate_pod_update,
+        pods.validate_pod_status_update,
+        of_parts={
+            "ephemeralcontainers": pod_parts.validate_ephemeral_containers_update,
+            "resize": pod_parts.validate_resize,
+        },
+    ),
     "nodes": Rules(
         nodes.validate_node, nodes.validate_node_update, nodes.validate_node_status_update
     ),
@@ -186,9 +206,10 @@ _RULES: dict[str, Rules] = {
         access.validate_cluster_role_binding, access.validate_cluster_role_binding_update
     ),
     "certificatesigningrequests.certificates.k8s.io": Rules(
-        access.validate_signing_request,
-        access.validate_signing_request_update,
-        access.validate_signing_request_update,
+        certificates.validate_signing_request,
+        certificates.validate_signing_request_update,
+        certificates.validate_signing_request_status_update,
+        of_parts={"approval": certificates.validate_approval},
     ),
     "endpointslices.discovery.k8s.io": Rules(
         network.validate_endpoint_slice, network.validate_endpoint_slice_update
@@ -258,7 +279,7 @@ def validate_update(
     new, old
         Whole objects. For a subresource `new` has the other parts taken from `old`.
     subresource
-        Empty, or `status`.
+        The part through which the object is changed, such as `status`; empty for the whole.
     """
     if resource.custom is not None:
         return custom_objects.validate_object_update(resource, new, old)
@@ -270,5 +291,5 @@ def validate_update(
     rules = _RULES.get(resource.rules_key)
     if rules is None:
         return errors
-    own = rules.validate_status_update if subresource == "status" else rules.validate_update
+    own = rules.of_change(subresource)
     return errors + own(new, old) if own else errors

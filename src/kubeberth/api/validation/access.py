@@ -1,4 +1,4 @@
-"""Roles and their bindings, and requests for certificates."""
+"""Roles and their bindings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from kubeberth.api.validation.selectors import validate_label_selector
 
 _GROUP = "rbac.authorization.k8s.io"
 _KINDS = ("ServiceAccount", "User", "Group")
-_CONDITION_TYPES = ("Approved", "Denied", "Failed")
 
 
 def path_segment_errors(name: str) -> list[str]:
@@ -169,33 +168,4 @@ def _validate_binding_update(
             "Name": reference.get("name", ""),
         }
         errors.append(invalid("roleRef", shown, "cannot change roleRef"))
-    return errors
-
-
-def validate_signing_request(request: Mapping[str, Any]) -> list[FieldError]:
-    """Return the faults of a request for a certificate."""
-    spec = request.get("spec") or {}
-    errors = validate_metadata(request.get("metadata") or {}, namespaced=False)
-    if not spec.get("request"):
-        errors.append(required("spec.request"))
-    if not spec.get("usages"):
-        errors.append(required("spec.usages"))
-    signer = spec.get("signerName", "")
-    if not signer:
-        errors.append(required("spec.signerName"))
-    elif signer.count("/") != 1:
-        detail = 'must be a fully qualified domain and path of the form "example.com/signer-name"'
-        errors.append(invalid("spec.signerName", signer, detail))
-    return errors
-
-
-def validate_signing_request_update(
-    new: Mapping[str, Any], old: Mapping[str, Any]
-) -> list[FieldError]:
-    """Return what of a certificate request's update is not allowed: what is asked for stays."""
-    errors = validate_metadata_update(new["metadata"], old["metadata"])
-    seen = {c.get("type") for c in (new.get("status") or {}).get("conditions") or ()}
-    if {"Approved", "Denied"} <= seen:
-        detail = "Approved and Denied conditions are mutually exclusive"
-        errors.append(invalid("status.conditions", "Denied", detail))
     return errors

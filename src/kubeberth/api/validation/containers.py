@@ -25,6 +25,17 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+# What only containers have that make up the pod for good, in the order of the struct.
+_LASTING_FIELDS = (
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    *_PROBES,
+    "lifecycle",
+)
+_NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 _FIELD_PATHS = frozenset(
     (
         "metadata.name",
@@ -89,7 +100,38 @@ def validate_init_containers(
     return errors
 
 
-def validate_images(containers: list[dict[str, Any]], path: str) -> list[FieldError]:
+def validate_ephemeral_containers(
+    containers: list[dict[str, Any]], spec: Mapping[str, Any], around: Surroundings, path: str
+) -> list[FieldError]:
+    """Return the faults of the ephemeral containers, which come late and may not ask for much."""
+    errors: list[FieldError] = []
+    lasting = around.regular_names | {c.get("name", "") for c in spec.get("initContainers") or []}
+    taken = set(lasting)
+    for index, container in enumerate(containers):
+        here = f"{path}[{index}]"
+        errors += _validate_container(container, around, here)
+        errors += validate_images([container], path, first=index)
+        errors += _validate_unique_name(container, taken, here)
+        target = container.get("targetContainerName", "")
+        if target and target not in lasting:
+            errors.append(not_found(f"{here}.targetContainerName", target))
+        errors += [
+            forbidden(f"{here}.{field}", _NOT_EPHEMERAL)
+            for field in _LASTING_FIELDS
+            if container.get(field)
+        ]
+        for m_index, mount in enumerate(container.get("volumeMounts") or []):
+            errors += [
+                forbidden(f"{here}.volumeMounts[{m_index}].{field}", _NOT_EPHEMERAL)
+                for field in ("subPath", "subPathExpr")
+                if mount.get(field)
+            ]
+    return errors
+
+
+def validate_images(
+    containers: list[dict[str, Any]], path: str, *, first: int = 0
+) -> list[FieldError]:
     """Return the images that begin or end in blanks; pods check that, templates do not."""
     return [
         invalid(
@@ -97,7 +139,7 @@ def validate_images(containers: list[dict[str, Any]], path: str) -> list[FieldEr
             container["image"],
             "must not have leading or trailing whitespace",
         )
-        for index, container in enumerate(containers)
+        for index, container in enumerate(containers, first)
         if container.get("image", "") != container.get("image", "").strip()
     ]
 

@@ -7,6 +7,8 @@ of the struct in `pkg/apis/core/types.go` of Kubernetes 1.36.
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +34,13 @@ _ORDER: dict[str, tuple[str, ...]] = {
         "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "terminationMessagePath",
         "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce",
         "tty",
+    ),
+    "EphemeralContainer": (
+        "name", "image", "command", "args", "workingDir", "ports", "envFrom", "env", "resources",
+        "resizePolicy", "restartPolicy", "restartPolicyRules", "volumeMounts", "volumeDevices",
+        "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "terminationMessagePath",
+        "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce",
+        "tty", "targetContainerName",
     ),
     "PodSecurityContext": (
         "seLinuxOptions", "windowsOptions", "runAsUser", "runAsGroup", "runAsNonRoot",
@@ -74,6 +83,9 @@ _ACRONYMS = {
 }
 _SCALAR_ZEROS = {schema.STRING: "", schema.BOOL: False, schema.INT32: 0, schema.INT64: 0}
 _POD_SPEC = "io.k8s.api.core.v1.PodSpec"
+_EPHEMERAL_CONTAINER = "io.k8s.api.core.v1.EphemeralContainer"
+# Lines of a difference around what differs.
+_CONTEXT = 3
 
 
 def pod_template_as_shown(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,6 +100,21 @@ def pod_template_as_shown(template: Mapping[str, Any]) -> dict[str, Any]:
 def pod_spec_as_shown(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a pod spec as upstream prints it."""
     return _shown(schema.definition(_POD_SPEC), spec)
+
+
+def ephemeral_container_as_shown(container: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ephemeral container as upstream prints it."""
+    return _shown(schema.definition(_EPHEMERAL_CONTAINER), container)
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return what differs between two objects as shown, the way upstream prints it."""
+    found = difflib.unified_diff(_lines(old), _lines(new), n=_CONTEXT)
+    return "".join(line for line in found if line not in ("--- \n", "+++ \n"))
+
+
+def _lines(shown: Mapping[str, Any]) -> list[str]:
+    return json.dumps(shown, indent=1, ensure_ascii=False).splitlines(keepends=True)
 
 
 def _shown(definition: Definition, value: Mapping[str, Any]) -> dict[str, Any]:

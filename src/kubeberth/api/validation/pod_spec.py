@@ -11,6 +11,7 @@ from kubeberth.api.validation.affinity import validate_affinity, validate_topolo
 from kubeberth.api.validation.containers import (
     Surroundings,
     validate_containers,
+    validate_ephemeral_containers,
     validate_init_containers,
 )
 from kubeberth.api.validation.field_error import (
@@ -57,6 +58,10 @@ def validate_pod_spec(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     errors += validate_init_containers(
         spec.get("initContainers") or [], around, f"{path}.initContainers"
     )
+    if ephemeral := spec.get("ephemeralContainers"):
+        errors += validate_ephemeral_containers(
+            ephemeral, spec, around, f"{path}.ephemeralContainers"
+        )
     if spec.get("resources") is not None:
         errors += validate_pod_resources(spec, f"{path}.resources")
     if spec.get("hostNetwork"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from kubeberth.api import names
 from kubeberth.api.validation.containers import validate_images
 from kubeberth.api.validation.faultless import Faultless
 from kubeberth.api.validation.field_error import FieldError, each_invalid, forbidden, invalid
+from kubeberth.api.validation.internal_form import difference, pod_spec_as_shown
 from kubeberth.api.validation.metadata import (
     IMMUTABLE,
     validate_label_key,
@@ -33,7 +33,7 @@ _CONTAINER_LISTS = {"containers": "containers", "initContainers": "init containe
 
 def validate_pod(pod: Mapping[str, Any]) -> list[FieldError]:
     """Return the faults of a new pod."""
-    errors = _validate_metadata_and_spec(pod)
+    errors = validate_metadata_and_spec(pod)
     spec = pod.get("spec") or {}
     if spec.get("ephemeralContainers"):
         errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
@@ -43,7 +43,8 @@ def validate_pod(pod: Mapping[str, Any]) -> list[FieldError]:
     return errors
 
 
-def _validate_metadata_and_spec(pod: Mapping[str, Any]) -> list[FieldError]:
+def validate_metadata_and_spec(pod: Mapping[str, Any]) -> list[FieldError]:
+    """Return the faults that no pod may have, be it new or changed."""
     spec = pod.get("spec") or {}
     errors = validate_metadata(pod.get("metadata") or {})
     return errors + _validate_spec(spec)
@@ -62,7 +63,7 @@ _validate_spec = Faultless(_spec_errors)
 def validate_pod_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
     """Return what of a pod's update is not allowed: most of it."""
     errors = validate_metadata_update(new["metadata"], old["metadata"])
-    errors += _validate_metadata_and_spec(new)
+    errors += validate_metadata_and_spec(new)
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     for field, what in _CONTAINER_LISTS.items():
         if len(spec.get(field) or []) != len(before.get(field) or []):
@@ -81,7 +82,8 @@ def validate_pod_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[
     if before.get("schedulingGates"):
         errors += _validate_tightening(munged, before)
     if munged != before:
-        errors.append(forbidden("spec", f"{_OTHER_FIELDS}\n{_difference(munged, before)}"))
+        shown = difference(pod_spec_as_shown(before), pod_spec_as_shown(munged))
+        errors.append(forbidden("spec", f"{_OTHER_FIELDS}\n{shown}"))
     return errors
 
 
@@ -234,18 +236,6 @@ def _term_as_shown(term: Mapping[str, Any]) -> dict[str, Any]:
             ("MatchFields", "matchFields"),
         )
     }
-
-
-def _difference(new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
-    """Return the fields that differ, one line each side, for people to read."""
-    lines = []
-    for field in sorted({*new, *old}):
-        if new.get(field) != old.get(field):
-            lines += [
-                f"{sign} {field}: {json.dumps(spec.get(field), ensure_ascii=False)}"
-                for sign, spec in (("-", old), ("+", new))
-            ]
-    return "\n".join(lines)
 
 
 def validate_pod_status_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:

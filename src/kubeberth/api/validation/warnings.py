@@ -56,8 +56,10 @@ def _same_but_metadata(new: Document, old: Document) -> bool:
 
 
 def _of_pod(pod: Document, is_new: bool) -> Iterator[str]:
+    if not is_new:
+        return  # who changes pods is hardly ever a person
     name = pod["metadata"].get("name", "")
-    details = names.dns1123_label_errors(name) if is_new and name else []
+    details = names.dns1123_label_errors(name) if name else []
     if details:
         yield (
             "metadata.name: this is used in the Pod's hostname, which can result in surprising "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kubeberth.api.scheme import (
@@ -14,6 +15,7 @@ from kubeberth.api.scheme import (
     VALIDATING_WEBHOOK_CONFIGURATIONS,
     Resource,
 )
+from kubeberth.apiserver.admission.certificates import Certificates
 from kubeberth.apiserver.admission.chain import Plugin
 from kubeberth.apiserver.admission.default_storage_class import DefaultStorageClass
 from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -54,6 +56,7 @@ class Surroundings:
     client: WebhookClient
     chance: random.Random
     service_cidr: str
+    stamp: Callable[[], str]
 
 
 def plugins(around: Surroundings) -> tuple[Plugin, ...]:
@@ -81,6 +84,7 @@ def plugins(around: Surroundings) -> tuple[Plugin, ...]:
         DefaultStorageClass(reader),
         StorageObjectInUseProtection(),
         RuntimeClass(reader),
+        Certificates(around.authorizer, around.stamp),
         PodTopologyLabels(reader),
         MutatingAdmissionPolicy(mutating, policy_desk),
         MutatingAdmissionWebhook(webhooks(MUTATING_WEBHOOK_CONFIGURATIONS), desk),

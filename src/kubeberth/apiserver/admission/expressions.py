@@ -19,8 +19,8 @@ from kubeberth.api.cel.syntax import CelSyntaxError, Node, parse
 from kubeberth.apiserver.admission.chain import Attributes, Document
 from kubeberth.apiserver.admission.matching import namespace_of
 from kubeberth.apiserver.admission.review import Asked, options_of, request_of
-from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
-from kubeberth.apiserver.auth.rbac import SERVICE_ACCOUNT, Authorizer, Decision
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, SERVICE_ACCOUNT, User
+from kubeberth.apiserver.auth.rbac import Authorizer, Decision
 from kubeberth.apiserver.patching import with_plain_entries
 from kubeberth.apiserver.route import Query, RequestInfo
 

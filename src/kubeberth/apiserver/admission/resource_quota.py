@@ -11,10 +11,10 @@ from typing import Protocol
 
 from kubeberth.api import quota
 from kubeberth.api.pod_totals import Totals
+from kubeberth.api.qos import qos_class
 from kubeberth.api.quantity import Quantity, parse_quantity
 from kubeberth.api.scheme import PODS, RESOURCE_QUOTAS, Resource
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
-from kubeberth.apiserver.strategy import qos_class
 
 # Objects that may come and go as they please.
 _IGNORED = ("events", "events.events.k8s.io")

@@ -6,6 +6,7 @@ are served. The controllers are one process here, so its role joins those of the
 
 from __future__ import annotations
 
+from kubeberth.api.certificates import FAULT_OF
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, NODES, UNAUTHENTICATED
 from kubeberth.apiserver.auth.rbac import EVERY_PATH, EVERYTHING, PolicyRule, RoleBinding
 
@@ -70,6 +71,7 @@ KUBE_CONTROLLER_MANAGER = (
     rule("get list watch patch update delete deletecollection", "*", groups="*"),
     rule("create", "pods serviceaccounts configmaps endpoints namespaces pods/eviction"),
     rule("create", "serviceaccounts/token"),
+    rule("sign", "signers", groups="certificates.k8s.io", names=" ".join(FAULT_OF)),
     rule("create", "replicasets controllerrevisions", groups="apps"),
     rule("create", "jobs", groups="batch"),
     rule("create", "leases", groups="coordination.k8s.io"),
@@ -90,6 +92,15 @@ NODE = (
     rule("create", "subjectaccessreviews localsubjectaccessreviews", groups="authorization.k8s.io"),
 )
 
+ISSUER_DISCOVERY = (
+    urls(
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/",
+        "/openid/v1/jwks",
+        "/openid/v1/jwks/",
+    ),
+)
+
 EVERYBODY = frozenset((AUTHENTICATED, UNAUTHENTICATED))
 KNOWN = frozenset((AUTHENTICATED,))
 # Made as objects when a cluster starts, for everybody to see and to change.
@@ -98,6 +109,11 @@ BINDINGS: tuple[RoleBinding, ...] = (
     RoleBinding("system:public-info-viewer", PUBLIC_INFO, groups=EVERYBODY),
     RoleBinding("system:discovery", DISCOVERY, groups=KNOWN),
     RoleBinding("system:basic-user", BASIC_USER, groups=KNOWN),
+    RoleBinding(
+        "system:service-account-issuer-discovery",
+        ISSUER_DISCOVERY,
+        groups=frozenset(("system:serviceaccounts",)),
+    ),
     RoleBinding(
         "system:kube-scheduler", KUBE_SCHEDULER, users=frozenset(("system:kube-scheduler",))
     ),

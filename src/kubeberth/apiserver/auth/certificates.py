@@ -8,10 +8,11 @@ on every request, so that a connection ends to count when its certificate expire
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -93,7 +94,7 @@ class ClientCertificates:
         try:
             leaf, *others = map(x509.load_der_x509_certificate, chain)
             path = verifier.verify(leaf, others).chain
-            user = user_named(leaf.subject)
+            user = user_of_certificate(leaf)
         except (ValueError, verification.VerificationError) as error:
             raise UnauthorizedError from error
         return _Verified(
@@ -101,6 +102,15 @@ class ClientCertificates:
             max(certificate.not_valid_before_utc for certificate in path),
             min(certificate.not_valid_after_utc for certificate in path),
         )
+
+
+def user_of_certificate(certificate: x509.Certificate) -> User | None:
+    """Return the user of a certificate, and by which one he is known."""
+    user = user_named(certificate.subject)
+    if user is None:
+        return None
+    credential = f"X509SHA256={certificate.fingerprint(hashes.SHA256()).hex()}"
+    return replace(user, extra={"authentication.kubernetes.io/credential-id": (credential,)})
 
 
 def user_named(subject: x509.Name) -> User | None:

@@ -10,14 +10,20 @@ from urllib.parse import unquote
 
 from msgspec.structs import replace
 
-from kubeberth.apiserver.auth.authn import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User
+from kubeberth.apiserver.auth.authn import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    SERVICE_ACCOUNT,
+    UNAUTHENTICATED,
+    User,
+    account_groups,
+)
 from kubeberth.apiserver.auth.rbac import Authorizer, forbidden
 from kubeberth.apiserver.route import Query, RequestInfo
 from kubeberth.errors import BadRequestError
 
 PREFIX = "impersonate-"
 EXTRA = "impersonate-extra-"
-SERVICE_ACCOUNT = "system:serviceaccount:"
 AUTHENTICATION = "authentication.k8s.io"
 
 
@@ -44,7 +50,7 @@ def acting_user(
     if not all(authorizer.allows(user, needed) for needed in _permissions(name, asked)):
         raise forbidden(user, replace(info, verb=f"impersonate-on:user-info:{info.verb}"))
     own = groups or _own_groups(name)
-    return User.of(name, (*own, _authentication(name)), uid)
+    return User.of(name, (*own, _authentication(name)), uid, _extra(asked))
 
 
 def _without_user(groups: list[str], uid: str) -> BadRequestError:
@@ -74,6 +80,14 @@ def _permissions(name: str, asked: list[tuple[str, str]]) -> Iterator[RequestInf
             yield _permission("userextras", value, group=AUTHENTICATION, subresource=extra)
 
 
+def _extra(asked: list[tuple[str, str]]) -> dict[str, list[str]]:
+    extra: dict[str, list[str]] = {}
+    for key, value in asked:
+        if key.startswith(EXTRA):
+            extra.setdefault(unquote(key.removeprefix(EXTRA)), []).append(value)
+    return extra
+
+
 def _permission(
     plural: str, name: str, *, namespace: str = "", group: str = "", subresource: str = ""
 ) -> RequestInfo:
@@ -96,7 +110,7 @@ def _own_groups(name: str) -> list[str]:
     if not name.startswith(SERVICE_ACCOUNT):
         return []
     namespace = name.removeprefix(SERVICE_ACCOUNT).partition(":")[0]
-    return ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+    return list(account_groups(namespace))
 
 
 def _authentication(name: str) -> str:

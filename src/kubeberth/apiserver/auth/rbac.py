@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from kubeberth.apiserver.auth.authn import MASTERS, User
+from kubeberth.apiserver.auth.authn import MASTERS, SERVICE_ACCOUNT, User
 from kubeberth.apiserver.route import NO_DETAILS, RequestInfo
 from kubeberth.errors import ForbiddenError
-
-SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
 @dataclass(frozen=True, slots=True)

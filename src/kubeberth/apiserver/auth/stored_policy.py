@@ -17,7 +17,8 @@ from kubeberth.api.scheme import (
     Resource,
 )
 from kubeberth.api.selectors import from_label_selector
-from kubeberth.apiserver.auth.rbac import SERVICE_ACCOUNT, PolicyRule, RoleBinding
+from kubeberth.apiserver.auth.authn import SERVICE_ACCOUNT
+from kubeberth.apiserver.auth.rbac import PolicyRule, RoleBinding
 
 Document = Mapping[str, Any]
 KINDS = (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES)

@@ -26,16 +26,17 @@ _ENDED = ("Complete", "Failed")
 _UNDERWAY = ("Suspended", "FailureTarget", "SuccessCriteriaMet")
 
 
-def _controller_cells(controller: Document, now: float) -> list[Any]:
-    spec, status = controller.get("spec") or {}, controller.get("status") or {}
+def _replicated_cells(workload: Document, now: float) -> list[Any]:
+    """Return the cells of a replica set, or of a replication controller, which it replaces."""
+    spec, status = workload.get("spec") or {}, workload.get("status") or {}
     return [
-        name_of(controller),
+        name_of(workload),
         spec.get("replicas", 0),
         status.get("replicas", 0),
         status.get("readyReplicas", 0),
-        age_of(controller, now),
+        age_of(workload, now),
         *template_cells(spec.get("template")),
-        joined(spec.get("selector")),
+        selector_text(spec.get("selector")),
     ]
 
 
@@ -223,6 +224,19 @@ SCALE = Printer(
     ),
     _scale_cells,
 )
+_REPLICATED = Printer(
+    (
+        NAME,
+        Column("Desired", "pods wanted", type="integer"),
+        Column("Current", "pods there are", type="integer"),
+        Column("Ready", "ready pods", type="integer"),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ),
+    _replicated_cells,
+)
 _AUTOSCALER_COLUMNS = (
     NAME,
     Column("Reference", "what is scaled"),
@@ -233,19 +247,8 @@ _AUTOSCALER_COLUMNS = (
     AGE,
 )
 PRINTERS: dict[str, Printer] = {
-    "replicationcontrollers": Printer(
-        (
-            NAME,
-            Column("Desired", "pods wanted", type="integer"),
-            Column("Current", "pods there are", type="integer"),
-            Column("Ready", "ready pods", type="integer"),
-            AGE,
-            CONTAINERS,
-            IMAGES,
-            SELECTOR,
-        ),
-        _controller_cells,
-    ),
+    "replicationcontrollers": _REPLICATED,
+    "replicasets.apps": _REPLICATED,
     "statefulsets.apps": Printer(
         (NAME, Column("Ready", "ready pods of those wanted"), AGE, CONTAINERS, IMAGES),
         _stateful_set_cells,

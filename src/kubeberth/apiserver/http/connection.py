@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 1024 * 1024 + 4096
 # So much of a body that nobody wanted is still read to keep the connection, as Go does.
 MAX_UNREAD_BYTES = 256 * 1024
+TEXT = "text/plain; charset=utf-8"
 # As long as Go's server listens before it hangs up.
 LINGER_S = 0.5
 
@@ -267,7 +268,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(heads.CONTINUE)
 
     async def _work(self, exchange: _Exchange) -> None:
-        answer = await self._host.answer(exchange.request)
+        answer = await self._answer_to(exchange.request)
         if self._transport is None:
             if isinstance(answer, StreamResponse):
                 answer.source.close()
@@ -278,6 +279,13 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(self._whole(exchange, answer))
             self._done(exchange)
+
+    async def _answer_to(self, request: Request) -> Response | StreamResponse:
+        try:
+            return await self._host.answer(request)
+        except Exception:
+            logger.exception("cannot answer", extra={"path": request.path})
+            return Response(b"Internal Server Error\n", 500, content_type=TEXT)
 
     def _can_stay(self, exchange: _Exchange) -> bool:
         """Tell whether another request may follow."""
@@ -361,7 +369,13 @@ class Connection(asyncio.Protocol):
         if exchange is None or source is None or transport is None or self._is_paused:
             return
         while True:
-            chunk = source.take()
+            try:
+                chunk = source.take()
+            except Exception:
+                # The beginning is gone; a broken connection says that it is not whole.
+                logger.exception("an answer broke off", extra={"path": exchange.request.path})
+                transport.abort()
+                return
             if chunk is None:
                 transport.write(start + heads.LAST_CHUNK if exchange.takes_chunks else start)
                 self._end_source()

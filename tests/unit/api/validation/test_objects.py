@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from tests.certificate_requests import encoded_request
 
 from kubeberth.api import codec, defaults
 from kubeberth.api.scheme import (
@@ -62,7 +63,11 @@ MUTATION = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}
 BINDING = {"roleRef": {"kind": "ClusterRole", "name": "r"}}
 VALID = {
     CERTIFICATE_SIGNING_REQUESTS: {
-        "spec": {"request": "YQ==", "signerName": "a.example.com/b", "usages": ["client auth"]}
+        "spec": {
+            "request": encoded_request(),
+            "signerName": "a.example.com/b",
+            "usages": ["client auth"],
+        }
     },
     CLUSTER_ROLE_BINDINGS: BINDING,
     CRON_JOBS: {"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": JOB}}},

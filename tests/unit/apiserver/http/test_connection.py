@@ -41,6 +41,11 @@ class Feed:
         self.wake()
 
 
+def breaking_off():
+    yield LARGE
+    raise RuntimeError("broken off")
+
+
 class App:
     """Answers by the path."""
 
@@ -60,6 +65,10 @@ class App:
                 return Response(LARGE)
             case "/slow":
                 await self.may_finish.wait()
+            case "/broken":
+                raise RuntimeError("broken")
+            case "/breaks-off":
+                return StreamResponse(Pieces(breaking_off()))
             case "/unread":
                 return Response(b"not read", 403)
         try:
@@ -502,5 +511,34 @@ def test_a_server_that_stops_finishes_what_is_under_way():
             assert (status, headers["Connection"]) == (200, "close")
             assert await busy.rest() == b"/slow "
             await asyncio.wait_for(stopping, 1)
+
+    uvloop.run(scenario())
+
+
+def test_what_goes_wrong_is_logged_and_told_to_nobody(caplog):
+    async def scenario():
+        async with serving() as (_, _, connect):
+            client = await connect()
+            await client.get("/broken")
+            assert await client.answer() == (500, "Internal Server Error\n")
+            await client.get("/breaks-off")
+            await client.head()
+            assert await client.chunk() == LARGE
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await client.chunk()
+
+    uvloop.run(scenario())
+    logged = [(record.message, record.exc_info[1].args) for record in caplog.records]
+    assert logged == [("cannot answer", ("broken",)), ("an answer broke off", ("broken off",))]
+
+
+def test_the_first_of_several_headers_of_a_name_counts():
+    async def scenario():
+        async with serving() as (app, _, connect):
+            client = await connect()
+            await client.get("/a", "Accept: one", "accept: two")
+            await client.answer()
+            assert app.seen[0].headers["accept"] == "one"
+            assert app.seen[0].header_list[1:] == [("accept", "one"), ("accept", "two")]
 
     uvloop.run(scenario())
