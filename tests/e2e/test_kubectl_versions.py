@@ -70,6 +70,7 @@ kubectl get events --field-selector reason=ScalingReplicaSet -o custom-columns=T
 OWN_WORDS = (
     (r"(?m)^Waiting for deployment .*$", ""),  # how often it looks is chance
     (r" from \S+ namespace", ""),  # deletions name the namespace since 1.34
+    (r"(?m)^ +enum: .*$", ""),  # explain lists values since 1.28
     (r"\b\d+(m\d+)?s\b", "AGE"),
     (r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "UID"),
     (r"\b[0-9a-f]{8,10}\b(-[a-z0-9]{5}\b)?", "HASH"),

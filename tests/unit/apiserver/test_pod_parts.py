@@ -75,3 +75,47 @@ def test_resources_do_not_change_with_the_pod_itself(run):
         assert "pod updates may not change fields other than" in answer.message
 
     run(scenario)
+
+
+async def resized(api, cpu):
+    container = {"name": "c", "resources": {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}}
+    change = {"spec": {"containers": [container]}}
+    return await api.patch(f"{PODS}/p/resize", change, kind=STRATEGIC)
+
+
+async def resizable(api):
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    container = {"name": "c", "image": "nginx", "resources": resources}
+    assert (await api.pod("p", containers=[container])).code == 201
+
+
+def test_a_resize_stays_within_the_limits_of_the_namespace(run):
+    async def scenario(api):
+        await resizable(api)
+        limits = {"limits": [{"type": "Container", "max": {"cpu": "2"}}]}
+        body = {"metadata": {"name": "l"}, "spec": limits}
+        await api.post("/api/v1/namespaces/default/limitranges", body)
+        assert (await resized(api, "2")).code == 200
+        answer = await resized(api, "3")
+        assert answer.code == 403
+        assert "maximum cpu usage per Container is 2, but limit is 3" in answer.message
+
+    run(scenario)
+
+
+def test_a_resize_is_charged_to_the_quota(run):
+    async def scenario(api):
+        await resizable(api)
+        quotas = "/api/v1/namespaces/default/resourcequotas"
+        spec = {"hard": {"requests.cpu": "2"}}
+        await api.post(quotas, {"metadata": {"name": "q"}, "spec": spec})
+        status = {"status": {"hard": {"requests.cpu": "2"}, "used": {"requests.cpu": "1"}}}
+        assert (await api.patch(f"{quotas}/q/status", status)).code == 200
+        assert (await resized(api, "1500m")).code == 200
+        used = (await api.get(f"{quotas}/q")).json["status"]["used"]
+        assert used == {"requests.cpu": "1500m"}
+        answer = await resized(api, "3")
+        assert answer.code == 403
+        assert "exceeded quota: q, requested: requests.cpu=1500m" in answer.message
+
+    run(scenario)

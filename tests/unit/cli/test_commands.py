@@ -53,3 +53,15 @@ def test_a_wrong_scheduler_configuration_is_one_line_per_fault(tmp_path, monkeyp
     assert second == (
         f"{file}: parallelism: Invalid value: 0: should be an integer value greater than zero"
     )
+
+
+def test_a_certificate_to_sign_with_needs_its_key(tmp_path, monkeypatch, capsys):
+    kubeconfig = tmp_path / "kubeconfig"
+    arguments = ["--kubeconfig", str(kubeconfig), "--cluster-signing-cert-file", "ca.crt"]
+    monkeypatch.setattr(sys, "argv", ["berth", "controllers", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: --cluster-signing-cert-file and --cluster-signing-key-file go together: name both\n"
+    )

@@ -35,7 +35,7 @@ class LimitRanger(Plugin):
     async def validate(self, attributes: Attributes) -> None:
         """Refuse what is out of bounds."""
         document = attributes.document
-        if document is None or not (_is_new_pod(attributes) or _is_claim(attributes)):
+        if document is None or not _is_bounded(attributes):
             return
         for limit_range in self._limit_ranges(attributes):
             items = (limit_range.get("spec") or {}).get("limits") or ()
@@ -51,6 +51,14 @@ class LimitRanger(Plugin):
 
 def _is_new_pod(attributes: Attributes) -> bool:
     return attributes.resource is PODS and attributes.operation == "CREATE"
+
+
+def _is_bounded(attributes: Attributes) -> bool:
+    return _is_new_pod(attributes) or _is_resize(attributes) or _is_claim(attributes)
+
+
+def _is_resize(attributes: Attributes) -> bool:
+    return attributes.resource is PODS and attributes.subresource == "resize"
 
 
 def _is_claim(attributes: Attributes) -> bool:

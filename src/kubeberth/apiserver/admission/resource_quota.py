@@ -63,6 +63,8 @@ class ResourceQuota(Plugin):
 
 def _is_counted(attributes: Attributes) -> bool:
     resource = attributes.resource
+    if resource is PODS and attributes.subresource == "resize":
+        return True
     if not resource.namespaced or attributes.subresource or resource.group_resource in _IGNORED:
         return False
     is_new = attributes.operation == "CREATE"

@@ -87,6 +87,7 @@ NODE = (
     rule(READ, "services configmaps secrets serviceaccounts"),
     rule("create get patch update delete", "leases", groups="coordination.k8s.io"),
     rule(READ, "runtimeclasses", groups="node.k8s.io"),
+    rule("create get list watch", "certificatesigningrequests", groups="certificates.k8s.io"),
     rule("create get patch update delete", "csinodes", groups="storage.k8s.io"),
     rule("create", "tokenreviews", groups="authentication.k8s.io"),
     rule("create", "subjectaccessreviews localsubjectaccessreviews", groups="authorization.k8s.io"),
