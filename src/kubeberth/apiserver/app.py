@@ -17,8 +17,9 @@ from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import Authenticator, User
-from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
+from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
+from kubeberth.apiserver.auth.node_graph import NodeGraph
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.service_accounts import ISSUER, ServiceAccountTokens
 from kubeberth.apiserver.auth.signing_key import SigningKey
@@ -100,8 +101,8 @@ class App:
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        policy = StoredPolicy(self.registry, (NODE_BINDING,))
-        self._authorizer = authorizer = Authorizer(policy)
+        policy = StoredPolicy(self.registry)
+        self._authorizer = authorizer = Authorizer(policy, NodeAuthorizer(NodeGraph(store)))
         self._converted = ConvertedWatches(store, self.registry.conversions)
         self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
         lookup = Lookup(self.registry)
