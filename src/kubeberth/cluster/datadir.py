@@ -34,12 +34,15 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Node manifests, one for each simulated node; None before the first start.
     scheduler_config
         The scheduler's configuration file; empty for the default.
+    server_options
+        Of the API server, by name.
     """
 
     format: int = FORMAT
     port: int = 0
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str = ""
+    server_options: dict[str, str] = {}
 
 
 class ProcessState(msgspec.Struct):

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -47,11 +47,14 @@ class Wish:
         Node manifests.
     scheduler_config
         The scheduler's configuration file; empty for the default.
+    server_options
+        Of the API server, by name; an empty one is as if it had never been given.
     """
 
     port: int | None = None
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str | None = None
+    server_options: dict[str, str] = field(default_factory=dict)
 
 
 class LocalCluster:
@@ -87,10 +90,12 @@ class LocalCluster:
         told = wish.nodes if wish.nodes is not None else before.nodes
         self.nodes = told if told is not None else default_nodes()
         configured = wish.scheduler_config
+        options = {**before.server_options, **wish.server_options}
         self.settings = Settings(
             port=_choose_port(wish.port, before.port),
             nodes=self.nodes,
             scheduler_config=before.scheduler_config if configured is None else configured,
+            server_options={name: value for name, value in options.items() if value},
         )
         self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
         self._children: list[Child] = []
@@ -146,6 +151,7 @@ class LocalCluster:
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),
                 *("--service-account-signing-key-file", folder.pki / "service-account.key"),
+                *(f"{name}={value}" for name, value in self.settings.server_options.items()),
             ],
             "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],
             "controllers": [

@@ -37,10 +37,12 @@ class Answer:
 class Api:
     """A server of its own for every test."""
 
-    def __init__(self, *, allow_anonymous: bool = False, tokens=None) -> None:
+    def __init__(self, *, allow_anonymous: bool = False, tokens=None, auditor=None) -> None:
         self.store = MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
-        settings = AppSettings(authenticator=authenticator, chance=random.Random(7))
+        settings = AppSettings(
+            authenticator=authenticator, chance=random.Random(7), auditor=auditor
+        )
         self.app = App(self.store, SystemClock(), settings)
 
     async def start(self):

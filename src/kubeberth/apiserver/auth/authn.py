@@ -104,11 +104,14 @@ class Shown:
         DER, as shown in the handshake and not verified.
     authorization
         The header.
+    address
+        Where the request comes from; tells nothing of who asks.
     """
 
     user: User | None = None
     certificates: tuple[bytes, ...] = ()
     authorization: str = ""
+    address: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.user or self.certificates or self.authorization)
