@@ -19,6 +19,7 @@ from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.audit.auditor import Auditor
 from kubeberth.apiserver.audit.trail import TRAIL, UNTOLD, Trail
 from kubeberth.apiserver.auth.authn import ANONYMOUS, Authenticator, User
+from kubeberth.apiserver.auth.bootstrap_tokens import BootstrapTokens
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubeberth.apiserver.auth.node_graph import NodeGraph
@@ -80,6 +81,8 @@ class AppSettings:
         Where the addresses of services come from; the first is that of `default/kubernetes`.
     signing_key, issuer
         Of the tokens of service accounts.
+    takes_bootstrap_tokens
+        Whether secrets with bootstrap tokens let their owners in.
     auditor
         Writes down what is asked; None when nobody does.
     """
@@ -91,6 +94,7 @@ class AppSettings:
     chance: random.Random = field(default_factory=random.Random)
     signing_key: SigningKey = field(default_factory=SigningKey.generate)
     issuer: str = ISSUER
+    takes_bootstrap_tokens: bool = False
     auditor: Auditor | None = None
 
 
@@ -128,6 +132,8 @@ class App:
         self._verbs = verbs
         self._tokens = ServiceAccountTokens(settings.signing_key, lookup, settings.issuer)
         settings.authenticator.issued = self._tokens
+        if settings.takes_bootstrap_tokens:
+            settings.authenticator.invited = BootstrapTokens(lookup)
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, authorizer, self._tokens, clock)
         self._table: dict[str, Verb] = {

@@ -17,7 +17,7 @@ from kubeberth.api.scheme import (
     SERVICES,
     Resource,
 )
-from kubeberth.apiserver.auth.bootstrap import AGGREGATED_ROLES, BINDINGS
+from kubeberth.apiserver.auth.bootstrap import AGGREGATED_ROLES, BINDINGS, INVITED_ROLES
 from kubeberth.apiserver.auth.rbac import PolicyRule, RoleBinding
 from kubeberth.apiserver.managed_fields.tracking import endpoint_of, track_update
 from kubeberth.apiserver.registry import SELF, Registry, Target
@@ -74,6 +74,9 @@ def access_objects() -> Iterator[tuple[Resource, dict[str, Any]]]:
                 "subjects": subjects,
             },
         )
+    for name, rules_ in INVITED_ROLES.items():
+        documents = [_rule_document(rule) for rule in rules_]
+        yield CLUSTER_ROLES, {"metadata": _default_metadata(name), "rules": documents}
     for name in AGGREGATED_ROLES:
         selector = {"matchLabels": {f"{RBAC}/aggregate-to-{name}": "true"}}
         yield (

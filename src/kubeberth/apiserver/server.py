@@ -20,6 +20,7 @@ from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.certificates import ClientCertificates
 from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.tls import accept_any_certificate
+from kubeberth.apiserver.auth.token_file import read_token_file
 from kubeberth.apiserver.expiry import expire_events
 from kubeberth.apiserver.http.server import BACKLOG, HttpServer
 from kubeberth.apiserver.storage.memory import MemoryStore
@@ -58,6 +59,10 @@ class ServerSettings:
     signing_key_file
         Holds the key that signs tokens of service accounts, and is made when it is not there. None
         keeps it in the data directory.
+    token_auth_file
+        Bearer tokens and whose they are.
+    takes_bootstrap_tokens
+        Whether secrets with bootstrap tokens let their owners in.
     audit_log, audit_policy_file
         Where it is written down who asks for what, and how much of it; without a log, nothing is,
         and without a policy, what `DEFAULT_POLICY` says.
@@ -73,6 +78,8 @@ class ServerSettings:
     allow_anonymous: bool = False
     service_cidr: str = "10.96.0.0/16"
     signing_key_file: Path | None = None
+    token_auth_file: Path | None = None
+    takes_bootstrap_tokens: bool = False
     audit_log: LogSettings | None = None
     audit_policy_file: Path | None = None
 
@@ -112,10 +119,12 @@ def _app_settings(settings: ServerSettings, listener: socket.socket) -> AppSetti
         server_address=settings.advertise_address or f"{host}:{port}",
         service_cidr=settings.service_cidr,
         authenticator=Authenticator(
+            {} if settings.token_auth_file is None else read_token_file(settings.token_auth_file),
             certificates=client_certificates(settings.client_ca_file),
             allow_anonymous=settings.allow_anonymous,
         ),
         signing_key=signing_key(settings),
+        takes_bootstrap_tokens=settings.takes_bootstrap_tokens,
     )
 
 

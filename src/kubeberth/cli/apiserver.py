@@ -46,6 +46,11 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
     help="P-256 key that signs tokens, PEM; made when it is not there.  [default: in the data "
     "directory]",
 )
+@click.option(
+    "--enable-bootstrap-token-auth",
+    is_flag=True,
+    help="Let in who shows a bootstrap token, as nodes do that join with `berth token create`.",
+)
 @server_options
 def command(
     host: str,
@@ -55,6 +60,8 @@ def command(
     client_ca_file: Path,
     data_dir: Path | None,
     service_account_signing_key_file: Path | None,
+    enable_bootstrap_token_auth: bool,
+    token_auth_file: str | None,
     audit_log_path: str | None,
     audit_policy_file: str | None,
     audit_log_maxage: int | None,
@@ -82,6 +89,8 @@ def command(
         client_ca_file=client_ca_file,
         data_dir=data_dir,
         signing_key_file=service_account_signing_key_file,
+        token_auth_file=Path(token_auth_file) if token_auth_file else None,
+        takes_bootstrap_tokens=enable_bootstrap_token_auth,
         audit_log=audit_log,
         audit_policy_file=Path(audit_policy_file) if audit_policy_file else None,
     )

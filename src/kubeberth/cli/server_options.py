@@ -13,6 +13,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _COUNT = click.IntRange(0)
 # In the order in which `--help` lists them.
 _OPTIONS: dict[str, dict[str, Any]] = {
+    "--token-auth-file": {
+        "metavar": "FILE",
+        "help": 'Bearer tokens and whose they are: lines of token,user,uid,"group1,group2".',
+    },
     "--audit-log-path": {
         "metavar": "FILE",
         "help": "Where it is written down who asks for what; - is standard output.  "

@@ -151,6 +151,7 @@ class LocalCluster:
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),
                 *("--service-account-signing-key-file", folder.pki / "service-account.key"),
+                "--enable-bootstrap-token-auth",
                 *(f"{name}={value}" for name, value in self.settings.server_options.items()),
             ],
             "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],

@@ -6,7 +6,7 @@ are served. The controllers are one process here, so its role joins those of the
 
 from __future__ import annotations
 
-from kubeberth.api.certificates import FAULT_OF
+from kubeberth.api.certificates import FAULT_OF, KUBELET_CLIENT
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, UNAUTHENTICATED
 from kubeberth.apiserver.auth.rbac import EVERY_PATH, EVERYTHING, PolicyRule, RoleBinding
 
@@ -72,6 +72,8 @@ KUBE_CONTROLLER_MANAGER = (
     rule("create", "pods serviceaccounts configmaps endpoints namespaces pods/eviction"),
     rule("create", "serviceaccounts/token"),
     rule("sign", "signers", groups="certificates.k8s.io", names=" ".join(FAULT_OF)),
+    rule("approve", "signers", groups="certificates.k8s.io", names=KUBELET_CLIENT),
+    rule("create", "subjectaccessreviews", groups="authorization.k8s.io"),
     rule("create", "replicasets controllerrevisions", groups="apps"),
     rule("create", "jobs", groups="batch"),
     rule("create", "leases", groups="coordination.k8s.io"),
@@ -97,6 +99,20 @@ ISSUER_DISCOVERY = (
         "/openid/v1/jwks/",
     ),
 )
+
+_REQUESTS = "certificatesigningrequests"
+# Roles that are bound to whom an administrator invites: see `berth token create`.
+INVITED_ROLES: dict[str, tuple[PolicyRule, ...]] = {
+    "system:node-bootstrapper": (
+        rule("create get list watch", _REQUESTS, groups="certificates.k8s.io"),
+    ),
+    f"system:certificates.k8s.io:{_REQUESTS}:nodeclient": (
+        rule("create", f"{_REQUESTS}/nodeclient", groups="certificates.k8s.io"),
+    ),
+    f"system:certificates.k8s.io:{_REQUESTS}:selfnodeclient": (
+        rule("create", f"{_REQUESTS}/selfnodeclient", groups="certificates.k8s.io"),
+    ),
+}
 
 EVERYBODY = frozenset((AUTHENTICATED, UNAUTHENTICATED))
 KNOWN = frozenset((AUTHENTICATED,))
