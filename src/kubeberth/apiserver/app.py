@@ -11,10 +11,12 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from kubeberth.api.scheme import BINDINGS
+from kubeberth.api import defaults
+from kubeberth.api.scheme import BINDINGS, NAMESPACES
 from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
+from kubeberth.apiserver.admission.selection import AdmissionSettings, enabled_plugins
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import Authenticator, User
 from kubeberth.apiserver.auth.impersonation import acting_user
@@ -35,7 +37,7 @@ from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
 from kubeberth.apiserver.lookup import Lookup
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
-from kubeberth.apiserver.registry import Registry
+from kubeberth.apiserver.registry import SELF, Registry, Target
 from kubeberth.apiserver.responses import (
     Response,
     encode,
@@ -55,13 +57,18 @@ from kubeberth.apiserver.subresources import Subresources
 from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock
-from kubeberth.errors import ApiError, BadRequestError
+from kubeberth.errors import AlreadyExistsError, ApiError, BadRequestError
 
 logger = logging.getLogger(__name__)
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = frozenset((*HEALTH_PATHS, "/version", "/version/"))
 TEXT = "text/plain; charset=utf-8"
+RESTRICTION = "NodeRestriction"
+UNRESTRICTED = (
+    "NodeRestriction is off: every node may label itself and other nodes, take off taints, and "
+    "write and evict the pods of all"
+)
 # A duration as Go's `time.ParseDuration` reads it.
 _DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)")
 
@@ -87,6 +94,7 @@ class AppSettings:
     chance: random.Random = field(default_factory=random.Random)
     signing_key: SigningKey = field(default_factory=SigningKey.generate)
     issuer: str = ISSUER
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 class App:
@@ -116,6 +124,9 @@ class App:
             settings.chance,
             settings.service_cidr,
             self.registry.stamp,
+            clock.monotonic,
+            self._make_namespace,
+            settings.admission,
         )
         self.registry.chain = Chain(plugins(around))
         verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
@@ -135,14 +146,26 @@ class App:
             "deletecollection": verbs.delete_collection,
         }
         self._is_ready = False
+        self._is_restricting = RESTRICTION in enabled_plugins(settings.admission)
 
     async def start(self) -> None:
         """Make what every cluster starts with."""
+        if not self._is_restricting:
+            logger.warning(UNRESTRICTED)
         port = int(self._settings.server_address.rpartition(":")[2])
         address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
         await make_bootstrap_objects(self.registry, address, port)
         await self.definitions.start()
         self._is_ready = True
+
+    async def _make_namespace(self, name: str) -> None:
+        """Make a namespace for the first object in it."""
+        document = {"metadata": {"name": name}}
+        defaults.apply_defaults(NAMESPACES, document)
+        try:
+            await self.registry.create(Target(NAMESPACES, "", name), document, SELF)
+        except AlreadyExistsError:
+            logger.info("somebody else made the namespace", extra={"namespace": name})
 
     def _end_watches(self, bucket: str) -> None:
         self.hub.end(bucket)
@@ -252,6 +275,8 @@ class App:
     def _health(self, path: str, *, is_verbose: bool) -> Response:
         is_well = self._is_ready or path != "/readyz"
         lines = ["[+]ping ok", "[+]etcd ok"]
+        if path == "/readyz" and not self._is_restricting:
+            lines.append(f"[+]admission ok: WARNING: {UNRESTRICTED}")
         if path == "/readyz":
             lines.append("[+]shutdown ok" if is_well else "[-]shutdown failed: reason withheld")
         if is_well and not is_verbose:

@@ -42,6 +42,18 @@ class TokenRequests:
         options = write_options(call.info.query, "CreateOptions")
         request = self._verbs.decode(call, options, "token")
         name, namespace = call.info.name, call.info.scope
+        attributes = Attributes(
+            "CREATE",
+            SERVICE_ACCOUNTS,
+            namespace,
+            call.user,
+            request,
+            subresource="token",
+            name=name,
+        )
+        # Before the server fills in for whom the token is.
+        await self._registry.chain.admit(attributes)
+        request = attributes.document or request
         _check_place(request["metadata"], name, namespace)
         account = unpack(SERVICE_ACCOUNTS, self._registry.entry(call.target))
         now = self._clock.now()
@@ -54,10 +66,6 @@ class TokenRequests:
         request["status"] = {"token": "", "expirationTimestamp": None}
         if faults := request_faults(spec):
             raise invalid_error(KIND, "", faults)
-        attributes = Attributes(
-            "CREATE", SERVICE_ACCOUNTS, namespace, call.user, request, subresource="token"
-        )
-        await self._registry.chain.admit(attributes)
         await self._registry.chain.validate(attributes)
         bound_to = self._bound_to(spec["boundObjectRef"], name, namespace)
         seconds = spec["expirationSeconds"]

@@ -9,13 +9,13 @@ import asyncio
 import random
 from typing import Any
 
+from kubeberth.api.pod_references import MIRROR, ReferringPod, referring_pod
 from kubeberth.api.scheme import PODS, SERVICE_ACCOUNTS
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
 from kubeberth.apiserver.strategy import generated_name
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
-MIRROR = "kubernetes.io/config.mirror"
 # The account of a fresh namespace comes from a controller: upstream waits ten times 100 ms for it.
 ATTEMPTS = 10
 PAUSE_S = 0.1
@@ -34,6 +34,7 @@ class ServiceAccount(Plugin):
         if pod is None or attributes.resource is not PODS or attributes.operation != "CREATE":
             return
         if MIRROR in pod["metadata"].get("annotations", {}):
+            _check_mirror(attributes, referring_pod(pod))
             return
         spec = pod["spec"]
         name = spec.get("serviceAccountName") or "default"
@@ -74,6 +75,17 @@ class ServiceAccount(Plugin):
                 is_used = True
         if is_used and mounted is None:
             spec["volumes"] = [*volumes, volume]
+
+
+def _check_mirror(attributes: Attributes, pod: ReferringPod) -> None:
+    """Refuse a mirror pod that would need what its node must not have for it."""
+    if pod.spec.service_account_name:
+        raise attributes.forbid("a mirror pod may not reference service accounts")
+    if any(True for _ in pod.secrets()):
+        raise attributes.forbid("a mirror pod may not reference secrets")
+    sources = (source for volume in pod.spec.volumes or () for source in volume.sources)
+    if any(source.service_account_token is not None for source in sources):
+        raise attributes.forbid("a mirror pod may not use ServiceAccountToken volume projections")
 
 
 def token_volume(name: str) -> dict[str, Any]:
