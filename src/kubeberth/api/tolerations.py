@@ -27,7 +27,7 @@ def is_superset(wide: Toleration, narrow: Toleration) -> bool:
             return False
     if operator in ("", "Equal"):
         same_operator = operator == narrow.get("operator", "")
-        return same_operator and wide.get("value", "") == narrow.get("value", "")
+        return bool(same_operator and wide.get("value", "") == narrow.get("value", ""))
     return bool(operator == "Exists")
 
 

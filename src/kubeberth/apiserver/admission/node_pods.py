@@ -54,7 +54,8 @@ class NodePods:
         pod = attributes.document or {}
         if MIRROR not in (pod["metadata"].get("annotations") or {}):
             raise attributes.forbid(
-                f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
+                f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror '
+                "pods"
             )
         if _node_of(pod) != node:
             raise attributes.forbid(
