@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeberth.api.scheme import RESOURCES
-from kubeberth.apiserver.admission.selection import AdmissionSettings
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, Shown, User
 from kubeberth.apiserver.http.head import fields

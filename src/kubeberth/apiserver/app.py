@@ -16,8 +16,8 @@ from kubeberth.api.scheme import BINDINGS, NAMESPACES
 from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
-from kubeberth.apiserver.admission.selection import AdmissionSettings, enabled_plugins
 from kubeberth.apiserver.admission.versions import Versions
+from kubeberth.apiserver.admission_selection import AdmissionSettings, restriction_warning
 from kubeberth.apiserver.auth.authn import Authenticator, User
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
@@ -64,11 +64,6 @@ logger = logging.getLogger(__name__)
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = frozenset((*HEALTH_PATHS, "/version", "/version/"))
 TEXT = "text/plain; charset=utf-8"
-RESTRICTION = "NodeRestriction"
-UNRESTRICTED = (
-    "NodeRestriction is off: every node may label itself and other nodes, take off taints, and "
-    "write and evict the pods of all"
-)
 # A duration as Go's `time.ParseDuration` reads it.
 _DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)")
 
@@ -146,12 +141,12 @@ class App:
             "deletecollection": verbs.delete_collection,
         }
         self._is_ready = False
-        self._is_restricting = RESTRICTION in enabled_plugins(settings.admission)
+        self._warning = restriction_warning(settings.admission)
 
     async def start(self) -> None:
         """Make what every cluster starts with."""
-        if not self._is_restricting:
-            logger.warning(UNRESTRICTED)
+        if self._warning:
+            logger.warning(self._warning)
         port = int(self._settings.server_address.rpartition(":")[2])
         address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
         await make_bootstrap_objects(self.registry, address, port)
@@ -275,8 +270,8 @@ class App:
     def _health(self, path: str, *, is_verbose: bool) -> Response:
         is_well = self._is_ready or path != "/readyz"
         lines = ["[+]ping ok", "[+]etcd ok"]
-        if path == "/readyz" and not self._is_restricting:
-            lines.append(f"[+]admission ok: WARNING: {UNRESTRICTED}")
+        if path == "/readyz" and self._warning:
+            lines.append(f"[+]admission ok, WARNING: {self._warning}")
         if path == "/readyz":
             lines.append("[+]shutdown ok" if is_well else "[-]shutdown failed: reason withheld")
         if is_well and not is_verbose:

@@ -48,7 +48,6 @@ from kubeberth.apiserver.admission.rbac_escalation import RbacEscalation
 from kubeberth.apiserver.admission.registered import Changes, Registered
 from kubeberth.apiserver.admission.resource_quota import Ledger, ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
-from kubeberth.apiserver.admission.selection import ORDER, AdmissionSettings, enabled_plugins
 from kubeberth.apiserver.admission.service_account import ServiceAccount
 from kubeberth.apiserver.admission.service_addresses import ServiceAddresses
 from kubeberth.apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
@@ -57,6 +56,7 @@ from kubeberth.apiserver.admission.validating_admission_policy import Validating
 from kubeberth.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.admission.webhooks import Desk, Webhook, read_webhooks
+from kubeberth.apiserver.admission_selection import ORDER, AdmissionSettings, enabled_plugins
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
 from kubeberth.apiserver.storage.store import Store

@@ -91,6 +91,9 @@ OFF_BY_DEFAULT = frozenset(
     )
 )
 DEFAULT = frozenset(ORDER) - OFF_BY_DEFAULT - NOT_SERVED
+NODE_RESTRICTION = "NodeRestriction"
+# What it counts is nowhere but in its configuration.
+_NEEDS_CONFIGURATION = ("EventRateLimit",)
 ENABLE, DISABLE = "enable-admission-plugins", "disable-admission-plugins"
 
 
@@ -136,7 +139,20 @@ def enabled_plugins(settings: AdmissionSettings) -> frozenset[str]:
             raise UsageError(f'{ENABLE} plugin "{name}" is not served by kubeberth')
     if both := sorted({*settings.enable} & {*settings.disable}):
         raise UsageError(f"[{' '.join(both)}] in {ENABLE} and {DISABLE} overlapped")
+    for name in _NEEDS_CONFIGURATION:
+        if name in settings.enable and not settings.of(name):
+            raise UsageError(f"{name} needs a configuration: --admission-control-config-file")
     return (DEFAULT | {*settings.enable}) - {*settings.disable}
+
+
+def restriction_warning(settings: AdmissionSettings) -> str:
+    """Return what everybody should know who has switched NodeRestriction off; else nothing."""
+    if NODE_RESTRICTION in enabled_plugins(settings):
+        return ""
+    return (
+        "NodeRestriction is off: every node may label itself and other nodes, take off taints, and "
+        "write and evict the pods of all"
+    )
 
 
 def read_configuration(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -159,6 +175,18 @@ def read_configuration(path: Path) -> dict[str, Mapping[str, Any]]:
         if own := plugin.get("path"):
             found[name] = _read(path.parent / own)
     return found
+
+
+def to_configuration(settings: AdmissionSettings) -> dict[str, Any]:
+    """Return the AdmissionConfiguration that tells plugins what the settings do."""
+    plugins = [
+        {"name": name, "configuration": told} for name, told in settings.configuration.items()
+    ]
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": plugins,
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
