@@ -61,6 +61,7 @@ ORDER = (
 # Of these kube-apiserver has more than is served here.
 NOT_SERVED = frozenset(
     (
+        "AlwaysDeny",
         "ClusterTrustBundleAttest",
         "DefaultIngressClass",
         "ImagePolicyWebhook",

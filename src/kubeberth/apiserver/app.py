@@ -11,7 +11,6 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from kubeberth.api import defaults
 from kubeberth.api.scheme import BINDINGS, NAMESPACES
 from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import Surroundings, plugins
@@ -26,7 +25,7 @@ from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.service_accounts import ISSUER, ServiceAccountTokens
 from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
-from kubeberth.apiserver.bootstrap import make_bootstrap_objects
+from kubeberth.apiserver.bootstrap import ensure, make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.definitions import Definitions
@@ -37,7 +36,7 @@ from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
 from kubeberth.apiserver.lookup import Lookup
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
-from kubeberth.apiserver.registry import SELF, Registry, Target
+from kubeberth.apiserver.registry import Registry
 from kubeberth.apiserver.responses import (
     Response,
     encode,
@@ -57,7 +56,7 @@ from kubeberth.apiserver.subresources import Subresources
 from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock
-from kubeberth.errors import AlreadyExistsError, ApiError, BadRequestError
+from kubeberth.errors import ApiError, BadRequestError
 
 logger = logging.getLogger(__name__)
 
@@ -155,12 +154,7 @@ class App:
 
     async def _make_namespace(self, name: str) -> None:
         """Make a namespace for the first object in it."""
-        document = {"metadata": {"name": name}}
-        defaults.apply_defaults(NAMESPACES, document)
-        try:
-            await self.registry.create(Target(NAMESPACES, "", name), document, SELF)
-        except AlreadyExistsError:
-            logger.info("somebody else made the namespace", extra={"namespace": name})
+        await ensure(self.registry, NAMESPACES, {"metadata": {"name": name}})
 
     def _end_watches(self, bucket: str) -> None:
         self.hub.end(bucket)

@@ -15,7 +15,7 @@ from kubeberth.api.scheme import (
     VALIDATING_WEBHOOK_CONFIGURATIONS,
     Resource,
 )
-from kubeberth.apiserver.admission.always import AlwaysAdmit, AlwaysDeny
+from kubeberth.apiserver.admission.always_admit import AlwaysAdmit
 from kubeberth.apiserver.admission.always_pull_images import AlwaysPullImages
 from kubeberth.apiserver.admission.certificates import (
     CertificateApproval,
@@ -177,5 +177,4 @@ def _makers(around: Surroundings) -> dict[str, Callable[[], Plugin]]:
             webhooks(VALIDATING_WEBHOOK_CONFIGURATIONS), desk
         ),
         "ResourceQuota": lambda: ResourceQuota(reader),
-        "AlwaysDeny": AlwaysDeny,
     }
