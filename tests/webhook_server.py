@@ -166,7 +166,10 @@ class WebhookServer:
         return self
 
     async def __aexit__(self, *error) -> None:
+        self.hang_up()
         await self._runner.cleanup()
+        for _ in range(5):  # until the loop has let go of the connections
+            await asyncio.sleep(0)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         review = await request.json()

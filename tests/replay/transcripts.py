@@ -357,7 +357,7 @@ def _of_any_distribution(text: str) -> str:
 def _without_descriptions(command: str, text: str) -> str:
     """Return what `kubectl explain` prints less the prose of upstream, which ours does not hold.
 
-    See docs/decisions/0010-schemas-without-descriptions.md.
+    See docs/decisions/0010-schemas-describe-what-places.md.
     """
     if not command.startswith("kubectl explain"):
         return text

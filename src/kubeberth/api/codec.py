@@ -60,6 +60,8 @@ class Decoded:
     @property
     def warnings(self) -> list[str]:
         """What is wrong with the fields, one text each, as `Warning` headers say it."""
+        if not (self.repeated_keys or self.unknown_fields or self.duplicate_fields):
+            return []
         return [
             *self.repeated_keys,
             *(f'unknown field "{path}"' for path in self.unknown_fields),

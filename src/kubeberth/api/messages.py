@@ -27,6 +27,8 @@ INLINED = frozenset(
         ("SecretProjection", "localObjectReference"),
         ("ConfigMapProjection", "localObjectReference"),
         ("ConfigMapVolumeSource", "localObjectReference"),
+        ("RuleWithOperations", "rule"),
+        ("NamedRuleWithOperations", "ruleWithOperations"),
     }
 )
 # The two wire names that differ from the JSON name.

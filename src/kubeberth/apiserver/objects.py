@@ -40,8 +40,13 @@ METADATA_FIELDS = (
     "finalizers",
     "managedFields",
 )
+_STORED_METADATA = tuple(
+    name for name in METADATA_FIELDS if name not in ("resourceVersion", "managedFields")
+)
+_HEAD = frozenset(("kind", "apiVersion", "metadata"))
 # No text before it holds this: quotes within a JSON string are escaped.
 _UID = b'"uid":"'
+_OWNERS = b',"managedFields":'
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
 
@@ -71,15 +76,17 @@ def pack(resource: Resource, document: Document) -> bytes:
 
 def packed(document: Document) -> bytes:
     """Return the value that is stored for a document in the version in which it is stored."""
-    metadata = ordered(document["metadata"])
-    metadata.pop("resourceVersion", None)
-    owners = metadata.pop("managedFields", None)
-    head = {"kind": document["kind"], "apiVersion": document["apiVersion"], "metadata": metadata}
-    value = encode(head)[:-1]
-    end = len(value) - 1
-    rest = {k: v for k, v in document.items() if k not in head}
-    value += b"," + encode(rest)[1:] if rest else b"}"
-    return b"%s\n%d\n%s" % (value, end, encode(owners)) if owners else value
+    metadata = document["metadata"]
+    owners = metadata.get("managedFields")
+    stored = encode({name: metadata[name] for name in _STORED_METADATA if name in metadata})
+    rest = {name: part for name, part in document.items() if name not in _HEAD}
+    head = b'{"kind":%s,"apiVersion":%s,"metadata":%s' % (
+        encode(document["kind"]),
+        encode(document["apiVersion"]),
+        stored,
+    )
+    value = head + b"," + encode(rest)[1:] if rest else head + b"}"
+    return b"%s\n%d\n%s" % (value, len(head) - 1, encode(owners)) if owners else value
 
 
 def object_json(value: bytes) -> bytes:
@@ -181,21 +188,17 @@ class Wire:
         return document | {"metadata": ordered(document["metadata"])}
 
 
-def _versioned(entry: Entry, start: int, revision: int) -> Iterator[bytes | memoryview]:
-    """Yield a stored value from `start` on, with a version and who owns the fields."""
+def _versioned(entry: Entry, start: int, revision: int) -> tuple[bytes | memoryview, ...]:
+    """Return a stored value from `start` on, with a version and who owns the fields, in pieces."""
     text = entry.value
     value = memoryview(text)
     uid = text.index(b'"', text.index(_UID) + len(_UID)) + 1
-    yield value[start:uid]
-    yield b',"resourceVersion":"%d"' % revision
+    version = b',"resourceVersion":"%d"' % revision
     # No JSON that is stored has a line break in it.
     last = text.find(b"\n", uid)
     if last < 0:
-        yield value[uid:]
-        return
+        return value[start:uid], version, value[uid:]
     first = text.index(b"\n", last + 1)
     end = int(text[last + 1 : first])
-    yield value[uid:end]
-    yield b',"managedFields":'
-    yield value[first + 1 :]
-    yield value[end:last]
+    owners = value[first + 1 :]
+    return value[start:uid], version, value[uid:end], _OWNERS, owners, value[end:last]

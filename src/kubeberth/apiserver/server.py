@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # History older than this is forgotten, as kube-apiserver has etcd do.
 HOUSEKEEPING_S = 300.0
+# As kube-apiserver: so long a connection is silent before the system asks whether it is there.
+KEEP_ALIVE_S = 180
 # In the data directory, unless told otherwise.
 SIGNING_KEY = "service-account.key"
 # Watches end at once when the server stops; what is left then is a slow client.
@@ -162,6 +164,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit this: a client whose machine is gone is noticed, and its watches end.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_S)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)

@@ -25,6 +25,8 @@ from kubeberth.apiserver.objects import encode
 Document = dict[str, Any]
 
 HTTPS_PORT = 443
+# As long as a request may take upstream.
+MAX_REQUEST_S = 60
 SERVICE_NAME = "kubernetes.io/service-name"
 _MAX_SHOWN_BYTES = 2048
 # What clients make of an answer that is no Status, by its code.
@@ -92,7 +94,7 @@ class WebhookClient:
         WebhookCallError
             It did not answer in time, or not as one answers.
         """
-        context = _trusting(config.get("caBundle") or "")
+        context = trusting(config.get("caBundle") or "")
         path = _path_of(config)
         query = f"?timeout={timeout_s}s" if timeout_s else ""
         base = _base_of(config)
@@ -121,10 +123,6 @@ class WebhookClient:
         return Peer(f"{server_name}:{port}", server_name, addresses)
 
 
-# As long as a request may take upstream.
-MAX_REQUEST_S = 60
-
-
 def _base_of(config: Mapping[str, Any]) -> str:
     """Return the part of a webhook's URL before the path."""
     service = config.get("service")
@@ -142,7 +140,7 @@ def _path_of(config: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=200)
-def _trusting(bundle: str) -> ssl.SSLContext:
+def trusting(bundle: str) -> ssl.SSLContext:
     """Return how to check certificates: by a bundle (base64 of PEM), else as the machine does."""
     context = (
         ssl.create_default_context() if not bundle else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

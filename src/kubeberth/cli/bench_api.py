@@ -112,10 +112,12 @@ def _steps(stack: ExitStack, plan: Plan, kubeconfig: Path | None) -> list[Step]:
     of_list = Measurement(load, plan, server)
     stack.enter_context(measurement.namespace())
     stack.enter_context(of_list.namespace())
-    steps: list[Step] = [("writes", measurement.writes)]
-    steps += [(f"watch by {n}", partial(measurement.fan_out, n)) for n in plan.watchers]
+    steps: list[Step] = []
     if server is not None:
+        # First: what others leave behind would be used again, and not be seen.
         steps.append(("idle watches", measurement.idle_watches))
+    steps.append(("writes", measurement.writes))
+    steps += [(f"watch by {n}", partial(measurement.fan_out, n)) for n in plan.watchers]
     steps.append(("list", of_list.listing))
     if server is not None:
         steps.append(("start", lambda: _starts(plan)))

@@ -275,7 +275,7 @@ def _sum_of(numbers: list[Callable[[], int]]) -> Callable[[], int]:
 
 
 class GroupsView:
-    """Some groups, as soft rules see them.
+    """Some groups, as soft rules see them; whoever sees the same one again sees the same values.
 
     Attributes
     ----------
@@ -286,6 +286,10 @@ class GroupsView:
     def __init__(self, n_groups: int, pickers: Mapping[str, Picker]) -> None:
         self.sizes: Sequence[int] = [0] * n_groups
         self._pickers = pickers
+
+    def renamed(self) -> GroupsView:
+        """Return a view of the same groups with other values."""
+        return GroupsView(len(self.sizes), self._pickers)
 
     def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table."""

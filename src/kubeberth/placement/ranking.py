@@ -19,8 +19,8 @@ be touched before it comes to the top.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import compress, count
 from operator import sub
 
@@ -61,7 +61,7 @@ class TooManyGroupsError(Exception):
     """The nodes differ in so many ways that grouping them does not pay."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Layout:
     """Some groups that together are all there is to normalise over.
 
@@ -73,21 +73,24 @@ class Layout:
         The group, if there is but one.
     pick
         Takes these groups' entries out of a list of all groups.
-    values
-        The node values of each soft rule that has such, by group.
     static
         What each group earns that never changes.
     weighs_anew
         Whether a change of counters may change what they earn.
+    values
+        The node values of each soft rule that has such, by group.
+    n_renamed
+        How often groups had got other values when these were listed.
     """
 
     live: tuple[int, ...]
     only: int | None
     pick: Picker
     view: GroupsView
-    values: list[list[int]]
     static: list[int]
     weighs_anew: bool
+    values: list[list[int]] = field(default_factory=list)
+    n_renamed: int = -1
 
 
 class Ranking:
@@ -137,14 +140,15 @@ class Ranking:
         self._tops: list[int] = []
         self._sizes: list[int] = []
         self._is_open: list[bool] = []
-        self._vacant: list[int] = []
+        self._vacant: dict[int, list[int]] = {}
+        self._n_renamed = 0
         self._unsettled: list[int] = []
         # Groups that are open and hold a node; their bonuses are shifted as the scores in entries.
         self._has_other_groups = True
-        self._has_other_sizes = False
+        self._has_other_weights = False
         self._n_feasible = 0
         self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], [], weighs_anew=False)
+        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], weighs_anew=False)
         self._of_cells: dict[tuple[int, ...], tuple[list[int], dict[str, Picker]]] = {}
         self._openers: list[Picker] = []
         self._bonuses: list[int] = []
@@ -165,7 +169,7 @@ class Ranking:
             self._weigh()
         elif self._layout.weighs_anew:
             version = self._rules.score_version()
-            if version != self._seen_scores or self._has_other_sizes:
+            if version != self._seen_scores or self._has_other_weights:
                 self._seen_scores = version
                 self._weigh()
         layout = self._layout
@@ -353,8 +357,9 @@ class Ranking:
         self._sink(group, entry)
         if not self._sizes[group] and self._rules.node_scores:
             # Values like "three such pods" come and go; zones stay.
-            del self._group_ids[self._group_keys[group]]
-            self._vacant.append(group)
+            key = self._group_keys[group]
+            del self._group_ids[key]
+            self._vacant.setdefault(key[0], []).append(group)
 
     def _resize(self, group: int, change: int) -> None:
         self._sizes[group] = size = self._sizes[group] + change
@@ -362,7 +367,7 @@ class Ranking:
             self._has_other_groups = True
         elif self._is_open[group]:
             self._n_feasible += change
-            self._has_other_sizes = self._rules.reads_sizes
+            self._has_other_weights |= self._rules.reads_sizes
 
     def _settle(self) -> None:
         """Bring to the top of each lineup what belongs there."""
@@ -404,34 +409,35 @@ class Ranking:
         if self._entries[slot] < 0 or self._sizes[own] > 1 or self._group_keys[own][0] != cell:
             return self._new_group(cell, values)
         del self._group_ids[self._group_keys[own]]
-        self._group_ids[cell, values] = own
-        self._group_keys[own] = (cell, values)
-        self._has_other_groups = True
-        self._layouts.clear()
+        self._name(own, cell, values)
+        self._has_other_weights = True
         return own
 
     def _new_group(self, cell: int, values: Key) -> int:
-        """Return a new group, or one that has become vacant."""
-        if self._vacant:
-            group = self._vacant.pop()
-            self._lineups[group] = Lineup()
-            self._tops[group] = END
-        else:
+        """Return a new group, or one that has become vacant; best one that was in the same cell."""
+        vacant = self._vacant.get(cell)
+        if vacant:
+            group = vacant.pop()
+        elif len(self._lineups) < _MAX_GROUPS:
             group = len(self._lineups)
-            if group >= _MAX_GROUPS:
-                raise TooManyGroupsError
             self._lineups.append(Lineup())
             self._tops.append(END)
             self._sizes.append(0)
-            self._is_open.append(False)
+            self._is_open.append(self._rules.is_open(self._cell_keys[cell]))
             self._group_keys.append((cell, values))
-        self._group_ids[cell, values] = group
-        self._group_keys[group] = (cell, values)
-        self._is_open[group] = self._rules.is_open(self._cell_keys[cell])
+            self._openers.clear()
+        else:
+            raise TooManyGroupsError
+        self._lineups[group] = Lineup()
+        self._tops[group] = END
         self._has_other_groups = True
-        self._layouts.clear()
-        self._openers.clear()
+        self._name(group, cell, values)
         return group
+
+    def _name(self, group: int, cell: int, values: Key) -> None:
+        self._group_ids[cell, values] = group
+        self._group_keys[group] = cell, values
+        self._n_renamed += 1
 
     def _open_groups(self) -> None:
         """Ask the hard rules over shared domains again."""
@@ -467,10 +473,6 @@ class Ranking:
     def _lay_out(self, live: tuple[int, ...]) -> Layout:
         """Work out what depends on nothing but which groups take part."""
         rules, group_keys = self._rules, self._group_keys
-        values = [
-            [] if index is None else [group_keys[group][1][index] for group in live]
-            for _, _, index in rules.group_scores
-        ]
         cells = tuple([group_keys[group][0] for group in live])
         known = self._of_cells.get(cells)
         if known is None:
@@ -482,7 +484,7 @@ class Ranking:
             self._layouts.clear()
             self._of_cells.clear()
         only = live[0] if len(live) == 1 else None
-        layout = Layout(live, only, picker(live), view, values, static, weighs_anew)
+        layout = Layout(live, only, picker(live), view, static, weighs_anew)
         self._layouts[live] = layout
         return layout
 
@@ -499,15 +501,26 @@ class Ranking:
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
         layout, rules = self._layout, self._rules
-        self._has_other_sizes = False
+        self._has_other_weights = False
         bonuses = layout.static
         if bonuses and rules.group_scores:
+            if layout.n_renamed != self._n_renamed:
+                layout.n_renamed = self._n_renamed
+                layout.values = self._values_of(layout.live)
+                layout.view = layout.view.renamed()
             view = layout.view
             if rules.reads_sizes:
                 view.sizes = layout.pick(self._sizes)
             for (score, weight, _), values in zip(rules.group_scores, layout.values, strict=True):
                 bonuses = _add_shares(bonuses, score.scores(view, values), weight)
         self._bonuses = bonuses
+
+    def _values_of(self, groups: Sequence[int]) -> list[list[int]]:
+        keys = [self._group_keys[group][1] for group in groups]
+        return [
+            [] if index is None else [key[index] for key in keys]
+            for _, _, index in self._rules.group_scores
+        ]
 
     # Starting over
 
@@ -527,7 +540,7 @@ class Ranking:
         self._cared_for.clear()
         self._unsettled.clear()
         self._cell_ids, self._cell_keys = {}, []
-        self._group_ids, self._group_keys, self._vacant = {}, [], []
+        self._group_ids, self._group_keys, self._vacant = {}, [], {}
         self._lineups, self._tops = [], []
         self._sizes, self._is_open = [], []
 

@@ -3,7 +3,13 @@ import struct
 import pytest
 
 from kubeberth.api import codec, protobuf
-from kubeberth.api.scheme import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS
+from kubeberth.api.scheme import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+)
 from kubeberth.errors import BadRequestError
 
 
@@ -87,6 +93,37 @@ def test_times_and_negative_numbers_are_read():
 def test_bytes_become_base64():
     entry = message(field(1, "k"), field(2, b"\x00\x01"))
     assert decoded(field(3, entry), CONFIG_MAPS)["binaryData"] == {"k": "AAE="}
+
+
+def test_the_rules_of_a_webhook_are_inlined():
+    rule = message(field(1, ""), field(2, "v1"), field(3, "pods"), field(4, "*"))
+    service = field(1, message(field(1, "ns"), field(2, "svc"), field(4, 8443)))
+    client = field(2, message(service, field(2, b"pem")))
+    rules = field(3, message(field(1, "CREATE"), field(2, rule)))
+    webhook = message(field(1, "a.example.com"), client, rules, field(7, 5), field(8, "v1"))
+    raw = message(field(1, field(1, "n")), field(2, webhook))
+    version = "admissionregistration.k8s.io/v1"
+    document = decoded(raw, VALIDATING_WEBHOOK_CONFIGURATIONS, version)
+    assert document["webhooks"] == [
+        {
+            "name": "a.example.com",
+            "clientConfig": {
+                "service": {"namespace": "ns", "name": "svc", "port": 8443},
+                "caBundle": "cGVt",
+            },
+            "rules": [
+                {
+                    "operations": ["CREATE"],
+                    "apiGroups": [""],
+                    "apiVersions": ["v1"],
+                    "resources": ["pods"],
+                    "scope": "*",
+                }
+            ],
+            "timeoutSeconds": 5,
+            "admissionReviewVersions": ["v1"],
+        }
+    ]
 
 
 def test_unknown_field_numbers_are_skipped():

@@ -33,6 +33,9 @@ from kubeberth.api.cel.syntax import (
 
 Variables = Mapping[str, Any]
 
+# Under this name, which no expression can write, stands how much a host lets one do.
+BUDGET = "#budget"
+
 _MACROS = frozenset(("all", "exists", "exists_one", "existsOne", "filter", "map", "optMap"))
 _NAMESPACES = frozenset(("math", "sets", "optional", "ip", "cidr", "format", "jsonpatch"))
 _TYPES = frozenset(("bool", "int", "uint", "double", "string", "bytes", "list", "map"))
@@ -48,6 +51,25 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _OPERATORS = frozenset(("&&", "||", "?:", "!", "==", "!=", "in", "/", "%", "has"))
+
+
+class Budget:
+    """How often the bodies of macros may be evaluated: nothing else repeats."""
+
+    def __init__(self, n_rounds: int) -> None:
+        self._left = n_rounds
+
+    def spend(self, n_rounds: int) -> None:
+        """Take something out.
+
+        Raises
+        ------
+        CelError
+            There is not that much left.
+        """
+        self._left -= n_rounds
+        if self._left < 0:
+            raise CelError("operation cancelled: actual cost limit exceeded")
 
 
 def unknown_functions(node: Node) -> set[str]:
@@ -344,6 +366,9 @@ def _macro(call: Call, variables: Variables) -> Any:
         return Optional(evaluate(body, {**variables, _name(names[0]): of.value}))
     if not isinstance(of, list | dict):
         raise no_overload(call.function)
+    budget: Budget | None = variables.get(BUDGET)
+    if budget is not None:
+        budget.spend(len(of))
     if call.function == "map" and len(names) == 2 and not isinstance(names[1], Name):
         # With a condition between the name and the value.
         name, condition = _name(names[0]), names[1]

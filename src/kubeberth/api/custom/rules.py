@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from kubeberth.api.cel.evaluate import evaluate, names_in, unknown_functions
+from kubeberth.api.cel.evaluate import BUDGET, Budget, evaluate, names_in, unknown_functions
 from kubeberth.api.cel.functions import CelError, Optional
 from kubeberth.api.cel.syntax import CelSyntaxError, Node, parse
 from kubeberth.api.custom.structural import ABSENT, Structural
@@ -36,6 +36,8 @@ _BLOCKING = frozenset(
         "FieldValueNotSupported",
     )
 )
+# Of the bodies of macros, for one rule and one value.
+MAX_ROUNDS = 100_000
 UNCHECKED = FieldError(
     "FieldValueInvalid",
     NOWHERE,
@@ -132,7 +134,7 @@ def _by_key(old: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
 def _check(value: Any, old: Any, rule: Rule, node: Structural, path: str) -> FieldError | None:
     text = rule["rule"].strip()
     tree = parse_rule(text)
-    variables: dict[str, Any] = {"self": value}
+    variables: dict[str, Any] = {"self": value, BUDGET: Budget(MAX_ROUNDS)}
     if "oldSelf" in names_in(tree):
         if rule.get("optionalOldSelf"):
             variables["oldSelf"] = Optional() if old is ABSENT else Optional(old)

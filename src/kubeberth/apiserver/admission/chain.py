@@ -40,6 +40,9 @@ class Attributes(msgspec.Struct):
         Whether everybody looks again, after somebody from outside has changed the object.
     wants_second_round
         Whether they shall.
+    deadline
+        Until when, by the event loop's clock, all that is asked for the write must be answered;
+        none before somebody is asked.
     """
 
     operation: Operation
@@ -55,6 +58,7 @@ class Attributes(msgspec.Struct):
     warnings: list[str] = []
     is_second_round: bool = False
     wants_second_round: bool = False
+    deadline: float = 0.0
     _records: dict[Plugin, Record] | None = None
 
     def __post_init__(self) -> None:

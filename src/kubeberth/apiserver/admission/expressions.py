@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
-from kubeberth.api.cel.evaluate import evaluate, unknown_functions
+from kubeberth.api.cel.evaluate import BUDGET, Budget, evaluate, unknown_functions
 from kubeberth.api.cel.functions import CelError, Receiver
 from kubeberth.api.cel.syntax import CelSyntaxError, Node, parse
 from kubeberth.apiserver.admission.chain import Attributes, Document
@@ -23,6 +23,10 @@ from kubeberth.apiserver.auth.authn import AUTHENTICATED, SERVICE_ACCOUNT, User
 from kubeberth.apiserver.auth.rbac import Authorizer, Decision
 from kubeberth.apiserver.patching import with_plain_entries
 from kubeberth.apiserver.route import Query, RequestInfo
+
+# Of the bodies of macros, for one expression: some tenths of a second, and about what upstream's
+# limit of the cost of a call comes to.
+MAX_ROUNDS = 100_000
 
 
 class ExpressionError(Exception):
@@ -48,7 +52,7 @@ class Expression:
         if self.tree is None:
             raise ExpressionError(f"compilation error: compilation failed: {self.fault}")
         try:
-            return evaluate(self.tree, variables)
+            return evaluate(self.tree, {**variables, BUDGET: Budget(MAX_ROUNDS)})
         except CelError as error:
             why = f"expression '{self.text}' resulted in error: {error}"
             raise ExpressionError(why) from error
@@ -144,7 +148,7 @@ class Variables(dict[str, Any]):
         if expression.tree is None:
             raise CelError(f'composited variable "{name}" fails to compile: {expression.fault}')
         try:
-            value = evaluate(expression.tree, self._seen)
+            value = evaluate(expression.tree, {**self._seen, BUDGET: Budget(MAX_ROUNDS)})
         except CelError as error:
             why = f'composited variable "{name}" fails to evaluate: {error}'
             raise CelError(why) from error

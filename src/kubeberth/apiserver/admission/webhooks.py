@@ -5,7 +5,9 @@ Matches `plugin/webhook/generic` of k8s.io/apiserver 1.36.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +38,12 @@ from kubeberth.apiserver.admission.review import (
 )
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.rbac import Authorizer
-from kubeberth.apiserver.webhook_client import WebhookCallError, WebhookClient
-from kubeberth.errors import InternalError
+from kubeberth.apiserver.webhook_client import (
+    MAX_REQUEST_S,
+    WebhookCallError,
+    WebhookClient,
+)
+from kubeberth.errors import InternalError, ServerTimeoutError
 
 logger = logging.getLogger(__name__)
 
@@ -156,8 +162,9 @@ class Desk:
         except ReviewError as error:
             raise _failed(webhook, f"could not create admission objects: {error}") from error
         question = review_of(version, uid, attributes, asked)
+        timeout_s = min(webhook.timeout_s, _seconds_left(attributes))
         try:
-            answer = await self._client.call(webhook.client, question, webhook.timeout_s)
+            answer = await self._client.call(webhook.client, question, timeout_s)
         except WebhookCallError as error:
             raise _failed(webhook, f"failed to call webhook: {error}") from error
         try:
@@ -170,6 +177,23 @@ class Desk:
         if not verdict.is_allowed:
             raise denial(webhook.name, verdict.status)
         return verdict
+
+
+def _seconds_left(attributes: Attributes) -> int:
+    """Return how long a webhook may still take.
+
+    Raises
+    ------
+    ServerTimeoutError
+        Those before it have used up the time of the request.
+    """
+    now = asyncio.get_running_loop().time()
+    attributes.deadline = attributes.deadline or now + MAX_REQUEST_S
+    if now >= attributes.deadline:
+        raise ServerTimeoutError(
+            "Timeout: request did not complete within requested timeout - context deadline exceeded"
+        )
+    return math.ceil(attributes.deadline - now)
 
 
 def _failed(webhook: Webhook, why: str) -> WebhookFailedError:

@@ -72,7 +72,8 @@ class Request:
         self.method = method
         self.path, self.query = _split(target)
         self.header_list = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers]
-        self.headers: Mapping[str, str] = dict(self.header_list)
+        # Of several of a name, the first one counts, as with Go.
+        self.headers: Mapping[str, str] = dict(reversed(self.header_list))
         self._shown = shown
         self._chunks: list[bytes] = []
         self.size = 0

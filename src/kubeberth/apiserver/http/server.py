@@ -27,7 +27,7 @@ class HttpServer:
     Parameters
     ----------
     answer
-        Raises nothing: a request that fails has an answer, too.
+        What it raises is logged, and told to nobody.
     """
 
     def __init__(self, answer: Answering, clock: Clock, patience: Patience | None = None) -> None:

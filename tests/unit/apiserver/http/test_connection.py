@@ -41,6 +41,11 @@ class Feed:
         self.wake()
 
 
+def breaking_off():
+    yield LARGE
+    raise RuntimeError("broken off")
+
+
 class App:
     """Answers by the path."""
 
@@ -58,8 +63,15 @@ class App:
                 return StreamResponse(Pieces(iter([b"one", b"two"])))
             case "/large":
                 return Response(LARGE)
+            case "/document":
+                pieces = (LARGE for _ in range(10))
+                return StreamResponse(Pieces(pieces), is_document=True)
             case "/slow":
                 await self.may_finish.wait()
+            case "/broken":
+                raise RuntimeError("broken")
+            case "/breaks-off":
+                return StreamResponse(Pieces(breaking_off()))
             case "/unread":
                 return Response(b"not read", 403)
         try:
@@ -338,7 +350,7 @@ def test_what_cannot_be_read_is_refused_in_gos_words(sent, heard):
     async def scenario():
         async with serving() as (app, _, connect):
             client = await connect()
-            await client.send(sent)
+            await client.send(sent, b"\r\n\r\nGET /behind HTTP/1.1\r\nHost: x\r\n\r\n")
             told = await client.rest()
             assert told.startswith(f"HTTP/1.1 {heard}\r\n".encode())
             assert told.endswith(f"\r\nConnection: close\r\n\r\n{heard}".encode())
@@ -427,14 +439,20 @@ def test_work_may_take_longer_than_a_client_may():
     uvloop.run(scenario())
 
 
-def test_who_does_not_read_an_answer_in_time_is_hung_up_on():
+def test_who_does_not_read_an_answer_in_time_is_hung_up_on_unless_it_is_endless():
     async def scenario():
-        async with serving(Patience(reading=0.1)) as (_, server, connect):
-            client = await connect()
-            await client.get("/large")
-            await client.get("/large")
+        async with serving(Patience(reading=0.1)) as (app, server, connect):
+            for path in ("/large", "/document"):
+                client = await connect()
+                await client.get(path)
+                await client.get(path)
+            watching = await connect()
+            await watching.get("/feed")
+            await watching.head()
+            app.feed.say(LARGE, b"last")
             await asyncio.sleep(2.5)
-            assert not server.connections
+            assert len(server.connections) == 1
+            assert [await watching.chunk(), await watching.chunk()] == [LARGE, b"last"]
 
     uvloop.run(scenario())
 
@@ -502,5 +520,34 @@ def test_a_server_that_stops_finishes_what_is_under_way():
             assert (status, headers["Connection"]) == (200, "close")
             assert await busy.rest() == b"/slow "
             await asyncio.wait_for(stopping, 1)
+
+    uvloop.run(scenario())
+
+
+def test_what_goes_wrong_is_logged_and_told_to_nobody(caplog):
+    async def scenario():
+        async with serving() as (_, _, connect):
+            client = await connect()
+            await client.get("/broken")
+            assert await client.answer() == (500, "Internal Server Error\n")
+            await client.get("/breaks-off")
+            await client.head()
+            assert await client.chunk() == LARGE
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await client.chunk()
+
+    uvloop.run(scenario())
+    logged = [(record.message, record.exc_info[1].args) for record in caplog.records]
+    assert logged == [("cannot answer", ("broken",)), ("an answer broke off", ("broken off",))]
+
+
+def test_the_first_of_several_headers_of_a_name_counts():
+    async def scenario():
+        async with serving() as (app, _, connect):
+            client = await connect()
+            await client.get("/a", "Accept: one", "accept: two")
+            await client.answer()
+            assert app.seen[0].headers["accept"] == "one"
+            assert app.seen[0].header_list[1:] == [("accept", "one"), ("accept", "two")]
 
     uvloop.run(scenario())

@@ -1,0 +1,99 @@
+"""Where the time of a decision goes, by phase and by shape of pod.
+
+    python benchmarks/engine_phases.py [WORKLOAD] [NODES]
+
+The figures of phases include the clock that is looked at for each of them, some 0.2 us, so they are
+for comparing; `berth bench engine` has the rates.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import wraps
+from time import perf_counter_ns
+from typing import Any
+
+from kubeberth.bench.engine import build
+from kubeberth.bench.workloads import WORKLOADS, Workload
+from kubeberth.placement.engine import Engine
+from kubeberth.placement.ranking import Ranking
+from kubeberth.placement.state import ClusterState
+
+# What they stand for: finding the template, following the log (of which judging nodes anew),
+# settling lineups, finding out which groups there are, weighing them; counting the pod in.
+PHASES: tuple[tuple[type, str], ...] = (
+    (ClusterState, "request"),
+    (Ranking, "_follow"),
+    (Ranking, "_follow_usage"),
+    (Ranking, "_judge"),
+    (Ranking, "_settle"),
+    (Ranking, "_count_groups"),
+    (Ranking, "_weigh"),
+    (ClusterState, "assume"),
+)
+ROUNDS = 100
+
+Calls = dict[tuple[int, str], list[int]]
+
+
+def timed(function: Callable[..., Any], note: Callable[[int], None]) -> Callable[..., Any]:
+    """Return a function that does the same and notes how many nanoseconds it took."""
+
+    @wraps(function)
+    def wrapper(*args: Any) -> Any:
+        started = perf_counter_ns()
+        result = function(*args)
+        note(perf_counter_ns() - started)
+        return result
+
+    return wrapper
+
+
+def watch(calls: Calls, shape: list[int]) -> None:
+    """Have every call of a phase noted, under the shape that is decided at the moment."""
+    for owner, name in PHASES:
+
+        def note(duration: int, name: str = name) -> None:
+            calls[shape[0], name].append(duration)
+
+        setattr(owner, name, timed(getattr(owner, name), note))
+
+
+def decisions(workload: Workload, n_nodes: int, n_pods: int) -> Iterator[object]:
+    """Yield decisions about the pods of a workload."""
+    engine = Engine(build(n_nodes, 0, workload))
+    yield from engine.place_all(workload.pods(n_pods))
+
+
+def main(name: str = "35 templates in turn", n_nodes: str = "5000") -> None:
+    """Print a line for each shape."""
+    (workload,) = (workload for workload in WORKLOADS if workload.name == name)
+    n_shapes, n_templates = len(workload.shapes), len(workload.shapes) * workload.n_colors
+    calls: Calls = defaultdict(list)
+    shape, totals = [0], [0] * n_shapes
+    watch(calls, shape)
+    placing = decisions(workload, int(n_nodes), (ROUNDS + 2) * n_templates)
+    for _ in range(2 * n_templates):  # every template knows every other one
+        next(placing)
+    calls.clear()
+    gc.collect()
+    gc.freeze()
+    for index in range(ROUNDS * n_templates):
+        shape[0] = index % n_shapes
+        started = perf_counter_ns()
+        next(placing)
+        totals[shape[0]] += perf_counter_ns() - started
+    n_decisions = ROUNDS * workload.n_colors
+    for number in range(n_shapes):
+        print(f"shape {number}: {totals[number] / n_decisions / 1000:.1f} us a decision")
+        for _, phase in PHASES:
+            found = calls[number, phase]
+            mean = sum(found) / n_decisions / 1000
+            print(f"    {phase:15} {mean:5.1f} us in {len(found) / n_decisions:4.1f} calls")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
