@@ -56,7 +56,7 @@ class Body:
             return
         try:
             self._parts = _split(text)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return  # no object, or no JSON: whoever parses it will say so
         self.names = tuple(self._parts)
         spec = self._parts.get("spec")

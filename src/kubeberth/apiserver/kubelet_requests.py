@@ -21,7 +21,7 @@ from kubeberth.api.times import TimeError, canonical_time, seconds_of
 from kubeberth.api.validation.field_error import FieldError, forbidden, invalid, invalid_error
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.objects import Document, unpack
-from kubeberth.apiserver.registry import Registry, Target
+from kubeberth.apiserver.registry import Caller, Registry, Target
 from kubeberth.apiserver.responses import Response
 from kubeberth.apiserver.route import Query
 from kubeberth.apiserver.verbs import Answer, Call
@@ -72,6 +72,7 @@ class KubeletRequests:
         if call.upgrade and call.info.verb == "get":
             # A WebSocket begins with a GET, yet whoever may only read shall not run commands.
             self._authorizer.authorize(call.user, replace(call.info, verb="create"))
+        await self._admit(call)
         pod = unpack(PODS, self._registry.entry(call.target))
         name, part = call.info.name, call.info.subresource
         if part != "portforward":
@@ -88,6 +89,7 @@ class KubeletRequests:
 
     async def proxy(self, call: Call) -> Answer:
         """Refuse to pass a request on: nobody listens."""
+        await self._admit(call)
         kind = call.resource.kind.lower()
         parts = _PROXIED_NAME.fullmatch(call.info.name)
         if parts is None:
@@ -104,6 +106,14 @@ class KubeletRequests:
             f'error trying to reach service: {kind} "{name}" is simulated by kubeberth and {what}'
         )
 
+    async def _admit(self, call: Call) -> None:
+        """Let those refuse a connection who look at connections."""
+        caller = Caller(call.user, warnings=call.warnings)
+        options = connect_options(call.resource.kind, call.info.subresource, call.info.query)
+        sub = call.info.subresource
+        attributes = caller.attributes("CONNECT", call.target, options, sub=sub)
+        await self._registry.chain.look_at_body(attributes)
+
     def _check_service(self, service: Document, port: str) -> None:
         """Refuse a port that the service has not, and a service behind which nobody is."""
         metadata = service["metadata"]
@@ -116,6 +126,24 @@ class KubeletRequests:
         labels = (found["metadata"].get("labels") or {} for found in slices)
         if not any(own.get("kubernetes.io/service-name") == name for own in labels):
             raise ServiceUnavailableError(f'no endpoints available for service "{name}"')
+
+
+def connect_options(kind: str, part: str, query: Query) -> Document:
+    """Return what a connection is asked to be, as admission sees it."""
+    if part == "proxy":
+        path = query.get("path")
+        told: Document = {"path": path} if path else {}
+        return {"kind": f"{kind}ProxyOptions", "apiVersion": "v1", **told}
+    if part == "portforward":
+        ports = [int(port) for port in query.all("ports") if port.isdecimal()]
+        told = {"ports": ports} if ports else {}
+        return {"kind": "PodPortForwardOptions", "apiVersion": "v1", **told}
+    told = {name: True for name in ("stdin", "stdout", "stderr", "tty") if query.flag(name)}
+    if container := query.get("container"):
+        told["container"] = container
+    if part == "exec":
+        told["command"] = list(query.all("command"))
+    return {"kind": f"Pod{part.capitalize()}Options", "apiVersion": "v1", **told}
 
 
 def chosen_container(pod: Document, asked: str) -> str:

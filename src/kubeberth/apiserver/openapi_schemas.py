@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeberth.api import schema
 from kubeberth.api.scheme import Resource
+from kubeberth.apiserver.explanations import with_explanations
 from kubeberth.apiserver.openapi_enums import with_enums
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -65,7 +66,8 @@ def closure(wanted: Iterable[str]) -> Iterator[tuple[str, Any]]:
         name = names.pop()
         if name not in seen:
             seen.add(name)
-            yield name, _with_references(with_enums(name, schemas[name]), names)
+            explained = with_explanations(name, with_enums(name, schemas[name]))
+            yield name, _with_references(explained, names)
 
 
 def _with_references(published: Any, found: list[str]) -> Any:

@@ -99,8 +99,18 @@ class Caller(msgspec.Struct, frozen=True):
         )
 
 
+class _Unheard(list[str]):
+    """Warnings that nobody reads."""
+
+    def append(self, text: str) -> None:
+        """Forget it."""
+
+    def extend(self, texts: Iterable[str]) -> None:
+        """Forget them."""
+
+
 # For whom the server itself writes.
-SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))))
+SELF = Caller(User("system:apiserver", frozenset((MASTERS, AUTHENTICATED))), warnings=_Unheard())
 
 
 class Written(msgspec.Struct, frozen=True):

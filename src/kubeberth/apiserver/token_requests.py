@@ -10,13 +10,12 @@ from typing import Any
 
 from kubeberth.api.scheme import NODES, PODS, SECRETS, SERVICE_ACCOUNTS, Resource
 from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
-from kubeberth.apiserver.admission.chain import Attributes
 from kubeberth.apiserver.auth.service_accounts import ServiceAccountTokens, Wish
 from kubeberth.apiserver.objects import Document, encode, unpack
 from kubeberth.apiserver.options import write_options
 from kubeberth.apiserver.registry import Registry, Target
 from kubeberth.apiserver.responses import Response
-from kubeberth.apiserver.verbs import Answer, Call, Verbs
+from kubeberth.apiserver.verbs import Answer, Call, Verbs, caller_of
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import BadRequestError, ConflictError
 
@@ -42,28 +41,22 @@ class TokenRequests:
         options = write_options(call.info.query, "CreateOptions")
         request = self._verbs.decode(call, options, "token")
         name, namespace = call.info.name, call.info.scope
-        attributes = Attributes(
-            "CREATE",
-            SERVICE_ACCOUNTS,
-            namespace,
-            call.user,
-            request,
-            subresource="token",
-            name=name,
+        self._fill_in(request["spec"])
+        attributes = caller_of(call, options).attributes(
+            "CREATE", call.target, request, sub="token"
         )
-        # Before the server fills in for whom the token is.
+        # Before the server says for whom the token is when the request does not.
         await self._registry.chain.admit(attributes)
         request = attributes.document or request
         _check_place(request["metadata"], name, namespace)
         account = unpack(SERVICE_ACCOUNTS, self._registry.entry(call.target))
         now = self._clock.now()
         spec, metadata = request["spec"], request["metadata"]
-        spec["audiences"] = spec.get("audiences") or list(self._tokens.audiences)
-        spec.setdefault("expirationSeconds", 3600)
-        spec.setdefault("boundObjectRef", None)
         metadata |= {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
         metadata["creationTimestamp"] = rfc3339(now)
         request["status"] = {"token": "", "expirationTimestamp": None}
+        self._fill_in(spec)
+        spec["audiences"] = spec.get("audiences") or list(self._tokens.audiences)
         if faults := request_faults(spec):
             raise invalid_error(KIND, "", faults)
         await self._registry.chain.validate(attributes)
@@ -75,6 +68,11 @@ class TokenRequests:
             "expirationTimestamp": rfc3339(now + seconds),
         }
         return Response(encode(request), 201)
+
+    def _fill_in(self, spec: Document) -> None:
+        """Set what is not told, and may have been taken away again in admission."""
+        spec.setdefault("expirationSeconds", 3600)
+        spec.setdefault("boundObjectRef", None)
 
     def _bound_to(
         self, reference: Mapping[str, Any] | None, account: str, namespace: str

@@ -82,3 +82,10 @@ def test_a_spec_that_is_no_object_is_refused_every_time():
     for _ in range(4):
         with pytest.raises(BadRequestError):
             decode(body("a", "text"), JSON, PODS)
+
+
+def test_a_field_whose_name_is_no_utf_8_is_a_field_like_others():
+    body = b'{"x\xcay": 1, "spec": {"containers": [{"name": "c"}]}}'
+    decoded = decode(body, JSON, PODS)
+    assert decoded.unknown_fields == ["x\N{REPLACEMENT CHARACTER}y"]
+    assert decoded.document["spec"]["containers"][0]["name"] == "c"

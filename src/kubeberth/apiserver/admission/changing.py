@@ -33,7 +33,9 @@ async def put_changed(
     before = attributes.document or {}
     document = await versions.taken(attributes, resource, new)
     # Who owns which field is not for others to say.
-    put(document["metadata"], "managedFields", before["metadata"].get("managedFields"))
+    owners = (before.get("metadata") or {}).get("managedFields")
+    if "metadata" in document:
+        put(document["metadata"], "managedFields", owners)
     attributes.document = document
 
 
@@ -74,7 +76,7 @@ def decoded(resource: Resource, sub: str, document: Any) -> Document:
     except BadRequestError as error:
         why = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2]
         raise refusals.internal(why or error.message) from error
-    new.setdefault("metadata", {})
     if codec.kind_of(resource, sub) == codec.kind_of(resource):
+        new.setdefault("metadata", {})
         defaults.apply_defaults(resource, new)
     return new

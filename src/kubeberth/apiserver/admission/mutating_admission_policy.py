@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kubeberth.api.json_syntax import parse_json
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin
 from kubeberth.apiserver.admission.changing import decoded, patched, put_changed
 from kubeberth.apiserver.admission.expressions import ExpressionError, expression_of, hold
@@ -110,7 +111,7 @@ def _mutated(
         except JSONPatchTestError:
             return document  # not meant for this object
         except InternalError as error:
-            raise ExpressionError(f"JSONPath: {error.details['causes'][0]['message']}") from error
+            raise ExpressionError(f"JSONPath: {_why(error)}") from error
     config = _value(mutation.get("applyConfiguration"), variables)
     if not isinstance(config, dict):
         raise ExpressionError(f"invalid return type: {type(config).__name__}")
@@ -120,11 +121,26 @@ def _mutated(
             "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps "
             f"or structs: {', '.join(atomics)}"
         )
-    return decoded(asked.resource, sub, merge(shape, without_entries(document), config))
+    try:
+        return decoded(asked.resource, sub, merge(shape, without_entries(document), config))
+    except InternalError as error:
+        raise ExpressionError(f"error applying patch: {_why(error)}") from error
+
+
+def _why(error: InternalError) -> str:
+    why: str = error.details["causes"][0]["message"]
+    return why
 
 
 def _value(part: Mapping[str, Any] | None, variables: Mapping[str, Any]) -> Any:
-    return expression_of((part or {}).get("expression", "")).value(variables)
+    """Return what an expression makes, as JSON of its own: it may hold parts of what it saw."""
+    value = expression_of((part or {}).get("expression", "")).value(variables)
+    try:
+        return parse_json(encode(value))
+    except (TypeError, ValueError) as error:
+        raise ExpressionError(
+            f"evaluated to a type that could not marshal to JSON: {error}"
+        ) from error
 
 
 def _shape_of(asked: Asked) -> Shape:

@@ -124,6 +124,8 @@ def _user_info(user: User) -> Document:
         info["uid"] = user.uid
     if groups := user.group_list:
         info["groups"] = groups
+    if user.extra:
+        info["extra"] = {name: list(values) for name, values in user.extra.items()}
     return info
 
 

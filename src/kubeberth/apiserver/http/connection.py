@@ -96,6 +96,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_host",
         "_is_deaf",
+        "_is_endless",
         "_is_paused",
         "_last_words",
         "_loop",
@@ -125,6 +126,7 @@ class Connection(asyncio.Protocol):
         self._source: Source | None = None  # of the answer that grows
         self._last_words = b""
         self._is_deaf = False
+        self._is_endless = False  # whether the answer is one that may wait for its client
         self._is_paused = False
         self.deadline = self._loop.time() + host.patience.head
 
@@ -154,9 +156,8 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._is_deaf = (
-                True  # nothing else is spoken here: it gets its answer and is hung up on
-            )
+            # Nothing else is spoken here: who asks for it is answered and hung up on.
+            self._is_deaf = True
         except httptools.HttpParserError as error:
             self._refuse(error)
         if self._head_size is not None and not self._is_deaf:
@@ -167,7 +168,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Wait for a client that reads more slowly than it is written to."""
         self._is_paused = True
-        if self._source is None:
+        if not self._is_endless:
             self.deadline = self._loop.time() + self._host.patience.reading
 
     def resume_writing(self) -> None:
@@ -203,6 +204,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Begin a request; its body may come later."""
         self._head_size = None
+        if self._is_deaf:
+            return  # it came in one piece with something that was refused
         parser = self._parser
         method, headers = parser.get_method().decode(), self._headers
         self._headers = []
@@ -354,6 +357,7 @@ class Connection(asyncio.Protocol):
             self._done(exchange)
             return
         self._source = answer.source
+        self._is_endless = not answer.is_document
         answer.source.begin(self._pump)
         self._pump(start)
 
@@ -396,6 +400,7 @@ class Connection(asyncio.Protocol):
 
     def _end_source(self) -> None:
         source, self._source = self._source, None
+        self._is_endless = False
         if source is not None:
             source.close()
 
@@ -426,6 +431,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: httptools.HttpParserError) -> None:
         exchange, self._exchange = self._exchange, None
+        if isinstance(error, httptools.HttpParserCallbackError):
+            logger.error("cannot take in a request", exc_info=error.__context__ or error)
         if self._is_deaf:
             return  # what comes behind the last request is nobody's
         if exchange is None:

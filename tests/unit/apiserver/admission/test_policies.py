@@ -430,6 +430,42 @@ def test_what_can_only_be_replaced_as_a_whole_cannot_be_applied(run):
     run(scenario)
 
 
+def test_what_a_mutation_takes_from_its_parameters_is_a_copy(run):
+    async def scenario(api):
+        await api.config_map("defaults", x="1")
+        await policy(
+            api,
+            "Object{data: params.data}",
+            "Object{data: Object.data{y: '2'}}",
+            kind="mutating",
+            paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+            binding={"paramRef": {"name": "defaults"}},
+            rule={"operations": ["CREATE"]},
+        )
+        for name in "ab":
+            assert (await api.config_map(name)).json["data"] == {"x": "1", "y": "2"}
+        assert (await api.get(f"{MAPS}/defaults")).json["data"] == {"x": "1"}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("ip('192.0.2.1')", "evaluated to a type that could not marshal to JSON"),
+        ("1", "error applying patch: json: cannot unmarshal number into Go struct field"),
+    ],
+)
+def test_a_mutation_of_the_wrong_type_fails_the_write(run, value, why):
+    async def scenario(api):
+        await policy(api, f"Object{{data: Object.data{{x: {value}}}}}", kind="mutating")
+        answer = await api.config_map("a")
+        assert answer.code == 403
+        assert why in answer.message
+
+    run(scenario)
+
+
 def test_a_mutation_without_a_value_fails_the_write_or_is_skipped(run):
     async def scenario(api):
         expression = "Object{data: Object.data{x: object.nothing}}"

@@ -567,6 +567,47 @@ def test_bindings_and_evictions_are_asked_about_as_what_was_posted(run):
     run(scenario)
 
 
+def test_connections_to_pods_can_be_refused(run):
+    async def scenario(api, hooks):
+        await api.pod("a", nodeName="n")
+        hooks.answers["/"] = denied(message="nobody enters", code=403, reason="Forbidden")
+        rule = {"resources": ["pods/exec"], "operations": ["CONNECT"]}
+        await register(api, VALIDATING, webhook(client=hooks.client(), rule=rule))
+        path = "/api/v1/namespaces/default/pods/a/exec?command=sh&command=-c&stdin=true"
+        answer = await api.post(path, b"")
+        assert answer.code == 403
+        assert answer.message.endswith("denied the request: nobody enters")
+        [request] = hooks.requests()
+        assert (request["operation"], request["subResource"]) == ("CONNECT", "exec")
+        assert request["kind"]["kind"] == "PodExecOptions"
+        assert request["object"] == {
+            "kind": "PodExecOptions",
+            "apiVersion": "v1",
+            "stdin": True,
+            "command": ["sh", "-c"],
+        }
+        assert request["oldObject"] is None
+
+    run(scenario)
+
+
+def test_requests_for_tokens_are_asked_about_and_may_be_changed(run):
+    async def scenario(api, hooks):
+        change = {"op": "replace", "path": "/spec/expirationSeconds", "value": 1200}
+        hooks.answers["/"] = patching(change)
+        rule = {"resources": ["serviceaccounts/token"], "operations": ["CREATE"]}
+        await register(api, MUTATING, webhook(client=hooks.client(), rule=rule))
+        path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        answer = await api.post(path, {"spec": {"audiences": ["x"], "expirationSeconds": 7200}})
+        assert answer.code == 201, answer.message
+        assert answer.json["spec"]["expirationSeconds"] == 1200
+        [request] = hooks.requests()
+        assert request["object"]["kind"] == "TokenRequest"
+        assert (request["name"], request["subResource"]) == ("default", "token")
+
+    run(scenario)
+
+
 def test_webhook_configurations_are_never_shown_to_webhooks(run):
     async def scenario(api, hooks):
         rule = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}

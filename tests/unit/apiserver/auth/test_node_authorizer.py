@@ -193,6 +193,15 @@ def test_what_names_a_node_is_read_by_that_node(store, may, bucket, path):
     assert not may("GET", f"{path}/x", N2)
 
 
+def test_what_cannot_be_read_opens_nothing_and_stops_nobody(store, may, caplog):
+    put(store, "pods/a/p", pod("p", imagePullSecrets=[{"name": "s"}]))
+    put(store, "pods/a/p", pod("p", imagePullSecrets=[{"name": ["s"]}]))
+    put(store, "persistentvolumes/v", {"metadata": {"name": 5}})
+    assert store.get("pods/a/p").revision == 2
+    assert not may("GET", f"{IN_A}/secrets/s")
+    assert [record.key for record in caplog.records] == ["pods/a/p", "persistentvolumes/v"]
+
+
 def test_a_graph_knows_what_was_there_before_it(store):
     put(store, "pods/a/p", pod("p", imagePullSecrets=[{"name": "s"}]))
     authorizer = NodeAuthorizer(NodeGraph(store))

@@ -63,6 +63,9 @@ class App:
                 return StreamResponse(Pieces(iter([b"one", b"two"])))
             case "/large":
                 return Response(LARGE)
+            case "/document":
+                pieces = (LARGE for _ in range(10))
+                return StreamResponse(Pieces(pieces), is_document=True)
             case "/slow":
                 await self.may_finish.wait()
             case "/broken":
@@ -347,7 +350,7 @@ def test_what_cannot_be_read_is_refused_in_gos_words(sent, heard):
     async def scenario():
         async with serving() as (app, _, connect):
             client = await connect()
-            await client.send(sent)
+            await client.send(sent, b"\r\n\r\nGET /behind HTTP/1.1\r\nHost: x\r\n\r\n")
             told = await client.rest()
             assert told.startswith(f"HTTP/1.1 {heard}\r\n".encode())
             assert told.endswith(f"\r\nConnection: close\r\n\r\n{heard}".encode())
@@ -436,14 +439,20 @@ def test_work_may_take_longer_than_a_client_may():
     uvloop.run(scenario())
 
 
-def test_who_does_not_read_an_answer_in_time_is_hung_up_on():
+def test_who_does_not_read_an_answer_in_time_is_hung_up_on_unless_it_is_endless():
     async def scenario():
-        async with serving(Patience(reading=0.1)) as (_, server, connect):
-            client = await connect()
-            await client.get("/large")
-            await client.get("/large")
+        async with serving(Patience(reading=0.1)) as (app, server, connect):
+            for path in ("/large", "/document"):
+                client = await connect()
+                await client.get(path)
+                await client.get(path)
+            watching = await connect()
+            await watching.get("/feed")
+            await watching.head()
+            app.feed.say(LARGE, b"last")
             await asyncio.sleep(2.5)
-            assert not server.connections
+            assert len(server.connections) == 1
+            assert [await watching.chunk(), await watching.chunk()] == [LARGE, b"last"]
 
     uvloop.run(scenario())
 
