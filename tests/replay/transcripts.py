@@ -401,6 +401,8 @@ _COLUMN_AGE = re.compile(
 _REWORDED = (
     (r"^error: could not parse pre-release/metadata .*\n", ""),
     (r"^WARNING: version difference between client .*\n", ""),
+    # Whether it notices the end of its patience or that of its watch first.
+    (r"^[IW]\d{4} .*\bvery short watch: .*\n", ""),
     (r"(\bdeleted\b) from \S+ namespace\b", r"\1"),
     (r"^error: no objects passed to scale (.+)", r"Error from server (NotFound): \1"),
 )

@@ -9,9 +9,10 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.audit.auditor import Auditor
 from kubeberth.apiserver.audit.log import AuditLog, LogSettings
@@ -66,6 +67,8 @@ class ServerSettings:
     audit_log, audit_policy_file
         Where it is written down who asks for what, and how much of it; without a log, nothing is,
         and without a policy, what `DEFAULT_POLICY` says.
+    admission
+        Which admission plugins are on, and what they are told.
     """
 
     host: str
@@ -82,6 +85,7 @@ class ServerSettings:
     takes_bootstrap_tokens: bool = False
     audit_log: LogSettings | None = None
     audit_policy_file: Path | None = None
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 async def serve(
@@ -125,6 +129,7 @@ def _app_settings(settings: ServerSettings, listener: socket.socket) -> AppSetti
         ),
         signing_key=signing_key(settings),
         takes_bootstrap_tokens=settings.takes_bootstrap_tokens,
+        admission=settings.admission,
     )
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.audit.log import LogSettings
 from kubeberth.apiserver.server import ServerSettings, serve
+from kubeberth.cli.admission import admission_options
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.server_options import server_options
 from kubeberth.clock import SystemClock
@@ -52,6 +54,7 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
     help="Let in who shows a bootstrap token, as nodes do that join with `berth token create`.",
 )
 @server_options
+@admission_options
 def command(
     host: str,
     port: int,
@@ -67,6 +70,7 @@ def command(
     audit_log_maxage: int | None,
     audit_log_maxbackup: int | None,
     audit_log_maxsize: int | None,
+    admission: AdmissionSettings | None,
 ) -> None:
     """Run an API server: Kubernetes 1.36 on the wire, objects in SQLite."""
     audit_log = None
@@ -93,6 +97,7 @@ def command(
         takes_bootstrap_tokens=enable_bootstrap_token_auth,
         audit_log=audit_log,
         audit_policy_file=Path(audit_policy_file) if audit_policy_file else None,
+        admission=admission or AdmissionSettings(),
     )
 
     async def main(ready: Ready) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
+from kubeberth.cli.admission import admission_options
 from kubeberth.cli.options import data_dir_option, read_node_specs
 from kubeberth.cli.server_options import given_options, server_options
 from kubeberth.clock import SystemClock
@@ -50,6 +52,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     help="A KubeSchedulerConfiguration for the scheduler.  [default: last time's]",
 )
 @server_options
+@admission_options
 @click.option("--detach", is_flag=True, help="Return when it is ready; `berth down` stops it.")
 def command(
     data_dir: Path,
@@ -59,6 +62,7 @@ def command(
     port: int | None,
     scheduler_config: Path | None,
     detach: bool,
+    admission: AdmissionSettings | None,
     **server: Any,
 ) -> None:
     """Start a cluster on this machine: API server, scheduler, controllers and nodes.
@@ -77,6 +81,7 @@ def command(
         port,
         _wished_nodes(nodes, zones, filename),
         _configuration(scheduler_config),
+        admission,
         given_options(server),
     )
 

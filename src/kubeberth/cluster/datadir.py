@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.errors import UsageError
 
 FORMAT = 1
@@ -36,6 +37,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         The scheduler's configuration file; empty for the default.
     server_options
         Of the API server, by name.
+    admission
+        What the API server's admission was told; None for the default.
     """
 
     format: int = FORMAT
@@ -43,6 +46,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str = ""
     server_options: dict[str, str] = {}
+    admission: AdmissionSettings | None = None
 
 
 class ProcessState(msgspec.Struct):

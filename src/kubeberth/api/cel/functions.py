@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from kubeberth.api.custom.patterns import PatternError, compile_pattern
+from kubeberth.api.custom.patterns import Pattern, PatternError, compile_pattern
 from kubeberth.api.quantity import Quantity, QuantityError, parse_quantity
 
 
@@ -139,7 +139,7 @@ def _matches(text: str, pattern: str) -> bool:
     return _pattern(pattern).search(text) is not None
 
 
-def _pattern(pattern: str) -> re.Pattern[str]:
+def _pattern(pattern: str) -> Pattern:
     try:
         return compile_pattern(pattern)
     except PatternError as error:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from kubeberth.api.selectors import SelectorError, parse_field_selector
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.bootstrap import NODE
-from kubeberth.apiserver.auth.rbac import Decision
 from kubeberth.apiserver.auth.node_graph import NodeGraph, Vertex
 from kubeberth.apiserver.auth.node_identity import node_of
+from kubeberth.apiserver.auth.rbac import Decision
 from kubeberth.apiserver.route import RequestInfo
 
 LEASE_NAMESPACE = "kube-node-lease"
@@ -134,7 +134,8 @@ class NodeAuthorizer:
         if _selects(info, node):
             return ALLOWED
         return Decision(
-            False, "can only list/watch/deletecollection resourceslices with nodeName field selector"
+            False,
+            "can only list/watch/deletecollection resourceslices with nodeName field selector",
         )
 
 
@@ -162,7 +163,9 @@ def _lease(node: str, info: RequestInfo) -> Decision:
     if info.verb not in _OWN_VERBS:
         return Decision(False, "can only get, create, update, patch, or delete a node lease")
     if info.namespace != LEASE_NAMESPACE:
-        return Decision(False, f'can only access leases in the "{LEASE_NAMESPACE}" system namespace')
+        return Decision(
+            False, f'can only access leases in the "{LEASE_NAMESPACE}" system namespace'
+        )
     if info.verb != "create" and info.name != node:
         return Decision(
             False, "can only access node lease with the same name as the requesting node"

@@ -11,6 +11,7 @@ Matches `plugin/pkg/auth/authorizer/node` (`graph.go`, `graph_populator.go`) of 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -28,7 +29,9 @@ from kubeberth.api.scheme import (
     VOLUME_ATTACHMENTS,
 )
 from kubeberth.apiserver.objects import object_json
-from kubeberth.apiserver.storage.store import StoreEvent, Told, bucket_of
+from kubeberth.apiserver.storage.store import Entry, StoreEvent, Told, bucket_of
+
+logger = logging.getLogger(__name__)
 
 # Not served yet, but pods may name them already, and slices belong to nodes.
 RESOURCE_CLAIMS = "resourceclaims.resource.k8s.io"
@@ -67,6 +70,24 @@ class _OnNode(msgspec.Struct):
     spec: _NodeSpec = msgspec.field(default_factory=_NodeSpec)
 
 
+class _ClaimNames(msgspec.Struct, rename="camel"):
+    resource_claim_statuses: msgspec.Raw = msgspec.Raw()
+    extended_resource_claim_status: msgspec.Raw = msgspec.Raw()
+
+
+class _Annotations(msgspec.Struct):
+    annotations: msgspec.Raw = msgspec.Raw()
+
+
+class _Outline(msgspec.Struct):
+    """Of a pod, unparsed, all that says what it refers to."""
+
+    metadata: _Annotations = msgspec.field(default_factory=_Annotations)
+    spec: msgspec.Raw = msgspec.Raw()
+    status: _ClaimNames | None = None
+
+
+_decode_outline = msgspec.json.Decoder(_Outline).decode
 _decode_pod = msgspec.json.Decoder(ReferringPod).decode
 _decode_volume = msgspec.json.Decoder(ReferringVolume).decode
 _decode_on_node = msgspec.json.Decoder(_OnNode).decode
@@ -127,16 +148,33 @@ class NodeGraph:
 
     def _follow(self, event: StoreEvent) -> None:
         bucket = bucket_of(event.key)
-        if bucket in _READ or bucket == _VOLUMES:
-            self._take(event.key, None if event.entry is None else event.entry.value)
+        if bucket not in _READ and bucket != _VOLUMES:
+            return
+        new, old = event.entry, event.previous
+        if new is None:
+            self._forget(event.key)
+        # Most writes by far tell how a pod is, and change nothing here.
+        elif old is None or bucket != PODS.storage_key or not _refers_as_before(new, old):
+            self._take(event.key, new.value)
 
-    def _take(self, key: str, value: bytes | None) -> None:
-        """Take in what an object is now; None when it is gone."""
+    def _take(self, key: str, value: bytes) -> None:
+        """Take in what an object is now."""
         bucket = bucket_of(key)
-        if bucket == _VOLUMES:
-            self._replace_volume(key, None if value is None else _volume_of(value))
+        try:
+            if bucket == _VOLUMES:
+                self._replace_volume(key, _volume_of(value))
+            else:
+                self._replace_grant(key, _READ[bucket](key, value))
+        except msgspec.DecodeError:
+            # What cannot be read opens nothing, and must not keep others from being written.
+            logger.exception("cannot tell what an object refers to", extra={"key": key})
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        if bucket_of(key) == _VOLUMES:
+            self._replace_volume(key, None)
         else:
-            self._replace_grant(key, None if value is None else _READ[bucket](key, value))
+            self._replace_grant(key, None)
 
     def _replace_grant(self, key: str, new: Grant | None) -> None:
         old = self._grants.get(key)
@@ -174,6 +212,22 @@ class NodeGraph:
 
 
 _VOLUMES = PERSISTENT_VOLUMES.storage_key
+_ACCOUNTS = SERVICE_ACCOUNTS.group_resource
+_SECRETS = SECRETS.group_resource
+_CONFIG_MAPS = CONFIG_MAPS.group_resource
+_CLAIMS = PERSISTENT_VOLUME_CLAIMS.group_resource
+
+
+def _refers_as_before(new: Entry, old: Entry) -> bool:
+    """Return whether a pod refers to the same as before, as far as that is told without parsing."""
+    try:
+        return _outline(new) == _outline(old)
+    except msgspec.DecodeError:
+        return False
+
+
+def _outline(entry: Entry) -> _Outline:
+    return _decode_outline(object_json(entry.value))
 
 
 def _pod_grant(key: str, value: bytes) -> Grant | None:
@@ -190,12 +244,13 @@ def _vertices_of(pod: ReferringPod) -> Iterator[Vertex]:
     # The node makes mirror pods itself: they must not open anything to it.
     if pod.is_mirror:
         return
+    if pod.spec.service_account_name:
+        yield Vertex(_ACCOUNTS, namespace, pod.spec.service_account_name)
     for resource, names in (
-        (SERVICE_ACCOUNTS.group_resource, (pod.spec.service_account_name,)),
-        (SECRETS.group_resource, pod.secrets()),
-        (CONFIG_MAPS.group_resource, pod.config_maps()),
-        (PERSISTENT_VOLUME_CLAIMS.group_resource, pod.claims()),
-        (RESOURCE_CLAIMS, pod.resource_claims()),
+        (_SECRETS, pod.secrets()),
+        (_CONFIG_MAPS, pod.config_maps()),
+        (_CLAIMS, pod.claims()),
+        (RESOURCE_CLAIMS, pod.resource_claims() if pod.spec.resource_claims or pod.status else ()),
     ):
         for name in names:
             if name:

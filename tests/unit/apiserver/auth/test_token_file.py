@@ -47,7 +47,7 @@ def test_a_malformed_line_is_refused_without_telling_the_token(tmp_path, text):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot read the token file .*: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read the token file .*: No such file"):
         read_token_file(tmp_path / "nowhere")
 
 
