@@ -11,19 +11,21 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from kubeberth.api.scheme import BINDINGS
+from kubeberth.api.scheme import BINDINGS, NAMESPACES
 from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.admission.versions import Versions
+from kubeberth.apiserver.admission_selection import AdmissionSettings, restriction_warning
 from kubeberth.apiserver.auth.authn import Authenticator, User
-from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
 from kubeberth.apiserver.auth.impersonation import acting_user
+from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
+from kubeberth.apiserver.auth.node_graph import NodeGraph
 from kubeberth.apiserver.auth.rbac import Authorizer
 from kubeberth.apiserver.auth.service_accounts import ISSUER, ServiceAccountTokens
 from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
-from kubeberth.apiserver.bootstrap import make_bootstrap_objects
+from kubeberth.apiserver.bootstrap import ensure, make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.definitions import Definitions
@@ -86,6 +88,7 @@ class AppSettings:
     chance: random.Random = field(default_factory=random.Random)
     signing_key: SigningKey = field(default_factory=SigningKey.generate)
     issuer: str = ISSUER
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 class App:
@@ -100,8 +103,8 @@ class App:
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        policy = StoredPolicy(self.registry, (NODE_BINDING,))
-        self._authorizer = authorizer = Authorizer(policy)
+        policy = StoredPolicy(self.registry)
+        self._authorizer = authorizer = Authorizer(policy, NodeAuthorizer(NodeGraph(store)))
         self._converted = ConvertedWatches(store, self.registry.conversions)
         self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
         lookup = Lookup(self.registry)
@@ -115,6 +118,9 @@ class App:
             settings.chance,
             settings.service_cidr,
             self.registry.stamp,
+            clock.monotonic,
+            self._make_namespace,
+            settings.admission,
         )
         self.registry.chain = Chain(plugins(around))
         verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
@@ -134,14 +140,21 @@ class App:
             "deletecollection": verbs.delete_collection,
         }
         self._is_ready = False
+        self._warning = restriction_warning(settings.admission)
 
     async def start(self) -> None:
         """Make what every cluster starts with."""
+        if self._warning:
+            logger.warning(self._warning)
         port = int(self._settings.server_address.rpartition(":")[2])
         address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
         await make_bootstrap_objects(self.registry, address, port)
         await self.definitions.start()
         self._is_ready = True
+
+    async def _make_namespace(self, name: str) -> None:
+        """Make a namespace for the first object in it."""
+        await ensure(self.registry, NAMESPACES, {"metadata": {"name": name}})
 
     def _end_watches(self, bucket: str) -> None:
         self.hub.end(bucket)
@@ -251,6 +264,8 @@ class App:
     def _health(self, path: str, *, is_verbose: bool) -> Response:
         is_well = self._is_ready or path != "/readyz"
         lines = ["[+]ping ok", "[+]etcd ok"]
+        if path == "/readyz" and self._warning:
+            lines.append(f"[+]admission ok, WARNING: {self._warning}")
         if path == "/readyz":
             lines.append("[+]shutdown ok" if is_well else "[-]shutdown failed: reason withheld")
         if is_well and not is_verbose:

@@ -52,11 +52,11 @@ async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int)
     # At once, so that they share a commit.
     await asyncio.gather(
         *(
-            _ensure(registry, resource, document)
+            ensure(registry, resource, document)
             for resource, document in chain(namespaces, classes, access_objects())
         )
     )
-    await _ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
+    await ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
 
 
 def access_objects() -> Iterator[tuple[Resource, dict[str, Any]]]:
@@ -133,9 +133,10 @@ def kubernetes_service(cluster_ip: str, port: int) -> dict[str, Any]:
     }
 
 
-async def _ensure(
+async def ensure(
     registry: Registry, resource: Resource, document: dict[str, Any], namespace: str = ""
 ) -> None:
+    """Create an object for the server itself, unless it is there."""
     target = Target(resource, namespace, document["metadata"]["name"])
     if registry.store.get(target.key) is not None:
         return

@@ -8,9 +8,10 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.certificates import ClientCertificates
@@ -54,6 +55,8 @@ class ServerSettings:
     signing_key_file
         Holds the key that signs tokens of service accounts, and is made when it is not there. None
         keeps it in the data directory.
+    admission
+        Which admission plugins are on, and what they are told.
     """
 
     host: str
@@ -66,6 +69,7 @@ class ServerSettings:
     allow_anonymous: bool = False
     service_cidr: str = "10.96.0.0/16"
     signing_key_file: Path | None = None
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 async def serve(
@@ -120,6 +124,7 @@ async def _serve(
                 certificates=certificates, allow_anonymous=settings.allow_anonymous
             ),
             signing_key=key,
+            admission=settings.admission,
         ),
     )
     await app.start()

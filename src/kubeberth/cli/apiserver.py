@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.server import ServerSettings, serve
+from kubeberth.cli.admission import admission_options
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.clock import SystemClock
 
@@ -43,6 +45,7 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
     help="P-256 key that signs tokens, PEM; made when it is not there.  [default: in the data "
     "directory]",
 )
+@admission_options
 def command(
     host: str,
     port: int,
@@ -51,6 +54,7 @@ def command(
     client_ca_file: Path,
     data_dir: Path | None,
     service_account_signing_key_file: Path | None,
+    admission: AdmissionSettings | None,
 ) -> None:
     """Run an API server: Kubernetes 1.36 on the wire, objects in SQLite."""
     settings = ServerSettings(
@@ -61,6 +65,7 @@ def command(
         client_ca_file=client_ca_file,
         data_dir=data_dir,
         signing_key_file=service_account_signing_key_file,
+        admission=admission or AdmissionSettings(),
     )
 
     async def main(ready: Ready) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
+from kubeberth.cli.admission import admission_options
 from kubeberth.cli.options import data_dir_option, read_node_specs
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
@@ -48,6 +50,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A KubeSchedulerConfiguration for the scheduler.  [default: last time's]",
 )
+@admission_options
 @click.option("--detach", is_flag=True, help="Return when it is ready; `berth down` stops it.")
 def command(
     data_dir: Path,
@@ -57,6 +60,7 @@ def command(
     port: int | None,
     scheduler_config: Path | None,
     detach: bool,
+    admission: AdmissionSettings | None,
 ) -> None:
     """Start a cluster on this machine: API server, scheduler, controllers and nodes.
 
@@ -70,7 +74,12 @@ def command(
     clock = SystemClock()
     started_at = clock.monotonic()
     datadir = DataDir(data_dir)
-    wish = Wish(port, _wished_nodes(nodes, zones, filename), _configuration(scheduler_config))
+    wish = Wish(
+        port,
+        _wished_nodes(nodes, zones, filename),
+        _configuration(scheduler_config),
+        admission,
+    )
 
     def run(say_ready: Callable[[str], None]) -> None:
         cluster = LocalCluster(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, Shown, User
 from kubeberth.apiserver.http.head import fields
@@ -37,10 +38,14 @@ class Answer:
 class Api:
     """A server of its own for every test."""
 
-    def __init__(self, *, allow_anonymous: bool = False, tokens=None) -> None:
+    def __init__(self, *, allow_anonymous: bool = False, tokens=None, admission=None) -> None:
         self.store = MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
-        settings = AppSettings(authenticator=authenticator, chance=random.Random(7))
+        settings = AppSettings(
+            authenticator=authenticator,
+            chance=random.Random(7),
+            admission=admission or AdmissionSettings(),
+        )
         self.app = App(self.store, SystemClock(), settings)
 
     async def start(self):

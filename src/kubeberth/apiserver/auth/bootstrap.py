@@ -7,7 +7,7 @@ are served. The controllers are one process here, so its role joins those of the
 from __future__ import annotations
 
 from kubeberth.api.certificates import FAULT_OF
-from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, NODES, UNAUTHENTICATED
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, UNAUTHENTICATED
 from kubeberth.apiserver.auth.rbac import EVERY_PATH, EVERYTHING, PolicyRule, RoleBinding
 
 READ = "get list watch"
@@ -77,18 +77,14 @@ KUBE_CONTROLLER_MANAGER = (
     rule("create", "leases", groups="coordination.k8s.io"),
     rule("create", "endpointslices", groups="discovery.k8s.io"),
 )
+# What every node may do, whatever RBAC says, besides what depends on the node: `node_authorizer`.
 NODE = (
     *EVENTS,
-    rule("create get list watch patch update delete", "nodes"),
-    rule("patch update", "nodes/status"),
-    rule("get list watch create delete", "pods"),
-    rule("patch update", "pods/status"),
-    rule("create", "pods/eviction serviceaccounts/token"),
-    rule(READ, "services configmaps secrets serviceaccounts"),
-    rule("create get patch update delete", "leases", groups="coordination.k8s.io"),
-    rule(READ, "runtimeclasses", groups="node.k8s.io"),
+    rule(READ, "services"),
+    rule("get", "endpoints"),
     rule("create get list watch", "certificatesigningrequests", groups="certificates.k8s.io"),
-    rule("create get patch update delete", "csinodes", groups="storage.k8s.io"),
+    rule(READ, "csidrivers", groups="storage.k8s.io"),
+    rule(READ, "runtimeclasses", groups="node.k8s.io"),
     rule("create", "tokenreviews", groups="authentication.k8s.io"),
     rule("create", "subjectaccessreviews localsubjectaccessreviews", groups="authorization.k8s.io"),
 )
@@ -124,8 +120,5 @@ BINDINGS: tuple[RoleBinding, ...] = (
         users=frozenset(("system:kube-controller-manager",)),
     ),
 )
-# What every node may do, whatever RBAC says: not an object, as the rights of nodes are not
-# RBAC's upstream either.
-NODE_BINDING = RoleBinding("system:node", NODE, groups=frozenset((NODES,)))
 # Roles for users, bound to nobody: the rules of all roles that carry their label.
 AGGREGATED_ROLES = ("admin", "edit", "view")

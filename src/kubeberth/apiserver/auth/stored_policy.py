@@ -6,7 +6,7 @@ their rules, without a controller to copy them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from kubeberth.api.scheme import (
@@ -38,11 +38,10 @@ class Source(Protocol):
 
 
 class StoredPolicy:
-    """The bindings of the store, after those that are built in."""
+    """The bindings of the store."""
 
-    def __init__(self, source: Source, built_in: Sequence[RoleBinding] = ()) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._built_in = tuple(built_in)
         self._bindings: tuple[RoleBinding, ...] = ()
         self._seen: tuple[int, ...] = ()
 
@@ -50,7 +49,7 @@ class StoredPolicy:
         """Return every binding there is."""
         seen = tuple(self._source.n_changes(resource) for resource in KINDS)
         if seen != self._seen:
-            self._bindings = (*self._built_in, *self._compiled())
+            self._bindings = tuple(self._compiled())
             self._seen = seen
         return self._bindings
 
