@@ -28,13 +28,18 @@ def data_dir_option(function: F) -> F:
     )(function)
 
 
+def default_kubeconfig() -> Path:
+    """Return the kubeconfig of who names none."""
+    return Path.home() / ".kube/config"
+
+
 def kubeconfig_option(function: F) -> F:
     """Add `--kubeconfig`, the server to work on and who to be there."""
     return click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path),
         envvar="KUBECONFIG",
-        default=lambda: Path.home() / ".kube/config",
+        default=default_kubeconfig,
         show_default="$KUBECONFIG or ~/.kube/config",
         help="Which API server to work on, and as whom.",
     )(function)

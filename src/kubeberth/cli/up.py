@@ -18,6 +18,7 @@ import click
 from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.cli.admission import admission_options
 from kubeberth.cli.options import data_dir_option, read_node_specs
+from kubeberth.cli.server_options import given_options, server_options
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.cluster.local import LocalCluster, Wish
@@ -50,6 +51,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A KubeSchedulerConfiguration for the scheduler.  [default: last time's]",
 )
+@server_options
 @admission_options
 @click.option("--detach", is_flag=True, help="Return when it is ready; `berth down` stops it.")
 def command(
@@ -61,6 +63,7 @@ def command(
     scheduler_config: Path | None,
     detach: bool,
     admission: AdmissionSettings | None,
+    **server: Any,
 ) -> None:
     """Start a cluster on this machine: API server, scheduler, controllers and nodes.
 
@@ -79,6 +82,7 @@ def command(
         _wished_nodes(nodes, zones, filename),
         _configuration(scheduler_config),
         admission,
+        given_options(server),
     )
 
     def run(say_ready: Callable[[str], None]) -> None:

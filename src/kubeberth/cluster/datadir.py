@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Node manifests, one for each simulated node; None before the first start.
     scheduler_config
         The scheduler's configuration file; empty for the default.
+    server_options
+        Of the API server, by name.
     admission
         What the API server's admission was told; None for the default.
     """
@@ -43,6 +45,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     port: int = 0
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str = ""
+    server_options: dict[str, str] = {}
     admission: AdmissionSettings | None = None
 
 

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -55,6 +55,8 @@ class Wish:
         Node manifests.
     scheduler_config
         The scheduler's configuration file; empty for the default.
+    server_options
+        Of the API server, by name; an empty one is as if it had never been given.
     admission
         What the API server's admission is told.
     """
@@ -63,6 +65,7 @@ class Wish:
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str | None = None
     admission: AdmissionSettings | None = None
+    server_options: dict[str, str] = field(default_factory=dict)
 
 
 class LocalCluster:
@@ -98,10 +101,12 @@ class LocalCluster:
         told = wish.nodes if wish.nodes is not None else before.nodes
         self.nodes = told if told is not None else default_nodes()
         configured = wish.scheduler_config
+        options = {**before.server_options, **wish.server_options}
         self.settings = Settings(
             port=_choose_port(wish.port, before.port),
             nodes=self.nodes,
             scheduler_config=before.scheduler_config if configured is None else configured,
+            server_options={name: value for name, value in options.items() if value},
             admission=before.admission if wish.admission is None else wish.admission,
         )
         self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
@@ -165,6 +170,8 @@ class LocalCluster:
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),
                 *("--service-account-signing-key-file", folder.pki / "service-account.key"),
+                "--enable-bootstrap-token-auth",
+                *(f"{name}={value}" for name, value in self.settings.server_options.items()),
                 *self._admission_options(),
             ],
             "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],

@@ -38,13 +38,16 @@ class Answer:
 class Api:
     """A server of its own for every test."""
 
-    def __init__(self, *, allow_anonymous: bool = False, tokens=None, admission=None) -> None:
+    def __init__(
+        self, *, allow_anonymous: bool = False, tokens=None, admission=None, auditor=None
+    ) -> None:
         self.store = MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
         settings = AppSettings(
             authenticator=authenticator,
             chance=random.Random(7),
             admission=admission or AdmissionSettings(),
+            auditor=auditor,
         )
         self.app = App(self.store, SystemClock(), settings)
 

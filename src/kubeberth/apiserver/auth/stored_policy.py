@@ -61,15 +61,18 @@ class StoredPolicy:
         role = self._source.find(CLUSTER_ROLES, "", name)
         return None if role is None else self._all_rules(role)
 
-    def _all_rules(self, role: Document) -> list[Document]:
-        """Return the rules of a cluster role, with those that it gathers from others."""
-        rules = list(role.get("rules") or ())
+    def _all_rules(self, role: Document, seen: frozenset[str] = frozenset()) -> list[Document]:
+        """Return the rules of a cluster role; one that gathers others has theirs, and no own."""
         selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
-        for other in self._source.find_all(CLUSTER_ROLES) if selectors else ():
+        if not selectors:
+            return list(role.get("rules") or ())
+        seen |= {role["metadata"]["name"]}
+        rules = []
+        for other in self._source.find_all(CLUSTER_ROLES):
             labels = other["metadata"].get("labels") or {}
             is_selected = any(from_label_selector(s).matches(labels) for s in selectors)
-            if is_selected and other["metadata"]["name"] != role["metadata"]["name"]:
-                rules += other.get("rules") or ()
+            if is_selected and other["metadata"]["name"] not in seen:
+                rules += self._all_rules(other, seen)
         return rules
 
     def _compiled(self) -> Iterator[RoleBinding]:
