@@ -1,4 +1,4 @@
-"""What each kind of user may do from the start: every verb, every resource and part; all else not."""
+"""What everybody may do from the start: every verb on every resource and part, and nothing else."""
 
 import pytest
 
@@ -74,7 +74,7 @@ SCHEDULER = {
 
 
 async def rights_of(api, user, name):
-    """Return the letters of the verbs that a user may do, by resource or part; none are left out."""
+    """Return the letters of the verbs that a user may do, by resource or part."""
     found = {}
     for resource in RESOURCES:
         for sub in ("", *(sub.name for sub in resource.subresources)):
@@ -133,5 +133,35 @@ async def rights_of(api, user, name):
 def test_everybody_may_what_is_listed_and_nothing_else(run, user, name, expected):
     async def scenario(api):
         assert await rights_of(api, user, name) == expected
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ({}, "can only list/watch pods with spec.nodeName field selector"),
+        ({"rawSelector": "spec.nodeName=n1"}, ""),
+        ({"requirements": [{"key": "spec.nodeName", "operator": "In", "values": ["n1"]}]}, ""),
+        (
+            {"requirements": [{"key": "spec.nodeName", "operator": "In", "values": ["n2"]}]},
+            "can only list/watch pods with spec.nodeName field selector",
+        ),
+        (
+            {"requirements": [{"key": "spec.nodeName", "operator": "In", "values": ["n1", "n2"]}]},
+            "can only list/watch pods with spec.nodeName field selector",
+        ),
+        (
+            {"requirements": [{"key": "spec.nodeName", "operator": "NotIn", "values": ["n1"]}]},
+            "can only list/watch pods with spec.nodeName field selector",
+        ),
+    ],
+)
+def test_a_review_may_ask_about_a_selection(run, selector, expected):
+    async def scenario(api):
+        attributes = {"verb": "list", "resource": "pods", "fieldSelector": selector}
+        answer = await api.post(REVIEWS, {"spec": {**NODE, "resourceAttributes": attributes}})
+        status = answer.json["status"]
+        assert (status["allowed"], status.get("reason", "")) == (not expected, expected)
 
     run(scenario)
