@@ -147,7 +147,11 @@ class LocalCluster:
                 *("--client-ca-file", folder.pki / "ca.crt"),
                 *("--service-account-signing-key-file", folder.pki / "service-account.key"),
             ],
-            "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],
+            "scheduler": [
+                *("--kubeconfig", run_file("scheduler.kubeconfig")),
+                # There is one. Killed, it goes on at once, and waits for no lease to run out.
+                "--leader-elect=false",
+            ],
             "controllers": [
                 *("--kubeconfig", run_file("controllers.kubeconfig")),
                 *("--root-ca-file", folder.pki / "ca.crt"),

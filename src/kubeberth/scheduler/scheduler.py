@@ -6,6 +6,9 @@ bindings, events and conditions. Everything decided is decided in `queue`, `cach
 engine; this is the loop around them.
 Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
 sets the loop going at once, nothing is polled.
+
+Of several schedulers that share a mandate one decides; the others follow the cluster, so that they
+can go on at once, and decide nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import PODS
 from kubeberth.api.storage import PersistentVolumeClaim
 from kubeberth.client.client import Client
+from kubeberth.client.election import Alone, LeadershipLostError, Mandate
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, InvalidObjectError, NotFoundError
@@ -59,28 +63,46 @@ async def run(
     *,
     clock: Clock | None = None,
     ready: Callable[[], None] = _nothing,
+    mandate: Mandate | None = None,
 ) -> None:
     """Schedule pods until cancelled.
 
     Parameters
     ----------
     ready
-        Called once, when the cluster is known and pods are being placed.
+        Called once, when the cluster is known and pods are placed as soon as the mandate holds.
+    mandate
+        Without one, there are no other schedulers to take turns with.
+
+    Raises
+    ------
+    LeadershipLostError
+        Somebody else may be scheduling now.
     """
-    clock = clock or SystemClock()
-    async with asyncio.TaskGroup() as tasks:
-        scheduler = Scheduler(client, settings, clock, tasks)
-        await scheduler.run(ready)
+    clock, mandate = clock or SystemClock(), mandate or Alone()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            scheduler = Scheduler(client, settings, clock, tasks, mandate)
+            await scheduler.run(ready)
+    finally:
+        # All that was under way has ended: whoever comes next finds things as they are.
+        await mandate.release()
 
 
 class Scheduler:
     """One scheduler at work."""
 
     def __init__(
-        self, client: Client, settings: Settings, clock: Clock, tasks: asyncio.TaskGroup
+        self,
+        client: Client,
+        settings: Settings,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        mandate: Mandate,
     ) -> None:
         self._clock = clock
         self._tasks = tasks
+        self._mandate = mandate
         self._cache = Cache()
         self._profiles = {profile.name: profile for profile in settings.profiles}
         self._engines = {
@@ -97,7 +119,7 @@ class Scheduler:
         }
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
-        self._binder = Binder(client, self._volumes, tasks, self._on_bound)
+        self._binder = Binder(client, self._volumes, tasks, mandate, self._on_bound)
         self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -112,6 +134,8 @@ class Scheduler:
         for followed in informers:
             await followed.synced.wait()
         ready()
+        await self._mandate.win()
+        self._tasks.create_task(self._mandate.keep())
         while True:
             await self._place_all()
             await self._wait()
@@ -122,6 +146,8 @@ class Scheduler:
         """Place pods until none is ready, or enough bindings are under way."""
         pause_at = self._clock.monotonic() + _TURN_S
         while not self._binder.is_full:
+            if not self._mandate.holds:
+                raise LeadershipLostError("leaderelection lost")
             now = self._clock.monotonic()
             entry = self._queue.pop(now)
             if entry is None:
