@@ -53,6 +53,8 @@ def election_options(function: F) -> F:
         return function(election=flags, **arguments)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
+    # The parameters that other decorators have added so far.
+    command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
     wrapped: Any = command
     for name, what in (
         ("resource-namespace", "Namespace of the lease.  [default: kube-system]"),

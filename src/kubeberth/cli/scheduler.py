@@ -17,6 +17,7 @@ from kubeberth.api.scheduler_config import (
     ProfileConfig,
 )
 from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.doors import DoorFlags, door_options
 from kubeberth.cli.leader_election import ElectionFlags, election_options, to_terms
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.cli.scheduler_config import read_configuration
@@ -60,6 +61,7 @@ async def _mandate(client: Client, terms: Terms | None) -> AsyncIterator[Mandate
     "[default: default-scheduler]",
 )
 @click.option("--seed", default=0, show_default=True, help="Decides among equally good nodes.")
+@door_options
 @election_options
 @click.pass_context
 def command(
@@ -69,6 +71,7 @@ def command(
     scheduler_name: str | None,
     seed: int,
     election: ElectionFlags,
+    doors: DoorFlags,
 ) -> None:
     """Run a scheduler: watch, decide, bind."""
     if config_file is None:
@@ -90,9 +93,11 @@ def command(
     terms = to_terms(election.over(configuration.leader_election))
     client = Client.from_kubeconfig(kubeconfig, user_agent="kube-scheduler")
 
+    opened = doors.open(client)
+
     async def main(ready: Ready) -> None:
         async with client, _mandate(client, terms) as mandate:
-            await run(client, settings, ready=ready, mandate=mandate)
+            await run(client, settings, ready=ready, mandate=mandate, doors=opened)
 
     run_component(main)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,12 +41,19 @@ class _WatchLine(msgspec.Struct):
 
 
 class Client:
-    """A connection pool to one API server, under one identity. Use it as `async with`."""
+    """A connection pool to one API server, under one identity. Use it as `async with`.
+
+    Attributes
+    ----------
+    answers
+        How many answers there have been, by method and code; `<error>` where there was none.
+    """
 
     def __init__(self, credentials: Credentials, *, user_agent: str = "berth") -> None:
         self.credentials = credentials
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self.answers: Counter[tuple[str, ...]] = Counter()
 
     @classmethod
     def from_kubeconfig(
@@ -210,10 +218,13 @@ class Client:
                 headers=headers,
                 timeout=timeout,
             ) as response:
+                self.answers[call.method, str(response.status)] += 1
                 yield response
         except TimeoutError as error:
+            self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server} in time") from error
         except (aiohttp.ClientError, OSError) as error:
+            self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
 
 

@@ -21,7 +21,7 @@ from kubeberth.api.scheme import LEASES
 from kubeberth.client.client import Client
 from kubeberth.client.lease import Candidate, Document, Terms
 from kubeberth.client.recorder import EventRecorder
-from kubeberth.clock import Clock
+from kubeberth.clock import Clock, rfc3339_micro
 from kubeberth.errors import ApiError, BerthError, NotFoundError
 
 logger = logging.getLogger(__name__)
@@ -121,6 +121,11 @@ class Election:
         """Whether the seat is ours, and was renewed recently enough to be sure of that."""
         return self._clock.monotonic() < self._until
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the seat was ours, and was not renewed in time."""
+        return self._candidate.is_holder and not self.holds
+
     async def win(self) -> None:
         """Try until the seat is ours."""
         terms = self.terms
@@ -161,7 +166,7 @@ class Election:
             return
         try:
             async with asyncio.timeout(RELEASE_S):
-                lease = self._candidate.release(self._clock.now())
+                lease = self._candidate.release(self._now())
                 await self._client.update(LEASES, lease)
         except (BerthError, TimeoutError) as error:
             logger.info("could not release lease %s: %s", self.terms.key, error)
@@ -193,7 +198,7 @@ class Election:
             found = await self._client.get(LEASES, terms.name, terms.namespace)
         except NotFoundError:
             candidate.see_none()
-            lease = candidate.claim(self._clock.now())
+            lease = candidate.claim(self._now())
             self._won(await self._client.create(LEASES, lease), began_at)
             return True
         candidate.see(found, self._clock.monotonic())
@@ -202,8 +207,11 @@ class Election:
         await self._write(began_at)
         return True
 
+    def _now(self) -> str:
+        return rfc3339_micro(self._clock.now())
+
     async def _write(self, began_at: float) -> None:
-        lease = self._candidate.claim(self._clock.now())
+        lease = self._candidate.claim(self._now())
         self._won(await self._client.update(LEASES, lease), began_at)
 
     def _won(self, lease: Document, began_at: float) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubeberth.clock import rfc3339_micro
-
 Document = dict[str, Any]
 
 
@@ -80,25 +78,29 @@ class Candidate:
             return True
         return now > self._seen_at + float(_spec(self._seen).get("leaseDurationSeconds") or 0)
 
-    def claim(self, wall: float) -> Document:
-        """Return the lease that says that the seat is this candidate's, at a wall clock time."""
+    def claim(self, now: str) -> Document:
+        """Return the lease that says that the seat is this candidate's.
+
+        Parameters
+        ----------
+        now
+            Wall clock time as `metav1.MicroTime` prints it.
+        """
         old = {} if self._seen is None else _spec(self._seen)
-        since, transitions = rfc3339_micro(wall), int(old.get("leaseTransitions") or 0)
+        since, transitions = now, int(old.get("leaseTransitions") or 0)
         if self.is_holder:
             since = old.get("acquireTime") or since
         elif self._seen is not None:
             transitions += 1
-        return self._lease(self.identity, math.ceil(self.terms.lease_s), since, wall, transitions)
+        return self._lease(self.identity, math.ceil(self.terms.lease_s), since, now, transitions)
 
-    def release(self, wall: float) -> Document:
+    def release(self, now: str) -> Document:
         """Return the lease that says that the seat is free."""
         old = {} if self._seen is None else _spec(self._seen)
         transitions = int(old.get("leaseTransitions") or 0)
-        return self._lease("", 1, rfc3339_micro(wall), wall, transitions)
+        return self._lease("", 1, now, now, transitions)
 
-    def _lease(
-        self, holder: str, lease_s: int, since: str, wall: float, transitions: int
-    ) -> Document:
+    def _lease(self, holder: str, lease_s: int, since: str, now: str, transitions: int) -> Document:
         # What others have written beside the holder, such as labels, stays; and the version makes
         # sure that of two who claim the seat at once, one fails.
         known = {} if self._seen is None else self._seen["metadata"]
@@ -110,7 +112,7 @@ class Candidate:
                 "holderIdentity": holder,
                 "leaseDurationSeconds": lease_s,
                 "acquireTime": since,
-                "renewTime": rfc3339_micro(wall),
+                "renewTime": now,
                 "leaseTransitions": transitions,
             },
         }

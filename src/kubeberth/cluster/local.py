@@ -25,6 +25,8 @@ from kubeberth.errors import UsageError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 6443
+# kube-scheduler's.
+SCHEDULER_PORT = 10259
 SERVER_NAMES = (
     "localhost",
     "127.0.0.1",
@@ -94,7 +96,10 @@ class LocalCluster:
         )
         self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
         self._children: list[Child] = []
-        self._running = Running(os.getpid(), self.server, clock.now())
+        # A new one at each start: nobody but `berth why` needs to know it.
+        self._scheduler_port = SCHEDULER_PORT if _is_free(SCHEDULER_PORT) else _any_port()
+        scheduler = f"https://{HOST}:{self._scheduler_port}"
+        self._running = Running(os.getpid(), self.server, clock.now(), scheduler=scheduler)
         self._save_running()
         datadir.save(self.settings)
         self._lay_out()
@@ -122,6 +127,7 @@ class LocalCluster:
         """Write certificates, kubeconfigs and node manifests."""
         authority = pki.Authority(self._datadir.pki, self._clock.now())
         authority.server("apiserver", SERVER_NAMES)
+        authority.server("scheduler-server", (HOST, "localhost"), "kube-scheduler")
         admin = embedded_user(authority.client("admin", pki.ADMIN))
         self._write_kubeconfig(self._datadir.kubeconfig, admin)
         for name, identity in (("scheduler", pki.SCHEDULER), ("controllers", pki.CONTROLLERS)):
@@ -151,6 +157,9 @@ class LocalCluster:
                 *("--kubeconfig", run_file("scheduler.kubeconfig")),
                 # There is one. Killed, it goes on at once, and waits for no lease to run out.
                 "--leader-elect=false",
+                *("--bind-address", HOST, "--secure-port", self._scheduler_port),
+                *("--tls-cert-file", folder.pki / "scheduler-server.pem"),
+                *("--client-ca-file", folder.pki / "ca.crt"),
             ],
             "controllers": [
                 *("--kubeconfig", run_file("controllers.kubeconfig")),

@@ -53,7 +53,7 @@ def test_a_seat_that_was_given_up_is_free():
 def test_taking_over_is_a_transition_and_renewing_is_none():
     candidate = Candidate(TERMS, "b")
     candidate.see(lease("a", leaseTransitions=4, acquireTime="then"), 0.0)
-    taken = candidate.claim(1_000_000_000.0)
+    taken = candidate.claim("2001-09-09T01:46:40.000000Z")
     assert taken["spec"] == {
         "holderIdentity": "b",
         "leaseDurationSeconds": 15,
@@ -63,20 +63,20 @@ def test_taking_over_is_a_transition_and_renewing_is_none():
     }
     taken["metadata"]["resourceVersion"] = "2"
     candidate.see(taken, 1.0)
-    renewed = candidate.claim(1_000_000_002.0)["spec"]
+    renewed = candidate.claim("2001-09-09T01:46:42.000000Z")["spec"]
     assert renewed["acquireTime"] == taken["spec"]["acquireTime"]
     assert renewed["renewTime"] == "2001-09-09T01:46:42.000000Z"
     assert renewed["leaseTransitions"] == 5
 
 
 def test_the_first_lease_is_no_transition():
-    assert Candidate(TERMS, "a").claim(0.0)["spec"]["leaseTransitions"] == 0
+    assert Candidate(TERMS, "a").claim("now")["spec"]["leaseTransitions"] == 0
 
 
 def test_giving_up_leaves_a_lease_of_nobody_that_lasts_a_second():
     candidate = Candidate(TERMS, "a")
     candidate.see(lease("a", leaseTransitions=3), 0.0)
-    spec = candidate.release(0.0)["spec"]
+    spec = candidate.release("now")["spec"]
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("", 1)
     assert spec["leaseTransitions"] == 3
 
@@ -195,7 +195,7 @@ def test_a_holder_whose_seat_was_taken_stops_at_once():
         leases = Leases()
         election = candidate(leases, "a")
         await election.win()
-        leases._write(candidate(leases, "b")._candidate.claim(0.0))
+        leases._write(candidate(leases, "b")._candidate.claim("now"))
         with pytest.raises(LeadershipLostError):
             await asyncio.wait_for(election.keep(), FAST.retry_s * 2)
         assert not election.holds

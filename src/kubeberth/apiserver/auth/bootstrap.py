@@ -64,6 +64,8 @@ KUBE_SCHEDULER = (
          groups="storage.k8s.io"),
     rule(READ, "deviceclasses resourceslices resourceclaims", groups="resource.k8s.io"),
     rule("patch update", "persistentvolumes persistentvolumeclaims"),
+    rule("create", "tokenreviews", groups="authentication.k8s.io"),
+    rule("create", "subjectaccessreviews", groups="authorization.k8s.io"),
 )  # fmt: skip
 KUBE_CONTROLLER_MANAGER = (
     *EVENTS,
