@@ -197,7 +197,8 @@ def _refusals(state: ClusterState, request: PodRequest, profile: Profile) -> _Re
 def _obstacles(
     state: ClusterState, request: PodRequest, refusals: _Refusals, held: frozenset[str]
 ) -> Iterator[Obstacle]:
-    for (rule, reason), nodes in sorted(refusals.items(), key=lambda item: -len(item[1])):
+    for (rule, reason), refused in sorted(refusals.items(), key=lambda item: -len(item[1])):
+        nodes = sorted(refused)
         found: dict[str, list[str]] = {}
         if rule == "NodeResourcesFit":
             found = dict(_closest(state, request, reason, nodes))
@@ -288,7 +289,7 @@ def _lines(why: Why) -> Iterator[str]:
     if why.message:
         yield f"  {why.message}"
     if why.queue:
-        yield "  " + "; ".join(_queue_lines(why.queue))
+        yield "  " + ", ".join(_queue_lines(why.queue))
     if why.obstacles:
         yield ""
     for obstacle in why.obstacles:
@@ -315,8 +316,11 @@ def _lines(why: Why) -> Iterator[str]:
 
 
 def _queue_lines(queue: Mapping[str, object]) -> Iterator[str]:
-    for name, value in queue.items():
-        yield f"{name} {value}"
+    yield f"{queue.get('place')} for {queue.get('forSeconds')} s"
+    tries = queue.get("attempts")
+    yield "1 attempt so far" if tries == 1 else f"{tries} attempts so far"
+    if "backoffSeconds" in queue:
+        yield f"next one in {queue['backoffSeconds']} s"
 
 
 def _names(names: Sequence[str]) -> str:
