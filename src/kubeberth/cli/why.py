@@ -18,7 +18,8 @@ from kubeberth.cli.options import data_dir_option, kubeconfig_option
 from kubeberth.cli.snapshot import read_cluster
 from kubeberth.client.calls import Call
 from kubeberth.client.client import Client
-from kubeberth.client.kubeconfig import Credentials, load_kubeconfig
+from kubeberth.client.credentials import Credentials
+from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import NoSuchObjectError, UsageError
 from kubeberth.placement.why import Why
