@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from kubeberth.api.yaml import YAMLError, parse_documents
+from kubeberth.client.kubeconfig import default_kubeconfig
 from kubeberth.cluster.datadir import DataDir, default_path
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
@@ -40,7 +41,7 @@ def kubeconfig_option(function: F) -> F:
         type=click.Path(path_type=Path),
         envvar="KUBECONFIG",
         default=default_kubeconfig,
-        show_default="$KUBECONFIG or ~/.kube/config",
+        show_default="$KUBECONFIG or ~/.kube/config, or the service account of a pod",
         help="Which API server to work on, and as whom.",
     )(function)
 
