@@ -70,6 +70,8 @@ SCHEDULER = {
     "statefulsets.apps": "glw",
     "storageclasses.storage.k8s.io": "glw",
     "volumeattachments.storage.k8s.io": "glw",
+    "subjectaccessreviews.authorization.k8s.io": "c",
+    "tokenreviews.authentication.k8s.io": "c",
 }
 
 
