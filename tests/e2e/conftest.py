@@ -94,3 +94,23 @@ def apply(cluster: Berth, tmp_path: Path) -> Apply:
         return cluster.kubectl().run(f"kubectl apply -f {path}")
 
     return apply
+
+
+@pytest.fixture
+def run(cluster: Berth) -> Callable[..., str]:
+    """Run a `berth` command that works by a kubeconfig, and return what it printed."""
+
+    def run(*arguments: str) -> str:
+        environment = {**os.environ, "KUBECONFIG": str(cluster.data / "kubeconfig")}
+        done = subprocess.run(
+            [str(BERTH), *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeberth.api.scheme import RESOURCES
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, Shown, User
 from kubeberth.apiserver.http.head import fields
@@ -29,8 +30,67 @@ from kubeberth.clock import SystemClock
 from tests.replay.answers import Answer, Comparison, compare, pointer
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden/api"
-# Server options that the recordings were made with and that are there already.
-SERVERS = ("default", "forgetful")
+# What the servers of the recordings were told; see tests/golden/README.md.
+SERVERS = {
+    "default": AdmissionSettings(),
+    "forgetful": AdmissionSettings(),
+    "topology": AdmissionSettings(enable=("LimitPodHardAntiAffinityTopology",)),
+    "seconds": AdmissionSettings(not_ready_s=60, unreachable_s=120),
+    "podnodeselector": AdmissionSettings(
+        enable=("PodNodeSelector",),
+        configuration={
+            "PodNodeSelector": {
+                "podNodeSelectorPluginConfig": {
+                    "clusterDefaultNodeSelector": "tier=general",
+                    "adm-pns-listed": "env=prod,region=west",
+                    "adm-pns-both": "env=prod",
+                    "adm-pns-empty": "",
+                }
+            }
+        },
+    ),
+    "podnodeselector2": AdmissionSettings(
+        enable=("PodNodeSelector",),
+        configuration={
+            "PodNodeSelector": {
+                "podNodeSelectorPluginConfig": {
+                    "adm-pns-listed": "env=stage",
+                    "adm-pns-both": "pool=blue,env=stage",
+                }
+            }
+        },
+    ),
+    "podtolerations": AdmissionSettings(
+        enable=("PodTolerationRestriction",),
+        configuration={
+            "PodTolerationRestriction": {
+                "default": [
+                    {
+                        "key": "team",
+                        "operator": "Equal",
+                        "value": "general",
+                        "effect": "NoSchedule",
+                    }
+                ],
+                "whitelist": [
+                    {"key": "team", "operator": "Exists"},
+                    {"key": "gpu", "operator": "Equal", "value": "true", "effect": "NoSchedule"},
+                    {"key": "node.kubernetes.io/not-ready", "operator": "Exists"},
+                    {"key": "node.kubernetes.io/unreachable", "operator": "Exists"},
+                    {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"},
+                ],
+            }
+        },
+    ),
+    "bare": AdmissionSettings(
+        disable=(
+            "ServiceAccount",
+            "DefaultTolerationSeconds",
+            "TaintNodesByCondition",
+            "Priority",
+        )
+    ),
+}
 # Scenarios of this theme wait for watches to end, and do not disturb each other.
 PARALLEL_THEMES = ("lists",)
 UIDS = {"admin": "1", "alice": "2", "bob": "3", "carol": "4"}
@@ -70,7 +130,9 @@ async def ask(app: App, request: dict[str, Any]) -> Answer:
         headers["Authorization"] = "Bearer nobody's"
     pairs = [(k.lower().encode(), v.encode()) for k, v in headers.items() if v is not None]
     target = request["path"].encode()
-    asked = Request(request["method"], target, pairs, Shown(user_of(name)), body)
+    # A token that the request shows itself counts, as over a connection without a certificate.
+    user = None if headers.get("Authorization") else user_of(name)
+    asked = Request(request["method"], target, pairs, Shown(user), body)
     found = await app.answer(asked)
     answer = Answer()
     if isinstance(found, StreamResponse):
@@ -157,6 +219,7 @@ class Replay:
                 authenticator=Authenticator(allow_anonymous=True),
                 chance=random.Random(1),
                 issuer="https://127.0.0.1",
+                admission=SERVERS[server],
             )
             app = App(store, SystemClock(), settings)
             self._apps[server] = app, store

@@ -12,12 +12,14 @@ UNREACHABLE = "node.kubernetes.io/unreachable"
 SECONDS = 300
 
 
-def add_default_tolerations(spec: dict[str, Any]) -> None:
+def add_default_tolerations(
+    spec: dict[str, Any], not_ready_s: int = SECONDS, unreachable_s: int = SECONDS
+) -> None:
     """Add the two tolerations to a pod's spec, each unless it has one for that taint."""
     tolerations = spec.get("tolerations") or []
     added = [
-        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
-        for key in (NOT_READY, UNREACHABLE)
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+        for key, seconds in ((NOT_READY, not_ready_s), (UNREACHABLE, unreachable_s))
         if not _is_covered(key, tolerations)
     ]
     if added:

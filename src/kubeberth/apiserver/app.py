@@ -11,19 +11,24 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from kubeberth.api.scheme import BINDINGS
+from kubeberth.api.scheme import BINDINGS, NAMESPACES
 from kubeberth.apiserver import issuer_metadata, refusals
 from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.admission.versions import Versions
-from kubeberth.apiserver.auth.authn import Authenticator, User
-from kubeberth.apiserver.auth.bootstrap import NODE_BINDING
+from kubeberth.apiserver.admission_selection import AdmissionSettings, restriction_warning
+from kubeberth.apiserver.audit.auditor import Auditor
+from kubeberth.apiserver.audit.trail import TRAIL, UNTOLD, Trail
+from kubeberth.apiserver.auth.authn import ANONYMOUS, Authenticator, User
+from kubeberth.apiserver.auth.bootstrap_tokens import BootstrapTokens
 from kubeberth.apiserver.auth.impersonation import acting_user
-from kubeberth.apiserver.auth.rbac import Authorizer
+from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
+from kubeberth.apiserver.auth.node_graph import NodeGraph
+from kubeberth.apiserver.auth.rbac import Authorizer, forbidden
 from kubeberth.apiserver.auth.service_accounts import ISSUER, ServiceAccountTokens
 from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy
-from kubeberth.apiserver.bootstrap import make_bootstrap_objects
+from kubeberth.apiserver.bootstrap import ensure, make_bootstrap_objects
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.converted_watch import ConvertedWatches
 from kubeberth.apiserver.definitions import Definitions
@@ -54,7 +59,7 @@ from kubeberth.apiserver.subresources import Subresources
 from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock
-from kubeberth.errors import ApiError, BadRequestError
+from kubeberth.errors import ApiError, BadRequestError, UnauthorizedError
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +82,10 @@ class AppSettings:
         Where the addresses of services come from; the first is that of `default/kubernetes`.
     signing_key, issuer
         Of the tokens of service accounts.
+    takes_bootstrap_tokens
+        Whether secrets with bootstrap tokens let their owners in.
+    auditor
+        Writes down what is asked; None when nobody does.
     """
 
     server_address: str = "127.0.0.1:6443"
@@ -86,6 +95,9 @@ class AppSettings:
     chance: random.Random = field(default_factory=random.Random)
     signing_key: SigningKey = field(default_factory=SigningKey.generate)
     issuer: str = ISSUER
+    takes_bootstrap_tokens: bool = False
+    auditor: Auditor | None = None
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 class App:
@@ -94,14 +106,15 @@ class App:
     def __init__(self, store: Store, clock: Clock, settings: AppSettings | None = None) -> None:
         self._settings = settings = settings or AppSettings()
         self._clock = clock
+        self._auditor = settings.auditor
         self._authenticator = settings.authenticator
         self._in_flight = InFlight(settings.limits)
         self._discovery = Discovery(settings.server_address)
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        policy = StoredPolicy(self.registry, (NODE_BINDING,))
-        self._authorizer = authorizer = Authorizer(policy)
+        policy = StoredPolicy(self.registry)
+        self._authorizer = authorizer = Authorizer(policy, NodeAuthorizer(NodeGraph(store)))
         self._converted = ConvertedWatches(store, self.registry.conversions)
         self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
         lookup = Lookup(self.registry)
@@ -115,12 +128,17 @@ class App:
             settings.chance,
             settings.service_cidr,
             self.registry.stamp,
+            clock.monotonic,
+            self._make_namespace,
+            settings.admission,
         )
         self.registry.chain = Chain(plugins(around))
         verbs = Verbs(self.registry, self.hub, self._converted, clock, authorizer)
         self._verbs = verbs
         self._tokens = ServiceAccountTokens(settings.signing_key, lookup, settings.issuer)
         settings.authenticator.issued = self._tokens
+        if settings.takes_bootstrap_tokens:
+            settings.authenticator.invited = BootstrapTokens(lookup)
         self._reviews = Reviews(verbs, settings.authenticator, authorizer, clock)
         self._subresources = Subresources(verbs, self.registry, authorizer, self._tokens, clock)
         self._table: dict[str, Verb] = {
@@ -134,14 +152,21 @@ class App:
             "deletecollection": verbs.delete_collection,
         }
         self._is_ready = False
+        self._warning = restriction_warning(settings.admission)
 
     async def start(self) -> None:
         """Make what every cluster starts with."""
+        if self._warning:
+            logger.warning(self._warning)
         port = int(self._settings.server_address.rpartition(":")[2])
         address = str(ipaddress.ip_network(self._settings.service_cidr)[1])
         await make_bootstrap_objects(self.registry, address, port)
         await self.definitions.start()
         self._is_ready = True
+
+    async def _make_namespace(self, name: str) -> None:
+        """Make a namespace for the first object in it."""
+        await ensure(self.registry, NAMESPACES, {"metadata": {"name": name}})
 
     def _end_watches(self, bucket: str) -> None:
         self.hub.end(bucket)
@@ -157,11 +182,19 @@ class App:
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request."""
-        return await in_asked_form(await self._answer(request), request)
-
-    async def _answer(self, request: Request) -> Answer:
+        if self._auditor is None:
+            return await in_asked_form(await self._answer(request, UNTOLD), request)
+        trail = await self._auditor.trail(request)
+        before = TRAIL.set(trail)
         try:
-            return await self._dispatch(request)
+            answer = await self._answer(request, trail)
+        finally:
+            TRAIL.reset(before)
+        return await in_asked_form(trail.answered(answer), request)
+
+    async def _answer(self, request: Request, trail: Trail) -> Answer:
+        try:
+            return await self._dispatch(request, trail)
         except ApiError as error:
             return error_response(error)
         except PlainNotFoundError:
@@ -173,24 +206,35 @@ class App:
             logger.exception("cannot store", extra={"path": request.path})
             return error_response(refusals.internal(str(error)))
         except Exception as error:
+            trail.broke()
             logger.exception("cannot answer", extra={"path": request.path})
             return error_response(refusals.internal(f"{type(error).__name__}: {error}"))
 
-    async def _dispatch(self, request: Request) -> Answer:
+    async def _dispatch(self, request: Request, trail: Trail) -> Answer:
         catalogue = self.definitions.catalogue
         info = parse_request(request.method, request.path, request.query, catalogue)
         shown = request.shown
         if info.path in PUBLIC_PATHS and not shown:
+            trail.received(info, ANONYMOUS)
             return self._non_resource(info, request, catalogue)
-        user = self._authenticator.authenticate(shown, self._clock.now())
+        try:
+            user = self._authenticator.authenticate(shown, self._clock.now())
+        except UnauthorizedError:
+            trail.received(info, None)
+            raise
+        trail.received(info, user)
         user = acting_user(user, request.header_list, info, self._authorizer)
+        trail.acts_as(user)
         async with self._in_flight.seat(user, info):
+            decision = self._authorizer.decide(user, info)
+            trail.decided(decision)
+            if not decision.is_allowed:
+                raise forbidden(user, info, decision.reason)
             return await self._serve(info, request, user, catalogue)
 
     async def _serve(
         self, info: RequestInfo, request: Request, user: User, catalogue: Catalogue
     ) -> Answer:
-        self._authorizer.authorize(user, info)
         if not info.is_resource:
             return self._non_resource(info, request, catalogue)
         resource = served(info, catalogue)
@@ -251,6 +295,8 @@ class App:
     def _health(self, path: str, *, is_verbose: bool) -> Response:
         is_well = self._is_ready or path != "/readyz"
         lines = ["[+]ping ok", "[+]etcd ok"]
+        if path == "/readyz" and self._warning:
+            lines.append(f"[+]admission ok, WARNING: {self._warning}")
         if path == "/readyz":
             lines.append("[+]shutdown ok" if is_well else "[-]shutdown failed: reason withheld")
         if is_well and not is_verbose:

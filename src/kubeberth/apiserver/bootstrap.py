@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from itertools import chain
 from typing import Any
 
-from kubeberth.api import defaults
+from kubeberth.api import defaults, scheme
 from kubeberth.api.priority import SYSTEM_PRIORITIES
 from kubeberth.api.scheme import (
-    CLUSTER_ROLE_BINDINGS,
-    CLUSTER_ROLES,
     NAMESPACES,
     PRIORITY_CLASSES,
     SERVICES,
     Resource,
 )
-from kubeberth.apiserver.auth.bootstrap import AGGREGATED_ROLES, BINDINGS
-from kubeberth.apiserver.auth.rbac import PolicyRule, RoleBinding
+from kubeberth.apiserver.auth import bootstrap as default_roles
+from kubeberth.apiserver.auth.default_roles import DefaultRole
+from kubeberth.apiserver.auth.rbac import PolicyRule
 from kubeberth.apiserver.managed_fields.tracking import endpoint_of, track_update
 from kubeberth.apiserver.registry import SELF, Registry, Target
 from kubeberth.errors import AlreadyExistsError
 
-RBAC = CLUSTER_ROLES.group
+RBAC = scheme.CLUSTER_ROLES.group
+SYSTEM = "kube-system"
 MANAGER = "kube-apiserver"
 NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 DESCRIPTIONS = {
@@ -49,58 +49,70 @@ async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int)
         )
         for name, value in SYSTEM_PRIORITIES.items()
     ]
-    # At once, so that they share a commit.
-    await asyncio.gather(
-        *(
-            _ensure(registry, resource, document)
-            for resource, document in chain(namespaces, classes, access_objects())
-        )
-    )
-    await _ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
+    everywhere: list[Coroutine[Any, Any, None]] = []
+    elsewhere: list[Coroutine[Any, Any, None]] = []
+    for resource, document in chain(namespaces, classes, access_objects()):
+        namespace = document["metadata"].get("namespace", "")
+        which = elsewhere if namespace else everywhere
+        which.append(ensure(registry, resource, document, namespace))
+    # At once, so that they share a commit; what is in a namespace, once that is there.
+    await asyncio.gather(*everywhere)
+    await asyncio.gather(*elsewhere)
+    await ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
 
 
 def access_objects() -> Iterator[tuple[Resource, dict[str, Any]]]:
     """Yield the roles and bindings that every cluster starts with."""
-    for binding in BINDINGS:
-        rules = [_rule_document(rule) for rule in binding.rules]
-        subjects = [_subject(kind, name) for kind, name in _named(binding)]
-        role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": binding.role}
-        yield CLUSTER_ROLES, {"metadata": _default_metadata(binding.role), "rules": rules}
-        yield (
-            CLUSTER_ROLE_BINDINGS,
-            {
-                "metadata": _default_metadata(binding.role),
-                "roleRef": role,
-                "subjects": subjects,
-            },
+    for role in default_roles.ROLES:
+        kind, bindings = (
+            (scheme.ROLES, scheme.ROLE_BINDINGS)
+            if role.namespace
+            else (scheme.CLUSTER_ROLES, scheme.CLUSTER_ROLE_BINDINGS)
         )
-    for name in AGGREGATED_ROLES:
-        selector = {"matchLabels": {f"{RBAC}/aggregate-to-{name}": "true"}}
-        yield (
-            CLUSTER_ROLES,
-            {
-                "metadata": _default_metadata(name),
-                "rules": [],
-                "aggregationRule": {"clusterRoleSelectors": [selector]},
-            },
-        )
+        document = {"metadata": _metadata(role, labels=_labels(role)), "rules": _rules(role)}
+        if role.gathers:
+            selector = {"matchLabels": {f"{RBAC}/aggregate-to-{role.gathers}": "true"}}
+            document["aggregationRule"] = {"clusterRoleSelectors": [selector]}
+        yield kind, document
+        if role.is_bound:
+            reference = {"apiGroup": RBAC, "kind": kind.kind, "name": role.name}
+            yield (
+                bindings,
+                {
+                    "metadata": _metadata(role, labels={}),
+                    "roleRef": reference,
+                    "subjects": list(_subjects(role)),
+                },
+            )
 
 
-def _default_metadata(name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+def _labels(role: DefaultRole) -> dict[str, str]:
+    return {f"{RBAC}/aggregate-to-{name}": "true" for name in role.gathered_by}
+
+
+def _metadata(role: DefaultRole, *, labels: dict[str, str]) -> dict[str, Any]:
+    metadata = {
+        "name": role.name,
+        "labels": {"kubernetes.io/bootstrapping": "rbac-defaults", **labels},
         "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
     }
+    return {**metadata, "namespace": role.namespace} if role.namespace else metadata
 
 
-def _named(binding: RoleBinding) -> Iterator[tuple[str, str]]:
-    yield from (("Group", name) for name in sorted(binding.groups))
-    yield from (("User", name) for name in sorted(binding.users))
+def _rules(role: DefaultRole) -> list[dict[str, Any]]:
+    """Return the rules of a role, with those that it gathers for everybody to see."""
+    rules = [_rule_document(rule) for rule in role.rules]
+    for other in default_roles.ROLES:
+        if role.gathers in other.gathered_by:
+            rules += _rules(other)
+    return rules
 
 
-def _subject(kind: str, name: str) -> dict[str, str]:
-    return {"kind": kind, "apiGroup": RBAC, "name": name}
+def _subjects(role: DefaultRole) -> Iterator[dict[str, str]]:
+    for kind, names in (("Group", role.groups), ("User", role.users)):
+        yield from ({"kind": kind, "apiGroup": RBAC, "name": name} for name in sorted(names))
+    for name in role.accounts:
+        yield {"kind": "ServiceAccount", "name": name, "namespace": SYSTEM}
 
 
 def _rule_document(rule: PolicyRule) -> dict[str, Any]:
@@ -133,9 +145,10 @@ def kubernetes_service(cluster_ip: str, port: int) -> dict[str, Any]:
     }
 
 
-async def _ensure(
+async def ensure(
     registry: Registry, resource: Resource, document: dict[str, Any], namespace: str = ""
 ) -> None:
+    """Create an object for the server itself, unless it is there."""
     target = Target(resource, namespace, document["metadata"]["name"])
     if registry.store.get(target.key) is not None:
         return

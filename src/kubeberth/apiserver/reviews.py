@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from kubeberth.api.scheme import (
     LOCAL_SUBJECT_ACCESS_REVIEWS,
@@ -150,7 +151,7 @@ def asked_for(spec: Mapping[str, Any]) -> RequestInfo:
     return RequestInfo(
         method="",
         path="",
-        query=Query(""),
+        query=_selection(attributes.get("fieldSelector") or {}),
         verb=attributes.get("verb", ""),
         group=attributes.get("group", ""),
         version=attributes.get("version") or "*",
@@ -159,6 +160,18 @@ def asked_for(spec: Mapping[str, Any]) -> RequestInfo:
         name=attributes.get("name", ""),
         subresource=attributes.get("subresource", ""),
     )
+
+
+def _selection(selector: Mapping[str, Any]) -> Query:
+    """Return the query that selects as a review tells it, as far as it names single values."""
+    text = selector.get("rawSelector", "")
+    if not text:
+        text = ",".join(
+            f"{r.get('key', '')}={r['values'][0]}"
+            for r in selector.get("requirements") or ()
+            if r.get("operator") == "In" and len(r.get("values") or ()) == 1
+        )
+    return Query(urlencode({"fieldSelector": text}) if text else "")
 
 
 def _attribute_faults(spec: Mapping[str, Any]) -> list[FieldError]:

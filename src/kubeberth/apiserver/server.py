@@ -8,14 +8,20 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
+from kubeberth.apiserver.audit.auditor import Auditor
+from kubeberth.apiserver.audit.log import AuditLog, LogSettings
+from kubeberth.apiserver.audit.policy import DEFAULT_POLICY, Policy, parse_policy
 from kubeberth.apiserver.auth.authn import Authenticator
 from kubeberth.apiserver.auth.certificates import ClientCertificates
 from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.tls import accept_any_certificate
+from kubeberth.apiserver.auth.token_file import read_token_file
 from kubeberth.apiserver.expiry import expire_events
 from kubeberth.apiserver.http.server import BACKLOG, HttpServer
 from kubeberth.apiserver.storage.memory import MemoryStore
@@ -54,6 +60,15 @@ class ServerSettings:
     signing_key_file
         Holds the key that signs tokens of service accounts, and is made when it is not there. None
         keeps it in the data directory.
+    token_auth_file
+        Bearer tokens and whose they are.
+    takes_bootstrap_tokens
+        Whether secrets with bootstrap tokens let their owners in.
+    audit_log, audit_policy_file
+        Where it is written down who asks for what, and how much of it; without a log, nothing is,
+        and without a policy, what `DEFAULT_POLICY` says.
+    admission
+        Which admission plugins are on, and what they are told.
     """
 
     host: str
@@ -66,6 +81,11 @@ class ServerSettings:
     allow_anonymous: bool = False
     service_cidr: str = "10.96.0.0/16"
     signing_key_file: Path | None = None
+    token_auth_file: Path | None = None
+    takes_bootstrap_tokens: bool = False
+    audit_log: LogSettings | None = None
+    audit_policy_file: Path | None = None
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 async def serve(
@@ -83,45 +103,44 @@ async def serve(
     UsageError
         The address, a certificate or the data directory cannot be used.
     """
-    listener = listen(settings.host, settings.port)
-    try:
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(settings.host, settings.port))
         context = tls_context(settings)
-        certificates = client_certificates(settings.client_ca_file)
         store = open_store(settings.data_dir)
-        key = signing_key(settings)
-    except BaseException:
-        listener.close()
-        raise
-    try:
-        await _serve(settings, listener, context, certificates, store, key, clock, ready)
-    finally:
-        listener.close()
-        await store.close()
+        stack.push_async_callback(store.close)
+        app_settings = _app_settings(settings, listener)
+        if settings.audit_log is not None:
+            policy = audit_policy(settings.audit_policy_file)
+            auditor = Auditor(policy, AuditLog(settings.audit_log, clock), clock)
+            stack.callback(auditor.close)
+            app_settings.auditor = auditor
+        await _serve(App(store, clock, app_settings), listener, context, store, clock, ready)
+
+
+def _app_settings(settings: ServerSettings, listener: socket.socket) -> AppSettings:
+    host, port = listener.getsockname()[:2]
+    return AppSettings(
+        server_address=settings.advertise_address or f"{host}:{port}",
+        service_cidr=settings.service_cidr,
+        authenticator=Authenticator(
+            {} if settings.token_auth_file is None else read_token_file(settings.token_auth_file),
+            certificates=client_certificates(settings.client_ca_file),
+            allow_anonymous=settings.allow_anonymous,
+        ),
+        signing_key=signing_key(settings),
+        takes_bootstrap_tokens=settings.takes_bootstrap_tokens,
+        admission=settings.admission,
+    )
 
 
 async def _serve(
-    settings: ServerSettings,
+    app: App,
     listener: socket.socket,
     context: ssl.SSLContext,
-    certificates: ClientCertificates,
     store: Store,
-    key: SigningKey,
     clock: Clock,
     ready: Callable[[], None] | None,
 ) -> None:
-    host, port = listener.getsockname()[:2]
-    app = App(
-        store,
-        clock,
-        AppSettings(
-            server_address=settings.advertise_address or f"{host}:{port}",
-            service_cidr=settings.service_cidr,
-            authenticator=Authenticator(
-                certificates=certificates, allow_anonymous=settings.allow_anonymous
-            ),
-            signing_key=key,
-        ),
-    )
     await app.start()
     server = HttpServer(app.answer, clock)
     keeping = asyncio.ensure_future(keep_house(store, clock))
@@ -226,6 +245,22 @@ def client_certificates(file: Path) -> ClientCertificates:
         return ClientCertificates(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot use {file} to verify clients: {error}") from error
+
+
+def audit_policy(file: Path | None) -> Policy:
+    """Return what is written down of requests, by a file or by our own policy.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, or is no policy.
+    """
+    if file is None:
+        return DEFAULT_POLICY
+    try:
+        return parse_policy(file.read_bytes(), str(file))
+    except OSError as error:
+        raise UsageError(f"cannot read the audit policy {file}: {error.strerror}") from error
 
 
 def signing_key(settings: ServerSettings) -> SigningKey:

@@ -186,6 +186,10 @@ def _prepare_pod(pod: Document, now: str) -> None:
     merge_label_keys(pod)
 
 
+def _prepare_node(node: Document, now: str) -> None:
+    node.get("spec", {}).pop("configSource", None)  # of a kubelet feature that is gone
+
+
 def _prepare_namespace(namespace: Document, now: str) -> None:
     metadata = namespace["metadata"]
     name = metadata.get("name", "")
@@ -245,6 +249,7 @@ _PREPARE: dict[str, Callable[[Document, str], None]] = {
     "DaemonSet": _prepare_daemon_set,
     "Job": _prepare_job,
     "Namespace": _prepare_namespace,
+    "Node": _prepare_node,
     "PersistentVolume": _prepare_volume,
     "PersistentVolumeClaim": _prepare_claim,
     "Pod": _prepare_pod,
@@ -315,6 +320,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         spec = dict(new.get("spec", {}))
         _keep(spec, old.get("spec", {}), "finalizers")
         new["spec"] = spec
+    if resource.built_in_kind == "Node" and "configSource" in new.get("spec", {}):
+        new["spec"] = {n: part for n, part in new["spec"].items() if n != "configSource"}
     if resource.built_in_kind == "CertificateSigningRequest":
         new["spec"] = old["spec"]  # what was asked for stays
     if resource.built_in_kind == "ReplicaSet" and sub != "status":

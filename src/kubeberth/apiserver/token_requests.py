@@ -41,21 +41,22 @@ class TokenRequests:
         options = write_options(call.info.query, "CreateOptions")
         request = self._verbs.decode(call, options, "token")
         name, namespace = call.info.name, call.info.scope
-        _check_place(request["metadata"], name, namespace)
-        account = unpack(SERVICE_ACCOUNTS, self._registry.entry(call.target))
-        now = self._clock.now()
-        metadata = request["metadata"]
-        metadata |= {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
-        metadata["creationTimestamp"] = rfc3339(now)
-        request["status"] = {"token": "", "expirationTimestamp": None}
         self._fill_in(request["spec"])
         attributes = caller_of(call, options).attributes(
             "CREATE", call.target, request, sub="token"
         )
+        # Before the server says for whom the token is when the request does not.
         await self._registry.chain.admit(attributes)
         request = attributes.document or request
-        spec = request["spec"]
+        _check_place(request["metadata"], name, namespace)
+        account = unpack(SERVICE_ACCOUNTS, self._registry.entry(call.target))
+        now = self._clock.now()
+        spec, metadata = request["spec"], request["metadata"]
+        metadata |= {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
+        metadata["creationTimestamp"] = rfc3339(now)
+        request["status"] = {"token": "", "expirationTimestamp": None}
         self._fill_in(spec)
+        spec["audiences"] = spec.get("audiences") or list(self._tokens.audiences)
         if faults := request_faults(spec):
             raise invalid_error(KIND, "", faults)
         await self._registry.chain.validate(attributes)
@@ -70,7 +71,6 @@ class TokenRequests:
 
     def _fill_in(self, spec: Document) -> None:
         """Set what is not told, and may have been taken away again in admission."""
-        spec["audiences"] = spec.get("audiences") or list(self._tokens.audiences)
         spec.setdefault("expirationSeconds", 3600)
         spec.setdefault("boundObjectRef", None)
 

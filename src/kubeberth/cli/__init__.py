@@ -21,6 +21,9 @@ COMMANDS = {
     "scheduler": ("scheduler", "Run a scheduler."),
     "controllers": ("controllers", "Run the controllers."),
     "nodes": ("nodes", "Run simulated nodes."),
+    "token": ("token", "Invite nodes."),
+    "lint": ("lint", "Find placements in manifests that a node could forge."),
+    "audit": ("audit", "Show what a live cluster trusts."),
     "check-plugin": ("check_plugin", "Check a scheduling plugin of your own."),
     "bench": ("bench", "Measure how fast things are on this machine."),
 }

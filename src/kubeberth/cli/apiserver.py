@@ -6,9 +6,14 @@ from pathlib import Path
 
 import click
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
+from kubeberth.apiserver.audit.log import LogSettings
 from kubeberth.apiserver.server import ServerSettings, serve
+from kubeberth.cli.admission import admission_options
 from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.server_options import server_options
 from kubeberth.clock import SystemClock
+from kubeberth.errors import UsageError
 
 EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -43,6 +48,13 @@ EXISTING_FILE = click.Path(path_type=Path, dir_okay=False)
     help="P-256 key that signs tokens, PEM; made when it is not there.  [default: in the data "
     "directory]",
 )
+@click.option(
+    "--enable-bootstrap-token-auth",
+    is_flag=True,
+    help="Let in who shows a bootstrap token, as nodes do that join with `berth token create`.",
+)
+@server_options
+@admission_options
 def command(
     host: str,
     port: int,
@@ -51,8 +63,28 @@ def command(
     client_ca_file: Path,
     data_dir: Path | None,
     service_account_signing_key_file: Path | None,
+    enable_bootstrap_token_auth: bool,
+    token_auth_file: str | None,
+    audit_log_path: str | None,
+    audit_policy_file: str | None,
+    audit_log_maxage: int | None,
+    audit_log_maxbackup: int | None,
+    audit_log_maxsize: int | None,
+    admission: AdmissionSettings | None,
 ) -> None:
     """Run an API server: Kubernetes 1.36 on the wire, objects in SQLite."""
+    audit_log = None
+    if audit_log_path:
+        audit_log = LogSettings(
+            audit_log_path,
+            audit_log_maxage or 0,
+            audit_log_maxbackup or 0,
+            audit_log_maxsize or 0,
+        )
+    elif audit_policy_file:
+        raise UsageError(
+            "--audit-policy-file says what is written down: say where, too, with --audit-log-path"
+        )
     settings = ServerSettings(
         host=host,
         port=port,
@@ -61,6 +93,11 @@ def command(
         client_ca_file=client_ca_file,
         data_dir=data_dir,
         signing_key_file=service_account_signing_key_file,
+        token_auth_file=Path(token_auth_file) if token_auth_file else None,
+        takes_bootstrap_tokens=enable_bootstrap_token_auth,
+        audit_log=audit_log,
+        audit_policy_file=Path(audit_policy_file) if audit_policy_file else None,
+        admission=admission or AdmissionSettings(),
     )
 
     async def main(ready: Ready) -> None:

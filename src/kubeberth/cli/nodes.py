@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+from cryptography import x509
 
 from kubeberth.cli.component import Ready, run_component
-from kubeberth.cli.options import kubeconfig_option, read_node_specs
+from kubeberth.cli.options import default_kubeconfig, read_file, read_node_specs
 from kubeberth.client.client import Client
-from kubeberth.client.kubeconfig import load_kubeconfig
+from kubeberth.client.kubeconfig import Credentials, load_kubeconfig
+from kubeberth.clock import SystemClock
+from kubeberth.cluster.pki import write_private
 from kubeberth.errors import UsageError
+from kubeberth.kubelet.joining import join
 from kubeberth.kubelet.nodes import run
+
+# A certificate that ends sooner is asked for anew.
+RENEW_BEFORE = timedelta(days=1)
+JOINING_AT_ONCE = 32
 
 
 @click.command("nodes")
-@kubeconfig_option
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    envvar="KUBECONFIG",
+    show_default="$KUBECONFIG or ~/.kube/config",
+    help="Which API server to work on, and as whom.",
+)
 @click.option(
     "-f",
     "--filename",
@@ -30,10 +46,38 @@ from kubeberth.kubelet.nodes import run
     help="Folder with NODE.pem, certificate and key, for each node.  "
     "[default: the kubeconfig's user for all]",
 )
-def command(kubeconfig: Path, filename: Path, identities: Path | None) -> None:
-    """Run simulated nodes: kubelets that register, heartbeat and run pods."""
+@click.option(
+    "--join", "server", metavar="URL", help="Join the cluster of this API server, with a token."
+)
+@click.option(
+    "--token",
+    envvar="BERTH_TOKEN",
+    help="Bootstrap token, as `berth token create` makes them.  [default: $BERTH_TOKEN]",
+)
+@click.option(
+    "--certificate-authority",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Whom to trust to be the API server, PEM.",
+)
+def command(
+    kubeconfig: Path | None,
+    filename: Path,
+    identities: Path | None,
+    server: str | None,
+    token: str | None,
+    certificate_authority: Path | None,
+) -> None:
+    """Run simulated nodes: kubelets that register, heartbeat and run pods.
+
+    With --join, each node that has no certificate in --identities asks for one and keeps it there.
+    """
     specs = read_node_specs(filename)
-    credentials = load_kubeconfig(kubeconfig)
+    if server is None:
+        credentials = load_kubeconfig(kubeconfig or default_kubeconfig())
+    else:
+        if identities is None or certificate_authority is None:
+            raise UsageError("--join needs --certificate-authority and --identities: name both")
+        credentials = Credentials(server, ca=read_file(certificate_authority), token=token)
 
     def client_of(node: str) -> Client:
         if identities is None:
@@ -42,10 +86,48 @@ def command(kubeconfig: Path, filename: Path, identities: Path | None) -> None:
             pem = (identities / f"{node}.pem").read_bytes()
         except OSError as error:
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
-        own = dataclasses.replace(credentials, cert=pem, key=pem)
+        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None)
         return Client(own, user_agent="kubelet")
 
     async def main(ready: Ready) -> None:
+        if server is not None and identities is not None:
+            await join_all(credentials, [spec.name for spec in specs], identities)
         await run(specs, client_of, ready=ready)
 
     run_component(main)
+
+
+async def join_all(credentials: Credentials, nodes: list[str], identities: Path) -> None:
+    """Lay a certificate and its key into a folder for every node that has none there.
+
+    Raises
+    ------
+    UsageError
+        There is no token, or some node is not given a certificate.
+    """
+    missing = [node for node in nodes if not _is_good(identities / f"{node}.pem")]
+    if not missing:
+        return
+    if not credentials.token:
+        raise UsageError(f"node {missing[0]} has no certificate in {identities}: name a --token")
+    identities.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places = asyncio.Semaphore(JOINING_AT_ONCE)
+    async with Client(credentials, user_agent="kubelet") as client:
+
+        async def one(node: str) -> None:
+            async with places:
+                write_private(identities / f"{node}.pem", await join(client, node))
+
+        async with asyncio.TaskGroup() as tasks:
+            for node in missing:
+                tasks.create_task(one(node))
+
+
+def _is_good(path: Path) -> bool:
+    """Return whether a file holds a certificate that does not end soon."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    now = datetime.fromtimestamp(SystemClock().now(), UTC)
+    return certificate.not_valid_after_utc - RENEW_BEFORE > now

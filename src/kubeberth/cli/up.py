@@ -15,7 +15,10 @@ from typing import Any
 
 import click
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
+from kubeberth.cli.admission import admission_options
 from kubeberth.cli.options import data_dir_option, read_node_specs
+from kubeberth.cli.server_options import given_options, server_options
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.cluster.local import LocalCluster, Wish
@@ -48,6 +51,8 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A KubeSchedulerConfiguration for the scheduler.  [default: last time's]",
 )
+@server_options
+@admission_options
 @click.option("--detach", is_flag=True, help="Return when it is ready; `berth down` stops it.")
 def command(
     data_dir: Path,
@@ -57,6 +62,8 @@ def command(
     port: int | None,
     scheduler_config: Path | None,
     detach: bool,
+    admission: AdmissionSettings | None,
+    **server: Any,
 ) -> None:
     """Start a cluster on this machine: API server, scheduler, controllers and nodes.
 
@@ -70,7 +77,13 @@ def command(
     clock = SystemClock()
     started_at = clock.monotonic()
     datadir = DataDir(data_dir)
-    wish = Wish(port, _wished_nodes(nodes, zones, filename), _configuration(scheduler_config))
+    wish = Wish(
+        port,
+        _wished_nodes(nodes, zones, filename),
+        _configuration(scheduler_config),
+        admission,
+        given_options(server),
+    )
 
     def run(say_ready: Callable[[str], None]) -> None:
         cluster = LocalCluster(

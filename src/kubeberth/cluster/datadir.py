@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.errors import UsageError
 
 FORMAT = 1
@@ -34,12 +35,18 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Node manifests, one for each simulated node; None before the first start.
     scheduler_config
         The scheduler's configuration file; empty for the default.
+    server_options
+        Of the API server, by name.
+    admission
+        What the API server's admission was told; None for the default.
     """
 
     format: int = FORMAT
     port: int = 0
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str = ""
+    server_options: dict[str, str] = {}
+    admission: AdmissionSettings | None = None
 
 
 class ProcessState(msgspec.Struct):

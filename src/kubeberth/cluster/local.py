@@ -11,11 +11,19 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from kubeberth.api.node_labels import closed_to_kubelet
+from kubeberth.apiserver.admission_selection import (
+    DISABLE,
+    ENABLE,
+    AdmissionSettings,
+    restriction_warning,
+    to_configuration,
+)
 from kubeberth.clock import Clock
 from kubeberth.cluster import pki
 from kubeberth.cluster.datadir import DataDir, ProcessState, Running, Settings
@@ -49,11 +57,17 @@ class Wish:
         Node manifests.
     scheduler_config
         The scheduler's configuration file; empty for the default.
+    server_options
+        Of the API server, by name; an empty one is as if it had never been given.
+    admission
+        What the API server's admission is told.
     """
 
     port: int | None = None
     nodes: list[dict[str, Any]] | None = None
     scheduler_config: str | None = None
+    admission: AdmissionSettings | None = None
+    server_options: dict[str, str] = field(default_factory=dict)
 
 
 class LocalCluster:
@@ -89,12 +103,18 @@ class LocalCluster:
         told = wish.nodes if wish.nodes is not None else before.nodes
         self.nodes = told if told is not None else default_nodes()
         configured = wish.scheduler_config
+        options = {**before.server_options, **wish.server_options}
         self.settings = Settings(
             port=_choose_port(wish.port, before.port),
             nodes=self.nodes,
             scheduler_config=before.scheduler_config if configured is None else configured,
+            server_options={name: value for name, value in options.items() if value},
+            admission=before.admission if wish.admission is None else wish.admission,
         )
         self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
+        self._new = _names(self.nodes) - _names(before.nodes or [])
+        if warning := restriction_warning(self.settings.admission or AdmissionSettings()):
+            tell(f"WARNING: {warning}")
         self._children: list[Child] = []
         # A new one at each start: nobody but `berth why` needs to know it.
         self._scheduler_port = SCHEDULER_PORT if _is_free(SCHEDULER_PORT) else _any_port()
@@ -118,7 +138,7 @@ class LocalCluster:
                     group.create_task(child.run())
                 for child in self._children:
                     await child.ready.wait()
-                await self._remove_dismissed()
+                await self._tend_nodes()
                 ready()
         finally:
             self._lock.close()
@@ -139,6 +159,10 @@ class LocalCluster:
         manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.nodes}
         self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
         self._datadir.run_file("scheduler.yaml").write_text(self.settings.scheduler_config)
+        admission = self.settings.admission or AdmissionSettings()
+        self._datadir.run_file("admission.json").write_bytes(
+            msgspec.json.encode(to_configuration(admission))
+        )
 
     def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
         text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)
@@ -152,6 +176,9 @@ class LocalCluster:
                 *("--tls-cert-file", folder.pki / "apiserver.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),
                 *("--service-account-signing-key-file", folder.pki / "service-account.key"),
+                "--enable-bootstrap-token-auth",
+                *(f"{name}={value}" for name, value in self.settings.server_options.items()),
+                *self._admission_options(),
             ],
             "scheduler": [
                 *("--kubeconfig", run_file("scheduler.kubeconfig")),
@@ -188,13 +215,24 @@ class LocalCluster:
                 changed=self._save_running,
             )
 
+    def _admission_options(self) -> Iterator[object]:
+        admission = self.settings.admission
+        if admission is None:
+            return
+        yield from (f"--{ENABLE}={name}" for name in admission.enable)
+        yield from (f"--{DISABLE}={name}" for name in admission.disable)
+        yield from ("--admission-control-config-file", self._datadir.run_file("admission.json"))
+        yield from ("--default-not-ready-toleration-seconds", admission.not_ready_s)
+        yield from ("--default-unreachable-toleration-seconds", admission.unreachable_s)
+
     def _save_running(self) -> None:
         states = [ProcessState(c.name, c.pid, c.restarts) for c in self._children if c.pid]
         self._datadir.save_running(msgspec.structs.replace(self._running, processes=states))
 
-    async def _remove_dismissed(self) -> None:
-        """Delete the Node objects of nodes that the cluster had before and has no longer."""
-        if not self.dismissed:
+    async def _tend_nodes(self) -> None:
+        """Do what no kubelet may: label new nodes, and delete those that are here no longer."""
+        labels = dict(self._labels_of_new())
+        if not self.dismissed and not labels:
             return
         # Imported here because a plain start has no use for it and should not wait for it.
         from kubeberth.api.scheme import NODES
@@ -202,11 +240,22 @@ class LocalCluster:
         from kubeberth.errors import NotFoundError
 
         async with Client.from_kubeconfig(self._datadir.kubeconfig) as client:
+            for name, wanted in labels.items():
+                await client.patch(NODES, name, {"metadata": {"labels": wanted}})
             for name in self.dismissed:
                 try:
                     await client.delete(NODES, name)
                 except NotFoundError:
                     continue
+
+    def _labels_of_new(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield what new nodes are to be labelled with that they may not say of themselves."""
+        for node in self.nodes:
+            metadata = node["metadata"]
+            wanted = metadata.get("labels") or {}
+            closed = closed_to_kubelet(wanted)
+            if closed and metadata["name"] in self._new:
+                yield metadata["name"], {key: wanted[key] for key in closed}
 
 
 def _names(nodes: list[dict[str, Any]]) -> set[str]:

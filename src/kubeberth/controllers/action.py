@@ -144,6 +144,13 @@ class ConfirmAbsent:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmAllowed:
+    """Go on only if some user may do something, by the spec of a SubjectAccessReview."""
+
+    spec: Document
+
+
+@dataclass(frozen=True, slots=True)
 class RecordEvent:
     """Tell the user what was done to an object; never stops anything when it fails."""
 
@@ -163,6 +170,7 @@ Action = (
     | DeleteContent
     | ConfirmAlive
     | ConfirmAbsent
+    | ConfirmAllowed
     | RecordEvent
 )
 

@@ -34,6 +34,10 @@ class RequestSpec(ApiStruct, frozen=True):
     signer_name: str = ""
     usages: tuple[str, ...] = ()
     expiration_seconds: int | None = None
+    username: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: dict[str, list[str]] = {}
 
 
 class RequestStatus(ApiStruct, frozen=True):

@@ -7,18 +7,20 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from kubeberth.api.scheme import PODS, Resource
+from kubeberth.api.scheme import PODS, SUBJECT_ACCESS_REVIEWS, Resource
 from kubeberth.client.client import Client
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.controllers.action import (
     Action,
     ConfirmAbsent,
     ConfirmAlive,
+    ConfirmAllowed,
     CreateObject,
     CreatePods,
     DeleteContent,
     DeleteObject,
     DeletePods,
+    Document,
     ObjectRef,
     PatchObject,
     RecordEvent,
@@ -102,6 +104,8 @@ class Executor:
                 await self._confirm_alive(action.target)
             case ConfirmAbsent():
                 await self._confirm_absent(action.target)
+            case ConfirmAllowed():
+                await self._confirm_allowed(action.spec)
 
     async def _create(self, action: CreateObject, journal: Journal) -> None:
         try:
@@ -245,6 +249,16 @@ class Executor:
             self._absent[target.uid] = None
             if len(self._absent) > ABSENT_UIDS:
                 self._absent.popitem(last=False)
+
+    async def _confirm_allowed(self, spec: Document) -> None:
+        review = {
+            "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,
+            "kind": SUBJECT_ACCESS_REVIEWS.kind,
+            "spec": spec,
+        }
+        answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, review)
+        if not answer["status"].get("allowed"):
+            raise StoppedError("NotAllowed", f"{spec['user']} may not do that")
 
     async def _live(self, target: ObjectRef) -> dict[str, Any] | None:
         """Return the metadata the API server has of an object now, or None."""

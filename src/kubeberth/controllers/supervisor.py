@@ -25,6 +25,7 @@ from kubeberth.api.scheme import (
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
     RESOURCES,
+    SECRETS,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     Resource,
@@ -51,6 +52,7 @@ from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.controllers.bootstrap import ROOT_CA, RootCAReconciler, ServiceAccountReconciler
 from kubeberth.controllers.cache import Cache
+from kubeberth.controllers.certificate_approval import CertificateApprovalReconciler
 from kubeberth.controllers.certificate_signing import (
     CertificateSigningReconciler,
     Signer,
@@ -67,6 +69,7 @@ from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
+from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
 
 
@@ -110,6 +113,8 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         VolumeReconciler(),
         ClaimReconciler(),
         DisruptionReconciler(),
+        CertificateApprovalReconciler(),
+        TokenCleanerReconciler(),
     ]
 
 
@@ -136,6 +141,7 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
     REPLICA_SETS: decode_replica_set,
+    SECRETS: decode_secret,
     STORAGE_CLASSES: decode_storage[StorageClass],
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Node
+from kubeberth.api.node_labels import closed_to_kubelet
 from kubeberth.api.scheme import LEASES, NODES
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock
@@ -75,13 +76,31 @@ class Heartbeat:
     async def _register_once(self) -> None:
         now = self._clock.now()
         try:
-            self._adopt(await self._client.create(NODES, new_node(self._spec, now)))
+            self._adopt(await self._create(now))
         except (AlreadyExistsError, ForbiddenError):
             # Not allowed to create it does not mean that it is not there.
             await self.fetch()
             await self.post_status()
         else:
             self._plan_status(spread=True)
+
+    async def _create(self, now: float) -> dict[str, Any]:
+        """Create the Node; a server that lets no kubelet set some labels gets it without them."""
+        node = new_node(self._spec, now)
+        closed = closed_to_kubelet(self._spec.labels)
+        try:
+            return await self._client.create(NODES, node)
+        except ForbiddenError:
+            if not closed:
+                raise
+        logger.warning(
+            "node %s registers without labels that only an administrator may set: %s",
+            self._spec.name,
+            ", ".join(closed),
+        )
+        for key in closed:
+            del node["metadata"]["labels"][key]
+        return await self._client.create(NODES, node)
 
     async def fetch(self) -> Node | None:
         """Read the Node from the API."""

@@ -35,10 +35,18 @@ class Manifest:
     ----------
     source
         `file:line` of the document that it is in.
+    path
+        Where in the document it is: `("items", 2)` of a list.
     """
 
     document: dict[str, Any]
     source: str
+    path: tuple[str | int, ...] = ()
+
+    @property
+    def line(self) -> int:
+        """The line in which the document begins."""
+        return int(self.source.rpartition(":")[2])
 
 
 def read_manifests(*sources: Source) -> Iterator[Manifest]:
@@ -55,12 +63,23 @@ def read_manifests(*sources: Source) -> Iterator[Manifest]:
         When a file cannot be read.
     """
     for source in sources:
-        if not isinstance(source, str | PathLike):
-            text = source.read()
-            yield from _objects(text, str(getattr(source, "name", _STREAM)))
-            continue
-        for path in _files(Path(source)):
-            yield from _objects(path.read_bytes(), str(path))
+        for name, text in read_texts(source):
+            yield from objects_of(text, name)
+
+
+def read_texts(source: Source) -> Iterator[tuple[str, str | bytes]]:
+    """Yield the name and the text of every file of a source.
+
+    Raises
+    ------
+    OSError
+        When a file cannot be read.
+    """
+    if not isinstance(source, str | PathLike):
+        yield str(getattr(source, "name", _STREAM)), source.read()
+        return
+    for path in _files(Path(source)):
+        yield str(path), path.read_bytes()
 
 
 def _files(path: Path) -> list[Path]:
@@ -69,7 +88,8 @@ def _files(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.suffix in _SUFFIXES)
 
 
-def _objects(text: str | bytes, name: str) -> Iterator[Manifest]:
+def objects_of(text: str | bytes, name: str) -> Iterator[Manifest]:
+    """Yield every object of a text; see `read_manifests`."""
     for line, document in _documents(text, name):
         yield from _unroll(document, f"{name}:{line}")
 
@@ -94,18 +114,19 @@ def _documents(text: str | bytes, name: str) -> Iterator[tuple[int, Any]]:
         raise ManifestError(f"{name}: {error}") from error
 
 
-def _unroll(document: Any, source: str) -> Iterator[Manifest]:
+def _unroll(document: Any, source: str, path: tuple[str | int, ...] = ()) -> Iterator[Manifest]:
     if document is None:
         return
     if not isinstance(document, dict):
         raise ManifestError(f"{source}: an object must be a mapping, such as `kind: Pod`")
     kind, items = document.get("kind"), document.get("items")
     if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(items, list):
-        yield Manifest(document, source)
+        yield Manifest(document, source, path)
         return
     implied = {}
     if kind != "List":
         # Items of a typed list leave out what the list says.
         implied = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")}
-    for item in items:
-        yield from _unroll(implied | item if isinstance(item, dict) else item, source)
+    for index, item in enumerate(items):
+        whole = implied | item if isinstance(item, dict) else item
+        yield from _unroll(whole, source, (*path, "items", index))

@@ -8,7 +8,7 @@ upstream takes any, here it is the first by name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +18,19 @@ from kubeberth.api.selectors import Requirement, from_label_selector
 from kubeberth.api.storage import (
     NO_PROVISIONER,
     CSIStorageCapacity,
-    PersistentVolume,
     PersistentVolumeClaim,
     StorageClass,
 )
+from kubeberth.placement.free_volumes import Demand, Stock, demand_of
 from kubeberth.placement.node_match import Mask, meets_any
 from kubeberth.placement.nodeterm import NodeTerm
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.storage import Reach, StoredVolume, size_of
+from kubeberth.placement.stored_volume import Reach, StoredVolume, size_of
 from kubeberth.placement.vocabulary import LabelColumn
 
 # Bits of a code, in the order in which the reasons are told.
 NODE_CONFLICT, BIND_CONFLICT, NO_SPACE, VOLUME_GONE = 1, 2, 4, 8
-
-_FILESYSTEM = "Filesystem"
 
 
 def check_bound(
@@ -91,6 +89,7 @@ class _Matching:
         self._taken: dict[str, Mask] = {}
         self._taken_at_home: set[str] = set()
         self._columns: dict[str, LabelColumn] = {}
+        self._is_only_claim = False
 
     def run(self, claims: Sequence[PersistentVolumeClaim]) -> NDArray[np.int64]:
         """Find each claim a volume, and return the codes."""
@@ -105,6 +104,7 @@ class _Matching:
             left &= self._slots == (-1 if slot is None else slot)
             in_progress.append(claim)
         self.codes[~left] = BIND_CONFLICT
+        self._is_only_claim = len(fresh) == 1
         unmet = [(claim, left) for claim in in_progress]
         fresh.sort(key=lambda claim: size_of(claim) or 0)
         unmet += [(claim, self._match(claim, left)) for claim in fresh]
@@ -114,28 +114,44 @@ class _Matching:
 
     def _match(self, claim: PersistentVolumeClaim, left: Mask) -> Mask:
         """Give a claim a volume that exists, and return the nodes where there is none for it."""
-        storage, size = self._state.storage, size_of(claim) or 0
+        storage, demand = self._state.storage, demand_of(claim)
         unmet, undecided = left.copy(), left.copy()
         for stored in storage.meant_for(claim):
-            is_wanted = stored.volume.class_name == claim.class_name and stored.size >= size
-            if is_wanted and _suits(stored.volume, claim):
+            is_wanted = stored.volume.class_name == claim.class_name and stored.size >= demand.size
+            if is_wanted and demand.suits(stored.volume):
                 where = undecided & ~self._taken.get(stored.volume.metadata.name, np.False_)
                 unmet &= ~self._give(claim, stored, where)
                 undecided &= ~where
+        free = storage.free(claim.class_name)
+        if len(self._slots) == 1:
+            node = self._state.node(int(self._slots[0]))
+            candidates = free.near(node.metadata.labels, demand.size)
+        elif self._is_only_claim:
+            # Which volume it will be matters on the node that is chosen, not before.
+            has_one = undecided & self._has_volume_at_home(free.stock(demand))
+            undecided &= ~has_one
+            unmet &= ~has_one
+            candidates = free.homeless(demand.size)
+        else:
+            candidates = free.all(demand.size)
+        self._choose(claim, demand, candidates, undecided, unmet)
+        return unmet
+
+    def _choose(
+        self,
+        claim: PersistentVolumeClaim,
+        demand: Demand,
+        candidates: Iterable[StoredVolume],
+        undecided: Mask,
+        unmet: Mask,
+    ) -> None:
+        """Give a claim the first volume that will do, on each node that is undecided."""
         n_undecided = int(np.count_nonzero(undecided))
         places = self._places()
-        selector = claim.spec.selector
-        wanted = None if selector is None else from_label_selector(selector)
-        may_have: dict[str, bool] = {}
-        for stored in storage.free(claim.class_name, size):
+        for stored in candidates:
             if not n_undecided:
                 break
-            is_right = may_have.get(stored.kind)
-            if is_right is None:
-                is_right = may_have[stored.kind] = _may_have(claim, stored.volume)
-            if not is_right or not (
-                wanted is None or wanted.matches(stored.volume.metadata.labels)
-            ):
+            if not demand.is_met_by(stored):
                 continue
             home = self._home(stored)
             if home is None:
@@ -151,7 +167,14 @@ class _Matching:
             ):
                 undecided[place] = unmet[place] = False
                 n_undecided -= 1
-        return unmet
+
+    def _has_volume_at_home(self, stock: Stock) -> Mask:
+        """Return the nodes with a volume that only nodes with the same label reach."""
+        found = np.zeros(len(self._slots), dtype=bool)
+        for key in stock.keys:
+            column = self._state.label_column(key)
+            found |= stock.values(column)[column.ids[self._nodes]]
+        return found
 
     def _give(self, claim: PersistentVolumeClaim, stored: StoredVolume, where: Mask) -> Mask:
         """Give a claim a volume wherever it can be reached, and return where that is."""
@@ -207,21 +230,6 @@ class _Matching:
         self.codes[allowed & ~roomy] = NO_SPACE
         if roomy.any():
             self.provisioned.append(claim.metadata.key)
-
-
-def _suits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    """Return whether a volume is what a claim wants in what even a volume of its own must be."""
-    return (
-        (volume.spec.volume_mode or _FILESYSTEM) == (claim.spec.volume_mode or _FILESYSTEM)
-        and (volume.spec.volume_attributes_class_name or "")
-        == (claim.spec.volume_attributes_class_name or "")
-        and volume.metadata.deletion_timestamp is None
-    )
-
-
-def _may_have(claim: PersistentVolumeClaim, volume: PersistentVolume) -> bool:
-    """Return whether a claim may have a volume of that kind that nobody has."""
-    return _suits(volume, claim) and set(claim.spec.access_modes) <= set(volume.spec.access_modes)
 
 
 def _is_allowed(state: ClusterState, storage_class: StorageClass, nodes: Nodes) -> Mask:

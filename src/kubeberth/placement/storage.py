@@ -6,14 +6,8 @@ reservation holds until the object itself says the same, or the pod goes.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
 
-from kubeberth.api.core import NodeSelectorTerm
-from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.storage import (
     SELECTED_NODE,
     WAIT_FOR_FIRST_CONSUMER,
@@ -26,90 +20,12 @@ from kubeberth.api.storage import (
     StorageObject,
     VolumeAttachment,
 )
+from kubeberth.placement.free_volumes import FreeVolumes
 from kubeberth.placement.migration import (
-    BETA_REGION,
-    BETA_ZONE,
     CSI_DRIVERS,
-    REGION,
-    ZONE,
-    ZONE_SEPARATOR,
-    InTreeVolume,
-    in_tree_volume,
-    migrated_terms,
-    zones_of,
 )
-from kubeberth.placement.nodeterm import NodeTerm, NodeTermError, compile_term
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
-
-Reach = tuple[NodeTerm, ...] | None
-"""Terms over node labels of which one must hold; None for every node."""
-
-TOPOLOGY_LABELS = (BETA_ZONE, BETA_REGION, ZONE, REGION)
-
-
-@dataclass(frozen=True, slots=True)
-class CsiVolume:
-    """A volume as a CSI driver counts it.
-
-    Parameters
-    ----------
-    plugin
-        The in-tree plugin that it belongs to on nodes where that has not been migrated.
-    """
-
-    driver: str
-    handle: str
-    plugin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVolume:
-    """A volume, and what is worked out about it once.
-
-    Parameters
-    ----------
-    size
-        In units of 10^-9 bytes, exact.
-    reach
-        From which nodes it can be reached.
-    kind
-        Mode, attributes class and access modes; few volumes of a class differ in it.
-    home
-        Key and value of the one label that says so; None when it takes more to say.
-    in_tree, migrated_reach
-        What it is, and from where it can be reached, when a CSI driver has taken it over.
-    topology
-        Its zones and regions, by label.
-    """
-
-    volume: PersistentVolume
-    size: int
-    reach: Reach
-    kind: str
-    home: tuple[str, str] | None
-    in_tree: InTreeVolume | None
-    migrated_reach: Reach
-    topology: tuple[tuple[str, frozenset[str]], ...]
-
-    @property
-    def csi(self) -> CsiVolume | None:
-        """What its driver counts it as; None when none does."""
-        source = self.volume.spec.csi
-        if source is not None:
-            return CsiVolume(source.driver, source.volume_handle)
-        if self.in_tree is not None:
-            return CsiVolume(self.in_tree.driver, self.in_tree.handle, self.in_tree.plugin)
-        return None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether any claim may have it."""
-        volume = self.volume
-        return (
-            volume.spec.claim_ref is None
-            and volume.status.phase == "Available"
-            and volume.metadata.deletion_timestamp is None
-        )
+from kubeberth.placement.stored_volume import CsiVolume, StoredVolume, to_stored
 
 
 class Storage:
@@ -131,7 +47,7 @@ class Storage:
         self.drivers: dict[str, CSIDriver] = {}
         self.capacities: dict[str, CSIStorageCapacity] = {}
         self.attachments: dict[str, VolumeAttachment] = {}
-        self._free: dict[str, list[tuple[int, str, StoredVolume]]] = {}
+        self._free: dict[str, FreeVolumes] = {}
         self._meant_for: dict[str, set[str]] = {}
         self._claims_on: dict[str, set[str]] = {}
         self._attached_to: dict[str, set[str]] = {}
@@ -167,12 +83,12 @@ class Storage:
         found = [self.volumes[name] for name in sorted(names) if name in self.volumes]
         return [stored for stored in found if self._is_for(stored.volume, claim)]
 
-    def free(self, class_name: str, at_least: int) -> Iterator[StoredVolume]:
-        """Yield the volumes of a class that nobody has, the smallest first."""
-        free, taken = self._free.get(class_name, []), self._taken
-        for _, name, stored in islice(free, _place(free, at_least), None):
-            if name not in taken:
-                yield stored
+    def free(self, class_name: str) -> FreeVolumes:
+        """Return the volumes of a class that nobody has."""
+        found = self._free.get(class_name)
+        if found is None:
+            found = self._free[class_name] = FreeVolumes()
+        return found
 
     def attached_to(self, node_name: str) -> Iterator[VolumeAttachment]:
         """Yield the attachments to a node."""
@@ -254,7 +170,7 @@ class Storage:
         for promise in reservations:
             self._holders.setdefault(promise, set()).add(pod_key)
             if isinstance(promise, BindClaim):
-                self._taken[promise.volume] = promise.claim
+                self._take(promise.volume, promise.claim)
                 self._promised.setdefault(promise.claim, set()).add(promise.volume)
             else:
                 self._selected[promise.claim] = promise.node
@@ -308,9 +224,8 @@ class Storage:
         if owner is not None:
             self._meant_for.setdefault(f"{owner.namespace}/{owner.name}", set()).add(name)
             self._end_promise_of(name)
-        elif stored.is_free:
-            free = self._free.setdefault(volume.class_name, [])
-            free.insert(_place(free, stored.size, name), (stored.size, name, stored))
+        elif stored.is_free and name not in self._taken:
+            self.free(volume.class_name).add(stored)
 
     def _drop_volume(self, name: str) -> None:
         stored = self.volumes.pop(name, None)
@@ -319,9 +234,8 @@ class Storage:
         owner = stored.volume.spec.claim_ref
         if owner is not None:
             _discard(self._meant_for, f"{owner.namespace}/{owner.name}", name)
-        elif stored.is_free:
-            free = self._free[stored.volume.class_name]
-            del free[_place(free, stored.size, name)]
+        elif stored.is_free and name not in self._taken:
+            self._free[stored.volume.class_name].remove(stored)
 
     def _put_attachment(self, attachment: VolumeAttachment) -> None:
         spec, name = attachment.spec, attachment.metadata.name
@@ -340,11 +254,21 @@ class Storage:
         if volume is not None:
             _discard(self._attachments_of, volume, name)
 
+    def _take(self, volume_name: str, claim: str) -> None:
+        stored = self.volumes.get(volume_name)
+        if stored is not None and stored.is_free and volume_name not in self._taken:
+            self._free[stored.volume.class_name].remove(stored)
+        self._taken[volume_name] = claim
+
     def _end_promise_of(self, volume_name: str) -> None:
         claim = self._taken.pop(volume_name, None)
-        if claim is not None:
-            self._holders.pop(BindClaim(claim, volume_name), None)
-            _discard(self._promised, claim, volume_name)
+        if claim is None:
+            return
+        self._holders.pop(BindClaim(claim, volume_name), None)
+        _discard(self._promised, claim, volume_name)
+        stored = self.volumes.get(volume_name)
+        if stored is not None and stored.is_free:
+            self.free(stored.volume.class_name).add(stored)
 
     def _end_selection_for(self, claim: str) -> None:
         node = self._selected.pop(claim, None)
@@ -357,77 +281,6 @@ class Storage:
         if owner is None:
             return self._taken.get(volume.metadata.name) == claim.metadata.key
         return not owner.uid or owner.uid == claim.metadata.uid
-
-
-def size_of(claim: PersistentVolumeClaim) -> int | None:
-    """Return how large a volume is wanted, in units of 10^-9 bytes; None when nothing is said."""
-    text = claim.spec.resources.requests.get("storage")
-    return None if text is None else parse_quantity(text).nanos
-
-
-def to_stored(volume: PersistentVolume) -> StoredVolume:
-    """Return a volume with what is worked out about it once."""
-    in_tree = in_tree_volume(volume.spec, zones_of(volume))
-    affinity = volume.spec.node_affinity
-    required = affinity.required if affinity is not None else None
-    reach = _reach(None if required is None else required.node_selector_terms)
-    return StoredVolume(
-        volume,
-        parse_quantity(volume.spec.capacity.get("storage", "0")).nanos,
-        reach,
-        _kind(volume),
-        _home(reach),
-        in_tree,
-        reach if in_tree is None else _reach(migrated_terms(volume, in_tree.plugin)),
-        _topology(volume.metadata.labels),
-    )
-
-
-def _reach(terms: Iterable[NodeSelectorTerm] | None) -> Reach:
-    """Compile required terms; a volume knows nodes by their labels only, not by name."""
-    if terms is None:
-        return None
-    compiled = []
-    for entry in terms:
-        try:
-            term = compile_term(entry)
-        except NodeTermError:
-            continue  # such a term matches nothing; the others still can
-        if term is not None:
-            compiled.append(NodeTerm(term.labels))
-    return tuple(compiled)
-
-
-def _place(free: list[tuple[int, str, StoredVolume]], size: int, name: str = "") -> int:
-    """Return where a volume of that size and name is in the list, or would be."""
-    return bisect_left(free, (size, name), key=itemgetter(0, 1))
-
-
-def _kind(volume: PersistentVolume) -> str:
-    spec = volume.spec
-    modes = " ".join(sorted(spec.access_modes))
-    return f"{spec.volume_mode or ''}/{spec.volume_attributes_class_name or ''}/{modes}"
-
-
-def _home(reach: Reach) -> tuple[str, str] | None:
-    if reach is None or len(reach) != 1 or len(reach[0].labels) != 1:
-        return None
-    requirement = reach[0].labels[0]
-    if requirement.operator != "In" or len(requirement.values) != 1:
-        return None
-    (value,) = requirement.values
-    return requirement.key, value
-
-
-def _topology(labels: Mapping[str, str]) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Return the zones and regions that a volume's labels list; a list with gaps is none."""
-    found = []
-    for key in TOPOLOGY_LABELS:
-        if key in labels:
-            values = [value.strip() for value in labels[key].split(ZONE_SEPARATOR)]
-            if all(values):
-                found.append((key, frozenset(values)))
-    return tuple(found)
 
 
 def _discard(sets: dict[str, set[str]], key: str, value: str) -> None:

@@ -25,7 +25,8 @@ from kubeberth.api.storage import (
 from kubeberth.placement.migration import CSI_DRIVERS
 from kubeberth.placement.node_table import NodeTable
 from kubeberth.placement.pod_volumes import Disk, Migratable, PodVolumes
-from kubeberth.placement.storage import CsiVolume, Storage
+from kubeberth.placement.storage import Storage
+from kubeberth.placement.stored_volume import CsiVolume
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)

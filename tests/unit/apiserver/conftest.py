@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, Shown, User
 from kubeberth.apiserver.http.head import fields
@@ -24,6 +25,7 @@ class Answer:
     code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def json(self):
@@ -37,10 +39,17 @@ class Answer:
 class Api:
     """A server of its own for every test."""
 
-    def __init__(self, *, allow_anonymous: bool = False, tokens=None) -> None:
+    def __init__(
+        self, *, allow_anonymous: bool = False, tokens=None, admission=None, auditor=None
+    ) -> None:
         self.store = MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
-        settings = AppSettings(authenticator=authenticator, chance=random.Random(7))
+        settings = AppSettings(
+            authenticator=authenticator,
+            chance=random.Random(7),
+            admission=admission or AdmissionSettings(),
+            auditor=auditor,
+        )
         self.app = App(self.store, SystemClock(), settings)
 
     async def start(self):
@@ -56,7 +65,12 @@ class Api:
         else:
             code, body = answer.status, answer.body
         found = fields(code, answer.content_type, answer.headers)
-        return Answer(code, {name.lower(): value for name, value in found}, body)
+        warnings = [
+            value.removeprefix('299 - "')[:-1].replace('\\"', '"')
+            for name, value in found
+            if name.lower() == "warning"
+        ]
+        return Answer(code, {name.lower(): value for name, value in found}, body, warnings)
 
     async def open(self, method, path, body=None, *, user=ADMIN, **headers):
         """Return an answer as it is, which may be one that grows."""

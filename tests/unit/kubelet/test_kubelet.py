@@ -1,6 +1,7 @@
 """Whole kubelets against an API server in memory."""
 
 import asyncio
+import dataclasses
 import time
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,7 @@ import pytest
 from tests.fake_api import FakeApi
 from tests.unit.kubelet.test_parts import ManualClock
 
+from kubeberth.api.node_labels import closed_to_kubelet
 from kubeberth.api.scheme import EVENTS, LEASES, NODES, PODS
 from kubeberth.errors import ConflictError, ForbiddenError, ServiceUnavailableError
 from kubeberth.kubelet import heartbeat as heartbeat_module
@@ -434,5 +436,28 @@ def test_a_crash_loop_survives_the_kubelet(count):
                     )
                 )
         assert status(api)["containerStatuses"][0]["restartCount"] >= 2
+
+    asyncio.run(scenario())
+
+
+def test_a_kubelet_leaves_out_the_labels_that_a_server_lets_no_kubelet_set():
+    async def scenario():
+        api = FakeApi()
+        client = api.client()
+        create = client.create
+
+        async def restricted(resource, document, namespace=None):
+            if closed_to_kubelet(document["metadata"].get("labels") or {}):
+                raise ForbiddenError("no")
+            return await create(resource, document, namespace)
+
+        client.create = restricted
+        spec = dataclasses.replace(
+            node_specs(1)[0],
+            labels={"disktype": "ssd", "node-restriction.kubernetes.io/zone": "secure"},
+        )
+        heartbeat = Heartbeat(spec, client, api.clock, Stages().dice(spec.name))
+        await asyncio.wait_for(heartbeat.register(), DEADLINE_S)
+        assert api.objects[NODES][spec.name]["metadata"]["labels"] == {"disktype": "ssd"}
 
     asyncio.run(scenario())

@@ -20,7 +20,14 @@ from kubeberth.api.storage import (
     VolumeAttachment,
 )
 from kubeberth.errors import InvalidObjectError
-from kubeberth.placement.delta import NodeRemoved, PodPut, PodRemoved, StoragePut, StorageRemoved
+from kubeberth.placement.delta import (
+    NodePut,
+    NodeRemoved,
+    PodPut,
+    PodRemoved,
+    StoragePut,
+    StorageRemoved,
+)
 from kubeberth.placement.plugin import Rejection
 from kubeberth.placement.plugins import NodeVolumeLimits, VolumeBinding, VolumeZone
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
@@ -165,6 +172,33 @@ def test_pods_that_share_a_claim_share_its_promise() -> None:
     assert NOT_FOUND in cluster.why_not(using("third", "other"))
     cluster.state.apply(PodRemoved("default/second"))
     assert cluster.place(using("third", "other")) is not None
+
+
+def test_disks_of_nodes_are_given_out_one_by_one_the_smallest_that_will_do_first() -> None:
+    sizes = {"small": "1Gi", "middle": "2Gi", "large": "5Gi"}
+    disks = [make_volume(name, "a", size) for name, size in sizes.items()]
+    claims = [make_claim(name, size="2Gi") for name in ("one", "two", "three")]
+    cluster = Storage(*claims, *disks)
+    assert cluster.assume(using("first", "one")) == (BindClaim("default/one", "middle"),)
+    assert cluster.assume(using("second", "two")) == (BindClaim("default/two", "large"),)
+    assert NOT_FOUND in cluster.why_not(using("third", "three"))
+    cluster.state.apply(PodRemoved("default/first"))
+    assert cluster.assume(using("third", "three")) == (BindClaim("default/three", "middle"),)
+
+
+def test_disk_of_a_node_that_comes_later_is_found_then() -> None:
+    cluster = Storage(make_claim("data"), make_volume("disk", "late"))
+    assert NOT_FOUND in cluster.why_not(using("web", "data"))
+    cluster.state.apply(NodePut(make_node("late")))
+    assert cluster.place(using("web", "data")) == "late"
+
+
+def test_pod_with_two_claims_needs_two_disks_on_one_node() -> None:
+    cluster = Storage(make_claim("one"), make_claim("two"), make_volume("x", "a"))
+    cluster.store(make_volume("y", "b"))
+    assert NOT_FOUND in cluster.why_not(using("web", "one", "two"))
+    cluster.store(make_volume("z", "b"))
+    assert cluster.place(using("web", "one", "two")) == "b"
 
 
 def test_confirmed_pod_keeps_its_promise() -> None:
@@ -472,7 +506,7 @@ def test_fork_promises_on_its_own() -> None:
     cluster = Storage(make_claim("one"), make_claim("two"), make_volume("only"))
     fork = cluster.state.fork()
     cluster.assume(using("first", "one"))
-    assert [stored.volume.metadata.name for stored in fork.storage.free("local", 0)] == ["only"]
+    assert [stored.volume.metadata.name for stored in fork.storage.free("local").all(0)] == ["only"]
 
 
 class TestRulesByThemselves:

@@ -81,11 +81,11 @@ def test_promise_of_an_assumed_pod_is_taken_back_with_it() -> None:
     )
     cache.put(volume)
     cache.assume(pod, "a", (BindClaim("default/data", "v"),))
-    assert list(cache.state.storage.free("local", 0)) == []
+    assert list(cache.state.storage.free("local").all(0)) == []
     assert cache.forget(pod)
-    assert [free.volume for free in cache.state.storage.free("local", 0)] == [volume]
+    assert [free.volume for free in cache.state.storage.free("local").all(0)] == [volume]
     cache.remove(PersistentVolume, "v")
-    assert list(cache.state.storage.free("local", 0)) == []
+    assert list(cache.state.storage.free("local").all(0)) == []
 
 
 def test_pod_is_assumed_only_where_there_is_a_node() -> None:

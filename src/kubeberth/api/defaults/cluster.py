@@ -21,7 +21,6 @@ def default_namespace(namespace: Document) -> None:
 def default_node(node: Document) -> None:
     """Set the defaults of a node: it can give away all it has."""
     spec = node.setdefault("spec", {})
-    spec.pop("configSource", None)  # of a kubelet feature that is gone
     ranges = spec.get("podCIDRs") or []
     # Two spellings of the first range; the old one rules.
     if (cidr := spec.get("podCIDR", "")) and cidr not in ranges[:1]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api import names
+from kubeberth.api.pod_references import MIRROR
 from kubeberth.api.validation.containers import validate_images
 from kubeberth.api.validation.faultless import Faultless
 from kubeberth.api.validation.field_error import FieldError, each_invalid, forbidden, invalid
@@ -64,6 +65,7 @@ def validate_pod_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[
     """Return what of a pod's update is not allowed: most of it."""
     errors = validate_metadata_update(new["metadata"], old["metadata"])
     errors += validate_metadata_and_spec(new)
+    errors += _validate_mirror_annotation(new["metadata"], old["metadata"])
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     for field, what in _CONTAINER_LISTS.items():
         if len(spec.get(field) or []) != len(before.get(field) or []):
@@ -85,6 +87,15 @@ def validate_pod_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[
         shown = difference(pod_spec_as_shown(before), pod_spec_as_shown(munged))
         errors.append(forbidden("spec", f"{_OTHER_FIELDS}\n{shown}"))
     return errors
+
+
+def _validate_mirror_annotation(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
+    """Refuse to make a mirror pod of a pod that is none, or the other way round."""
+    value, before = ((meta.get("annotations") or {}).get(MIRROR) for meta in (new, old))
+    if value == before:
+        return []
+    what = "add" if before is None else "remove or update"
+    return [forbidden(f"metadata.annotations[{MIRROR}]", f"may not {what} mirror pod annotation")]
 
 
 def _missing_image(path: str) -> FieldError:
@@ -241,6 +252,7 @@ def _term_as_shown(term: Mapping[str, Any]) -> dict[str, Any]:
 def validate_pod_status_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
     """Return what of a status update is not allowed."""
     errors = validate_metadata_update(new["metadata"], old["metadata"])
+    errors += _validate_mirror_annotation(new["metadata"], old["metadata"])
     status, before = new.get("status") or {}, old.get("status") or {}
     spec, old_spec = new.get("spec") or {}, old.get("spec") or {}
     for index, condition in enumerate(status.get("conditions") or []):

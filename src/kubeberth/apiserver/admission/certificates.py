@@ -19,8 +19,8 @@ from kubeberth.apiserver.route import Query, RequestInfo
 _DECISIONS = ("Approved", "Denied")
 
 
-class Certificates(Plugin):
-    """Looks at requests, approvals and what signers write.
+class CertificateRequests(Plugin):
+    """Writes down who asks, and when a condition came; this is no plugin of upstream's.
 
     Parameters
     ----------
@@ -28,12 +28,11 @@ class Certificates(Plugin):
         Returns the present moment as objects tell it.
     """
 
-    def __init__(self, authorizer: Authorizer, stamp: Callable[[], str]) -> None:
-        self._authorizer = authorizer
+    def __init__(self, stamp: Callable[[], str]) -> None:
         self._stamp = stamp
 
     async def admit(self, attributes: Attributes) -> None:
-        """Write down who asks, and when a condition came."""
+        """Fill in what no request says of itself."""
         request, old = attributes.document, attributes.old
         if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or request is None:
             return
@@ -43,27 +42,6 @@ class Certificates(Plugin):
             if attributes.subresource == "status":
                 _keep_decisions(request, old)
             self._stamp_conditions(request, old)
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Refuse who may not decide or sign, and certificates of those who may do everything."""
-        request, old = attributes.document, attributes.old
-        if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or request is None:
-            return
-        if attributes.operation == "CREATE":
-            _check_subject(attributes, request)
-        elif old is not None:
-            signer = old["spec"]["signerName"]
-            if attributes.subresource == "approval":
-                self._check(attributes, "approve", signer)
-            elif attributes.subresource == "status" and _issues(request, old):
-                self._check(attributes, "sign", signer)
-
-    def _check(self, attributes: Attributes, verb: str, signer: str) -> None:
-        domain = signer.partition("/")[0]
-        for name in (signer, f"{domain}/*"):
-            if self._authorizer.allows(attributes.user, _permission(verb, name)):
-                return
-        raise attributes.forbid(f'user not permitted to {verb} requests with signerName "{signer}"')
 
     def _stamp_conditions(self, request: Document, old: Document) -> None:
         status = request.get("status") or {}
@@ -78,6 +56,59 @@ class Certificates(Plugin):
                     if (c["type"], c["status"]) == (condition.get("type"), condition.get("status"))
                 )
                 condition["lastTransitionTime"] = next(same, None) or self._stamp()
+
+
+class CertificateApproval(Plugin):
+    """Refuses decisions of who may not decide for the signer."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Look at a decision."""
+        if _is_change_of(attributes, "approval"):
+            _check_right(self._authorizer, attributes, "approve")
+
+
+class CertificateSigning(Plugin):
+    """Refuses certificates of who may not sign for the signer."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Look at what a signer writes."""
+        if not _is_change_of(attributes, "status"):
+            return
+        if _issues(attributes.document or {}, attributes.old or {}):
+            _check_right(self._authorizer, attributes, "sign")
+
+
+class CertificateSubjectRestriction(Plugin):
+    """Refuses requests for certificates of those who may do everything."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Look at a new request."""
+        request = attributes.document
+        if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or request is None:
+            return
+        if attributes.operation == "CREATE":
+            _check_subject(attributes, request)
+
+
+def _is_change_of(attributes: Attributes, sub: str) -> bool:
+    if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or attributes.document is None:
+        return False
+    return attributes.old is not None and attributes.subresource == sub
+
+
+def _check_right(authorizer: Authorizer, attributes: Attributes, verb: str) -> None:
+    signer = (attributes.old or {})["spec"]["signerName"]
+    domain = signer.partition("/")[0]
+    for name in (signer, f"{domain}/*"):
+        if authorizer.allows(attributes.user, _permission(verb, name)):
+            return
+    raise attributes.forbid(f'user not permitted to {verb} requests with signerName "{signer}"')
 
 
 def _with_asker(spec: Document, user: User) -> Document:

@@ -8,11 +8,20 @@ from kubeberth.apiserver.admission.chain import Attributes, Plugin
 
 
 class DefaultTolerationSeconds(Plugin):
-    """Adds the two tolerations, each unless the pod has one for that taint."""
+    """Adds the two tolerations, each unless the pod has one for that taint.
+
+    Parameters
+    ----------
+    not_ready_s, unreachable_s
+        How long a pod stays on such a node.
+    """
+
+    def __init__(self, not_ready_s: int, unreachable_s: int) -> None:
+        self._seconds = not_ready_s, unreachable_s
 
     async def admit(self, attributes: Attributes) -> None:
         """Add to new and changed pods."""
         pod = attributes.document
         if pod is None or attributes.resource is not PODS or attributes.subresource:
             return
-        add_default_tolerations(pod["spec"])
+        add_default_tolerations(pod["spec"], *self._seconds)

@@ -14,7 +14,7 @@ from kubeberth.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BIND
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.admission.chain import Attributes, Plugin
 from kubeberth.apiserver.auth.authn import MASTERS, User
-from kubeberth.apiserver.auth.rbac import Authorizer, PolicyRule
+from kubeberth.apiserver.auth.rbac import EVERY_PATH, EVERYTHING, Authorizer, PolicyRule
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy, to_rule
 from kubeberth.apiserver.route import Query, RequestInfo
 
@@ -37,6 +37,12 @@ class RbacEscalation(Plugin):
             return
         if resource in _ROLES and not self._may(attributes, "escalate", resource.plural):
             self._check(attributes, document.get("rules") or ())
+            # Who says what a role gathers may gather anything.
+            gathers = (found.get("aggregationRule") for found in (document, attributes.old or {}))
+            if any(gathers) and not self._may_everything(attributes.user):
+                raise attributes.forbid(
+                    "must have cluster-admin privileges to use the aggregationRule"
+                )
         elif resource in _BINDINGS:
             self._check_binding(attributes, document.get("roleRef") or {})
 
@@ -63,6 +69,10 @@ class RbacEscalation(Plugin):
             name=name or attributes.name,
         )
         return self._authorizer.allows(attributes.user, info)
+
+    def _may_everything(self, user: User) -> bool:
+        own = self._authorizer.rules_of(user, "")
+        return not any(True for rule in (EVERYTHING, EVERY_PATH) for _ in _lacking(rule, own))
 
     def _check(self, attributes: Attributes, rules: Iterable[Document]) -> None:
         own = self._authorizer.rules_of(attributes.user, attributes.namespace)

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
 from typing import Any
 
+from kubeberth.api.pod_references import MIRROR, Container, ReferringPod, referring_pod
 from kubeberth.api.scheme import PODS, SERVICE_ACCOUNTS
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
 from kubeberth.apiserver.strategy import generated_name
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
-MIRROR = "kubernetes.io/config.mirror"
+ENFORCE = "kubernetes.io/enforce-mountable-secrets"
+# As Go's `strconv.ParseBool` reads it.
+_TRUE = ("1", "t", "true")
 # The account of a fresh namespace comes from a controller: upstream waits ten times 100 ms for it.
 ATTEMPTS = 10
 PAUSE_S = 0.1
@@ -34,6 +38,7 @@ class ServiceAccount(Plugin):
         if pod is None or attributes.resource is not PODS or attributes.operation != "CREATE":
             return
         if MIRROR in pod["metadata"].get("annotations", {}):
+            _check_mirror(attributes, referring_pod(pod))
             return
         spec = pod["spec"]
         name = spec.get("serviceAccountName") or "default"
@@ -45,6 +50,22 @@ class ServiceAccount(Plugin):
             "automountServiceAccountToken", account.get("automountServiceAccountToken", True)
         ):
             self._mount_token(spec)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Refuse secrets that are not the account's, if it says that its own are all."""
+        pod, sub = attributes.document, attributes.subresource
+        if pod is None or attributes.resource is not PODS:
+            return
+        is_new = attributes.operation == "CREATE" and not sub
+        if not is_new and sub != "ephemeralcontainers":
+            return
+        name = pod["spec"].get("serviceAccountName", "")
+        account = self._reader.find(SERVICE_ACCOUNTS, attributes.namespace, name)
+        if account is None or not _is_enforcing(account):
+            return
+        why = next(_foreign_secrets(referring_pod(pod), account, only_ephemeral=not is_new), "")
+        if why:
+            raise attributes.forbid(why)
 
     async def _account(self, attributes: Attributes, name: str) -> Document:
         namespace = attributes.namespace
@@ -74,6 +95,61 @@ class ServiceAccount(Plugin):
                 is_used = True
         if is_used and mounted is None:
             spec["volumes"] = [*volumes, volume]
+
+
+def _is_enforcing(account: Document) -> bool:
+    annotations = account["metadata"].get("annotations") or {}
+    return str(annotations.get(ENFORCE, "")).lower() in _TRUE
+
+
+def _foreign_secrets(
+    pod: ReferringPod, account: Document, *, only_ephemeral: bool
+) -> Iterator[str]:
+    """Yield what is wrong with each secret that an account does not list."""
+    listed = {reference.get("name") for reference in account.get("secrets") or ()}
+    tail = (
+        f"is not allowed because service account {account['metadata']['name']} does not reference "
+        "that"
+    )
+    spec = pod.spec
+    if only_ephemeral:
+        yield from _foreign_in("ephemeral container", spec.ephemeral_containers, listed, tail)
+        return
+    for volume in spec.volumes or ():
+        if volume.secret is not None and volume.secret.secret_name not in listed:
+            name = volume.secret.secret_name
+            yield f'volume with secret.secretName="{name}" {tail} secret'
+    yield from _foreign_in("init container", spec.init_containers, listed, tail)
+    yield from _foreign_in("container", spec.containers, listed, tail)
+    pulled = {reference.get("name") for reference in account.get("imagePullSecrets") or ()}
+    for index, reference in enumerate(spec.image_pull_secrets or ()):
+        if reference.name not in pulled:
+            yield f'imagePullSecrets[{index}].name="{reference.name}" {tail} imagePullSecret'
+
+
+def _foreign_in(
+    what: str, containers: tuple[Container, ...] | None, listed: set[Any], tail: str
+) -> Iterator[str]:
+    for container in containers or ():
+        found = [(f"envVar {variable}", name) for variable, name in container.env_secrets()]
+        found += [("envFrom", name) for name in container.env_from_secrets()]
+        for how, name in found:
+            if name not in listed:
+                yield (
+                    f'{what} {container.name} with {how} referencing secret.secretName="{name}" '
+                    f"{tail} secret"
+                )
+
+
+def _check_mirror(attributes: Attributes, pod: ReferringPod) -> None:
+    """Refuse a mirror pod that would need what its node must not have for it."""
+    if pod.spec.service_account_name:
+        raise attributes.forbid("a mirror pod may not reference service accounts")
+    if any(True for _ in pod.secrets()):
+        raise attributes.forbid("a mirror pod may not reference secrets")
+    sources = (source for volume in pod.spec.volumes or () for source in volume.sources)
+    if any(source.service_account_token is not None for source in sources):
+        raise attributes.forbid("a mirror pod may not use ServiceAccountToken volume projections")
 
 
 def token_volume(name: str) -> dict[str, Any]:

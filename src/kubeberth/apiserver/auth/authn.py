@@ -92,6 +92,13 @@ class IssuedTokens(Protocol):
         """Return the holder, None for tokens of others; raise InvalidTokenError for a bad one."""
 
 
+class InvitedUsers(Protocol):
+    """Knows whose bootstrap tokens are; see `bootstrap_tokens`."""
+
+    def user_of(self, token: str, now: float) -> User | None:
+        """Return the user, None for tokens that are none or do not count."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What came with a request to tell who asks.
@@ -104,11 +111,14 @@ class Shown:
         DER, as shown in the handshake and not verified.
     authorization
         The header.
+    address
+        Where the request comes from; tells nothing of who asks.
     """
 
     user: User | None = None
     certificates: tuple[bytes, ...] = ()
     authorization: str = ""
+    address: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.user or self.certificates or self.authorization)
@@ -130,6 +140,8 @@ class Authenticator:
     ----------
     issued
         The tokens that the server itself issues; None when it issues none.
+    invited
+        Bootstrap tokens; None when they do not count.
     """
 
     def __init__(
@@ -143,6 +155,7 @@ class Authenticator:
         self._certificates = certificates
         self._allow_anonymous = allow_anonymous
         self.issued: IssuedTokens | None = None
+        self.invited: InvitedUsers | None = None
 
     def authenticate(self, shown: Shown, now: float) -> User:
         """Return who is asking.
@@ -187,6 +200,8 @@ class Authenticator:
         """
         own = self.issued.audiences if self.issued is not None else ()
         user = self._tokens.get(token)
+        if user is None and self.invited is not None:
+            user = self.invited.user_of(token, now)
         if user is not None:
             shared = tuple(a for a in own if a in audiences) if audiences else own
             if shared or not audiences:

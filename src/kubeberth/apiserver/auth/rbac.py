@@ -105,7 +105,7 @@ class RoleBinding:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a request is allowed, and why; nobody says why not."""
+    """Whether a request is allowed, and why, or why not; RBAC never says why not."""
 
     is_allowed: bool
     reason: str = ""
@@ -118,11 +118,25 @@ class Policy(Protocol):
         """Return every binding there is."""
 
 
-class Authorizer:
-    """Decides by the bindings of a policy; `system:masters` may do everything."""
+class Opinion(Protocol):
+    """Somebody who is asked before RBAC: see `node_authorizer`."""
 
-    def __init__(self, policy: Policy) -> None:
+    def decide(self, user: User, info: RequestInfo) -> Decision:
+        """Return whether a request is allowed, or why not; RBAC may still allow it."""
+
+
+class Authorizer:
+    """Decides by the bindings of a policy; `system:masters` may do everything.
+
+    Parameters
+    ----------
+    nodes
+        What nodes may do besides.
+    """
+
+    def __init__(self, policy: Policy, nodes: Opinion | None = None) -> None:
         self._policy = policy
+        self._nodes = nodes
 
     def authorize(self, user: User, info: RequestInfo) -> None:
         """Let the request pass, or raise.
@@ -132,22 +146,26 @@ class Authorizer:
         ForbiddenError
             No rule allows it.
         """
-        if not self.allows(user, info):
-            raise forbidden(user, info)
+        decision = self.decide(user, info)
+        if not decision.is_allowed:
+            raise forbidden(user, info, decision.reason)
 
     def allows(self, user: User, info: RequestInfo) -> bool:
         """Return whether some rule allows the request."""
         return self.decide(user, info).is_allowed
 
     def decide(self, user: User, info: RequestInfo) -> Decision:
-        """Return whether some rule allows the request, and which."""
+        """Return whether some rule allows the request, and which; or why not."""
         if MASTERS in user.groups:
             return Decision(True)
+        of_node = self._nodes.decide(user, info) if self._nodes is not None else Decision(False)
+        if of_node.is_allowed:
+            return of_node
         namespace = info.namespace if info.is_resource else ""
         for binding in self._bindings(user, namespace):
             if any(rule.allows(info) for rule in binding.rules):
                 return Decision(True, binding.reason(user))
-        return Decision(False)
+        return of_node
 
     def rules_of(self, user: User, namespace: str) -> list[PolicyRule]:
         """Return every rule that a user has in a namespace."""
@@ -161,11 +179,12 @@ class Authorizer:
                 yield binding
 
 
-def forbidden(user: User, info: RequestInfo) -> ForbiddenError:
+def forbidden(user: User, info: RequestInfo, reason: str = "") -> ForbiddenError:
     """Return the refusal in the words that clients know."""
+    why = f": {reason}" if reason else ""
     if not info.is_resource:
         text = f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"'
-        return ForbiddenError(_escaped(text), details=NO_DETAILS)
+        return ForbiddenError(_escaped(text) + why, details=NO_DETAILS)
     plural = f"{info.plural}.{info.group}" if info.group else info.plural
     resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
     what = f'{plural} "{info.name}"' if info.name else plural
@@ -175,7 +194,7 @@ def forbidden(user: User, info: RequestInfo) -> ForbiddenError:
         f'in API group "{info.group}" {where}'
     )
     details = {"name": info.name, "group": info.group, "kind": info.plural}
-    return ForbiddenError(_escaped(text), details={k: v for k, v in details.items() if v})
+    return ForbiddenError(_escaped(text) + why, details={k: v for k, v in details.items() if v})
 
 
 def _escaped(text: str) -> str:

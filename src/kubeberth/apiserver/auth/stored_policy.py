@@ -6,7 +6,7 @@ their rules, without a controller to copy them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from kubeberth.api.scheme import (
@@ -38,11 +38,10 @@ class Source(Protocol):
 
 
 class StoredPolicy:
-    """The bindings of the store, after those that are built in."""
+    """The bindings of the store."""
 
-    def __init__(self, source: Source, built_in: Sequence[RoleBinding] = ()) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._built_in = tuple(built_in)
         self._bindings: tuple[RoleBinding, ...] = ()
         self._seen: tuple[int, ...] = ()
 
@@ -50,7 +49,7 @@ class StoredPolicy:
         """Return every binding there is."""
         seen = tuple(self._source.n_changes(resource) for resource in KINDS)
         if seen != self._seen:
-            self._bindings = (*self._built_in, *self._compiled())
+            self._bindings = tuple(self._compiled())
             self._seen = seen
         return self._bindings
 
@@ -62,15 +61,18 @@ class StoredPolicy:
         role = self._source.find(CLUSTER_ROLES, "", name)
         return None if role is None else self._all_rules(role)
 
-    def _all_rules(self, role: Document) -> list[Document]:
-        """Return the rules of a cluster role, with those that it gathers from others."""
-        rules = list(role.get("rules") or ())
+    def _all_rules(self, role: Document, seen: frozenset[str] = frozenset()) -> list[Document]:
+        """Return the rules of a cluster role; one that gathers others has theirs, and no own."""
         selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
-        for other in self._source.find_all(CLUSTER_ROLES) if selectors else ():
+        if not selectors:
+            return list(role.get("rules") or ())
+        seen |= {role["metadata"]["name"]}
+        rules = []
+        for other in self._source.find_all(CLUSTER_ROLES):
             labels = other["metadata"].get("labels") or {}
             is_selected = any(from_label_selector(s).matches(labels) for s in selectors)
-            if is_selected and other["metadata"]["name"] != role["metadata"]["name"]:
-                rules += other.get("rules") or ()
+            if is_selected and other["metadata"]["name"] not in seen:
+                rules += self._all_rules(other, seen)
         return rules
 
     def _compiled(self) -> Iterator[RoleBinding]:

@@ -135,7 +135,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Read the certificates that came with the handshake."""
         self._transport = cast(asyncio.Transport, transport)
-        self._shown = Shown(certificates=shown_chain(transport.get_extra_info("ssl_object")))
+        peer = transport.get_extra_info("peername")
+        self._shown = Shown(
+            certificates=shown_chain(transport.get_extra_info("ssl_object")),
+            address=str(peer[0]) if peer else "",
+        )
         self._host.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -59,6 +59,7 @@ class Request:
         "path",
         "query",
         "size",
+        "target",
     )
 
     def __init__(
@@ -70,6 +71,7 @@ class Request:
         body: bytes | None = b"",
     ) -> None:
         self.method = method
+        self.target = target
         self.path, self.query = _split(target)
         self.header_list = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers]
         # Of several of a name, the first one counts, as with Go.
@@ -92,6 +94,16 @@ class Request:
         if not authorization:
             return self._shown
         return Shown(self._shown.user, self._shown.certificates, authorization)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self._shown.address
+
+    @property
+    def received(self) -> bytes:
+        """What has come of the body."""
+        return b"".join(self._chunks)
 
     def when_wanted(self, call: Callable[[], None]) -> None:
         """Call a function when somebody waits for a body that is not there yet."""

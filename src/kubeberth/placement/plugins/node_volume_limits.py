@@ -15,7 +15,7 @@ from kubeberth.placement.migration import CSI_DRIVERS
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.storage import CsiVolume
+from kubeberth.placement.stored_volume import CsiVolume
 
 _TOO_MANY, _NO_CLAIM = 1, 2
 

@@ -18,7 +18,7 @@ from kubeberth.placement.node_match import Mask
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
-from kubeberth.placement.storage import TOPOLOGY_LABELS
+from kubeberth.placement.stored_volume import TOPOLOGY_LABELS
 from kubeberth.placement.vocabulary import ABSENT
 
 _SUCCESSOR = {BETA_ZONE: ZONE, BETA_REGION: REGION}

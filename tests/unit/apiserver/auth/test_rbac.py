@@ -3,7 +3,7 @@
 import pytest
 
 from kubeberth.apiserver.auth.authn import User
-from kubeberth.apiserver.auth.bootstrap import rule, urls
+from kubeberth.apiserver.auth.default_roles import rule, urls
 from kubeberth.apiserver.auth.rbac import Authorizer, RoleBinding
 from kubeberth.apiserver.route import parse_request
 from kubeberth.errors import ForbiddenError

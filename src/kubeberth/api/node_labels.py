@@ -1,0 +1,53 @@
+"""Which labels a kubelet may set on its own Node, and which only others can.
+
+Who isolates workloads by a label must take one that a node cannot give itself.
+Rule: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
+Matches `k8s.io/kubelet/pkg/apis/well_known_labels.go` and NodeRestriction of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Of labels that nobody but administrators sets; also as the end of a longer domain.
+PROTECTED = "node-restriction.kubernetes.io"
+_RESERVED = ("kubernetes.io", "k8s.io")
+_OPEN_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_OPEN_KEYS = frozenset(
+    (
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/instance-type",
+        "beta.kubernetes.io/os",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    )
+)
+
+
+def is_open_to_kubelet(key: str) -> bool:
+    """Return whether a kubelet may set, change and remove a label of its own Node."""
+    domain, slash, _ = key.partition("/")
+    if not slash:
+        return True
+    if _is_within(domain, PROTECTED):
+        return False
+    if not any(_is_within(domain, reserved) for reserved in _RESERVED):
+        return True
+    return key in _OPEN_KEYS or any(_is_within(domain, allowed) for allowed in _OPEN_DOMAINS)
+
+
+def closed_to_kubelet(new: Mapping[str, str], old: Mapping[str, str] | None = None) -> list[str]:
+    """Return the labels, sorted, that no kubelet may change as it is done here."""
+    before = old or {}
+    changed = {key for key in {*new, *before} if new.get(key) != before.get(key)}
+    return sorted(key for key in changed if not is_open_to_kubelet(key))
+
+
+def _is_within(domain: str, parent: str) -> bool:
+    return domain == parent or domain.endswith(f".{parent}")
