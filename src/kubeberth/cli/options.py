@@ -29,11 +29,6 @@ def data_dir_option(function: F) -> F:
     )(function)
 
 
-def default_kubeconfig() -> Path:
-    """Return the kubeconfig of who names none."""
-    return Path.home() / ".kube/config"
-
-
 def kubeconfig_option(function: F) -> F:
     """Add `--kubeconfig`, the server to work on and who to be there."""
     return click.option(
