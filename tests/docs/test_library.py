@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/library.md").read_text()
 # A block of code, and the block of output that may follow it.
-_BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n+```text\n(?P<output>.*?)```)?", re.DOTALL)
+BLOCK = re.compile(r"```python\n(?P<code>.*?)```(?:\n+```text\n(?P<output>.*?)```)?", re.DOTALL)
 _SHELL = re.compile(r"```\n\$ python (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
 
 
@@ -20,7 +20,7 @@ def test_every_block_prints_what_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    blocks = list(_BLOCK.finditer(TEXT))
+    blocks = list(BLOCK.finditer(TEXT))
     assert len(blocks) > 5
     names: dict[str, object] = {}
     for block in blocks:

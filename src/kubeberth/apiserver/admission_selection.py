@@ -71,7 +71,6 @@ NOT_SERVED = frozenset(
         "PodGroupProtection",
         "PodGroupWorkloadExists",
         "PodResizeValidator",
-        "PodSecurity",
     )
 )
 OFF_BY_DEFAULT = frozenset(

@@ -22,7 +22,8 @@ import msgspec
 import uvloop
 
 from kubeberth.bench.pods import padded_pod, small_pod
-from kubeberth.client.kubeconfig import Credentials, load_kubeconfig
+from kubeberth.client.credentials import Credentials
+from kubeberth.client.kubeconfig import load_kubeconfig
 
 # How long an answer, or a watcher that is to hear of a write, may take before the measurement is
 # given up: to delete ten thousand pods takes a while.

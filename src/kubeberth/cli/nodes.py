@@ -11,9 +11,10 @@ import click
 from cryptography import x509
 
 from kubeberth.cli.component import Ready, run_component
-from kubeberth.cli.options import default_kubeconfig, read_file, read_node_specs
+from kubeberth.cli.options import read_file, read_node_specs
 from kubeberth.client.client import Client
-from kubeberth.client.kubeconfig import Credentials, load_kubeconfig
+from kubeberth.client.credentials import Credentials
+from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.pki import write_private
 from kubeberth.errors import UsageError
@@ -86,7 +87,7 @@ def command(
             pem = (identities / f"{node}.pem").read_bytes()
         except OSError as error:
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
-        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None)
+        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=None)
         return Client(own, user_agent="kubelet")
 
     async def main(ready: Ready) -> None:

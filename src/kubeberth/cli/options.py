@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from kubeberth.api.yaml import YAMLError, parse_documents
+from kubeberth.client.kubeconfig import default_kubeconfig
 from kubeberth.cluster.datadir import DataDir, default_path
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
@@ -28,11 +29,6 @@ def data_dir_option(function: F) -> F:
     )(function)
 
 
-def default_kubeconfig() -> Path:
-    """Return the kubeconfig of who names none."""
-    return Path.home() / ".kube/config"
-
-
 def kubeconfig_option(function: F) -> F:
     """Add `--kubeconfig`, the server to work on and who to be there."""
     return click.option(
@@ -40,7 +36,7 @@ def kubeconfig_option(function: F) -> F:
         type=click.Path(path_type=Path),
         envvar="KUBECONFIG",
         default=default_kubeconfig,
-        show_default="$KUBECONFIG or ~/.kube/config",
+        show_default="$KUBECONFIG or ~/.kube/config, or the service account of a pod",
         help="Which API server to work on, and as whom.",
     )(function)
 

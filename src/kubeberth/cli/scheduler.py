@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from kubeberth.api.scheduler_config import KubeSchedulerConfiguration, ProfileConfig
+from kubeberth.api.scheduler_config import (
+    DEFAULT_SCHEDULER_NAME,
+    KubeSchedulerConfiguration,
+    LeaderElection,
+    ProfileConfig,
+)
 from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.doors import DoorFlags, door_options
+from kubeberth.cli.leader_election import ElectionFlags, election_options, to_terms
+from kubeberth.cli.logs import log_options
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.cli.scheduler_config import read_configuration
 from kubeberth.client.client import Client
+from kubeberth.client.election import Alone, Election, Mandate
+from kubeberth.client.lease import Terms
+from kubeberth.client.recorder import EventRecorder
+from kubeberth.clock import SystemClock
 from kubeberth.errors import UsageError
 from kubeberth.extensions import own_plugins
 from kubeberth.scheduler.config import to_settings
 from kubeberth.scheduler.scheduler import run
+
+
+@asynccontextmanager
+async def _mandate(client: Client, terms: Terms | None) -> AsyncIterator[Mandate]:
+    """Give what allows this process to schedule, for a while."""
+    if terms is None:
+        yield Alone()
+        return
+    clock = SystemClock()
+    recorder = EventRecorder(client, "kube-scheduler", clock)
+    telling = asyncio.create_task(recorder.run())
+    try:
+        yield Election(client, terms, clock, recorder=recorder)
+    finally:
+        telling.cancel()
 
 
 @click.command("scheduler")
@@ -32,6 +62,9 @@ from kubeberth.scheduler.scheduler import run
     "[default: default-scheduler]",
 )
 @click.option("--seed", default=0, show_default=True, help="Decides among equally good nodes.")
+@log_options
+@door_options
+@election_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -39,13 +72,20 @@ def command(
     config_file: Path | None,
     scheduler_name: str | None,
     seed: int,
+    election: ElectionFlags,
+    doors: DoorFlags,
+    log_format: str,
+    verbosity: int,
 ) -> None:
     """Run a scheduler: watch, decide, bind."""
     if config_file is None:
         configuration = KubeSchedulerConfiguration()
         if scheduler_name is not None:
-            profile = ProfileConfig(scheduler_name=scheduler_name)
-            configuration = KubeSchedulerConfiguration(profiles=(profile,))
+            configuration = KubeSchedulerConfiguration(
+                profiles=(ProfileConfig(scheduler_name=scheduler_name),),
+                # Schedulers of different names work at the same time: each has its own lease.
+                leader_election=LeaderElection(resource_name=_lease_name(scheduler_name)),
+            )
     elif scheduler_name is not None:
         raise UsageError("--scheduler-name goes without --config: name the profiles in the file")
     else:
@@ -54,10 +94,18 @@ def command(
     configured = configuration.client_connection.kubeconfig
     if configured and context.get_parameter_source("kubeconfig") != ParameterSource.COMMANDLINE:
         kubeconfig = Path(configured)
+    terms = to_terms(election.over(configuration.leader_election))
     client = Client.from_kubeconfig(kubeconfig, user_agent="kube-scheduler")
 
-    async def main(ready: Ready) -> None:
-        async with client:
-            await run(client, settings, ready=ready)
+    opened = doors.open(client)
 
-    run_component(main)
+    async def main(ready: Ready) -> None:
+        async with client, _mandate(client, terms) as mandate:
+            await run(client, settings, ready=ready, mandate=mandate, doors=opened)
+
+    run_component(main, log_format, verbosity)
+
+
+def _lease_name(scheduler_name: str) -> str:
+    standard = LeaderElection().resource_name
+    return standard if scheduler_name == DEFAULT_SCHEDULER_NAME else scheduler_name

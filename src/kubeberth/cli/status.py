@@ -23,6 +23,8 @@ def command(data_dir: Path) -> None:
         raise SystemExit(3)
     age_s = SystemClock().now() - running.started_at
     click.echo(f"Running for {_age(age_s)}: {running.server}, data in {datadir.path}")
+    if running.scheduler:
+        click.echo(f"Scheduler: {running.scheduler} (/metrics, /debug/queue; `berth why POD`)")
     processes = [ProcessState("supervisor", running.pid), *running.processes]
     costs = _costs([process.pid for process in processes])
     click.echo(f"\n{'PROCESS':<14}{'PID':>8}{'MEMORY':>10}{'CPU TIME':>12}{'RESTARTS':>10}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,8 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
-from kubeberth.client.kubeconfig import Credentials, load_kubeconfig
+from kubeberth.client.credentials import Credentials, Proof, load_identity
+from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.errors import ApiError, TransportError
 
 Document = dict[str, Any]
@@ -40,12 +43,21 @@ class _WatchLine(msgspec.Struct):
 
 
 class Client:
-    """A connection pool to one API server, under one identity. Use it as `async with`."""
+    """A connection pool to one API server, under one identity. Use it as `async with`.
+
+    Attributes
+    ----------
+    answers
+        How many answers there have been, by method and code; `<error>` where there was none.
+    """
 
     def __init__(self, credentials: Credentials, *, user_agent: str = "berth") -> None:
         self.credentials = credentials
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
+        self._proof = Proof()
+        self.answers: Counter[tuple[str, ...]] = Counter()
 
     @classmethod
     def from_kubeconfig(
@@ -56,9 +68,8 @@ class Client:
 
     async def __aenter__(self) -> Client:
         headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
-        if self.credentials.token:
-            headers["Authorization"] = f"Bearer {self.credentials.token}"
-        context = self.credentials.ssl_context()
+        self._proof = Proof(self.credentials.token)
+        context = self._context = self.credentials.ssl_context()
         connector = aiohttp.TCPConnector(
             limit=MAX_CONNECTIONS, ssl=True if context is None else context
         )
@@ -187,11 +198,28 @@ class Client:
         for retries_left in range(MAX_RETRIES, -1, -1):
             async with self._open(call, REQUEST_TIMEOUT) as response:
                 retry_after_s = _retry_after_s(response)
+                if self._may_be_outdated(response) and retries_left == MAX_RETRIES:
+                    retry_after_s = 0.0
                 if retry_after_s is None or not retries_left:
                     await _raise_for_status(response)
                     return await response.read()
             await asyncio.sleep(retry_after_s)
         raise AssertionError("the last try returns or raises")
+
+    def _may_be_outdated(self, response: aiohttp.ClientResponse) -> bool:
+        """Return whether the server may take a newer proof of who we are."""
+        return response.status == 401 and self.credentials.source is not None
+
+    async def _proof_now(self) -> Proof:
+        """Return what to show; a new certificate is shown from the next connection on."""
+        source = self.credentials.source
+        if source is None:
+            return self._proof
+        known, proof = self._proof, await source.get()
+        if proof.cert and proof.key and proof != known and self._context is not None:
+            load_identity(self._context, proof.cert, proof.key)
+        self._proof = proof
+        return proof
 
     @asynccontextmanager
     async def _open(
@@ -200,7 +228,9 @@ class Client:
         """Send a call; what goes wrong until the answer is read is a TransportError."""
         if self._session is None:
             raise RuntimeError("the client is closed: use it as `async with`")
-        headers = {"Content-Type": call.content_type} if call.body is not None else None
+        headers = {"Content-Type": call.content_type} if call.body is not None else {}
+        if token := (await self._proof_now()).token:
+            headers["Authorization"] = f"Bearer {token}"
         try:
             async with self._session.request(
                 call.method,
@@ -210,10 +240,15 @@ class Client:
                 headers=headers,
                 timeout=timeout,
             ) as response:
+                self.answers[call.method, str(response.status)] += 1
+                if response.status == 401 and self.credentials.source is not None:
+                    self.credentials.source.refused()
                 yield response
         except TimeoutError as error:
+            self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server} in time") from error
         except (aiohttp.ClientError, OSError) as error:
+            self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
 
 

@@ -84,6 +84,8 @@ class Informer(Generic[T]):
 
     Attributes
     ----------
+    resource
+        What is in it.
     store
         The objects by key, never newer or older than what subscribers were told.
     synced
@@ -103,7 +105,7 @@ class Informer(Generic[T]):
         self.store: dict[str, T] = {}
         self.synced = asyncio.Event()
         self._client = client
-        self._resource = resource
+        self.resource = resource
         self._decode = decode
         self._namespace = namespace
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
@@ -138,7 +140,7 @@ class Informer(Generic[T]):
             if trouble is not None:
                 # Once an outage: thousands of informers may go through it together.
                 level = logging.WARNING if backoff_s == FIRST_BACKOFF_S else logging.DEBUG
-                logger.log(level, "lost %s: %s", self._resource.group_resource, trouble)
+                logger.log(level, "lost %s: %s", self.resource.group_resource, trouble)
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1))
             backoff_s = min(backoff_s * BACKOFF_GROWTH, LAST_BACKOFF_S)
 
@@ -155,7 +157,7 @@ class Informer(Generic[T]):
         return None
 
     async def _list(self) -> None:
-        body = await self._client.list_bytes(self._resource, self._namespace, **self._selectors)
+        body = await self._client.list_bytes(self.resource, self._namespace, **self._selectors)
         listed = _decode_list(body)
         present = {_key(meta): (meta, raw) for raw in listed.items for meta in [_meta(raw)]}
         for key in self.store.keys() - present.keys():
@@ -168,7 +170,7 @@ class Informer(Generic[T]):
 
     async def _watch(self) -> None:
         events = self._client.watch(
-            self._resource,
+            self.resource,
             self._namespace,
             resource_version=self._version,
             timeout_s=random.randint(*WATCH_S),
@@ -192,7 +194,7 @@ class Informer(Generic[T]):
             new = self._decode(raw)
         except msgspec.ValidationError as error:
             # One object in a shape nobody knows must not hide all the others.
-            logger.error("ignoring %s %s: %s", self._resource.group_resource, key, error)
+            logger.error("ignoring %s %s: %s", self.resource.group_resource, key, error)
             return
         self.store[key] = new
         self._versions[key] = meta.resource_version
@@ -200,7 +202,7 @@ class Informer(Generic[T]):
             self._tell(Change("added" if old is None else "modified", key, old, new))
         except InvalidObjectError as error:
             # Nor must one of which no account can be kept; it counts as it was before.
-            logger.error("ignoring %s %s: %s", self._resource.group_resource, key, error)
+            logger.error("ignoring %s %s: %s", self.resource.group_resource, key, error)
             self._restore(key, old)
 
     def _restore(self, key: str, old: T | None) -> None:

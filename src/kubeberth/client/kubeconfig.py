@@ -1,79 +1,85 @@
-"""Kubeconfig files: which server, whom to trust there, and who we are."""
+"""Kubeconfig files: which server, whom to trust there, and who we are.
+
+Several files are merged as kubectl does: the first one that says something counts, and what a file
+names by a relative path lies beside it. In a pod without a kubeconfig, the service account counts.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import ssl
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from kubeberth.client.credentials import Credentials, ExecPlugin, FileToken
 from kubeberth.errors import UsageError
 
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How to reach a server and show who we are.
-
-    Parameters
-    ----------
-    ca, cert, key
-        PEM; without `ca` the machine's own authorities are trusted.
-    insecure
-        Take any server certificate.
-    """
-
-    server: str
-    ca: bytes | None = None
-    cert: bytes | None = None
-    key: bytes | None = None
-    token: str | None = None
-    namespace: str = "default"
-    insecure: bool = False
-
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """Return what a TLS connection needs, or None for a plain one.
-
-        Raises
-        ------
-        UsageError
-            The certificate or key is no PEM, or they do not belong together.
-        """
-        if not self.server.startswith("https:"):
-            return None
-        try:
-            context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
-            if self.cert and self.key:
-                _load_identity(context, self.cert, self.key)
-        except (ssl.SSLError, ValueError) as error:
-            raise UsageError(f"the credentials for {self.server} cannot be used: {error}") from None
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+Entry = Mapping[str, Any]
 
 
-def _load_identity(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
-    # OpenSSL's Python binding reads certificates from files alone.
-    with tempfile.NamedTemporaryFile(prefix="berth-") as file:
-        file.write(cert + b"\n" + key)
-        file.flush()
-        context.load_cert_chain(file.name)
+def default_kubeconfig() -> Path:
+    """Return the kubeconfig for which none is named."""
+    return Path.home() / ".kube/config"
 
 
 def load_kubeconfig(path: Path, context: str | None = None) -> Credentials:
     """Return the credentials of a kubeconfig's context, the current one by default.
+
+    Parameters
+    ----------
+    path
+        One file, or several with colons between them, as in KUBECONFIG.
 
     Raises
     ------
     UsageError
         The file cannot be read or does not say what is needed; the text names file and entry.
     """
+    if path == default_kubeconfig() and not path.exists() and os.environ.get(HOST):
+        return in_cluster()
+    names = [name for name in str(path).split(os.pathsep) if name]
+    if path.exists() or len(names) < 2:
+        return _Kubeconfig(path, _read(path)).credentials(context)
+    files = [Path(name) for name in names]
+    documents = [_read(file) for file in files if file.exists()]
+    if not documents:
+        raise UsageError(f"none of the kubeconfigs {path} exists")
+    return _Kubeconfig(path, _merged(documents)).credentials(context)
+
+
+def in_cluster(folder: Path = SERVICE_ACCOUNT) -> Credentials:
+    """Return the credentials of the service account that a pod runs as.
+
+    Raises
+    ------
+    UsageError
+        This is no pod, or one without a service account.
+    """
+    host, port = os.environ.get(HOST, ""), os.environ.get(PORT, "443")
+    if not host:
+        raise UsageError(f"this is no pod: {HOST} is not set")
+    try:
+        ca = (folder / "ca.crt").read_bytes()
+        namespace = (folder / "namespace").read_text().strip()
+        (folder / "token").read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"this pod has no service account: {error.filename}: {error.strerror}"
+        ) from None
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return Credentials(server, ca=ca, namespace=namespace, source=FileToken(folder / "token"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a file's content, what it names by relative paths made absolute."""
     try:
         document = yaml.load(
             path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -84,13 +90,32 @@ def load_kubeconfig(path: Path, context: str | None = None) -> Credentials:
         raise UsageError(f"kubeconfig {path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise UsageError(f"kubeconfig {path} is empty, or no kubeconfig")
-    return _Kubeconfig(path, document).credentials(context)
+    for section, kind in (("clusters", "cluster"), ("users", "user")):
+        for entry in document.get(section) or ():
+            named = entry.get(kind) or {}
+            for field in _FILES:
+                if named.get(field):
+                    named[field] = str(path.parent / named[field])
+            if "exec" in named:
+                named["folder"] = str(path.parent)
+    return document
+
+
+def _merged(documents: Iterable[Entry]) -> dict[str, Any]:
+    merged: dict[str, Any] = {"clusters": [], "users": [], "contexts": []}
+    for document in documents:
+        merged["current-context"] = merged.get("current-context") or document.get("current-context")
+        for section in ("clusters", "users", "contexts"):
+            known = {entry.get("name") for entry in merged[section]}
+            more = document.get(section) or ()
+            merged[section] += [entry for entry in more if entry.get("name") not in known]
+    return merged
 
 
 class _Kubeconfig:
-    """One parsed file, asked for named entries."""
+    """What one file or several say, asked for named entries."""
 
-    def __init__(self, path: Path, document: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, document: Entry) -> None:
         self._path = path
         self._document = document
 
@@ -103,42 +128,58 @@ class _Kubeconfig:
         user = self._entry("users", "user", context["user"]) if context.get("user") else {}
         if not cluster.get("server"):
             raise UsageError(f"kubeconfig {self._path}: cluster {context['cluster']} has no server")
-        if "exec" in user or "auth-provider" in user:
+        if "auth-provider" in user:
             raise UsageError(
-                f"kubeconfig {self._path}: user {context['user']} gets credentials from a plugin, "
-                "which is not supported: use a certificate or a token"
+                f"kubeconfig {self._path}: user {context['user']} gets credentials from an "
+                "auth-provider, which is not supported: use an exec plugin, a certificate or a "
+                "token"
             )
         return Credentials(
             server=cluster["server"].rstrip("/"),
             ca=self._pem(cluster, "certificate-authority"),
             cert=self._pem(user, "client-certificate"),
             key=self._pem(user, "client-key"),
-            token=self._token(user),
+            token=user.get("token"),
             namespace=context.get("namespace") or "default",
             insecure=bool(cluster.get("insecure-skip-tls-verify")),
+            source=self._source(user, cluster),
         )
 
-    def _entry(self, section: str, kind: str, name: Any) -> Mapping[str, Any]:
+    def _source(self, user: Entry, cluster: Entry) -> FileToken | ExecPlugin | None:
+        # A token that is spelled out comes before any that would have to be fetched.
+        if user.get("token"):
+            return None
+        if user.get("tokenFile"):
+            return FileToken(Path(user["tokenFile"]))
+        if "exec" not in user:
+            return None
+        told = {
+            "server": cluster["server"],
+            "certificate-authority-data": base64.b64encode(
+                self._pem(cluster, "certificate-authority") or b""
+            ).decode(),
+            "insecure-skip-tls-verify": bool(cluster.get("insecure-skip-tls-verify")),
+        }
+        try:
+            return ExecPlugin(user["exec"], Path(user["folder"]), told)
+        except UsageError as error:
+            raise UsageError(f"kubeconfig {self._path}: {error}") from None
+
+    def _entry(self, section: str, kind: str, name: Any) -> Entry:
         for entry in self._document.get(section) or ():
             if entry.get("name") == name:
                 return entry.get(kind) or {}
         raise UsageError(f"kubeconfig {self._path} has no {kind} named {name!r}")
 
-    def _pem(self, entry: Mapping[str, Any], field: str) -> bytes | None:
+    def _pem(self, entry: Entry, field: str) -> bytes | None:
         if data := entry.get(f"{field}-data"):
             try:
                 return base64.b64decode(data, validate=True)
             except (binascii.Error, ValueError):
                 raise UsageError(f"kubeconfig {self._path}: {field}-data is not base64") from None
-        return self._read(entry[field]) if entry.get(field) else None
+        return self._file(Path(entry[field])) if entry.get(field) else None
 
-    def _token(self, user: Mapping[str, Any]) -> str | None:
-        if user.get("tokenFile"):
-            return self._read(user["tokenFile"]).decode().strip()
-        return user.get("token")
-
-    def _read(self, name: str) -> bytes:
-        path = self._path.parent / name
+    def _file(self, path: Path) -> bytes:
         try:
             return path.read_bytes()
         except OSError as error:

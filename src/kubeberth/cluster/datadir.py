@@ -58,12 +58,19 @@ class ProcessState(msgspec.Struct):
 
 
 class Running(msgspec.Struct):
-    """A running cluster, as `berth status` shows it."""
+    """A running cluster, as `berth status` shows it.
+
+    Parameters
+    ----------
+    scheduler
+        URL at which the scheduler can be asked.
+    """
 
     pid: int
     server: str
     started_at: float
     processes: list[ProcessState] = []
+    scheduler: str = ""
 
 
 def default_path() -> Path:

@@ -33,6 +33,8 @@ from kubeberth.errors import UsageError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 6443
+# kube-scheduler's.
+SCHEDULER_PORT = 10259
 SERVER_NAMES = (
     "localhost",
     "127.0.0.1",
@@ -114,7 +116,10 @@ class LocalCluster:
         if warning := restriction_warning(self.settings.admission or AdmissionSettings()):
             tell(f"WARNING: {warning}")
         self._children: list[Child] = []
-        self._running = Running(os.getpid(), self.server, clock.now())
+        # A new one at each start: nobody but `berth why` needs to know it.
+        self._scheduler_port = SCHEDULER_PORT if _is_free(SCHEDULER_PORT) else _any_port()
+        scheduler = f"https://{HOST}:{self._scheduler_port}"
+        self._running = Running(os.getpid(), self.server, clock.now(), scheduler=scheduler)
         self._save_running()
         datadir.save(self.settings)
         self._lay_out()
@@ -142,6 +147,7 @@ class LocalCluster:
         """Write certificates, kubeconfigs and node manifests."""
         authority = pki.Authority(self._datadir.pki, self._clock.now())
         authority.server("apiserver", SERVER_NAMES)
+        authority.server("scheduler-server", (HOST, "localhost"), "kube-scheduler")
         admin = embedded_user(authority.client("admin", pki.ADMIN))
         self._write_kubeconfig(self._datadir.kubeconfig, admin)
         for name, identity in (("scheduler", pki.SCHEDULER), ("controllers", pki.CONTROLLERS)):
@@ -174,7 +180,16 @@ class LocalCluster:
                 *(f"{name}={value}" for name, value in self.settings.server_options.items()),
                 *self._admission_options(),
             ],
-            "scheduler": ["--kubeconfig", run_file("scheduler.kubeconfig")],
+            "scheduler": [
+                *("--kubeconfig", run_file("scheduler.kubeconfig")),
+                # There is one. Killed, it goes on at once, and waits for no lease to run out.
+                "--leader-elect=false",
+                # Thousands a second can be decided: `berth why` remembers, the log need not.
+                "--v=1",
+                *("--bind-address", HOST, "--secure-port", self._scheduler_port),
+                *("--tls-cert-file", folder.pki / "scheduler-server.pem"),
+                *("--client-ca-file", folder.pki / "ca.crt"),
+            ],
             "controllers": [
                 *("--kubeconfig", run_file("controllers.kubeconfig")),
                 *("--root-ca-file", folder.pki / "ca.crt"),

@@ -98,9 +98,9 @@ class Authority:
         subject += [(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
         return self._identity(name, subject, ExtendedKeyUsageOID.CLIENT_AUTH)
 
-    def server(self, name: str, hosts: Sequence[str]) -> Path:
+    def server(self, name: str, hosts: Sequence[str], user: str = "kube-apiserver") -> Path:
         """Return the PEM file, certificate and key, of a server reached by these names."""
-        subject = [(NameOID.COMMON_NAME, "kube-apiserver")]
+        subject = [(NameOID.COMMON_NAME, user)]
         names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         return self._identity(name, subject, ExtendedKeyUsageOID.SERVER_AUTH, names)
 

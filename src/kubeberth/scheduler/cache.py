@@ -10,6 +10,8 @@ Pure: input are watched objects, output are deltas on a ClusterState.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kubeberth.api.core import Pod
 from kubeberth.placement import observed
 from kubeberth.placement.delta import Nominated, NominationCleared, PodPut, PodRemoved
@@ -84,3 +86,13 @@ class Cache:
     def is_assumed(self, key: str) -> bool:
         """Return whether a pod is counted on a node that no watch has shown yet."""
         return key in self._assumed
+
+    @property
+    def assumed(self) -> Iterable[str]:
+        """The pods that are counted on a node that no watch has shown yet."""
+        return self._assumed.keys()
+
+    @property
+    def n_assumed(self) -> int:
+        """How many these are."""
+        return len(self._assumed)

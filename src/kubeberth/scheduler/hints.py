@@ -125,6 +125,27 @@ def is_news(event: NodeEvent) -> bool:
     )
 
 
+def label_of(event: ClusterEvent) -> str:
+    """Return the name of an event, as kube-scheduler's metrics have them."""
+    match event:
+        case NodeEvent(old, new):
+            return f"Node{_action(old, new)}"
+        case PlacedPodEvent(old, new):
+            return f"AssignedPod{_action(old, new)}"
+        case OwnEvent():
+            return "PodUpdate"
+        case NamespaceEvent():
+            return "NamespaceUpdate"
+        case StorageEvent(old, new):
+            kind = type(new or old).__name__
+            short = {"PersistentVolume": "Pv", "PersistentVolumeClaim": "Pvc"}
+            return f"{short.get(kind, kind)}{_action(old, new)}"
+
+
+def _action(old: object, new: object) -> str:
+    return "Add" if old is None else "Delete" if new is None else "Update"
+
+
 class Waiting:
     """A waiting pod, with its rules compiled when first asked for."""
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -29,7 +30,7 @@ from itertools import count
 from kubeberth.api.core import Pod
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.scheduler.config import Backoff
-from kubeberth.scheduler.hints import ClusterEvent, OwnEvent, Waiting, may_help
+from kubeberth.scheduler.hints import ClusterEvent, OwnEvent, Waiting, label_of, may_help
 
 # As upstream: how long a pod waits at most for an event, and how often that is looked after.
 MAX_WAIT_S = 300.0
@@ -48,6 +49,16 @@ class Place(Enum):
     GATED = "gated"
     IN_FLIGHT = "in flight"
     BINDING = "binding"
+
+
+QUEUE_OF = {
+    Place.ACTIVE: "active",
+    Place.BACKOFF: "backoff",
+    Place.ERROR_BACKOFF: "backoff",
+    Place.WAITING: "unschedulable",
+    Place.GATED: "gated",
+}
+"""What kube-scheduler calls the places where pods wait."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +81,10 @@ class QueuedPod:
         Whether victims are being asked to go for it.
     is_woken
         Whether something has happened meanwhile that may help.
+    tries
+        How many attempts have begun.
+    first_tried_at, tried_at
+        When the first and the last one of them began.
     """
 
     pod: Pod
@@ -84,6 +99,9 @@ class QueuedPod:
     first_event: int = 0
     is_preempting: bool = False
     is_woken: bool = False
+    tries: int = 0
+    first_tried_at: float = 0.0
+    tried_at: float = 0.0
 
     @property
     def attempts(self) -> int:
@@ -101,6 +119,11 @@ class SchedulingQueue:
     ----------
     is_gated
         Says whether a pod must not be tried yet.
+
+    Attributes
+    ----------
+    incoming
+        How many pods have come to each of kube-scheduler's queues, and by which event.
     """
 
     def __init__(self, is_gated: Callable[[Pod], bool], backoff: Backoff = _BACKOFF) -> None:
@@ -116,12 +139,16 @@ class SchedulingQueue:
         self._events: list[ClusterEvent] = []
         self._events_start = 0
         self._last_flush = -math.inf
+        self.incoming: Counter[tuple[str, ...]] = Counter()
 
     def __len__(self) -> int:
         return len(self._pods)
 
     def __contains__(self, key: str) -> bool:
         return key in self._pods
+
+    def __iter__(self) -> Iterator[QueuedPod]:
+        return iter(self._pods.values())
 
     def get(self, key: str) -> QueuedPod | None:
         """Return the entry of a pod, or None."""
@@ -136,7 +163,7 @@ class SchedulingQueue:
         self.remove(pod.metadata.key)
         entry = QueuedPod(pod, Waiting(pod), now)
         self._pods[pod.metadata.key] = entry
-        self._enqueue(entry, Place.ACTIVE)
+        self._enqueue(entry, Place.ACTIVE, "PodAdd")
 
     def remove(self, key: str) -> None:
         """Drop a pod: it has a node now, or is gone."""
@@ -154,6 +181,10 @@ class SchedulingQueue:
         self._move(entry, Place.IN_FLIGHT)
         entry.first_event = self._events_end
         self._in_flight[entry.pod.metadata.key] = entry
+        entry.tried_at = now
+        if not entry.tries:
+            entry.first_tried_at = now
+        entry.tries += 1
         return entry
 
     def settle(self, entry: QueuedPod) -> None:
@@ -190,12 +221,13 @@ class SchedulingQueue:
             entry.errors += 1
         entry.backoff_until = math.floor(now + self._backoff_after(entry.attempts))
         if not rejected_by:
-            self._enqueue(entry, Place.ERROR_BACKOFF)
+            self._enqueue(entry, Place.ERROR_BACKOFF, "ScheduleAttemptFailure")
         else:
             is_woken = any(self._may_help(event, entry, namespaces) for event in missed)
             entry.is_woken = is_woken and entry.is_preempting
             is_waiting = entry.is_preempting or not is_woken
-            self._enqueue(entry, Place.WAITING if is_waiting else Place.BACKOFF)
+            place = Place.WAITING if is_waiting else Place.BACKOFF
+            self._enqueue(entry, place, "ScheduleAttemptFailure")
         self._trim_events()
 
     def hold(self, entry: QueuedPod) -> None:
@@ -215,7 +247,7 @@ class SchedulingQueue:
         entry.is_woken = False
         is_here = self._pods.get(entry.pod.metadata.key) is entry
         if is_here and is_woken and entry.place is Place.WAITING:
-            self._requeue(entry, now)
+            self._requeue(entry, now, "ForceActivate")
 
     def wake(self, event: ClusterEvent, now: float, namespaces: NamespaceLabels) -> None:
         """Let an event wake the pods that it may help."""
@@ -223,7 +255,7 @@ class SchedulingQueue:
             self._events.append(event)
         woken = [e for e in self._waiting.values() if self._may_help(event, e, namespaces)]
         for entry in woken:
-            self._requeue(entry, now)
+            self._requeue(entry, now, label_of(event))
 
     def next_change_at(self) -> float | None:
         """Return when time alone will make a pod active, or None."""
@@ -265,17 +297,17 @@ class SchedulingQueue:
         match entry.place:
             case Place.GATED:
                 if not self._is_gated(pod):
-                    self._enqueue(entry, Place.ACTIVE)
+                    self._enqueue(entry, Place.ACTIVE, "PodUpdate")
             case Place.WAITING:
                 if _concerns_scheduling(event) and self._may_help(event, entry, namespaces):
-                    self._requeue(entry, now)
+                    self._requeue(entry, now, "PodUpdate")
             case Place.IN_FLIGHT:
                 if _concerns_scheduling(event):
                     self._events.append(event)
             case Place.BINDING:
                 pass
             case place:
-                self._enqueue(entry, place)
+                self._enqueue(entry, place, "PodUpdate")
 
     def _may_help(self, event: ClusterEvent, entry: QueuedPod, namespaces: NamespaceLabels) -> bool:
         if isinstance(event, OwnEvent) and event.new.metadata.uid != entry.pod.metadata.uid:
@@ -284,16 +316,17 @@ class SchedulingQueue:
             may_help(plugin, event, entry.waiting, namespaces) for plugin in entry.rejected_by
         )
 
-    def _requeue(self, entry: QueuedPod, now: float) -> None:
+    def _requeue(self, entry: QueuedPod, now: float, event: str) -> None:
         if entry.is_preempting:
             entry.is_woken = True
             return
         is_over = entry.backoff_until < math.floor(now)
-        self._enqueue(entry, Place.ACTIVE if is_over else Place.BACKOFF)
+        self._enqueue(entry, Place.ACTIVE if is_over else Place.BACKOFF, event)
 
-    def _enqueue(self, entry: QueuedPod, place: Place) -> None:
+    def _enqueue(self, entry: QueuedPod, place: Place, event: str) -> None:
         if place is not Place.WAITING and self._is_gated(entry.pod):
             place = Place.GATED
+        self.incoming[QUEUE_OF[place], event] += 1
         self._move(entry, place)
         key = entry.pod.metadata.key
         order = (-float(entry.pod.priority), entry.timestamp)
@@ -338,12 +371,12 @@ class SchedulingQueue:
         """Do what time alone does."""
         for heap in (self._backoff, self._error_backoff):
             for entry in self._expired(heap, now):
-                self._enqueue(entry, Place.ACTIVE)
+                self._enqueue(entry, Place.ACTIVE, "BackoffComplete")
         if now - self._last_flush >= FLUSH_INTERVAL_S:
             self._last_flush = now
             stale = [e for e in self._waiting.values() if now - e.timestamp > MAX_WAIT_S]
             for entry in stale:
-                self._requeue(entry, now)
+                self._requeue(entry, now, "UnschedulableTimeout")
 
     def _expired(self, heap: list[_HeapEntry], now: float) -> Iterator[QueuedPod]:
         while (entry := self._head(heap)) is not None and entry.backoff_until < math.floor(now):

@@ -6,13 +6,16 @@ bindings, events and conditions. Everything decided is decided in `queue`, `cach
 engine; this is the loop around them.
 Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
 sets the loop going at once, nothing is polled.
+
+Of several schedulers that share a mandate one decides; the others follow the cluster, so that they
+can go on at once, and decide nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,6 +27,7 @@ from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import PODS
 from kubeberth.api.storage import PersistentVolumeClaim
 from kubeberth.client.client import Client
+from kubeberth.client.election import Alone, LeadershipLostError, Mandate
 from kubeberth.client.informer import Change, Informer
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, InvalidObjectError, NotFoundError
@@ -32,16 +36,23 @@ from kubeberth.placement.engine import Engine
 from kubeberth.placement.observed import OBSERVED, Observed
 from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.ties import Shuffled
+from kubeberth.placement.why import best_nodes
 from kubeberth.scheduler.binder import Binder, PreBindError
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.config import Settings
+from kubeberth.scheduler.decisions import Attempt, Budget, Decisions
 from kubeberth.scheduler.evictor import Evictor
 from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, news_of
+from kubeberth.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE
+from kubeberth.scheduler.pages import Pages, Parts
 from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
 from kubeberth.scheduler.recorder import Recorder
+from kubeberth.scheduler.serving import Door, serving
 from kubeberth.scheduler.volumes import Volumes
 
 logger = logging.getLogger(__name__)
+# One line each, so that they can be turned off by themselves.
+decisions = logger.getChild("decisions")
 
 # Pods that have ended occupy nothing, so as upstream they are not even watched.
 _LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
@@ -59,28 +70,50 @@ async def run(
     *,
     clock: Clock | None = None,
     ready: Callable[[], None] = _nothing,
+    mandate: Mandate | None = None,
+    doors: Sequence[Door] = (),
 ) -> None:
     """Schedule pods until cancelled.
 
     Parameters
     ----------
     ready
-        Called once, when the cluster is known and pods are being placed.
+        Called once, when the cluster is known and pods are placed as soon as the mandate holds.
+    mandate
+        Without one, there are no other schedulers to take turns with.
+    doors
+        Where it can be looked at.
+
+    Raises
+    ------
+    LeadershipLostError
+        Somebody else may be scheduling now.
     """
-    clock = clock or SystemClock()
-    async with asyncio.TaskGroup() as tasks:
-        scheduler = Scheduler(client, settings, clock, tasks)
-        await scheduler.run(ready)
+    clock, mandate = clock or SystemClock(), mandate or Alone()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            scheduler = Scheduler(client, settings, clock, tasks, mandate)
+            async with serving(scheduler.pages, doors):
+                await scheduler.run(ready)
+    finally:
+        # All that was under way has ended: whoever comes next finds things as they are.
+        await mandate.release()
 
 
 class Scheduler:
     """One scheduler at work."""
 
     def __init__(
-        self, client: Client, settings: Settings, clock: Clock, tasks: asyncio.TaskGroup
+        self,
+        client: Client,
+        settings: Settings,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        mandate: Mandate,
     ) -> None:
         self._clock = clock
         self._tasks = tasks
+        self._mandate = mandate
         self._cache = Cache()
         self._profiles = {profile.name: profile for profile in settings.profiles}
         self._engines = {
@@ -97,24 +130,48 @@ class Scheduler:
         }
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
-        self._binder = Binder(client, self._volumes, tasks, self._on_bound)
+        self._binder = Binder(client, self._volumes, tasks, mandate, self._on_bound)
         self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
+        self._decisions, self._budget = Decisions(), Budget()
+        self.pages = Pages(
+            Parts(
+                self._cache,
+                self._queue,
+                self._decisions,
+                self._profiles,
+                self._pods.store,
+                mandate,
+                client,
+                clock,
+                self._unsynced,
+            )
+        )
+        self._counts = self.pages.counts
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Follow the cluster and place pods until cancelled."""
         for kind, informer in self._observed.items():
             informer.subscribe(partial(self._on_observed, kind))
         self._pods.subscribe(self._on_pod)
-        informers: tuple[Informer[Any], ...] = (*self._observed.values(), self._pods)
-        for followed in informers:
+        for followed in self._informers:
             self._tasks.create_task(followed.run())
         self._tasks.create_task(self._recorder.run())
-        for followed in informers:
+        for followed in self._informers:
             await followed.synced.wait()
         ready()
+        await self._mandate.win()
+        self._tasks.create_task(self._mandate.keep())
         while True:
             await self._place_all()
             await self._wait()
+
+    @property
+    def _informers(self) -> tuple[Informer[Any], ...]:
+        return (*self._observed.values(), self._pods)
+
+    def _unsynced(self) -> list[str]:
+        """Return the names of the resources of which nothing is known yet."""
+        return [i.resource.group_resource for i in self._informers if not i.synced.is_set()]
 
     # Deciding
 
@@ -122,6 +179,8 @@ class Scheduler:
         """Place pods until none is ready, or enough bindings are under way."""
         pause_at = self._clock.monotonic() + _TURN_S
         while not self._binder.is_full:
+            if not self._mandate.holds:
+                raise LeadershipLostError("leaderelection lost")
             now = self._clock.monotonic()
             entry = self._queue.pop(now)
             if entry is None:
@@ -148,17 +207,38 @@ class Scheduler:
             self._queue.remove(pod.metadata.key)
             return
         decision = self._decide(pod)
+        self._keep(entry, decision, now)
         if decision.node is not None:
-            logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
             self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
             self._recorder.withdraw(pod)
             self._binder.start(entry, decision.node, decision.reservations)
         elif decision.failure is not None:
-            logger.debug("unschedulable", extra={"pod": pod.metadata.key})
             if decision.nomination is not None:
                 self._preempt(entry, decision.nomination)
             self._park(entry, decision.failure, now, decision.nomination)
+
+    def _keep(self, entry: QueuedPod, decision: Decision, began_at: float) -> None:
+        """Remember a decision, with the scores that led to it if there is time for that."""
+        pod, counts = entry.pod, self._counts
+        decided_at = self._clock.monotonic()
+        counts.algorithm_s.observe(decided_at - began_at)
+        attempt = Attempt(pod.metadata.uid, self._clock.now(), entry.tries, decision)
+        self._decisions.keep(attempt)
+        failure = decision.failure
+        if decisions.isEnabledFor(logging.INFO):
+            _tell(entry, decision, decided_at - began_at)
+        if failure is not None:
+            result = ERROR if failure.is_error else UNSCHEDULABLE
+            counts.attempted(pod.spec.scheduler_name, result, decided_at - began_at)
+            if failure.rejected_by:
+                counts.preemption_attempts.add()
+            if decision.nomination is not None:
+                counts.victims.observe(len(decision.nomination.victims))
+        elif decision.n_feasible > 1 and self._budget.allows(decided_at):
+            state, profile = self._cache.state, self._profiles[pod.spec.scheduler_name]
+            attempt.best = best_nodes(state, state.request(pod), profile, pod.metadata.key)
+            self._budget.spend(decided_at, self._clock.monotonic())
 
     def _decide(self, pod: Pod) -> Decision:
         """Return where a pod goes; one that cannot be made sense of goes nowhere."""
@@ -172,7 +252,6 @@ class Scheduler:
     def _preempt(self, entry: QueuedPod, nomination: Nomination) -> None:
         """Have the victims go; whoever waits for the same room, and matters less, waits no more."""
         pod, state = entry.pod, self._cache.state
-        logger.debug("preempting", extra={"pod": pod.metadata.key, "node": nomination.node})
         for other in list(state.nominations.on(nomination.node)):
             waiting = self._queue.get(other.key)
             if other.priority < pod.priority:
@@ -216,9 +295,15 @@ class Scheduler:
         """Take note of how a binding ended."""
         pod = entry.pod
         self._news.set()
+        now, profile = self._clock.monotonic(), pod.spec.scheduler_name
+        self._counts.attempted(profile, ERROR if error else SCHEDULED, now - entry.tried_at)
         if error is None:
+            self._counts.scheduled(now - entry.first_tried_at, entry.tries)
             self._recorder.scheduled(pod, node_name)
             return
+        attempt = self._decisions.get(pod.metadata.key, pod.metadata.uid)
+        if attempt is not None:
+            attempt.trouble = str(error)
         logger.info("could not bind: %s", error, extra={"pod": pod.metadata.key})
         if self._cache.forget(pod):
             self._wake(PlacedPodEvent(pod, None))
@@ -229,7 +314,7 @@ class Scheduler:
         step = 'PreBind plugin "VolumeBinding"' if is_early else 'Bind plugin "DefaultBinder"'
         failure = Failure(f"binding rejected: running {step}: {error}", is_error=True)
         if self._queue.get(pod.metadata.key) is entry:
-            self._park(entry, failure, self._clock.monotonic())
+            self._park(entry, failure, now)
 
     # What the watches bring
 
@@ -304,6 +389,24 @@ class Scheduler:
     @property
     def _namespace_labels(self) -> NamespaceLabels:
         return self._cache.state.namespaces
+
+
+def _tell(entry: QueuedPod, decision: Decision, took_s: float) -> None:
+    """Write a decision to the log, in one line."""
+    facts: dict[str, object] = {
+        "pod": decision.pod_key,
+        "attempt": entry.tries,
+        "nodes": decision.n_nodes,
+        "feasible": decision.n_feasible,
+        "took_ms": round(took_s * 1000, 3),
+    }
+    if decision.node is not None:
+        facts |= {"node": decision.node, "score": decision.score}
+    if decision.failure is not None:
+        facts |= {"reason": decision.failure.message}
+    if decision.nomination is not None:
+        facts |= {"nominated": decision.nomination.node, "victims": decision.nomination.victims}
+    decisions.info("placed" if decision.node is not None else "not placed", extra=facts)
 
 
 def _differs(old: Pod | None, new: Pod) -> bool:

@@ -25,6 +25,7 @@ class Answer:
     code: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def json(self):
@@ -64,7 +65,12 @@ class Api:
         else:
             code, body = answer.status, answer.body
         found = fields(code, answer.content_type, answer.headers)
-        return Answer(code, {name.lower(): value for name, value in found}, body)
+        warnings = [
+            value.removeprefix('299 - "')[:-1].replace('\\"', '"')
+            for name, value in found
+            if name.lower() == "warning"
+        ]
+        return Answer(code, {name.lower(): value for name, value in found}, body, warnings)
 
     async def open(self, method, path, body=None, *, user=ADMIN, **headers):
         """Return an answer as it is, which may be one that grows."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from kubeberth.client.client import Client
-from kubeberth.client.kubeconfig import Credentials
+from kubeberth.client.credentials import Credentials
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

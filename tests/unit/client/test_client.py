@@ -6,7 +6,7 @@ from tests.unit.client.scripted_server import Script, event, refuses, says, serv
 
 from kubeberth.api.scheme import DEPLOYMENTS, PODS
 from kubeberth.client.client import Client
-from kubeberth.client.kubeconfig import Credentials
+from kubeberth.client.credentials import Credentials
 from kubeberth.errors import (
     ApiError,
     ConflictError,

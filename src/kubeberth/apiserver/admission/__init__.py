@@ -40,6 +40,7 @@ from kubeberth.apiserver.admission.namespaces import NamespaceAutoProvision, Nam
 from kubeberth.apiserver.admission.node_restriction import NodeRestriction
 from kubeberth.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from kubeberth.apiserver.admission.pod_node_selector import PodNodeSelector
+from kubeberth.apiserver.admission.pod_security import PodSecurity
 from kubeberth.apiserver.admission.pod_toleration_restriction import PodTolerationRestriction
 from kubeberth.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
@@ -144,6 +145,7 @@ def _makers(around: Surroundings) -> dict[str, Callable[[], Plugin]]:
         "NodeRestriction": lambda: NodeRestriction(reader, authorizer),
         "TaintNodesByCondition": TaintNodesByCondition,
         "AlwaysPullImages": AlwaysPullImages,
+        "PodSecurity": lambda: PodSecurity(reader, settings.of("PodSecurity")),
         "PodNodeSelector": lambda: PodNodeSelector(reader, settings.of("PodNodeSelector")),
         "Priority": lambda: Priority(reader),
         "DefaultTolerationSeconds": lambda: DefaultTolerationSeconds(

@@ -42,6 +42,8 @@ KUBE_SCHEDULER = (
     rule(READ, "storageclasses csinodes csidrivers csistoragecapacities volumeattachments",
          groups="storage.k8s.io"),
     rule(READ, "deviceclasses resourceslices resourceclaims", groups="resource.k8s.io"),
+    rule("create", "tokenreviews", groups="authentication.k8s.io"),
+    rule("create", "subjectaccessreviews", groups="authorization.k8s.io"),
 )  # fmt: skip
 VOLUME_SCHEDULER = (
     rule("get list watch patch update", "persistentvolumes persistentvolumeclaims"),

@@ -14,7 +14,7 @@ Rule 4: elements that the patch (or its order list) names come in its order; the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from kubeberth.api.schema import LIST, MAP, OBJECT, Definition, Field
@@ -163,6 +163,8 @@ def _merge_ordered_lists(document: Object, patch: Object, definition: Definition
             raise StrategicPatchError("invalid patch format of setElementOrder list", 400)
         key = directive.partition("/")[2]
         old, new = document.get(key), rest.pop(key, None)
+        if not isinstance(new, list | None) or not isinstance(old, list | None):
+            raise StrategicPatchError("invalid patch format of setElementOrder list", 400)
         field = _field(definition, key)
         merge_key = field.merge_key if field else ""
         _check_order(new or [], order, merge_key)
@@ -194,8 +196,7 @@ def _check_order(new: Elements, order: Elements, merge_key: str) -> None:
 
 def _merge_list(old: Elements, new: Elements, field: Field) -> Elements:
     """Merge two lists: objects by their merge key, scalars as a set."""
-    if any(isinstance(element, list) for element in (*old, *new)):
-        raise StrategicPatchError("lists of lists are not supported", 422)
+    _check_alike(old, new)
     if not any(isinstance(element, dict) for element in (*old, *new)):
         merged = list(dict.fromkeys((*old, *new)))
         return _in_order(merged, new, old, "")
@@ -206,12 +207,22 @@ def _merge_list(old: Elements, new: Elements, field: Field) -> Elements:
     for element in added:
         if key not in element:
             raise _no_merge_key(element, key)
-        at = next((i for i, item in enumerate(merged) if identity(item) == element[key]), None)
+        wanted = identity(element)
+        at = next((i for i, item in enumerate(merged) if identity(item) == wanted), None)
         if at is None:
             merged.append(_added(element))
         else:
             merged[at] = apply_strategic_patch(merged[at], element, _definition(field))
     return _in_order(merged, added, kept, key)
+
+
+def _check_alike(old: Elements, new: Elements) -> None:
+    """Raise unless all elements of two lists are objects, or scalars of one type."""
+    types = {type(element) for element in (*old, *new)}
+    if list in types:
+        raise StrategicPatchError("lists of lists are not supported", 422)
+    if len(types) > 1 or type(None) in types:
+        raise StrategicPatchError(f"list element types are not identical: {go_text([old, new])}")
 
 
 def _without_special(old: Elements, new: Elements, key: str) -> tuple[Elements, Elements]:
@@ -265,11 +276,15 @@ def _in_order(merged: Elements, order: Elements, before: Elements, merge_key: st
     return result + named + others
 
 
-def _identity(merge_key: str) -> Callable[[Any], Any]:
+def _identity(merge_key: str) -> Callable[[Any], Hashable]:
     """Return the function that tells which element of a list is meant."""
-    if not merge_key:
-        return lambda element: element
-    return lambda element: element.get(merge_key) if isinstance(element, dict) else element
+
+    def identity(element: Any) -> Hashable:
+        if merge_key and isinstance(element, dict):
+            element = element.get(merge_key)
+        return go_text(element) if isinstance(element, dict | list) else element
+
+    return identity
 
 
 def _bad_directive(holder: Object) -> StrategicPatchError:

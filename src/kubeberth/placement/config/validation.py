@@ -85,7 +85,7 @@ def _faults(configuration: KubeSchedulerConfiguration) -> Iterator[FieldError]:
     if longest < initial:
         detail = "must be greater than or equal to PodInitialBackoffSeconds"
         yield invalid("podMaxBackoffSeconds", longest, detail)
-    yield from _leader_election_faults(configuration.leader_election, "leaderElection")
+    yield from leader_election_faults(configuration.leader_election, "leaderElection")
     names = [profile.scheduler_name for profile in configuration.profiles]
     for index, profile in enumerate(configuration.profiles):
         path = f"profiles[{index}]"
@@ -105,7 +105,8 @@ def _percentage_faults(percentage: int | None, path: str) -> Iterator[FieldError
         yield invalid(path, percentage, _PERCENTAGE)
 
 
-def _leader_election_faults(election: LeaderElection, path: str) -> Iterator[FieldError]:
+def leader_election_faults(election: LeaderElection, path: str) -> Iterator[FieldError]:
+    """Yield why a seat cannot be held like this."""
     if not election.leader_elect:
         return
     durations = {

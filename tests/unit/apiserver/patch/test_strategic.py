@@ -1,3 +1,4 @@
+import contextlib
 import copy
 
 import pytest
@@ -166,3 +167,47 @@ def test_a_merge_loses_nothing_and_keeps_both_orders(old, new):
 @given(CONTAINERS)
 def test_the_empty_patch_changes_nothing(containers):
     assert patched({"containers": containers}, {}) == {"containers": containers}
+
+
+@pytest.mark.parametrize("element", [0, None, "a", True])
+def test_elements_of_a_list_have_one_type(element):
+    with pytest.raises(StrategicPatchError, match="list element types are not identical: "):
+        patched({"containers": named("a")}, {"containers": [element]})
+
+
+@pytest.mark.parametrize("value", [[], [[]], {}, {"a": [None]}])
+def test_a_merge_key_may_be_anything_that_is_refused_later(value):
+    element = {"name": value, "image": "x"}
+    merged = patched({"containers": named("a")}, {"containers": [element]})["containers"]
+    assert sorted(merged, key=str) == sorted([element, {"name": "a"}], key=str)
+
+
+MEMBERS = ["containers", "name", "env", "ports", "containerPort", "$patch", "$retainKeys"]
+MEMBERS += ["$setElementOrder/containers", "$deleteFromPrimitiveList/containers"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from("ab"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(MEMBERS),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+patches = st.dictionaries(
+    st.sampled_from(["containers", "$patch", "$setElementOrder/containers", "tolerations"]),
+    json_values,
+    max_size=3,
+)
+specs = st.fixed_dictionaries(
+    {},
+    optional={"containers": st.lists(st.sampled_from(named("a", "b")), max_size=2)},
+)
+
+
+@given(specs, patches)
+def test_whatever_is_merged_comes_to_a_result_or_is_refused(document, patch):
+    with contextlib.suppress(StrategicPatchError):
+        assert isinstance(patched(document, patch), dict)

@@ -1,0 +1,262 @@
+"""Obstacles: what keeps a pod off a node, in terms that somebody can act upon.
+
+The engine says which rule refused a node, and with which code. This says what stands behind the
+code: the label that is missing or differs, the taint, the pods in the way, the resource that is
+short and by how much. Only what somebody asks about is looked at, so nodes are looked at one by
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from kubeberth.api.core import Node
+from kubeberth.api.selectors import Requirement, Selector
+from kubeberth.api.taints import tolerates
+from kubeberth.placement.nodeterm import NodeTerm
+from kubeberth.placement.placed import PlacedPod
+from kubeberth.placement.podterm import PodTerm
+from kubeberth.placement.request import PodRequest
+from kubeberth.placement.state import ClusterState
+from kubeberth.placement.vocabulary import PODS
+
+# More would not be read.
+_MAX_PODS = 3
+_ANY_ADDRESS = "0.0.0.0"
+_HARD = ("NoSchedule", "NoExecute")
+
+Facts = Iterator[str]
+
+
+def facts(state: ClusterState, request: PodRequest, plugin: str, slot: int) -> tuple[str, ...]:
+    """Return what lies behind the refusal of a node by a rule; empty when there is no more to say.
+
+    The same facts about several nodes are the same texts.
+    """
+    teller = _TELLERS.get(plugin)
+    return () if teller is None else tuple(dict.fromkeys(teller(state, request, slot)))
+
+
+def amount(resource: str, value: int) -> str:
+    """Return an amount of a resource in base units, short enough to be read."""
+    if resource == "cpu":
+        return f"{value // 1000}" if value % 1000 == 0 else f"{value}m"
+    if resource not in ("memory", "ephemeral-storage") and not resource.startswith("hugepages-"):
+        return str(value)
+    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if value >= size:
+            return f"{value / size:.1f}".removesuffix(".0") + unit
+    return str(value)
+
+
+def shortages(
+    state: ClusterState, request: PodRequest, slot: int
+) -> Iterator[tuple[str, int, int, int]]:
+    """Yield for each resource that is short on a node: its name, what is asked, free, and there."""
+    capacity, used = state.allocatable, state.requested
+    for resource, asked in ((PODS, 1), *request.amounts):
+        there = int(capacity[resource, slot])
+        free = there - int(used[resource, slot])
+        if asked > free:
+            yield state.resources.values[resource], asked, free, there
+
+
+def _fit(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    for resource, asked, free, there in shortages(state, request, slot):
+        if resource == "pods":
+            yield f"holds {there} pods, as many as it may"
+            continue
+        short = amount(resource, asked - max(free, 0))
+        asks = f"asks for {amount(resource, asked)} {resource}"
+        if asked > there:
+            yield f"{asks}, the node has {amount(resource, there)} in all"
+        else:
+            yield (
+                f"{asks}, {amount(resource, max(free, 0))} of {amount(resource, there)} "
+                f"is free: {short} short"
+            )
+
+
+def _node_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    node, rules = state.node(slot), request.node_rules
+    for requirement in rules.selector:
+        if not requirement.matches(node.metadata.labels):
+            yield f"nodeSelector {_differs(requirement, node)}"
+    terms = rules.required
+    if terms is None or any(term.matches(node.name, node.metadata.labels) for term in terms):
+        return
+    if not terms:
+        yield "nodeAffinity has no term that can match"
+    for number, term in enumerate(terms):
+        where = "nodeAffinity" if len(terms) == 1 else f"nodeAffinity term {number + 1}"
+        yield f"{where} " + " and ".join(_misses(term, node))
+
+
+def _misses(term: NodeTerm, node: Node) -> Facts:
+    for requirement in term.labels:
+        if not requirement.matches(node.metadata.labels):
+            yield _differs(requirement, node)
+    for name in term.names:
+        if not name.matches(node.name):
+            yield f"wants {'any node but' if name.negated else 'node'} {name.name}"
+
+
+def _differs(requirement: Requirement, node: Node) -> str:
+    has = node.metadata.labels.get(requirement.key)
+    wants = f"wants {requirement_text(requirement)}"
+    if has is None:
+        return f"{wants}, the node has no label {requirement.key}"
+    return f"{wants}, the node has {requirement.key}={has}"
+
+
+def requirement_text(requirement: Requirement) -> str:
+    """Return a requirement as `kubectl get -l` takes it."""
+    key, values = requirement.key, sorted(requirement.values)
+    match requirement.operator:
+        case "In" if len(values) == 1:
+            return f"{key}={values[0]}"
+        case "NotIn" if len(values) == 1:
+            return f"{key}!={values[0]}"
+        case "In":
+            return f"{key} in ({', '.join(values)})"
+        case "NotIn":
+            return f"{key} notin ({', '.join(values)})"
+        case "Exists":
+            return key
+        case "DoesNotExist":
+            return f"!{key}"
+        case "Gt":
+            return f"{key}>{values[0]}"
+        case _:
+            return f"{key}<{values[0]}"
+
+
+def _selector_text(selector: Selector) -> str:
+    return ",".join(map(requirement_text, selector.requirements)) or "any pod"
+
+
+def _taints(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    for taint in state.node(slot).spec.taints:
+        if taint.effect in _HARD and not any(tolerates(t, taint) for t in request.tolerations):
+            value = f"={taint.value}" if taint.value else ""
+            yield f"does not tolerate {taint.key}{value}:{taint.effect}"
+
+
+def _cordoned(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    yield "the node is cordoned"
+
+
+def _node_name(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    yield f"wants node {request.node_name}"
+
+
+def _ports(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    for pod in state.pods_on(state.node(slot).name):
+        for address, protocol, port in sorted(pod.request.host_ports):
+            for wanted in request.host_ports:
+                same_address = address == wanted[0] or _ANY_ADDRESS in (address, wanted[0])
+                if wanted[1:] == (protocol, port) and same_address:
+                    yield f"host port {port}/{protocol} is taken by {pod.key}"
+
+
+def _pod_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    labels = state.links(request).label_class.labels
+    for term in request.pod_rules.anti:
+        found = _in_domain(state, term.topology_key, slot, _meant_by(term, state))
+        if found:
+            yield f"podAntiAffinity: {_names(found)} in {_domain(state, term, slot)} {_of(term)}"
+    yield from _held(state, request, labels, slot)
+    for term in request.pod_rules.required:
+        if _value(state, term.topology_key, slot) is None:
+            yield f"podAffinity: the node has no label {term.topology_key}"
+        elif not _in_domain(state, term.topology_key, slot, _meant_by(term, state)):
+            yield f"podAffinity: no pod in {_domain(state, term, slot)} {_of(term)}"
+
+
+def _held(
+    state: ClusterState, request: PodRequest, labels: Mapping[str, str], slot: int
+) -> Iterator[str]:
+    """Yield whose anti-affinity means the pod."""
+    keepers: dict[PodTerm, list[PlacedPod]] = {}
+    for name in state.node_names:
+        for pod in state.pods_on(name):
+            for term in pod.request.pod_rules.held_anti:
+                value = _value(state, term.topology_key, slot)
+                if value is None or value != _value(state, term.topology_key, pod.slot):
+                    continue
+                if term.includes(request.namespace, labels, state.namespaces):
+                    keepers.setdefault(term, []).append(pod)
+    for term, pods in keepers.items():
+        where = _domain(state, term, slot)
+        yield f"podAntiAffinity of {_names(pods)} in {where} keeps out what {_of(term)}"
+
+
+def _of(term: PodTerm) -> str:
+    return "matches " + " and ".join(_selector_text(pods.selector) for pods in term.pods)
+
+
+def _meant_by(term: PodTerm, state: ClusterState) -> Callable[[PlacedPod], bool]:
+    def is_meant(pod: PlacedPod) -> bool:
+        return term.includes(pod.request.namespace, pod.labels, state.namespaces)
+
+    return is_meant
+
+
+def _value(state: ClusterState, key: str, slot: int) -> str | None:
+    """Return the value of a topology key on a node; None when there is none."""
+    return state.node(slot).metadata.labels.get(key) if slot >= 0 else None
+
+
+def _domain(state: ClusterState, term: PodTerm, slot: int) -> str:
+    return f"{term.topology_key}={_value(state, term.topology_key, slot)}"
+
+
+def _in_domain(
+    state: ClusterState, key: str, slot: int, is_meant: Callable[[PlacedPod], bool]
+) -> list[PlacedPod]:
+    """Return the pods that are meant on all nodes that share a node's value of a topology key."""
+    value = _value(state, key, slot)
+    if value is None:
+        return []
+    slots = (state.slot_of(name) for name in state.node_names)
+    same = (s for s in slots if s is not None and _value(state, key, s) == value)
+    return [p for s in same for p in state.pods_on(state.node(s).name) if is_meant(p)]
+
+
+def _spread(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    for constraint in request.spread:
+        if not constraint.is_hard:
+            continue
+        key = constraint.topology_key
+        value = _value(state, key, slot)
+        if value is None:
+            yield f"the node has no label {key}"
+            continue
+        selector = constraint.selector
+
+        def is_meant(pod: PlacedPod, selector: Selector = selector) -> bool:
+            return pod.request.namespace == request.namespace and selector.matches(pod.labels)
+
+        here = len(_in_domain(state, key, slot, is_meant))
+        yield (
+            f"{key}={value} has {here} of the pods that match {_selector_text(selector)}; one more "
+            f"is over maxSkew {constraint.max_skew}"
+        )
+
+
+def _names(pods: Iterable[PlacedPod]) -> str:
+    keys = sorted({pod.key for pod in pods})
+    more = len(keys) - _MAX_PODS
+    return ", ".join(keys[:_MAX_PODS]) + (f" and {more} more" if more > 0 else "")
+
+
+_TELLERS: dict[str, Callable[[ClusterState, PodRequest, int], Facts]] = {
+    "NodeResourcesFit": _fit,
+    "NodeAffinity": _node_affinity,
+    "TaintToleration": _taints,
+    "NodeUnschedulable": _cordoned,
+    "NodeName": _node_name,
+    "NodePorts": _ports,
+    "InterPodAffinity": _pod_affinity,
+    "PodTopologySpread": _spread,
+}
