@@ -63,7 +63,6 @@ SCHEDULER = {
     "pods": "dglw",
     "pods/binding": "c",
     "pods/status": "pu",
-    "priorityclasses.scheduling.k8s.io": "glw",
     "replicasets.apps": "glw",
     "replicationcontrollers": "glw",
     "services": "glw",
