@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from kubeberth.api.yaml import parse
 from kubeberth.cluster.datadir import DataDir
-from tests.e2e.conftest import Apply, Berth
+from tests.e2e.conftest import BERTH, Apply, Berth
 from tests.e2e.test_lifecycle import pods, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.e2e
 
@@ -91,3 +95,42 @@ def test_status_says_where_the_scheduler_is(cluster: Berth) -> None:
     running = DataDir(cluster.data).running()
     assert running is not None
     assert f"Scheduler: {running.scheduler} " in cluster.run("status").stdout
+
+
+def test_the_manifests_to_deploy_it_grant_all_that_it_needs(cluster: Berth, tmp_path: Path) -> None:
+    kubectl = cluster.kubectl()
+    done = kubectl.run(f"kubectl apply -f {ROOT / 'deploy'}")
+    assert done.returncode == 0, done.stderr
+    token = kubectl.run("kubectl create token -n kube-system berth-scheduler").stdout.strip()
+    maps = {m["metadata"]["name"]: m for m in kubectl.items("configmaps -n kube-system")}
+    config = maps["berth-scheduler"]["data"]["scheduler.yaml"]
+    (tmp_path / "scheduler.yaml").write_text(config)
+    (tmp_path / "token").write_text(token)
+    document = parse((cluster.data / "kubeconfig").read_bytes())
+    document["users"][0]["user"] = {"tokenFile": "token"}
+    (tmp_path / "kubeconfig").write_text(json.dumps(document))
+    command = [str(BERTH), "scheduler", "--kubeconfig", str(tmp_path / "kubeconfig")]
+    command += ["--config", str(tmp_path / "scheduler.yaml"), "--secure-port", "0"]
+    log = tmp_path / "log"
+    with log.open("wb") as errors:
+        scheduler = subprocess.Popen([*command, "--log-format", "json"], stderr=errors)
+    try:
+        wait_for(lambda: "successfully acquired lease" in log.read_text())
+        (tmp_path / "pod.yaml").write_text(
+            PODS.replace("spec:\n", "spec:\n  schedulerName: berth\n")
+            .replace("fits", "theirs")
+            .replace("waits", "stays")
+        )
+        kubectl.run(f"kubectl apply -f {tmp_path / 'pod.yaml'}")
+        wait_for(lambda: pods(kubectl)["theirs"]["status"]["phase"] == "Running")
+        wait_for(lambda: pods(kubectl)["stays"]["status"].get("conditions"))
+        reasons = {e["reason"] for e in kubectl.items("events") if "theirs" in e["message"]}
+        assert "Scheduled" in reasons
+    finally:
+        scheduler.terminate()
+        assert scheduler.wait(10) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line for line in lines if "forbidden" in line["msg"]] == []
+    decided = {line["pod"]: line for line in lines if line["logger"].endswith("decisions")}
+    assert decided["default/theirs"]["node"]
+    assert "didn't match" in decided["default/stays"]["reason"]

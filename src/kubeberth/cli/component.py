@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from contextlib import suppress
 
 import uvloop
 
+from kubeberth.cli.logs import DECISIONS_V, start_logging
 from kubeberth.cluster.process import READY_FD
 
 Ready = Callable[[], None]
@@ -21,13 +21,13 @@ Ready = Callable[[], None]
 GC_THRESHOLDS = (50_000, 20, 100)
 
 
-def run_component(main: Callable[[Ready], Coroutine[None, None, None]]) -> None:
+def run_component(
+    main: Callable[[Ready], Coroutine[None, None, None]],
+    log_format: str = "text",
+    verbosity: int = DECISIONS_V,
+) -> None:
     """Run `main(ready)` until it returns, or a signal or the supervisor's end cancels it."""
-    logging.basicConfig(
-        level=os.environ.get("BERTH_LOG", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    start_logging(log_format, verbosity)
     gc.set_threshold(*GC_THRESHOLDS)
     with suppress(asyncio.CancelledError):
         uvloop.run(_until_told(main))

@@ -87,7 +87,7 @@ def command(
             pem = (identities / f"{node}.pem").read_bytes()
         except OSError as error:
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
-        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None)
+        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=None)
         return Client(own, user_agent="kubelet")
 
     async def main(ready: Ready) -> None:

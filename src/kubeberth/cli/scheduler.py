@@ -19,6 +19,7 @@ from kubeberth.api.scheduler_config import (
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.doors import DoorFlags, door_options
 from kubeberth.cli.leader_election import ElectionFlags, election_options, to_terms
+from kubeberth.cli.logs import log_options
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.cli.scheduler_config import read_configuration
 from kubeberth.client.client import Client
@@ -61,6 +62,7 @@ async def _mandate(client: Client, terms: Terms | None) -> AsyncIterator[Mandate
     "[default: default-scheduler]",
 )
 @click.option("--seed", default=0, show_default=True, help="Decides among equally good nodes.")
+@log_options
 @door_options
 @election_options
 @click.pass_context
@@ -72,6 +74,8 @@ def command(
     seed: int,
     election: ElectionFlags,
     doors: DoorFlags,
+    log_format: str,
+    verbosity: int,
 ) -> None:
     """Run a scheduler: watch, decide, bind."""
     if config_file is None:
@@ -99,7 +103,7 @@ def command(
         async with client, _mandate(client, terms) as mandate:
             await run(client, settings, ready=ready, mandate=mandate, doors=opened)
 
-    run_component(main)
+    run_component(main, log_format, verbosity)
 
 
 def _lease_name(scheduler_name: str) -> str:

@@ -184,6 +184,8 @@ class LocalCluster:
                 *("--kubeconfig", run_file("scheduler.kubeconfig")),
                 # There is one. Killed, it goes on at once, and waits for no lease to run out.
                 "--leader-elect=false",
+                # Thousands a second can be decided: `berth why` remembers, the log need not.
+                "--v=1",
                 *("--bind-address", HOST, "--secure-port", self._scheduler_port),
                 *("--tls-cert-file", folder.pki / "scheduler-server.pem"),
                 *("--client-ca-file", folder.pki / "ca.crt"),

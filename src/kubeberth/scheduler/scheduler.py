@@ -51,6 +51,8 @@ from kubeberth.scheduler.serving import Door, serving
 from kubeberth.scheduler.volumes import Volumes
 
 logger = logging.getLogger(__name__)
+# One line each, so that they can be turned off by themselves.
+decisions = logger.getChild("decisions")
 
 # Pods that have ended occupy nothing, so as upstream they are not even watched.
 _LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
@@ -207,13 +209,11 @@ class Scheduler:
         decision = self._decide(pod)
         self._keep(entry, decision, now)
         if decision.node is not None:
-            logger.debug("placed", extra={"pod": pod.metadata.key, "node": decision.node})
             self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
             self._recorder.withdraw(pod)
             self._binder.start(entry, decision.node, decision.reservations)
         elif decision.failure is not None:
-            logger.debug("unschedulable", extra={"pod": pod.metadata.key})
             if decision.nomination is not None:
                 self._preempt(entry, decision.nomination)
             self._park(entry, decision.failure, now, decision.nomination)
@@ -226,6 +226,8 @@ class Scheduler:
         attempt = Attempt(pod.metadata.uid, self._clock.now(), entry.tries, decision)
         self._decisions.keep(attempt)
         failure = decision.failure
+        if decisions.isEnabledFor(logging.INFO):
+            _tell(entry, decision, decided_at - began_at)
         if failure is not None:
             result = ERROR if failure.is_error else UNSCHEDULABLE
             counts.attempted(pod.spec.scheduler_name, result, decided_at - began_at)
@@ -250,7 +252,6 @@ class Scheduler:
     def _preempt(self, entry: QueuedPod, nomination: Nomination) -> None:
         """Have the victims go; whoever waits for the same room, and matters less, waits no more."""
         pod, state = entry.pod, self._cache.state
-        logger.debug("preempting", extra={"pod": pod.metadata.key, "node": nomination.node})
         for other in list(state.nominations.on(nomination.node)):
             waiting = self._queue.get(other.key)
             if other.priority < pod.priority:
@@ -388,6 +389,24 @@ class Scheduler:
     @property
     def _namespace_labels(self) -> NamespaceLabels:
         return self._cache.state.namespaces
+
+
+def _tell(entry: QueuedPod, decision: Decision, took_s: float) -> None:
+    """Write a decision to the log, in one line."""
+    facts: dict[str, object] = {
+        "pod": decision.pod_key,
+        "attempt": entry.tries,
+        "nodes": decision.n_nodes,
+        "feasible": decision.n_feasible,
+        "took_ms": round(took_s * 1000, 3),
+    }
+    if decision.node is not None:
+        facts |= {"node": decision.node, "score": decision.score}
+    if decision.failure is not None:
+        facts |= {"reason": decision.failure.message}
+    if decision.nomination is not None:
+        facts |= {"nominated": decision.nomination.node, "victims": decision.nomination.victims}
+    decisions.info("placed" if decision.node is not None else "not placed", extra=facts)
 
 
 def _differs(old: Pod | None, new: Pod) -> bool:
