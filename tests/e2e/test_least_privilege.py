@@ -107,6 +107,10 @@ UNSEEN = {
         "read resourceslices.resource.k8s.io",
         "read configmaps",
     },
+    "nobody asks the scheduler for its metrics, so it need not ask who asks": {
+        "create subjectaccessreviews.authorization.k8s.io",
+        "create tokenreviews.authentication.k8s.io",
+    },
     "preemption, see test_preemption": {"delete pods"},
     "a node that is not heard of any more, see test_lifecycle": {"change nodes/status"},
     "a volume that is released, see test_volumes": {"change persistentvolumes"},
