@@ -206,7 +206,7 @@ class Pages:
                     "allocatable": _amount(resource, index, int(there[index])),
                 }
                 for index, resource in enumerate(state.resources.values)
-                if there[index] or (resource and taken[index])
+                if there[index]
             }
             pods = sorted(pod.key for pod in state.pods_on(name))
             nodes[name] = {"resources": resources, "pods": pods}
