@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import ssl
 import subprocess
 import urllib.error
@@ -95,6 +97,15 @@ def test_status_says_where_the_scheduler_is(cluster: Berth) -> None:
     running = DataDir(cluster.data).running()
     assert running is not None
     assert f"Scheduler: {running.scheduler} " in cluster.run("status").stdout
+
+
+def test_the_books_are_compared_and_dumped_on_a_signal(cluster_with_pods: Berth) -> None:
+    log = cluster_with_pods.data / "logs/scheduler.log"
+    os.kill(cluster_with_pods.pids()["scheduler"], signal.SIGUSR2)
+    wait_for(lambda: "dump of scheduling queue" in log.read_text())
+    text = log.read_text()
+    assert "cache comparer finished mismatches=0" in text
+    assert "default/waits" in text[text.index("dump of scheduling queue") :]
 
 
 def test_the_manifests_to_deploy_it_grant_all_that_it_needs(cluster: Berth, tmp_path: Path) -> None:

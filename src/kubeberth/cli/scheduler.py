@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -101,9 +102,16 @@ def command(
 
     async def main(ready: Ready) -> None:
         async with client, _mandate(client, terms) as mandate:
-            await run(client, settings, ready=ready, mandate=mandate, doors=opened)
+            await run(
+                client, settings, ready=ready, mandate=mandate, doors=opened, dump_on=_on_signal
+            )
 
     run_component(main, log_format, verbosity)
+
+
+def _on_signal(dump: Callable[[], None]) -> None:
+    """Have the books dumped on SIGUSR2, as kube-scheduler does."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, dump)
 
 
 def _lease_name(scheduler_name: str) -> str:

@@ -13,7 +13,13 @@ from kubeberth.api.core import Pod
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.client.election import LeadershipLostError, Mandate
-from kubeberth.errors import BerthError, NotFoundError, ServerTimeoutError, TransportError
+from kubeberth.errors import (
+    ApiError,
+    BerthError,
+    ConflictError,
+    NotFoundError,
+    TransportError,
+)
 from kubeberth.placement.reservation import Reservation
 from kubeberth.scheduler.queue import QueuedPod
 from kubeberth.scheduler.volumes import Volumes
@@ -100,9 +106,9 @@ class Binder:
             return LeadershipLostError("leaderelection lost")
         try:
             await self._client.bind(meta.namespace, meta.name, node_name, uid=meta.uid)
-        except (TransportError, ServerTimeoutError) as error:
-            return None if await self._is_bound(pod, node_name) else error
         except BerthError as error:
+            if _is_uncertain(error) and await self._is_bound(pod, node_name):
+                return None
             return error
         return None
 
@@ -121,3 +127,14 @@ class Binder:
                 continue
             found = (document["metadata"]["uid"], document["spec"].get("nodeName"))
             return found == (meta.uid, node_name)
+
+
+def _is_uncertain(error: BerthError) -> bool:
+    """Return whether a binding may have been carried out although it was not said so.
+
+    A conflict may be with our own call: it was carried out, failed to be answered, and was sent
+    again.
+    """
+    if isinstance(error, ApiError):
+        return error.code >= 500 or isinstance(error, ConflictError)
+    return isinstance(error, TransportError)

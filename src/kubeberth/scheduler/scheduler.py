@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import Pod, decode_pod
+from kubeberth.api.core import Node, Pod, decode_pod
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import PODS
 from kubeberth.api.storage import PersistentVolumeClaim
@@ -39,6 +39,7 @@ from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.why import best_nodes
 from kubeberth.scheduler.binder import Binder, PreBindError
 from kubeberth.scheduler.cache import Cache, occupies_node
+from kubeberth.scheduler.comparer import drift
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.decisions import Attempt, Budget, Decisions
 from kubeberth.scheduler.evictor import Evictor
@@ -58,6 +59,7 @@ decisions = logger.getChild("decisions")
 _LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 # After so long without a pause, watches and bindings get their turn.
 _TURN_S = 0.002
+COMPARE_INTERVAL_S = 30.0
 
 
 def _nothing() -> None:
@@ -72,6 +74,7 @@ async def run(
     ready: Callable[[], None] = _nothing,
     mandate: Mandate | None = None,
     doors: Sequence[Door] = (),
+    dump_on: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> None:
     """Schedule pods until cancelled.
 
@@ -83,6 +86,8 @@ async def run(
         Without one, there are no other schedulers to take turns with.
     doors
         Where it can be looked at.
+    dump_on
+        Called once with what writes the books to the log, to be called on whatever occasion.
 
     Raises
     ------
@@ -93,6 +98,7 @@ async def run(
     try:
         async with asyncio.TaskGroup() as tasks:
             scheduler = Scheduler(client, settings, clock, tasks, mandate)
+            dump_on(scheduler.dump)
             async with serving(scheduler.pages, doors):
                 await scheduler.run(ready)
     finally:
@@ -156,6 +162,8 @@ class Scheduler:
         for followed in self._informers:
             self._tasks.create_task(followed.run())
         self._tasks.create_task(self._recorder.run())
+        if logger.isEnabledFor(logging.DEBUG):
+            self._tasks.create_task(self._compare_ever_again())
         for followed in self._informers:
             await followed.synced.wait()
         ready()
@@ -172,6 +180,31 @@ class Scheduler:
     def _unsynced(self) -> list[str]:
         """Return the names of the resources of which nothing is known yet."""
         return [i.resource.group_resource for i in self._informers if not i.synced.is_set()]
+
+    # Looking after the books
+
+    def compare(self) -> list[str]:
+        """Return where the books differ from what the watches have told; log each."""
+        nodes: dict[str, Node] = self._observed[Node].store
+        found = drift(self._cache, self._queue, nodes, self._pods.store, self._is_ours)
+        for line in found:
+            logger.error("cache mismatch: %s", line)
+        return found
+
+    def dump(self) -> None:
+        """Compare the books, and log them: what is on each node, and who waits."""
+        n_found = len(self.compare())
+        logger.info("cache comparer finished", extra={"mismatches": n_found})
+        logger.info("dump of cached nodes", extra=self.pages.cache())
+        logger.info("dump of scheduling queue", extra=self.pages.queue())
+
+    async def _compare_ever_again(self) -> None:
+        while True:
+            await asyncio.sleep(COMPARE_INTERVAL_S)
+            self.compare()
+
+    def _is_ours(self, pod: Pod) -> bool:
+        return pod.spec.scheduler_name in self._engines
 
     # Deciding
 

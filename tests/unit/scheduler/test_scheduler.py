@@ -10,7 +10,7 @@ from tests.unit.scheduler.fake_api import FakeApi, node, pod
 
 from kubeberth.api.scheme import NODES, PODS, SERVICES
 from kubeberth.client.client import Client
-from kubeberth.errors import BerthError, ConflictError, TransportError
+from kubeberth.errors import BerthError, ConflictError, InternalError, TransportError
 from kubeberth.scheduler.config import Settings, parse_configuration, to_settings
 from kubeberth.scheduler.scheduler import run
 
@@ -213,12 +213,22 @@ def reasons(api: FakeApi) -> list[str]:
     return [f"{event['reason']} {event['regarding']['name']}" for event in api.written]
 
 
-def test_binding_whose_answer_was_lost_keeps_its_room_though_the_watch_is_late() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(TransportError("the server was killed"), id="no answer"),
+        pytest.param(InternalError("etcdserver: request timed out"), id="a failure after the fact"),
+        pytest.param(ConflictError('pod web is already assigned to node "a"'), id="sent twice"),
+    ],
+)
+def test_binding_whose_answer_was_lost_keeps_its_room_though_the_watch_is_late(
+    answer: BerthError,
+) -> None:
     async def story(api: FakeApi) -> None:
         def done_but_lost(key: str) -> BerthError:
             api.pod(key)["spec"]["nodeName"] = "a"  # and the watch does not tell yet
             api.losses = 2
-            return TransportError("the server was killed")
+            return answer
 
         api.refuse_bind = done_but_lost
         api.put(PODS, pod("web", cpu="800m"))
