@@ -43,6 +43,20 @@ class Berth:
             raise AssertionError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
         return done
 
+    def run_with_kubeconfig(self, *arguments: str) -> str:
+        """Run a command that works by a kubeconfig, and return what it printed."""
+        environment = {**os.environ, "KUBECONFIG": str(self.data / "kubeconfig")}
+        done = subprocess.run(
+            [str(BERTH), *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def up(self, *arguments: str) -> str:
         """Start the cluster in the background and return what it printed."""
         return self.run("up", "--port", "0", "--detach", *arguments).stdout
@@ -99,18 +113,4 @@ def apply(cluster: Berth, tmp_path: Path) -> Apply:
 @pytest.fixture
 def run(cluster: Berth) -> Callable[..., str]:
     """Run a `berth` command that works by a kubeconfig, and return what it printed."""
-
-    def run(*arguments: str) -> str:
-        environment = {**os.environ, "KUBECONFIG": str(cluster.data / "kubeconfig")}
-        done = subprocess.run(
-            [str(BERTH), *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
+    return cluster.run_with_kubeconfig

@@ -121,3 +121,36 @@ def test_a_token_of_another_group_waits_for_an_administrator_to_give_it_the_righ
     with started(command, tmp_path) as process:
         assert process.wait(timeout=20) == 1
         assert 'cannot create resource "certificatesigningrequests"' in process.stderr.read()
+
+
+ENCRYPTION = """\
+apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources: [secrets]
+  providers:
+  - aesgcm: {keys: [{name: k1, secret: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}]}
+  - identity: {}
+"""
+
+
+def test_secrets_are_encrypted_at_rest_from_one_start_to_the_next(berth, tmp_path):
+    file = tmp_path / "encryption.yaml"
+    file.write_text(ENCRYPTION)
+    file.chmod(0o600)
+    berth.up("--nodes", "0", "--encryption-provider-config", str(file))
+    kubectl = berth.kubectl()
+    made = kubectl.run("kubectl create secret generic s --from-literal=password=hunter2hunter2")
+    assert made.returncode == 0
+    berth.run("down")
+    stored = b"".join(path.read_bytes() for path in (berth.data / "store").glob("state.db*"))
+    assert b"k8s:enc:aesgcm:v1:k1:" in stored
+    assert b"aHVudGVyMmh1bnRlcjI" not in stored
+    berth.up()
+    shown = kubectl.run("kubectl get secret s -o jsonpath={.data.password}").stdout
+    assert shown == "aHVudGVyMmh1bnRlcjI="
+    berth.run("down")
+    refused = berth.run("up", "--detach", "--encryption-provider-config", "", check=False)
+    assert refused.returncode == 1
+    log = (berth.data / "logs" / "apiserver.log").read_text()
+    assert "cannot decrypt secrets/default/s: none of the providers has the key" in log

@@ -63,11 +63,9 @@ NOT_SERVED = frozenset(
     (
         "AlwaysDeny",
         "ClusterTrustBundleAttest",
-        "DefaultIngressClass",
         "ImagePolicyWebhook",
         "JobValidation",
         "NodeDeclaredFeatureValidator",
-        "PersistentVolumeClaimResize",
         "PodGroupProtection",
         "PodGroupWorkloadExists",
         "PodResizeValidator",

@@ -17,6 +17,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": 'Bearer tokens and whose they are: lines of token,user,uid,"group1,group2".',
     },
+    "--encryption-provider-config": {
+        "metavar": "FILE",
+        "help": "How objects are encrypted at rest: an EncryptionConfiguration.  "
+        "[default: they are not]",
+    },
     "--audit-log-path": {
         "metavar": "FILE",
         "help": "Where it is written down who asks for what; - is standard output.  "

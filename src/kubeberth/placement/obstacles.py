@@ -8,7 +8,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from kubeberth.api.core import Node
 from kubeberth.api.selectors import Requirement, Selector
@@ -160,12 +160,21 @@ def _ports(state: ClusterState, request: PodRequest, slot: int) -> Facts:
 
 
 def _pod_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:
-    labels = state.links(request).label_class.labels
+    held = _held(state, request, slot)
     for term in request.pod_rules.anti:
         found = _in_domain(state, term.topology_key, slot, _meant_by(term, state))
-        if found:
-            yield f"podAntiAffinity: {_names(found)} in {_domain(state, term, slot)} {_of(term)}"
-    yield from _held(state, request, labels, slot)
+        if not found:
+            continue
+        fact = f"{_names(found)} in {_domain(state, term, slot)} {_of(term)}"
+        # Replicas that shun each other are told of once.
+        mutual = (term.topology_key, _of(term))
+        if held.get(mutual) == found:
+            del held[mutual]
+            fact += ", and the other way round"
+        yield f"podAntiAffinity: {fact}"
+    for (key, of), pods in held.items():
+        where = f"{key}={_value(state, key, slot)}"
+        yield f"podAntiAffinity of {_names(pods)} in {where} keeps out what {of}"
     for term in request.pod_rules.required:
         if _value(state, term.topology_key, slot) is None:
             yield f"podAffinity: the node has no label {term.topology_key}"
@@ -174,10 +183,11 @@ def _pod_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:
 
 
 def _held(
-    state: ClusterState, request: PodRequest, labels: Mapping[str, str], slot: int
-) -> Iterator[str]:
-    """Yield whose anti-affinity means the pod."""
-    keepers: dict[PodTerm, list[PlacedPod]] = {}
+    state: ClusterState, request: PodRequest, slot: int
+) -> dict[tuple[str, str], list[PlacedPod]]:
+    """Return whose anti-affinity means the pod, by topology key and by what it says."""
+    labels = state.links(request).label_class.labels
+    keepers: dict[tuple[str, str], list[PlacedPod]] = {}
     for name in state.node_names:
         for pod in state.pods_on(name):
             for term in pod.request.pod_rules.held_anti:
@@ -185,10 +195,8 @@ def _held(
                 if value is None or value != _value(state, term.topology_key, pod.slot):
                     continue
                 if term.includes(request.namespace, labels, state.namespaces):
-                    keepers.setdefault(term, []).append(pod)
-    for term, pods in keepers.items():
-        where = _domain(state, term, slot)
-        yield f"podAntiAffinity of {_names(pods)} in {where} keeps out what {_of(term)}"
+                    keepers.setdefault((term.topology_key, _of(term)), []).append(pod)
+    return keepers
 
 
 def _of(term: PodTerm) -> str:

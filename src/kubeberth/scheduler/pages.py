@@ -249,8 +249,9 @@ class Pages:
         parts, key = self._parts, pod.metadata.key
         if attempt is not None and attempt.decision.node == node:
             decision = attempt.decision
-            fits = "the only node that fitted" if decision.n_feasible == 1 else "the best"
-            message = f"{fits} of {decision.n_nodes} nodes, {decision.n_feasible} fitted"
+            message = f"the best of {decision.n_feasible} that fitted, of {decision.n_nodes} nodes"
+            if decision.n_feasible == 1:
+                message = f"the only one that fitted, of {decision.n_nodes} nodes"
             if attempt.best or decision.n_feasible == 1:
                 return Why(
                     key,

@@ -63,13 +63,14 @@ SCHEDULER = {
     "pods": "dglw",
     "pods/binding": "c",
     "pods/status": "pu",
-    "priorityclasses.scheduling.k8s.io": "glw",
     "replicasets.apps": "glw",
     "replicationcontrollers": "glw",
     "services": "glw",
     "statefulsets.apps": "glw",
     "storageclasses.storage.k8s.io": "glw",
     "volumeattachments.storage.k8s.io": "glw",
+    "subjectaccessreviews.authorization.k8s.io": "c",
+    "tokenreviews.authentication.k8s.io": "c",
 }
 
 

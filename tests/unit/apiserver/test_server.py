@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import sys
+import warnings
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -169,6 +170,52 @@ def test_the_certificate_says_who_asks(settings, signer):
             async with Connection(settings) as connection:
                 assert (await connection.ask("GET", MAPS))[0] == 401
                 assert await connection.ask("GET", "/readyz") == (200, "ok")
+
+    asyncio.run(scenario())
+
+
+async def agreed_cipher(settings, *, version, ciphers=""):
+    """Return the cipher of a connection, None when the two cannot agree."""
+    context = ssl.create_default_context(cafile=settings.client_ca_file)
+    context.check_hostname = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    if ciphers:
+        # Security level 0, so that it is not this end that refuses.
+        context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    address = (settings.host, settings.port)
+    try:
+        _, writer = await asyncio.open_connection(*address, ssl=context)
+    except (ssl.SSLError, ConnectionError):
+        return None
+    cipher = writer.get_extra_info("cipher")[0]
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    return cipher
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers", "is_agreed"),
+    [
+        (ssl.TLSVersion.TLSv1, "ALL", False),
+        (ssl.TLSVersion.TLSv1_1, "ALL", False),
+        (ssl.TLSVersion.TLSv1_2, "", True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-GCM-SHA256", True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305", True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA384", False),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA", False),
+        (ssl.TLSVersion.TLSv1_2, "AES128-GCM-SHA256", False),
+        (ssl.TLSVersion.TLSv1_2, "DHE-RSA-AES128-GCM-SHA256", False),
+        (ssl.TLSVersion.TLSv1_3, "", True),
+    ],
+)
+def test_only_what_is_secure_is_agreed_on(settings, version, ciphers, is_agreed):
+    async def scenario():
+        async with serving(settings):
+            cipher = await agreed_cipher(settings, version=version, ciphers=ciphers)
+            assert (cipher is not None) is is_agreed
+            assert cipher is None or "GCM" in cipher or "CHACHA20" in cipher
 
     asyncio.run(scenario())
 

@@ -88,6 +88,16 @@ def tainted(name: str) -> Any:
             id="a pod that keeps others out",
         ),
         pytest.param(
+            labelled(pod("p", affinity=near(HOSTNAME, "web")), app="web"),
+            [
+                labelled(node("a"), **{HOSTNAME: "a"}),
+                labelled(pod("q", nodeName="a", affinity=near(HOSTNAME, "web")), app="web"),
+            ],
+            "podAntiAffinity: default/q in kubernetes.io/hostname=a matches app=web, "
+            "and the other way round",
+            id="replicas that shun each other",
+        ),
+        pytest.param(
             pod("p", affinity=near(HOSTNAME, "db", "podAffinity")),
             [labelled(node("a"), **{HOSTNAME: "a"})],
             "podAffinity: no pod in kubernetes.io/hostname=a matches app=db",

@@ -24,6 +24,7 @@ from kubeberth.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
 )
 from kubeberth.apiserver.admission.chain import Plugin
+from kubeberth.apiserver.admission.default_ingress_class import DefaultIngressClass
 from kubeberth.apiserver.admission.default_storage_class import DefaultStorageClass
 from kubeberth.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kubeberth.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
@@ -39,6 +40,9 @@ from kubeberth.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubeberth.apiserver.admission.namespaces import NamespaceAutoProvision, NamespaceExists
 from kubeberth.apiserver.admission.node_restriction import NodeRestriction
 from kubeberth.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
+from kubeberth.apiserver.admission.persistent_volume_claim_resize import (
+    PersistentVolumeClaimResize,
+)
 from kubeberth.apiserver.admission.pod_node_selector import PodNodeSelector
 from kubeberth.apiserver.admission.pod_security import PodSecurity
 from kubeberth.apiserver.admission.pod_toleration_restriction import PodTolerationRestriction
@@ -161,11 +165,13 @@ def _makers(around: Surroundings) -> dict[str, Callable[[], Plugin]]:
         "OwnerReferencesPermissionEnforcement": lambda: OwnerReferencesPermissionEnforcement(
             authorizer, around.versions.catalogue
         ),
+        "PersistentVolumeClaimResize": lambda: PersistentVolumeClaimResize(reader),
         "RuntimeClass": lambda: RuntimeClass(reader),
         "CertificateRequests": lambda: CertificateRequests(around.stamp),
         "CertificateApproval": lambda: CertificateApproval(authorizer),
         "CertificateSigning": lambda: CertificateSigning(authorizer),
         "CertificateSubjectRestriction": CertificateSubjectRestriction,
+        "DefaultIngressClass": lambda: DefaultIngressClass(reader),
         "DenyServiceExternalIPs": DenyServiceExternalIPs,
         "PodTopologyLabels": lambda: PodTopologyLabels(reader),
         "MutatingAdmissionPolicy": lambda: MutatingAdmissionPolicy(mutating, policy_desk),

@@ -5,6 +5,8 @@ Matches `plugin/pkg/admission/storage/storageclass/setdefault` of Kubernetes 1.3
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
 
@@ -19,6 +21,12 @@ def is_default(storage_class: Document) -> bool:
     """Return whether a class is marked as the default one."""
     annotations = storage_class["metadata"].get("annotations") or {}
     return any(annotations.get(name) == "true" for name in IS_DEFAULT)
+
+
+def newest(classes: Iterable[Document]) -> Document:
+    """Return the newest of several default classes; of these the first by name."""
+    by_name = sorted(classes, key=lambda found: str(found["metadata"]["name"]))
+    return max(by_name, key=lambda found: str(found["metadata"].get("creationTimestamp", "")))
 
 
 class DefaultStorageClass(Plugin):
@@ -37,9 +45,5 @@ class DefaultStorageClass(Plugin):
         if BETA_CLASS in annotations or claim["spec"].get("storageClassName") is not None:
             return
         classes = [c for c in self._reader.find_all(STORAGE_CLASSES) if is_default(c)]
-        if not classes:
-            return
-        # Of several the newest; of these the first by name.
-        classes.sort(key=lambda c: c["metadata"]["name"])
-        newest = max(classes, key=lambda c: str(c["metadata"].get("creationTimestamp", "")))
-        claim["spec"]["storageClassName"] = newest["metadata"]["name"]
+        if classes:
+            claim["spec"]["storageClassName"] = newest(classes)["metadata"]["name"]

@@ -39,7 +39,6 @@ KUBE_SCHEDULER = (
     ),
     rule(READ, "replicasets statefulsets", groups="apps"),
     rule(READ, "poddisruptionbudgets", groups="policy"),
-    rule(READ, "priorityclasses", groups="scheduling.k8s.io"),
     rule(READ, "storageclasses csinodes csidrivers csistoragecapacities volumeattachments",
          groups="storage.k8s.io"),
     rule(READ, "deviceclasses resourceslices resourceclaims", groups="resource.k8s.io"),
@@ -51,13 +50,7 @@ VOLUME_SCHEDULER = (
     rule(READ, "storageclasses", groups="storage.k8s.io"),
 )
 # What the controllers' process may do itself: follow everything; the rest have its controllers.
-KUBE_CONTROLLER_MANAGER = (
-    *EVENTS,
-    rule("list watch", "*", groups="*"),
-    rule(
-        "create get update", "leases", groups="coordination.k8s.io", names="kube-controller-manager"
-    ),
-)
+KUBE_CONTROLLER_MANAGER = (rule("list watch", "*", groups="*"),)
 # What every node may do, whatever RBAC says, besides what depends on the node: `node_authorizer`.
 NODE = (
     *EVENTS,

@@ -1,8 +1,9 @@
 """What each controller may do, in a role of its own.
 
 Upstream's controllers act as service accounts of kube-system, and their roles are bound to these.
-Ours are one process with one user, to whom each of the roles is bound as well. They patch where
-upstream's update; reading is the process's own, as they share one picture of the cluster.
+Ours are one process with one user, to whom each of the roles is bound as well: roles have what ours
+do, which is less than upstream's. Reading is the process's own, too, as they share one picture of
+the cluster.
 
 Source: `bootstrappolicy/controller_policy.go` of Kubernetes 1.36.
 """
@@ -10,10 +11,12 @@ Source: `bootstrappolicy/controller_policy.go` of Kubernetes 1.36.
 from __future__ import annotations
 
 from kubeberth.api.certificates import FAULT_OF, KUBELET_CLIENT
-from kubeberth.apiserver.auth.default_roles import EVENTS, DefaultRole, rule
+from kubeberth.apiserver.auth.default_roles import WRITE, DefaultRole, rule
 from kubeberth.apiserver.auth.rbac import PolicyRule
 
 MANAGER = "system:kube-controller-manager"
+# Ours tell theirs in the core group alone.
+EVENTS = (rule(WRITE, "events"),)
 _CERTIFICATES = "certificates.k8s.io"
 
 
@@ -25,7 +28,7 @@ def _controller(name: str, *rules: PolicyRule, with_events: bool = True) -> Defa
 ROLES = (
     _controller(
         "certificate-controller",
-        rule("get list watch delete", "certificatesigningrequests", groups=_CERTIFICATES),
+        rule("get list watch", "certificatesigningrequests", groups=_CERTIFICATES),
         rule(
             "patch update",
             "certificatesigningrequests/approval certificatesigningrequests/status",
@@ -37,7 +40,7 @@ ROLES = (
     ),
     _controller(
         "deployment-controller",
-        rule("get list watch patch update", "deployments", groups="apps"),
+        rule("get list watch", "deployments", groups="apps"),
         rule("patch update", "deployments/status", groups="apps"),
         rule("update", "deployments/finalizers", groups="apps"),
         rule("get list watch create update patch delete", "replicasets", groups="apps"),
@@ -50,7 +53,6 @@ ROLES = (
         rule("get list watch", "poddisruptionbudgets", groups="policy"),
         rule("patch update", "poddisruptionbudgets/status", groups="policy"),
         rule("patch update", "pods/status"),
-        rule("get", "*/scale", groups="*"),
     ),
     _controller(
         # Of every kind there is, also of those that somebody defines.
@@ -66,14 +68,14 @@ ROLES = (
     ),
     _controller(
         "node-controller",
-        rule("get list watch patch update delete", "nodes"),
+        rule("get list watch patch update", "nodes"),
         rule("patch update", "nodes/status pods/status"),
         rule("get list watch delete", "pods"),
         rule("get list watch", "leases", groups="coordination.k8s.io"),
     ),
     _controller(
         "persistent-volume-binder",
-        rule("get list watch patch update create delete", "persistentvolumes"),
+        rule("get list watch patch update", "persistentvolumes"),
         rule("patch update", "persistentvolumes/status persistentvolumeclaims/status"),
         rule("get list watch patch update", "persistentvolumeclaims"),
         rule("get list watch", "pods nodes"),
@@ -95,10 +97,12 @@ ROLES = (
     _controller(
         "root-ca-cert-publisher",
         rule("create patch update", "configmaps"),
+        with_events=False,
     ),
     _controller(
         "service-account-controller",
         rule("create", "serviceaccounts"),
+        with_events=False,
     ),
     _controller(
         "taint-eviction-controller",

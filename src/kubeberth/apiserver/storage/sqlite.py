@@ -29,7 +29,7 @@ from pathlib import Path
 
 from kubeberth.apiserver.storage.ledger import WINDOW, Ledger
 from kubeberth.apiserver.storage.memory import written
-from kubeberth.apiserver.storage.store import Entry, StorageError, StoreEvent
+from kubeberth.apiserver.storage.store import Entry, Sealing, StorageError, StoreEvent
 from kubeberth.errors import UsageError
 
 APPLICATION_ID = 0x62_65_72_74  # "bert", in the file's header: the file is ours
@@ -71,7 +71,10 @@ class Compaction:
 class SqliteStore:
     """See the module. Make it in the event loop that will use it."""
 
-    def __init__(self, directory: Path, *, window: int = WINDOW) -> None:
+    def __init__(
+        self, directory: Path, *, window: int = WINDOW, sealing: Sealing | None = None
+    ) -> None:
+        self._sealing = sealing
         self._ledger = ledger = Ledger(window=window)
         self.get = ledger.get
         self.entries = ledger.entries
@@ -85,6 +88,9 @@ class SqliteStore:
         self._lock = lock_directory(directory)
         try:
             self._connection = open_log(directory / "state.db")
+            if sealing is not None and sealing.hides:
+                # What was written in the clear before does not stay in the file.
+                self._connection.execute("PRAGMA secure_delete = ON")
             self._load()
         except BaseException:
             os.close(self._lock)
@@ -202,9 +208,14 @@ class SqliteStore:
         for n_rows in ROWS:
             while len(writes) - start >= n_rows:
                 rows = writes[start : start + n_rows]
-                values = [part for w in rows for part in (w.revision, w.key, w.value)]
+                values = [part for w in rows for part in (w.revision, w.key, self._sealed(w))]
                 self._connection.execute(INSERTS[n_rows], values)
                 start += n_rows
+
+    def _sealed(self, write: Write) -> bytes | None:
+        if self._sealing is None or write.value is None:
+            return write.value
+        return self._sealing.seal(write.key, write.value)
 
     def _delete_garbage(self, job: Compaction) -> None:
         self._connection.executemany(
@@ -239,7 +250,10 @@ class SqliteStore:
     def _load(self) -> None:
         (compacted,) = self._connection.execute("SELECT revision FROM compaction").fetchone()
         rows = self._connection.execute("SELECT revision, key, value FROM log ORDER BY revision")
-        for revision, key, value in rows:
+        for revision, key, stored in rows:
+            value = stored
+            if self._sealing is not None and stored is not None:
+                value = self._sealing.open(key, stored)
             if revision <= compacted:
                 self._ledger.restore(key, revision, value)
             else:

@@ -111,6 +111,24 @@ class Told(Protocol):
         """Call the subscriber with each later event, in order, in the event loop's thread."""
 
 
+class Sealing(Protocol):
+    """How values look on the disk.
+
+    Attributes
+    ----------
+    hides
+        Whether some look other than they are, so that the file must not keep what they were.
+    """
+
+    hides: bool
+
+    def seal(self, key: str, value: bytes) -> bytes:
+        """Return a value as it is written under a key."""
+
+    def open(self, key: str, stored: bytes) -> bytes:
+        """Return the value that is written under a key."""
+
+
 class Store(Told, Protocol):
     """What the API server needs of a database."""
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 PODS = "/api/v1/namespaces/{}/pods"
 
 
@@ -152,5 +154,72 @@ def test_services_get_addresses_of_their_own(run):
         assert all(spec["clusterIPs"] == [spec["clusterIP"]] for spec in found)
         kept = await api.patch(f"{services}/s0", {"spec": {"clusterIP": None, "clusterIPs": None}})
         assert kept.json["spec"]["clusterIP"] == found[0]["clusterIP"]
+
+    run(scenario)
+
+
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
+
+
+def test_an_ingress_without_a_class_gets_the_default_one(run):
+    async def scenario(api):
+        ingress = {
+            "metadata": {"name": "i"},
+            "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}},
+        }
+        plain = await api.post(INGRESSES, ingress)
+        assert "ingressClassName" not in plain.json["spec"]
+        for name, default in (("a", "false"), ("b", "true"), ("c", "true")):
+            metadata = {
+                "name": name,
+                "annotations": {"ingressclass.kubernetes.io/is-default-class": default},
+            }
+            body = {"metadata": metadata, "spec": {"controller": "x.io/y"}}
+            assert (await api.post("/apis/networking.k8s.io/v1/ingressclasses", body)).code == 201
+        ingress["metadata"]["name"] = "j"
+        assert (await api.post(INGRESSES, ingress)).json["spec"]["ingressClassName"] == "b"
+        ingress["metadata"] = {
+            "name": "k",
+            "annotations": {"kubernetes.io/ingress.class": "old"},
+        }
+        assert "ingressClassName" not in (await api.post(INGRESSES, ingress)).json["spec"]
+
+    run(scenario)
+
+
+CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
+
+
+def claim(size="1Gi", **spec):
+    resources = {"requests": {"storage": size}}
+    return {
+        "metadata": {"name": "c"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": resources, **spec},
+    }
+
+
+@pytest.mark.parametrize("expands", [True, False])
+def test_a_claim_grows_only_if_its_class_says_so(run, expands):
+    async def scenario(api):
+        body = {
+            "metadata": {"name": "fast"},
+            "provisioner": "p.io/x",
+            "allowVolumeExpansion": expands,
+        }
+        assert (await api.post("/apis/storage.k8s.io/v1/storageclasses", body)).code == 201
+        answer = await api.post(CLAIMS, claim(storageClassName="fast", volumeName="v"))
+        assert answer.code == 201, answer.body
+        larger = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+        assert (await api.patch(f"{CLAIMS}/c", larger)).code == 422  # it is not bound yet
+        await api.patch(f"{CLAIMS}/c/status", {"status": {"phase": "Bound"}})
+        answer = await api.patch(f"{CLAIMS}/c", larger)
+        if expands:
+            assert answer.code == 200, answer.body
+        else:
+            assert answer.code == 403
+            assert answer.message.endswith(
+                "only dynamically provisioned pvc can be resized and the storageclass that "
+                "provisions the pvc must support resize"
+            )
 
     run(scenario)

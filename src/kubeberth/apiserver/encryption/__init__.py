@@ -1,0 +1,1 @@
+"""Encryption of objects at rest, as a file of providers wants it."""

@@ -1,0 +1,250 @@
+"""Each process of a cluster has the rights that it uses: all of these, and no more.
+
+The audit log of a cluster at work tells what each process has asked for. What its roles allow
+besides is in the tables here, with the reason why it is allowed all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from assigning_pods.walkthrough import FOLDER, walk
+
+from kubeberth.apiserver.auth import bootstrap
+from kubeberth.apiserver.auth.default_roles import DefaultRole
+from tests.e2e.conftest import BERTH, Berth
+
+pytestmark = pytest.mark.e2e
+
+SCHEDULER = "system:kube-scheduler"
+CONTROLLERS = "system:kube-controller-manager"
+POLICY = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- {level: Metadata}
+"""
+MORE = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: lab}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: lab}
+spec:
+  minAvailable: 1
+  selector: {matchLabels: {app: web}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: lab}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: main, image: nginx}]
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: local}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec:
+  storageClassName: local
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  hostPath: {path: /tmp}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: disk, namespace: lab}
+spec:
+  storageClassName: local
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: lab}
+spec:
+  containers: [{name: main, image: nginx}]
+  volumes: [{name: disk, persistentVolumeClaim: {claimName: disk}}]
+"""
+JOINING = """\
+apiVersion: v1
+kind: Node
+metadata: {name: joined}
+"""
+# What roles allow and nobody does here.
+UNSEEN = {
+    "in the authorizer alone: no request is made by this name": {
+        "approve signers.certificates.k8s.io",
+        "sign signers.certificates.k8s.io",
+        "change deployments/finalizers.apps",
+        "change replicasets/finalizers.apps",
+    },
+    "of the scheduler as upstream has it: for one that is run in place of ours": {
+        "create bindings",
+        "create events",
+        "change events",
+        "create leases.coordination.k8s.io",
+        "change leases.coordination.k8s.io",
+        "read leases.coordination.k8s.io",
+        "read deviceclasses.resource.k8s.io",
+        "read resourceclaims.resource.k8s.io",
+        "read resourceslices.resource.k8s.io",
+        "read configmaps",
+    },
+    "nobody asks the scheduler for its metrics, so it need not ask who asks": {
+        "create subjectaccessreviews.authorization.k8s.io",
+        "create tokenreviews.authentication.k8s.io",
+    },
+    "preemption, see test_preemption": {"delete pods"},
+    "a node that is not heard of any more, see test_lifecycle": {"change nodes/status"},
+    "a volume that is released, see test_volumes": {"change persistentvolumes"},
+    "pods that are adopted": {"change pods"},
+    "somebody has changed the published authority": {"change configmaps"},
+}
+RIGHTS = {"get": "read", "list": "read", "watch": "read", "patch": "change", "update": "change"}
+Asked = dict[str, set[tuple[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Asked, list[str]]:
+    """What each user of a cluster at work has asked for, and what was refused to processes."""
+    folder = tmp_path_factory.mktemp("audited")
+    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "more.yaml").write_text(MORE)
+    berth = Berth(folder / "cluster")
+    log = folder / "audit.log"
+    berth.up(
+        *("-f", str(FOLDER / "nodes.yaml")),
+        *("--audit-log-path", str(log), "--audit-policy-file", str(folder / "policy.yaml")),
+    )
+    try:
+        work(berth, folder)
+    finally:
+        berth.run("down")
+    return read(log)
+
+
+def work(berth: Berth, folder: Path) -> None:
+    kubectl = berth.kubectl()
+    walk(kubectl, lambda line: None)
+    token = berth.run_with_kubeconfig("token", "create").split()
+    (folder / "nodes.yaml").write_text(JOINING)
+    berth.run_with_kubeconfig("token", "create", "--ttl", "1s")
+    joining = subprocess.Popen([str(BERTH), *token[1:]], cwd=folder)
+    for command in (
+        f"kubectl apply -f {folder / 'more.yaml'}",
+        "kubectl -n lab rollout status deployment web --timeout=30s",
+        "kubectl -n lab wait --for=condition=Ready pod/db --timeout=30s",
+        "kubectl -n lab set image deployment/web main=nginx:2",
+        "kubectl -n lab rollout status deployment web --timeout=30s",
+        "kubectl taint node kube-01 gone=yes:NoExecute",
+        "kubectl -n lab delete pod db --now",
+        "kubectl -n lab delete deployment web",
+        "kubectl delete namespace lab --timeout=60s",
+        "kubectl delete node kube-02",
+    ):
+        done = kubectl.run(command)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    joining.terminate()
+    joining.wait(timeout=20)
+
+
+def read(log: Path) -> tuple[Asked, list[str]]:
+    asked: Asked = defaultdict(set)
+    refused = []
+    for line in log.read_text().splitlines():
+        event = json.loads(line)
+        user, reference = event["user"].get("username", ""), event.get("objectRef")
+        if reference is None or not user.startswith("system:"):
+            continue
+        resource = reference["resource"]
+        if part := reference.get("subresource"):
+            resource += f"/{part}"
+        if group := reference.get("apiGroup"):
+            resource += f".{group}"
+        asked[user].add((event["verb"], resource))
+        if event["annotations"]["authorization.k8s.io/decision"] == "forbid":
+            refused.append(f"{user} may not {event['verb']} {resource}")
+    return asked, refused
+
+
+def rights(role: DefaultRole) -> set[tuple[str, str]]:
+    """Return what a role allows, by resource; who may update may patch, and the like."""
+    return {
+        (RIGHTS.get(verb, verb), f"{resource}.{group}" if group else resource)
+        for rule in role.rules
+        for verb in rule.verbs
+        for group in rule.api_groups
+        for resource in rule.resources
+    }
+
+
+def used(asked: Asked, user: str) -> set[tuple[str, str]]:
+    return {(RIGHTS.get(verb, verb), resource) for verb, resource in asked[user]}
+
+
+def test_nothing_that_a_process_asks_for_is_refused(asked):
+    _, refused = asked
+    assert refused == []
+
+
+@pytest.mark.parametrize("user", [SCHEDULER, CONTROLLERS])
+def test_what_a_role_allows_is_done_or_has_a_reason(asked, user):
+    seen = used(asked[0], user)
+    known = {right for rights_ in UNSEEN.values() for right in rights_}
+    unseen = {
+        f"{role.name}: {verb} {resource}"
+        for role in bootstrap.ROLES
+        if user in role.users and not reaches_every_kind(role)
+        for verb, resource in rights(role) - seen
+        if f"{verb} {resource}" not in known
+    }
+    assert not unseen, "\n".join(sorted(unseen))
+
+
+def reaches_every_kind(role: DefaultRole) -> bool:
+    return any("*" in rule.resources for rule in role.rules)
+
+
+def test_only_those_that_must_reach_every_kind_are_allowed_everything():
+    everything = {
+        role.name: {verb for rule in role.rules if "*" in rule.resources for verb in rule.verbs}
+        for role in bootstrap.ROLES
+        if any("*" in rule.resources for rule in role.rules)
+    }
+    assert everything == {
+        "cluster-admin": {"*"},
+        "system:controller:generic-garbage-collector": {
+            *("get", "list", "watch", "patch", "update", "delete"),
+        },
+        "system:controller:namespace-controller": {
+            *("get", "list", "watch", "delete", "deletecollection"),
+        },
+        "system:kube-controller-manager": {"list", "watch"},
+    }
+
+
+def test_nodes_ask_for_their_own_things_alone(asked):
+    nodes = [user for user in asked[0] if user.startswith("system:node:")]
+    assert len(nodes) == 4
+    for node in nodes:
+        assert {resource for _, resource in used(asked[0], node)} <= {
+            *("events", "leases.coordination.k8s.io", "nodes", "nodes/status"),
+            *("pods", "pods/status"),
+        }

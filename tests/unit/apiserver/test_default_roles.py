@@ -1,0 +1,174 @@
+"""The roles that every cluster starts with: for people, and for what runs in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+
+def bound(role, user, namespace="default"):
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+    metadata = {"name": f"{user}-{role}".replace(":", "-")}
+    return {"metadata": metadata, "roleRef": reference, "subjects": [subject]}
+
+
+async def may(api, user, verb, resource, group="", namespace="default", **more):
+    plural, _, sub = resource.partition("/")
+    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": sub, **more}
+    if namespace:
+        attributes["namespace"] = namespace
+    answer = await api.post(REVIEWS, {"spec": {"user": user, "resourceAttributes": attributes}})
+    return answer.json["status"]["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "group", "roles"),
+    [
+        ("get", "pods", "", "view edit admin"),
+        ("watch", "deployments", "apps", "view edit admin"),
+        ("get", "pods/log", "", "view edit admin"),
+        ("list", "secrets", "", "edit admin"),
+        ("create", "pods", "", "edit admin"),
+        ("create", "pods/exec", "", "edit admin"),
+        ("create", "pods/eviction", "", "edit admin"),
+        ("deletecollection", "configmaps", "", "edit admin"),
+        ("create", "serviceaccounts/token", "", "edit admin"),
+        ("impersonate", "serviceaccounts", "", "edit admin"),
+        ("create", "rolebindings", "rbac.authorization.k8s.io", "admin"),
+        ("create", "localsubjectaccessreviews", "authorization.k8s.io", "admin"),
+        ("get", "roles", "rbac.authorization.k8s.io", "admin"),
+        ("update", "resourcequotas", "", ""),
+        ("delete", "namespaces", "", ""),
+        ("create", "nodes", "", ""),
+        ("update", "pods/status", "", ""),
+        ("create", "pods/binding", "", ""),
+        ("escalate", "roles", "rbac.authorization.k8s.io", ""),
+    ],
+)
+def test_what_people_may_do_in_their_namespace(run, verb, resource, group, roles):
+    async def scenario(api):
+        for role in ("view", "edit", "admin"):
+            await api.post(f"{RBAC}/namespaces/default/rolebindings", bound(role, f"a-{role}"))
+        for role in ("view", "edit", "admin"):
+            expected = role in roles.split()
+            assert await may(api, f"a-{role}", verb, resource, group) is expected, role
+            assert not await may(api, f"a-{role}", verb, resource, group, namespace="kube-system")
+
+    run(scenario)
+
+
+def test_whoever_defines_a_kind_adds_to_what_people_may_do(run):
+    async def scenario(api):
+        await api.post(f"{RBAC}/namespaces/default/rolebindings", bound("admin", "ann"))
+        assert not await may(api, "ann", "get", "boats", "example.com")
+        labels = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
+        rules = [{"verbs": ["get"], "apiGroups": ["example.com"], "resources": ["boats"]}]
+        role = {"metadata": {"name": "boats", "labels": labels}, "rules": rules}
+        assert (await api.post(f"{RBAC}/clusterroles", role)).code == 201
+        assert await may(api, "ann", "get", "boats", "example.com")
+        await api.delete(f"{RBAC}/clusterroles/boats")
+        assert not await may(api, "ann", "get", "boats", "example.com")
+
+    run(scenario)
+
+
+def test_what_is_taken_from_a_gathered_role_is_taken_from_who_gathers_it(run):
+    async def scenario(api):
+        await api.post(f"{RBAC}/namespaces/default/rolebindings", bound("view", "ann"))
+        assert await may(api, "ann", "get", "pods")
+        shown = (await api.get(f"{RBAC}/clusterroles/view")).json
+        assert any("pods" in rule["resources"] for rule in shown["rules"])
+        await api.patch(f"{RBAC}/clusterroles/system:aggregate-to-view", {"rules": []})
+        assert not await may(api, "ann", "get", "pods")
+
+    run(scenario)
+
+
+def test_roles_that_gather_each_other_come_to_an_end(run):
+    async def scenario(api):
+        for name, other in (("a", "b"), ("b", "a")):
+            selector = {"clusterRoleSelectors": [{"matchLabels": {"name": other}}]}
+            metadata = {"name": name, "labels": {"name": name}}
+            role = {"metadata": metadata, "rules": [], "aggregationRule": selector}
+            assert (await api.post(f"{RBAC}/clusterroles", role)).code == 201
+        await api.post(f"{RBAC}/clusterrolebindings", bound("a", "ann"))
+        assert not await may(api, "ann", "get", "pods")
+
+    run(scenario)
+
+
+def test_nobody_gathers_rights_that_he_does_not_have(run):
+    """Whoever may write cluster roles could have a role of his own gather cluster-admin."""
+    ann = User("ann", frozenset((AUTHENTICATED,)))
+
+    async def scenario(api):
+        writes = {
+            "verbs": ["create", "get", "update", "patch"],
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["clusterroles"],
+        }
+        role = {"metadata": {"name": "writer"}, "rules": [writes]}
+        assert (await api.post(f"{RBAC}/clusterroles", role)).code == 201
+        assert (await api.post(f"{RBAC}/clusterrolebindings", bound("writer", "ann"))).code == 201
+        labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+        gather = {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": labels}]}}
+        refused = await api.patch(f"{RBAC}/clusterroles/writer", gather, user=ann)
+        assert refused.code == 403
+        assert refused.message == (
+            'clusterroles.rbac.authorization.k8s.io "writer" is forbidden: must have '
+            "cluster-admin privileges to use the aggregationRule"
+        )
+        other = {"metadata": {"name": "other"}, "rules": [], **gather}
+        assert (await api.post(f"{RBAC}/clusterroles", other, user=ann)).code == 403
+        assert not await may(api, "ann", "get", "secrets")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("user", "verb", "resource", "group", "is_allowed"),
+    [
+        ("system:kube-scheduler", "create", "pods/binding", "", True),
+        ("system:kube-scheduler", "create", "pods", "", False),
+        ("system:kube-scheduler", "get", "secrets", "", False),
+        ("system:kube-scheduler", "patch", "nodes", "", False),
+        ("system:kube-controller-manager", "create", "pods", "", True),
+        ("system:kube-controller-manager", "create", "secrets", "", False),
+        ("system:kube-controller-manager", "create", "nodes", "", False),
+        ("system:kube-controller-manager", "create", "serviceaccounts/token", "", False),
+        (
+            "system:kube-controller-manager",
+            *("create", "clusterrolebindings", "rbac.authorization.k8s.io", False),
+        ),
+        (
+            "system:kube-controller-manager",
+            *("escalate", "clusterroles", "rbac.authorization.k8s.io", False),
+        ),
+        ("system:kube-controller-manager", "impersonate", "users", "", False),
+        ("system:serviceaccount:kube-system:replicaset-controller", "create", "pods", "", True),
+        ("system:serviceaccount:kube-system:replicaset-controller", "get", "secrets", "", False),
+        ("system:serviceaccount:kube-system:token-cleaner", "delete", "secrets", "", False),
+        ("system:kube-proxy", "list", "services", "", True),
+        ("system:kube-proxy", "list", "secrets", "", False),
+        ("system:anonymous", "list", "pods", "", False),
+    ],
+)
+def test_processes_may_do_what_they_do_and_no_more(run, user, verb, resource, group, is_allowed):
+    async def scenario(api):
+        assert await may(api, user, verb, resource, group) is is_allowed
+
+    run(scenario)
+
+
+def test_tokens_are_cleaned_in_their_own_namespace_alone(run):
+    async def scenario(api):
+        cleaner = "system:serviceaccount:kube-system:token-cleaner"
+        assert await may(api, cleaner, "delete", "secrets", namespace="kube-system")
+        assert not await may(api, cleaner, "delete", "secrets", namespace="")
+
+    run(scenario)
