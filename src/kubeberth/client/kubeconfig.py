@@ -27,7 +27,8 @@ Entry = Mapping[str, Any]
 
 def default_kubeconfig() -> Path:
     """Return the kubeconfig for which none is named."""
-    return Path.home() / ".kube/config"
+    # A user without a home, as in a container, has none either; that is no error yet.
+    return Path(os.path.expanduser("~/.kube/config"))
 
 
 def load_kubeconfig(path: Path, context: str | None = None) -> Credentials:
