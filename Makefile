@@ -9,7 +9,7 @@ demo: $(VENV)/ready
 	@$(BIN)/python scripts/demo
 
 test: $(VENV)/ready
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/ready
 	@scripts/check
