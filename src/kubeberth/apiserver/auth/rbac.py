@@ -6,13 +6,16 @@ Matches `plugin/pkg/auth/authorizer/rbac` of Kubernetes 1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from kubeberth.apiserver.auth.authn import MASTERS, SERVICE_ACCOUNT, User
 from kubeberth.apiserver.route import NO_DETAILS, RequestInfo
 from kubeberth.errors import ForbiddenError
+
+# Users in namespaces whose bindings are remembered: those of a busy cluster, and then some.
+REMEMBERED = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Policy(Protocol):
     """Where bindings come from: the built-in table, or RBAC objects."""
 
     def bindings(self) -> Iterable[RoleBinding]:
-        """Return every binding there is."""
+        """Return every binding there is: the same object until one of them has changed."""
 
 
 class Opinion(Protocol):
@@ -137,6 +140,9 @@ class Authorizer:
     def __init__(self, policy: Policy, nodes: Opinion | None = None) -> None:
         self._policy = policy
         self._nodes = nodes
+        # Of the bindings that were looked through last: which are for whom, and where.
+        self._all: Iterable[RoleBinding] = ()
+        self._own: dict[tuple[str, frozenset[str], str], tuple[RoleBinding, ...]] = {}
 
     def authorize(self, user: User, info: RequestInfo) -> None:
         """Let the request pass, or raise.
@@ -172,11 +178,20 @@ class Authorizer:
         found = [rule for binding in self._bindings(user, namespace) for rule in binding.rules]
         return [EVERYTHING, EVERY_PATH, *found] if MASTERS in user.groups else found
 
-    def _bindings(self, user: User, namespace: str) -> Iterator[RoleBinding]:
-        for binding in self._policy.bindings():
-            here = binding.namespace is None or binding.namespace == namespace
-            if here and binding.is_for(user):
-                yield binding
+    def _bindings(self, user: User, namespace: str) -> tuple[RoleBinding, ...]:
+        bindings = self._policy.bindings()
+        if bindings is not self._all or len(self._own) >= REMEMBERED:
+            self._all = bindings
+            self._own.clear()
+        key = (user.name, user.groups, namespace)
+        own = self._own.get(key)
+        if own is None:
+            own = self._own[key] = tuple(
+                binding
+                for binding in bindings
+                if binding.namespace in (None, namespace) and binding.is_for(user)
+            )
+        return own
 
 
 def forbidden(user: User, info: RequestInfo, reason: str = "") -> ForbiddenError:
