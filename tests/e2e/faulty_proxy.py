@@ -39,6 +39,7 @@ class FaultyProxy:
         self.faults: Counter[str] = Counter()
         self._credentials = credentials
         self._random = random.Random(seed)
+        self._answering: set[asyncio.Task[object]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -56,9 +57,21 @@ class FaultyProxy:
             try:
                 yield f"http://127.0.0.1:{runner.addresses[0][1]}"
             finally:
+                # Watches whose clients are gone would wait for what the server tells next.
+                for answering in list(self._answering):
+                    answering.cancel()
                 await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            return await self._answer_or_fail(request)
+        finally:
+            self._answering.discard(task)
+
+    async def _answer_or_fail(self, request: web.Request) -> web.StreamResponse:
         is_watch = "watch" in request.query
         fault = self._pick(is_watch)
         if fault:

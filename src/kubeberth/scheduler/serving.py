@@ -53,7 +53,9 @@ async def serving(pages: Pages, doors: Sequence[Door]) -> AsyncIterator[None]:
     runners = []
     try:
         for door in doors:
-            runner = web.AppRunner(_application(pages, door.access), access_log=None)
+            runner = web.AppRunner(
+                _application(pages, door.access), access_log=None, shutdown_timeout=GRACE_S
+            )
             runners.append(runner)
             await runner.setup()
             site = web.SockSite(runner, door.listener, ssl_context=door.context)
