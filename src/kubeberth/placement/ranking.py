@@ -414,10 +414,12 @@ class Ranking:
         return own
 
     def _new_group(self, cell: int, values: Key) -> int:
-        """Return a new group, or one that has become vacant; best one that was in the same cell."""
+        """Return a group of the cell that has become vacant, or a new one."""
         vacant = self._vacant.get(cell)
         if vacant:
             group = vacant.pop()
+            self._lineups[group] = Lineup()
+            self._tops[group] = END
         elif len(self._lineups) < _MAX_GROUPS:
             group = len(self._lineups)
             self._lineups.append(Lineup())
@@ -428,8 +430,6 @@ class Ranking:
             self._openers.clear()
         else:
             raise TooManyGroupsError
-        self._lineups[group] = Lineup()
-        self._tops[group] = END
         self._has_other_groups = True
         self._name(group, cell, values)
         return group

@@ -56,12 +56,6 @@ class SchedulerMetrics:
             "Number of attempts that it took to schedule a pod.",
             exponential_buckets(1, 2, 5),
         )
-        self.extension_point_s = Histogram(
-            "scheduler_framework_extension_point_duration_seconds",
-            "Time spent in an extension point, in seconds.",
-            exponential_buckets(0.0001, 2, 12),
-            ("extension_point", "profile", "status"),
-        )
         self.preemption_attempts = Count(
             "scheduler_preemption_attempts_total", "Number of searches for victims."
         )
@@ -77,7 +71,6 @@ class SchedulerMetrics:
         yield self.algorithm_s
         yield self.sli_s
         yield self.pod_attempts
-        yield self.extension_point_s
         yield self.preemption_attempts
         yield self.victims
         yield from self._readings
