@@ -48,6 +48,7 @@ KEPT = "kept"
 SOUND_EVERY = 50
 # Go's server answers these with 500, and so do we, word for word.
 KNOWN_FAULTS = (
+    "list element types are not identical: ",
     "strconv.ParseUint",
     "strconv.ParseInt",
     "resourceVersion should not be set on objects to be created",
