@@ -20,6 +20,10 @@ logger = logging.getLogger(__name__)
 # So many nodes start at a time: thousands of TLS handshakes at once would only wait for each other.
 STARTING_AT_ONCE = 32
 RESTART_S = 5.0
+# Writes about pods that all nodes of a process have under way together. Thousands of nodes that
+# start a pod each would have the API server to themselves; so whoever creates and places pods keeps
+# most of it. Signs of life wait for nobody.
+WRITES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class _Fleet:
         self._clock = clock
         self._timers = Timers(clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
+        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
 
     async def run(self, specs: Sequence[NodeSpec], ready: Callable[[], None] | None) -> None:
         registered = [asyncio.Event() for _ in specs]
@@ -102,6 +107,7 @@ class _Fleet:
             self._timers,
             self._clock,
             self._settings.stages.dice(spec.name),
+            self._writing,
             with_events=self._settings.with_events,
         )
         async with self._starting:
