@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from kubeberth.client.client import Client
@@ -91,8 +92,8 @@ class _Fleet:
         """Run one node; when it fails it starts anew, as a service of a real machine would."""
         while True:
             try:
-                async with self._clients(spec.name) as client:
-                    await self._run_node(spec, client, registered)
+                async with AsyncExitStack() as stack:
+                    await self._run_node(spec, stack, registered)
             except* BerthError as errors:
                 logger.error("node %s: %s", spec.name, errors.exceptions[0])
             except* Exception:
@@ -100,17 +101,21 @@ class _Fleet:
                 logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    async def _run_node(self, spec: NodeSpec, client: Client, registered: asyncio.Event) -> None:
-        kubelet = Kubelet(
-            spec,
-            client,
-            self._timers,
-            self._clock,
-            self._settings.stages.dice(spec.name),
-            self._writing,
-            with_events=self._settings.with_events,
-        )
+    async def _run_node(
+        self, spec: NodeSpec, stack: AsyncExitStack, registered: asyncio.Event
+    ) -> None:
+        # Reading thousands of certificates takes longer than a server waits for a handshake.
         async with self._starting:
+            client = await stack.enter_async_context(self._clients(spec.name))
+            kubelet = Kubelet(
+                spec,
+                client,
+                self._timers,
+                self._clock,
+                self._settings.stages.dice(spec.name),
+                self._writing,
+                with_events=self._settings.with_events,
+            )
             await kubelet.register()
         registered.set()
         await kubelet.run()
