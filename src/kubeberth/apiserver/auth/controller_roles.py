@@ -105,6 +105,15 @@ ROLES = (
         with_events=False,
     ),
     _controller(
+        "statefulset-controller",
+        rule("get list watch", "statefulsets", groups="apps"),
+        rule("patch update", "statefulsets/status", groups="apps"),
+        rule("update", "statefulsets/finalizers", groups="apps"),
+        rule("get list watch create update patch delete", "controllerrevisions", groups="apps"),
+        rule("get list watch create update patch delete", "pods"),
+        rule("get list watch create update patch delete", "persistentvolumeclaims"),
+    ),
+    _controller(
         "taint-eviction-controller",
         rule("get list watch delete", "pods"),
         rule("get list watch", "nodes"),
