@@ -98,7 +98,12 @@ def new_claims(
         kept = _keeper(stateful_set, owner, None, ordinal)
         if kept is not None:
             metadata["ownerReferences"] = [kept.owner_reference()]
-        yield {**template, "metadata": metadata}
+        yield {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            **template,
+            "metadata": metadata,
+        }
 
 
 def _keeper(
