@@ -70,8 +70,7 @@ class CreatePods:
     """
 
     owner: ObjectRef
-    body: Document
-    count: int
+    bodies: tuple[Document, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,15 +154,17 @@ class Executor:
             _note(journal, action.resource, body)
 
     async def _create_pods(self, action: CreatePods, journal: Journal) -> None:
-        create = partial(self._create_pod, action, journal)
-        error = await _in_batches([create] * action.count)
+        owner = action.owner
+        attempts = [partial(self._create_pod, owner, body, journal) for body in action.bodies]
+        error = await _in_batches(attempts)
         if error is not None:
             raise _stopped("FailedCreate", error)
 
-    async def _create_pod(self, action: CreatePods, journal: Journal) -> BerthError | None:
-        owner = action.owner
+    async def _create_pod(
+        self, owner: ObjectRef, body: Document, journal: Journal
+    ) -> BerthError | None:
         try:
-            pod = await self._client.create(PODS, action.body, owner.namespace)
+            pod = await self._client.create(PODS, body, owner.namespace)
         except BerthError as error:
             if _is_namespace_terminating(error):
                 return None

@@ -360,6 +360,7 @@ class StatefulSetReconciler:
     """Feeds `reconcile` from the cache; keys are those of stateful sets."""
 
     name = "statefulset-controller"
+    account = "statefulset-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(
