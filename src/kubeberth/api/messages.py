@@ -29,6 +29,9 @@ INLINED = frozenset(
         ("ConfigMapVolumeSource", "localObjectReference"),
         ("RuleWithOperations", "rule"),
         ("NamedRuleWithOperations", "ruleWithOperations"),
+        ("DeviceAllocationConfiguration", "deviceConfiguration"),
+        ("DeviceClaimConfiguration", "deviceConfiguration"),
+        ("DeviceClassConfiguration", "deviceConfiguration"),
     }
 )
 # The two wire names that differ from the JSON name.

@@ -299,7 +299,7 @@ class Registry:
         attributes = caller.attributes("UPDATE", target, new, old, sub)
         new = await self._admitted(target, attributes)
         self._check_base(target, new, old)
-        strategy.prepare_update(resource, sub, new, old)
+        strategy.prepare_update(resource, sub, new, old, now=self.stamp())
         if new == old or _differs_in_times(new, old):
             await self.chain.validate(attributes)  # nothing is written, but it may be refused
             return Written(old)
