@@ -70,8 +70,7 @@ class CreatePods:
     """
 
     owner: ObjectRef
-    body: Document
-    count: int
+    bodies: tuple[Document, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +159,43 @@ class RecordEvent:
     type: str = "Normal"
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Go no further, for a reason that is known beforehand; the key is tried again."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Do some actions in order, and tell in an event on an object how that went.
+
+    Parameters
+    ----------
+    success
+        Reason and message of the event when all went well.
+    failure
+        The same when something did not; the message is followed by what.
+    """
+
+    about: ObjectRef
+    actions: tuple[Action, ...]
+    success: tuple[str, str]
+    failure: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InBatches:
+    """Do groups of actions side by side, in slow-start batches of 1, 2, 4, ...
+
+    Within a group each action waits for the one before it. The first batch with a failure is the
+    last one.
+    """
+
+    groups: tuple[tuple[Action, ...], ...]
+
+
 Action = (
     CreateObject
     | CreatePods
@@ -171,6 +207,9 @@ Action = (
     | ConfirmAlive
     | ConfirmAbsent
     | ConfirmAllowed
+    | Stop
+    | Told
+    | InBatches
     | RecordEvent
 )
 

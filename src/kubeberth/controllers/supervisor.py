@@ -17,6 +17,7 @@ from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.scheme import (
     CERTIFICATE_SIGNING_REQUESTS,
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     LEASES,
@@ -43,6 +44,7 @@ from kubeberth.api.storage import (
 from kubeberth.api.workloads import (
     ConfigMap,
     decode_config_map,
+    decode_controller_revision,
     decode_deployment,
     decode_lease,
     decode_object,
@@ -72,6 +74,7 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
@@ -109,6 +112,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        StatefulSetReconciler(),
         GarbageReconciler(),
         NamespaceReconciler(),
         ServiceAccountReconciler(),
@@ -135,6 +139,7 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
+    CONTROLLER_REVISIONS: decode_controller_revision,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,
     LEASES: decode_lease,
