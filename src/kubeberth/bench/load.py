@@ -153,13 +153,16 @@ class Load:
         answer = await connection.ask(method, path, raw)
         if answer.status // 100 != 2 and answer.status not in ok:
             raise answer.refusal()
-        return {"status": answer.status}
+        answered = msgspec.json.decode(b"".join(answer.body))
+        return {"status": answer.status, "uid": answered.get("metadata", {}).get("uid", "")}
 
-    async def create(self, path: str, name: str, start: int, n: int, connections: int) -> Result:
+    async def create(
+        self, path: str, name: str, owner_uid: str, start: int, n: int, connections: int
+    ) -> Result:
         """Create pods, some kilobytes each if so named, numbered from `start` on."""
         make = padded_pod if name == "padded" else small_pod
         numbers = range(start, start + n)
-        todo = [("POST", path, make(f"{name}-{i}")) for i in numbers]
+        todo = [("POST", path, make(f"{name}-{i}", owner_uid)) for i in numbers]
         return await self._hammer(todo, connections)
 
     async def update(self, path: str, n: int, connections: int) -> Result:
