@@ -61,6 +61,14 @@ class Answer:
             return LoadError(f"{self.status} {body[:200].decode(errors='replace')}")
 
 
+def _uid_in(body: bytes) -> str:
+    """Return the uid of the object in an answer; empty when it is none."""
+    if not body.startswith(b"{"):
+        return ""
+    uid: str = msgspec.json.decode(body).get("metadata", {}).get("uid", "")
+    return uid
+
+
 class Connection(asyncio.Protocol):
     """A connection that is kept alive: one request at a time."""
 
@@ -153,8 +161,7 @@ class Load:
         answer = await connection.ask(method, path, raw)
         if answer.status // 100 != 2 and answer.status not in ok:
             raise answer.refusal()
-        answered = msgspec.json.decode(b"".join(answer.body))
-        return {"status": answer.status, "uid": answered.get("metadata", {}).get("uid", "")}
+        return {"status": answer.status, "uid": _uid_in(b"".join(answer.body))}
 
     async def create(
         self, path: str, name: str, owner_uid: str, start: int, n: int, connections: int
