@@ -19,6 +19,7 @@ from kubeberth.api.scheme import (
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     LEASES,
     NAMESPACES,
@@ -45,6 +46,7 @@ from kubeberth.api.workloads import (
     ConfigMap,
     decode_config_map,
     decode_controller_revision,
+    decode_daemon_set,
     decode_deployment,
     decode_lease,
     decode_object,
@@ -65,6 +67,7 @@ from kubeberth.controllers.certificate_signing import (
     decode_signing_request,
 )
 from kubeberth.controllers.controller import Controller, Reconciler
+from kubeberth.controllers.daemon_set import DaemonSetReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
@@ -113,6 +116,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         DeploymentReconciler(),
         ReplicaSetReconciler(),
         StatefulSetReconciler(),
+        DaemonSetReconciler(),
         GarbageReconciler(),
         NamespaceReconciler(),
         ServiceAccountReconciler(),
@@ -141,6 +145,7 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CONFIG_MAPS: _decode_config_map,
     CONTROLLER_REVISIONS: decode_controller_revision,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
+    DAEMON_SETS: decode_daemon_set,
     DEPLOYMENTS: decode_deployment,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
