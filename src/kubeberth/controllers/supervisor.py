@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kubeberth.api.core import decode_namespace, decode_node, decode_pod
+from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
 from kubeberth.api.policy import decode_disruption_budget
+from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
     CERTIFICATE_SIGNING_REQUESTS,
     CONFIG_MAPS,
@@ -24,8 +25,10 @@ from kubeberth.api.scheme import (
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
     RESOURCES,
     SECRETS,
+    SERVICES,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     Resource,
@@ -68,6 +71,7 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
@@ -113,6 +117,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         VolumeReconciler(),
         ClaimReconciler(),
         DisruptionReconciler(),
+        ResourceQuotaReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
     ]
@@ -141,7 +146,9 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
     REPLICA_SETS: decode_replica_set,
+    RESOURCE_QUOTAS: decode_quota,
     SECRETS: decode_secret,
+    SERVICES: decode_service,
     STORAGE_CLASSES: decode_storage[StorageClass],
 }
 

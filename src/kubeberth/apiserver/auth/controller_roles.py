@@ -95,6 +95,11 @@ ROLES = (
         rule("get list watch create delete patch", "pods"),
     ),
     _controller(
+        "resourcequota-controller",
+        rule("patch update", "resourcequotas/status"),
+        with_events=False,
+    ),
+    _controller(
         "root-ca-cert-publisher",
         rule("create patch update", "configmaps"),
         with_events=False,
