@@ -70,8 +70,7 @@ class CreatePods:
     """
 
     owner: ObjectRef
-    body: Document
-    count: int
+    bodies: tuple[Document, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +150,13 @@ class ConfirmAllowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Do actions side by side, all of them; a failure is told when the others are done."""
+
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordEvent:
     """Tell the user what was done to an object; never stops anything when it fails."""
 
@@ -171,6 +177,7 @@ Action = (
     | ConfirmAlive
     | ConfirmAbsent
     | ConfirmAllowed
+    | Together
     | RecordEvent
 )
 

@@ -24,6 +24,7 @@ from kubeberth.controllers.action import (
     ObjectRef,
     PatchObject,
     RecordEvent,
+    Together,
     UpdateObject,
 )
 from kubeberth.errors import (
@@ -106,6 +107,20 @@ class Executor:
                 await self._confirm_absent(action.target)
             case ConfirmAllowed():
                 await self._confirm_allowed(action.spec)
+            case Together():
+                await self._do_together(action.actions, journal)
+
+    async def _do_together(self, actions: Iterable[Action], journal: Journal) -> None:
+        async def attempt(action: Action) -> BerthError | None:
+            try:
+                await self._do(action, journal)
+            except BerthError as error:
+                return error
+            return None
+
+        for error in await _gather(attempt(action) for action in actions):
+            if error is not None:
+                raise error
 
     async def _create(self, action: CreateObject, journal: Journal) -> None:
         try:
@@ -118,20 +133,22 @@ class Executor:
 
     async def _create_pods(self, action: CreatePods, journal: Journal) -> None:
         """Create in batches that double while all goes well, so that a quota is hit softly."""
-        left, batch = action.count, FIRST_BATCH
+        left, size = action.bodies, FIRST_BATCH
         while left:
-            size = min(left, batch)
-            results = await _gather(self._create_pod(action, journal) for _ in range(size))
+            results = await _gather(
+                self._create_pod(action.owner, body, journal) for body in left[:size]
+            )
             failed = [result for result in results if result is not None]
             if failed:
                 raise _stopped("FailedCreate", failed[0])
-            left -= size
-            batch *= 2
+            left = left[size:]
+            size *= 2
 
-    async def _create_pod(self, action: CreatePods, journal: Journal) -> BerthError | None:
-        owner = action.owner
+    async def _create_pod(
+        self, owner: ObjectRef, body: Document, journal: Journal
+    ) -> BerthError | None:
         try:
-            pod = await self._client.create(PODS, action.body, owner.namespace)
+            pod = await self._client.create(PODS, body, owner.namespace)
         except BerthError as error:
             if _is_namespace_terminating(error):
                 return None

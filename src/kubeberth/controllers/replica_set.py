@@ -85,7 +85,7 @@ def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Ac
     missing = view.replica_set.spec.replicas - len(active)
     if missing > 0:
         body = pod_from_template(me, view.replica_set.spec.template)
-        return [CreatePods(me, body, min(missing, BURST))]
+        return [CreatePods(me, (body,) * min(missing, BURST))]
     if missing < 0:
         ranked = rank_victims(active, view.related, now)
         victims = ranked[: min(-missing, BURST)]

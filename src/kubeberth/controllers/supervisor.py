@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kubeberth.api.batch import decode_job
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.quota import decode_quota
@@ -16,6 +17,7 @@ from kubeberth.api.scheme import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
+    JOBS,
     LEASES,
     NAMESPACES,
     NODES,
@@ -66,6 +68,7 @@ from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
+from kubeberth.controllers.job import JobReconciler
 from kubeberth.controllers.kinds import decode_definition
 from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
@@ -107,6 +110,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        JobReconciler(),
         GarbageReconciler(),
         NamespaceReconciler(),
         ServiceAccountReconciler(),
@@ -136,6 +140,7 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CONFIG_MAPS: _decode_config_map,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,
+    JOBS: decode_job,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
     NODES: decode_node,

@@ -61,7 +61,7 @@ def put_pod(api, name="p", **metadata):
 
 def test_all_pods_are_created_and_every_write_is_noted():
     api = FakeApi()
-    journal = carry_out(api, CreatePods(OWNER, BODY, 7))
+    journal = carry_out(api, CreatePods(OWNER, (BODY,) * 7))
     assert len(api.objects[PODS]) == 7
     assert len(journal.writes) == 7
 
@@ -76,7 +76,7 @@ def test_the_first_batch_with_a_failure_is_the_last(allowed, tried):
 
     api = Quota()
     with pytest.raises(StoppedError, match="exceeded quota") as stopped:
-        carry_out(api, CreatePods(OWNER, BODY, 100))
+        carry_out(api, CreatePods(OWNER, (BODY,) * 100))
     assert stopped.value.reason == "FailedCreate"
     assert len(api.objects[PODS]) == allowed
     assert sum(entry[0] == "create" for entry in api.log) == tried
@@ -86,14 +86,14 @@ def test_a_server_that_is_away_is_no_failure_of_the_pods():
     api = FakeApi()
     api.is_down = True
     with pytest.raises(TransportError):
-        carry_out(api, CreatePods(OWNER, BODY, 3))
+        carry_out(api, CreatePods(OWNER, (BODY,) * 3))
 
 
 def test_what_a_terminating_namespace_refuses_need_not_be():
     api = FakeApi()
     body = {"metadata": {"name": "default", "deletionTimestamp": "x"}}
     api.put(NAMESPACES, body)
-    carry_out(api, CreatePods(OWNER, BODY, 3))
+    carry_out(api, CreatePods(OWNER, (BODY,) * 3))
     assert api.objects[PODS] == {}
 
 

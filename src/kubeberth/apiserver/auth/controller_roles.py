@@ -60,6 +60,13 @@ ROLES = (
         rule("get list watch patch update delete", "*", groups="*"),
     ),
     _controller(
+        "job-controller",
+        rule("get list watch patch update", "jobs", groups="batch"),
+        rule("patch update", "jobs/status", groups="batch"),
+        rule("update", "jobs/finalizers", groups="batch"),
+        rule("get list watch create delete patch", "pods"),
+    ),
+    _controller(
         "namespace-controller",
         rule("get list watch delete", "namespaces"),
         rule("patch update", "namespaces/finalize namespaces/status"),
