@@ -72,11 +72,13 @@ from kubeberth.controllers.job import JobReconciler
 from kubeberth.controllers.kinds import decode_definition
 from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
+from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
+from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
 
 
@@ -111,6 +113,8 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         DeploymentReconciler(),
         ReplicaSetReconciler(),
         JobReconciler(),
+        OrphanedJobPodReconciler(),
+        TTLAfterFinishedReconciler(),
         GarbageReconciler(),
         NamespaceReconciler(),
         ServiceAccountReconciler(),

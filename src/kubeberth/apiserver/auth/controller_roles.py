@@ -122,6 +122,10 @@ ROLES = (
         rule("get list watch", "nodes"),
         rule("patch update", "pods/status"),
     ),
+    _controller(
+        "ttl-after-finished-controller",
+        rule("get list watch delete", "jobs", groups="batch"),
+    ),
     DefaultRole(
         "system:controller:token-cleaner",
         (rule("get list watch delete", "secrets"), *EVENTS),
