@@ -15,7 +15,7 @@ from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import Action, Failure, ObjectRef, Outcome, Together
 from kubeberth.controllers.cache import Cache
-from kubeberth.controllers.controller import Reconciler
+from kubeberth.controllers.controller import Reconciler, failure_of
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.supervisor import DECODERS
 from kubeberth.errors import BerthError
@@ -81,7 +81,7 @@ class World:
         try:
             self.carry_out(outcome.actions)
         except BerthError as error:
-            self.failure = Failure(getattr(error, "reason", ""), str(error))
+            self.failure = failure_of(error)
         else:
             self.failure = None
         return outcome

@@ -149,3 +149,58 @@ class Job(ApiStruct, frozen=True):
 
 
 decode_job = msgspec.json.Decoder(Job).decode
+
+
+class ActiveJob(ApiStruct, frozen=True):
+    """A job that runs for a cron job."""
+
+    api_version: str = "batch/v1"
+    kind: str = "Job"
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
+class CronJobSpec(ApiStruct, frozen=True):
+    """When a job is made, and which."""
+
+    schedule: str = ""
+    time_zone: str | None = None
+    starting_deadline_seconds: int | None = None
+    concurrency_policy: str = "Allow"
+    suspend: bool = False
+    job_template: dict[str, Any] = {}
+    successful_jobs_history_limit: int | None = None
+    failed_jobs_history_limit: int | None = None
+
+
+class CronJobStatus(ApiStruct, frozen=True):
+    """Which jobs run, and when the last one was due and did succeed."""
+
+    active: tuple[ActiveJob, ...] = ()
+    last_schedule_time: str | None = None
+    last_successful_time: str | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON to merge: a null takes out what is not there any more."""
+        active = [
+            {"apiVersion": job.api_version, "kind": job.kind, **msgspec.to_builtins(job)}
+            for job in self.active
+        ]
+        return {
+            "active": active or None,
+            "lastScheduleTime": self.last_schedule_time,
+            "lastSuccessfulTime": self.last_successful_time,
+        }
+
+
+class CronJob(ApiStruct, frozen=True):
+    """A cron job."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: CronJobSpec = CronJobSpec()
+    status: CronJobStatus = CronJobStatus()
+
+
+decode_cron_job = msgspec.json.Decoder(CronJob).decode

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kubeberth.api.batch import decode_job
+from kubeberth.api.batch import decode_cron_job, decode_job
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
     CERTIFICATE_SIGNING_REQUESTS,
     CONFIG_MAPS,
+    CRON_JOBS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     JOBS,
@@ -64,6 +65,7 @@ from kubeberth.controllers.certificate_signing import (
     decode_signing_request,
 )
 from kubeberth.controllers.controller import Controller, Reconciler
+from kubeberth.controllers.cron_job import CronJobReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
@@ -112,6 +114,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        CronJobReconciler(),
         JobReconciler(),
         OrphanedJobPodReconciler(),
         TTLAfterFinishedReconciler(),
@@ -142,6 +145,7 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
+    CRON_JOBS: decode_cron_job,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,
     JOBS: decode_job,

@@ -39,6 +39,13 @@ ROLES = (
         rule("create", "subjectaccessreviews", groups="authorization.k8s.io"),
     ),
     _controller(
+        "cronjob-controller",
+        rule("get list watch patch update", "cronjobs", groups="batch"),
+        rule("patch update", "cronjobs/status", groups="batch"),
+        rule("update", "cronjobs/finalizers", groups="batch"),
+        rule("get list watch create delete", "jobs", groups="batch"),
+    ),
+    _controller(
         "deployment-controller",
         rule("get list watch", "deployments", groups="apps"),
         rule("patch update", "deployments/status", groups="apps"),
