@@ -34,11 +34,15 @@ class Reconciler(Protocol):
 
     Attributes
     ----------
+    account
+        The service account of kube-system as which it acts; the API server starts every cluster
+        with a role `system:controller:ACCOUNT` that says what it may do.
     seeds
         Keys to look at from the start, whatever changes.
     """
 
     name: str
+    account: str
     seeds: tuple[str, ...]
 
     def keys(

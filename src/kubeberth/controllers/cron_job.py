@@ -311,6 +311,7 @@ class CronJobReconciler:
     """Feeds `reconcile` from the cache; keys are cron jobs."""
 
     name = "cronjob-controller"
+    account = "cronjob-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -391,6 +391,7 @@ class DeploymentReconciler:
     """Feeds `reconcile` from the cache; keys are those of deployments."""
 
     name = "deployment-controller"
+    account = "deployment-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

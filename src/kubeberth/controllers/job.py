@@ -475,6 +475,7 @@ class JobReconciler:
     """Feeds `reconcile` from the cache, and remembers how the pods of each job have ended."""
 
     name = "job-controller"
+    account = "job-controller"
     seeds: tuple[str, ...] = ()
 
     def __init__(self) -> None:

@@ -36,6 +36,7 @@ class OrphanedJobPodReconciler:
 
     # As upstream: a part of the job controller.
     name = "job-controller"
+    account = "job-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

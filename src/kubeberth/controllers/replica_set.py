@@ -263,6 +263,7 @@ class ReplicaSetReconciler:
     """Feeds `reconcile` from the cache; keys are those of replica sets."""
 
     name = "replicaset-controller"
+    account = "replicaset-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

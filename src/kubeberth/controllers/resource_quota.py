@@ -121,6 +121,7 @@ class ResourceQuotaReconciler:
     """Feeds `reconcile` from the cache, and remembers since when a quota is as it is."""
 
     name = "resourcequota-controller"
+    account = "resourcequota-controller"
     seeds: tuple[str, ...] = ()
 
     def __init__(self) -> None:

@@ -1,4 +1,7 @@
-"""All controllers in one process: one cache, one client, one set of informers."""
+"""All controllers in one process: one cache, one set of informers, one client for each account.
+
+The process reads under its own name, for all; each controller writes as its own service account.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from kubeberth.api.batch import decode_cron_job, decode_job
@@ -82,6 +86,8 @@ from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
 from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
+
+ClientOf = Callable[[str], Client]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,13 @@ WATCHED = tuple(
 class Supervisor:
     """Wires informers, cache and controllers together.
 
+    Parameters
+    ----------
+    client
+        Reads what all controllers look at.
+    client_of
+        Gives the client of a service account; `client` acts for all when there is none.
+
     Attributes
     ----------
     synced
@@ -184,7 +197,12 @@ class Supervisor:
     """
 
     def __init__(
-        self, client: Client, settings: ControllerSettings, *, clock: Clock | None = None
+        self,
+        client: Client,
+        settings: ControllerSettings,
+        *,
+        client_of: ClientOf | None = None,
+        clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._client = client
@@ -192,9 +210,11 @@ class Supervisor:
         self.synced = asyncio.Event()
         self._controllers: list[Controller] = []
         self._recorders: list[EventRecorder] = []
+        acting = cache(client_of or (lambda _: client))
         for reconciler in reconcilers(settings):
-            recorder = EventRecorder(client, reconciler.name, clock)
-            executor = Executor(client, recorder)
+            own = acting(reconciler.account)
+            recorder = EventRecorder(own, reconciler.name, clock)
+            executor = Executor(own, recorder)
             controller = Controller(
                 reconciler,
                 self._cache,
@@ -267,6 +287,7 @@ async def run(
     client: Client,
     settings: ControllerSettings,
     *,
+    client_of: ClientOf | None = None,
     clock: Clock | None = None,
     ready: Callable[[], None] | None = None,
 ) -> None:
@@ -274,10 +295,12 @@ async def run(
 
     Parameters
     ----------
+    client, client_of
+        See `Supervisor`.
     ready
         Called once every controller works on a complete picture.
     """
-    supervisor = Supervisor(client, settings, clock=clock)
+    supervisor = Supervisor(client, settings, client_of=client_of, clock=clock)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(supervisor.run())
         await supervisor.synced.wait()

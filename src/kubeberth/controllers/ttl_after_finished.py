@@ -29,6 +29,7 @@ class TTLAfterFinishedReconciler:
     """Feeds `reconcile` from the cache; keys are jobs."""
 
     name = "ttl-after-finished-controller"
+    account = "ttl-after-finished-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(
