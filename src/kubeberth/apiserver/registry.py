@@ -178,10 +178,13 @@ class Registry:
         entries = self.store.entries(prefix_of(resource, namespace))
         return (unpack(resource, entry) for entry in entries)
 
-    async def charge(self, namespace: str, name: str, more: Totals) -> None:
+    async def charge(
+        self, namespace: str, name: str, more: Totals, check: Callable[[Document], None]
+    ) -> None:
         """Add to what is used of a quota; see `admission.resource_quota`."""
 
         def change(found: Document) -> Document:
+            check(found)
             status = found.setdefault("status", {})
             status["used"] = quota.added(status.get("used") or {}, more)
             return found
