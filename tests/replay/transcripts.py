@@ -367,8 +367,12 @@ def _without_descriptions(command: str, text: str) -> str:
     if not command.startswith("kubectl explain"):
         return text
     lines = [line for line in text.splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith("    ") or "\t<" in line]
+    kept = [line for line in lines if not line.startswith("    ") or _TELLS_OF_A_FIELD.search(line)]
     return "\n".join(line for line in kept if not line.startswith("DESCRIPTION:"))
+
+
+# Its type, or the values that it may have.
+_TELLS_OF_A_FIELD = re.compile(r"\t<|^ +enum: ")
 
 
 # Where the difference of two objects begins hangs on what distributions add to them.
