@@ -241,6 +241,10 @@ class Cluster:
             "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
             {"metadata": {"name": node}},
         )
+        await self._make(
+            "/apis/resource.k8s.io/v1/resourceslices",
+            {"metadata": {"name": name}, **self.resource_slice(node)},
+        )
 
     async def _make(self, path: str, document: Document) -> Document:
         answer = await self._api.post(path, document)
@@ -269,7 +273,8 @@ class Cluster:
         is_of_one = bool(row.sub) or verb in ("get", "update", "patch", "delete")
         path = row.resource.path(namespace, name if is_of_one else None, row.sub)
         if verb in ("list", "watch", "deletecollection"):
-            selected = ("spec.nodeName", asker.node) if row.title == "pods" else None
+            is_of_node = row.resource.plural in ("pods", "resourceslices") and not row.sub
+            selected = ("spec.nodeName", asker.node) if is_of_node else None
             key, value = selected or ("metadata.name", name)
             path += f"?fieldSelector={key}={value}"
             path += "&watch=1" if verb == "watch" else ""
@@ -332,6 +337,11 @@ class Cluster:
         pod = {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": self.uids[name]}
         return {"metadata": {}, "spec": {"boundObjectRef": pod, "expirationSeconds": 3607}}
 
+    def resource_slice(self, node: str) -> Document:
+        """Return what says which devices a node has."""
+        pool = {"name": node, "resourceSliceCount": 1}
+        return {"spec": {"driver": "gpu.example.com", "pool": pool, "nodeName": node}}
+
     def binding(self, node: str) -> Document:
         """Return what puts a pod on a node."""
         return {"target": {"apiVersion": "v1", "kind": "Node", "name": node}}
@@ -341,6 +351,7 @@ _BODIES: dict[tuple[str, str], Callable[[Cluster, str], Document]] = {
     ("bindings", ""): Cluster.binding,
     ("pods", ""): Cluster.mirror_pod,
     ("pods", "binding"): Cluster.binding,
+    ("resourceslices", ""): Cluster.resource_slice,
     ("serviceaccounts", "token"): Cluster.token,
 }
 

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from kubeberth.api.core import decode_namespace, decode_node, decode_pod
+from kubeberth.api.batch import decode_cron_job, decode_job
+from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
 from kubeberth.api.policy import decode_disruption_budget
+from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
     CERTIFICATE_SIGNING_REQUESTS,
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    CRON_JOBS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
+    JOBS,
     LEASES,
     NAMESPACES,
     NODES,
@@ -28,8 +33,10 @@ from kubeberth.api.scheme import (
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
     RESOURCES,
     SECRETS,
+    SERVICES,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     Resource,
@@ -43,6 +50,7 @@ from kubeberth.api.storage import (
 from kubeberth.api.workloads import (
     ConfigMap,
     decode_config_map,
+    decode_controller_revision,
     decode_deployment,
     decode_lease,
     decode_object,
@@ -63,17 +71,23 @@ from kubeberth.controllers.certificate_signing import (
     decode_signing_request,
 )
 from kubeberth.controllers.controller import Controller, Reconciler
+from kubeberth.controllers.cron_job import CronJobReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
+from kubeberth.controllers.job import JobReconciler
 from kubeberth.controllers.kinds import decode_definition
 from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
+from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
 from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
+from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
+from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
 
 ClientOf = Callable[[str], Client]
@@ -109,6 +123,11 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        StatefulSetReconciler(),
+        CronJobReconciler(),
+        JobReconciler(),
+        OrphanedJobPodReconciler(),
+        TTLAfterFinishedReconciler(),
         GarbageReconciler(),
         NamespaceReconciler(),
         ServiceAccountReconciler(),
@@ -119,6 +138,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         VolumeReconciler(),
         ClaimReconciler(),
         DisruptionReconciler(),
+        ResourceQuotaReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
     ]
@@ -135,8 +155,11 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
+    CONTROLLER_REVISIONS: decode_controller_revision,
+    CRON_JOBS: decode_cron_job,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,
+    JOBS: decode_job,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
     NODES: decode_node,
@@ -147,7 +170,9 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
     REPLICA_SETS: decode_replica_set,
+    RESOURCE_QUOTAS: decode_quota,
     SECRETS: decode_secret,
+    SERVICES: decode_service,
     STORAGE_CLASSES: decode_storage[StorageClass],
 }
 
