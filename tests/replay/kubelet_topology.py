@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from tests.replay.kubelet_objects import to_node, to_pod
 
-from kubeberth.api.core import Pod
-from kubeberth.api.defaults import apply_defaults
-from kubeberth.api.qos import qos_class
-from kubeberth.api.scheme import PODS
+from kubeberth.api.core import Node
+from kubeberth.kubelet.admission import Holdings, Situation, Verdict, admit, by_managers
+from kubeberth.kubelet.pod import KubeletPod
+from kubeberth.kubelet.predicates import with_own_os
+from kubeberth.topology.checkpoint import from_json, to_json
 from kubeberth.topology.configuration import POD_LEVEL_GATE, KubeletConfiguration, StartError
 from kubeberth.topology.cpuset import cpu_list
 from kubeberth.topology.description import machine_from, plugins_from
 from kubeberth.topology.machine import Machine
-from kubeberth.topology.managers import Admission, Allocations, Managers
+from kubeberth.topology.managers import Allocations, Managers
 from kubeberth.topology.masks import members
-from kubeberth.topology.requests import pod_request
 from kubeberth.topology.start import KeptState, start
 
 Document = dict[str, Any]
@@ -28,34 +28,33 @@ Document = dict[str, Any]
 MOST_WITH_HINTS = 4
 
 
-def defaulted(document: Document) -> Document:
-    """Return a pod as the API server stores it, with its name as its UID."""
-    pod = copy.deepcopy(document)
-    apply_defaults(PODS, pod)
-    pod["metadata"] |= {"namespace": "default", "uid": pod["metadata"]["name"]}
-    pod["status"] = {"qosClass": qos_class(pod["spec"])}
-    return pod
-
-
 @dataclass
-class Node:
-    """A kubelet that goes through a scenario."""
+class Replayed:
+    """A kubelet that goes through a scenario.
+
+    Parameters
+    ----------
+    node
+        Its Node; None in the scenarios without the predicates that look at it.
+    """
 
     machine: Machine
     configuration: KubeletConfiguration
     plugins: list[Document]
-    managers: Managers
-    allocations: Allocations
-    active: dict[str, Pod] = field(default_factory=dict)
+    holdings: Holdings
+    node: Node | None
+    active: dict[str, KubeletPod] = field(default_factory=dict)
 
     @classmethod
-    def started(cls, scenario: Document) -> Node:
-        """Return the node of a scenario; raises StartError."""
+    def started(cls, scenario: Document) -> Replayed:
+        """Return the kubelet of a scenario; raises StartError."""
         machine = machine_from(scenario["machine"])
         configuration = msgspec.convert(scenario["config"], KubeletConfiguration)
         plugins = scenario.get("devices", [])
-        managers, allocations = start(machine, configuration, plugins_from(plugins, machine))
-        return cls(machine, configuration, plugins, managers, allocations)
+        node = to_node(scenario.get("node"))
+        started = start(machine, configuration, plugins_from(plugins, machine))
+        holdings = Holdings(*started, configuration.has(POD_LEVEL_GATE))
+        return cls(machine, configuration, plugins, holdings, node and with_own_os(node))
 
     def restart(self, config: Document | None) -> None:
         """Start anew with the present state."""
@@ -63,43 +62,57 @@ class Node:
         if config is not None:
             self.configuration = msgspec.convert(config, KubeletConfiguration)
         kept = KeptState(
-            before.cpu_manager_policy, before.memory_manager_policy, _kept(self.allocations)
+            before.cpu_manager_policy,
+            before.memory_manager_policy,
+            self.holdings.allocations,
         )
+        kept = from_json(to_json(kept))
         plugins = plugins_from(self.plugins, self.machine)
-        self.managers, self.allocations = start(self.machine, self.configuration, plugins, kept)
+        started = start(self.machine, self.configuration, plugins, kept)
+        self.holdings = Holdings(*started, self.configuration.has(POD_LEVEL_GATE))
 
     def set_devices(self, plugin: Document) -> None:
         """Replace the devices of one plugin."""
         others = [one for one in self.plugins if one["resource"] != plugin["resource"]]
         self.plugins = [*others, plugin]
-        self.managers = self.managers.with_plugins(plugins_from(self.plugins, self.machine))
+        managers = self.holdings.managers.with_plugins(plugins_from(self.plugins, self.machine))
+        self.holdings = replace(self.holdings, managers=managers)
 
-    def admit(self, pod: Pod) -> Admission:
-        """Have a pod go through the managers; what a refused one held is given back."""
-        pools = self.configuration.has(POD_LEVEL_GATE)
-        admission = self.managers.admit(self.allocations, pod_request(pod, pools=pools))
-        self.allocations = admission.allocations
-        if admission.refusal is not None:
-            self.drop([pod.metadata.name])
-        return admission
+    def admit(self, pod: KubeletPod) -> Verdict:
+        """Have a pod go through the managers, and the other checks where there is a Node."""
+        if self.node is None:
+            verdict = by_managers(pod, self.holdings)
+        else:
+            others = [one for name, one in self.active.items() if name != pod.metadata.name]
+            verdict = admit(pod, Situation(self.node, others), self.holdings)
+        self.holdings = verdict.holdings
+        for gone in verdict.victims:
+            del self.active[gone.metadata.name]
+        if verdict.refusal is None:
+            self.active[pod.metadata.name] = pod
+        else:
+            self.active.pop(pod.metadata.name, None)
+        return verdict
 
-    def drop(self, uids: Iterable[str]) -> None:
-        """Take back what some pods have."""
-        for uid in uids:
-            self.allocations = self.allocations.without(uid)
-            self.active.pop(uid, None)
+    def remove(self, name: str) -> None:
+        """Take back what a pod has."""
+        self.active.pop(name, None)
+        self.holdings = self.holdings.without(name)
 
     def start_containers(self, name: str) -> None:
         """Start all containers of a pod, one after the other."""
-        if (pod := self.active.get(name)) is None:
-            return
-        request = pod_request(pod, pools=self.configuration.has(POD_LEVEL_GATE))
-        names = [one.name for one in request.containers]
-        self.allocations = self.managers.started(self.allocations, request, names)
+        if (pod := self.active.get(name)) is not None:
+            for container in (*pod.spec.init_containers, *pod.spec.containers):
+                self.holdings = self.holdings.once_started(pod, container.name)
 
     def shown(self) -> Document:
         """Return the state as it is recorded."""
-        return shown(self.managers, self.allocations)
+        return shown(self.holdings.managers, self.holdings.allocations)
+
+
+def shown(self) -> Document:
+        """Return the state as it is recorded."""
+        return shown(self.holdings.managers, self.holdings.allocations)
 
 
 def _kept(allocations: Allocations) -> Allocations:
@@ -152,23 +165,27 @@ def shown(managers: Managers, allocations: Allocations) -> Document:
     return state
 
 
-def verdict(node: Node, admission: Admission) -> Document:
+def told(replayed: Replayed, verdict: Verdict) -> Document:
     """Return what became of a pod as it is recorded."""
-    refusal = admission.refusal
+    refusal = verdict.refusal
     result: Document = {"admit": refusal is None}
     if refusal is not None:
         result |= {"reason": refusal.reason, "message": refusal.message}
-    if node.managers.topology is not None:
-        result["topology"] = list(_merges(node, admission))
+    if replayed.holdings.managers.topology is not None:
+        result["topology"] = list(_merges(replayed, verdict))
+    if verdict.failures:
+        result["failures"] = [failure.message for failure in verdict.failures]
+    if verdict.victims:
+        result["victims"] = [victim.metadata.name for victim in verdict.victims]
     return result
 
 
-def _merges(node: Node, admission: Admission) -> Iterator[Document]:
-    for merge in admission.merges:
+def _merges(replayed: Replayed, verdict: Verdict) -> Iterator[Document]:
+    for merge in verdict.merges:
         entry: Document = {"admit": merge.is_admitted, "merged": str(merge.best)}
         if merge.container:
             entry["container"] = merge.container
-        if len(node.machine.numa_nodes) <= MOST_WITH_HINTS:
+        if len(replayed.machine.numa_nodes) <= MOST_WITH_HINTS:
             entry["hints"] = {
                 resource: None if hints is None else [str(hint) for hint in hints]
                 for resource, hints in merge.hints.items()
@@ -179,40 +196,34 @@ def _merges(node: Node, admission: Admission) -> Iterator[Document]:
 def answers(scenario: Document) -> Document:
     """Return what is expected of a scenario, as kubeberth has it."""
     try:
-        node = Node.started(scenario)
+        replayed = Replayed.started(scenario)
     except StartError as error:
         return {"startError": {"manager": error.manager, "message": error.message}}
     results: list[Document] = []
-    expected = {"start": node.shown(), "ops": results}
+    expected = {"start": replayed.shown(), "ops": results}
     for operation in scenario["ops"]:
         try:
-            result = _operate(node, operation)
+            result = _operate(replayed, operation)
         except StartError as error:
             results.append({"startError": {"manager": error.manager, "message": error.message}})
             break
-        results.append({**result, "state": node.shown()})
+        results.append({**result, "state": replayed.shown()})
     return expected
 
 
-def _operate(node: Node, operation: Document) -> Document:
+def _operate(replayed: Replayed, operation: Document) -> Document:
     kind = operation["op"]
     if kind == "add":
-        pod = msgspec.convert(defaulted(operation["pod"]), Pod)
-        admission = node.admit(pod)
-        if admission.refusal is None:
-            node.active[pod.metadata.name] = pod
-        return verdict(node, admission)
+        return told(replayed, replayed.admit(to_pod(operation["pod"])))
+    if kind == "restart":
+        replayed.restart(operation.get("config"))
+        pods = list(replayed.active.items())
+        again = [{"pod": name, **told(replayed, replayed.admit(pod))} for name, pod in pods]
+        return {"admissions": again}
     if kind == "start":
-        node.start_containers(operation["name"])
+        replayed.start_containers(operation["name"])
     elif kind == "remove":
-        node.drop([operation["name"]])
-    elif kind == "devices":
-        node.set_devices(operation["devices"])
+        replayed.remove(operation["name"])
     else:
-        node.restart(operation.get("config"))
-        admitted_again = [
-            {"pod": name, **verdict(node, node.admit(pod))}
-            for name, pod in list(node.active.items())
-        ]
-        return {"admissions": admitted_again}
+        replayed.set_devices(operation["devices"])
     return {}

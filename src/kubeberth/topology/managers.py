@@ -213,19 +213,13 @@ class Managers:
             allocations = replace(allocations, memory=memory)
         return Admission(allocations)
 
-    def started(
-        self, allocations: Allocations, pod: PodRequest, containers: Iterable[str]
-    ) -> Allocations:
-        """Return the allocations once containers were started, one after the other.
+    def started(self, allocations: Allocations, pod: PodRequest, container: str) -> Allocations:
+        """Return the allocations once a container has started.
 
-        The init containers before them have ended: their memory is free again; their CPUs and
+        The init containers before it have ended: their memory is free again; their CPUs and
         devices stay with the pod.
         """
-        ended = [
-            one.name
-            for name in containers
-            for one in regular_init_containers(pod.containers, before=name)
-        ]
+        ended = [one.name for one in regular_init_containers(pod.containers, before=container)]
         memory = allocations.memory.without_containers(pod.uid, ended)
         return replace(allocations, memory=memory)
 
