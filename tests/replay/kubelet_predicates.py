@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.replay.kubelet_objects import to_node, to_pod
-
-from kubeberth.kubelet.admission import Holdings, Situation, Verdict, admit, judge
+from kubeberth.kubelet.admission import Holdings, Situation, Verdict, admit
 from kubeberth.kubelet.predicates import NODE_AFFINITY, Features, with_own_os
-from kubeberth.topology.configuration import KubeletConfiguration
-from kubeberth.topology.description import machine_from
-from kubeberth.topology.start import start
+from kubeberth.topology.managers import Allocations, Managers
+from tests.replay.kubelet_objects import to_node, to_pod
 
 Document = dict[str, Any]
 
 # The resource managers take no part in these records.
-_MACHINE = {"numaNodes": [{"id": 0, "memory": "1Gi", "cpus": "0"}]}
+UNMANAGED = Holdings(Managers.idle(), Allocations())
 
 
 def features_of(node: Document | None) -> Features:
@@ -24,11 +21,6 @@ def features_of(node: Document | None) -> Features:
     features = ((node or {}).get("status") or {}).get("features") or {}
     can = features.get("supplementalGroupsPolicy", False)
     return Features(supplemental_groups_policy=can)
-
-
-def unmanaged() -> Holdings:
-    """Return the holdings of a node whose resource managers do nothing."""
-    return Holdings(*start(machine_from(_MACHINE), KubeletConfiguration(), {}))
 
 
 def answers(scenario: Document) -> Document:
@@ -48,9 +40,9 @@ def answers(scenario: Document) -> Document:
             tuple(settings.get("allowedUnsafeSysctls", ())),
             frozenset(scenario.get("declaredFeatures", ())),
         )
-        verdict = admit(pod, situation, unmanaged())
+        verdict = admit(pod, situation, UNMANAGED)
         if verdict.failures == (NODE_AFFINITY,) and live is not None:
-            verdict = judge(pod, replace(situation, node=live), unmanaged())
+            verdict = admit(pod, replace(situation, node=live), UNMANAGED)
         results.append({"pod": pod.metadata.name, **shown(verdict)})
         active = [one for one in active if one not in verdict.victims]
         if verdict.refusal is None:

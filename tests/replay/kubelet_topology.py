@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
-from tests.replay.kubelet_objects import to_node, to_pod
 
 from kubeberth.api.core import Node
 from kubeberth.kubelet.admission import Holdings, Situation, Verdict, admit, by_managers
@@ -17,10 +16,12 @@ from kubeberth.topology.checkpoint import from_json, to_json
 from kubeberth.topology.configuration import POD_LEVEL_GATE, KubeletConfiguration, StartError
 from kubeberth.topology.cpuset import cpu_list
 from kubeberth.topology.description import machine_from, plugins_from
+from kubeberth.topology.kept_state import KeptState
 from kubeberth.topology.machine import Machine
 from kubeberth.topology.managers import Allocations, Managers
 from kubeberth.topology.masks import members
-from kubeberth.topology.start import KeptState, start
+from kubeberth.topology.start import start
+from tests.replay.kubelet_objects import to_node, to_pod
 
 Document = dict[str, Any]
 
@@ -107,12 +108,12 @@ class Replayed:
 
     def shown(self) -> Document:
         """Return the state as it is recorded."""
-        return shown(self.holdings.managers, self.holdings.allocations)
+        return recorded_form(self.holdings.managers, self.holdings.allocations)
 
 
 def shown(self) -> Document:
-        """Return the state as it is recorded."""
-        return shown(self.holdings.managers, self.holdings.allocations)
+    """Return the state as it is recorded."""
+    return shown(self.holdings.managers, self.holdings.allocations)
 
 
 def _kept(allocations: Allocations) -> Allocations:
@@ -125,7 +126,7 @@ def _kept(allocations: Allocations) -> Allocations:
     )
 
 
-def shown(managers: Managers, allocations: Allocations) -> Document:
+def recorded_form(managers: Managers, allocations: Allocations) -> Document:
     """Return allocations as they are recorded; empty maps are left out."""
     state: Document = {
         "cpus": {

@@ -18,8 +18,9 @@ from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.pki import write_private
 from kubeberth.errors import UsageError
+from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.joining import join
-from kubeberth.kubelet.nodes import run
+from kubeberth.kubelet.nodes import NodesSettings, run
 
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
@@ -39,13 +40,20 @@ JOINING_AT_ONCE = 32
     "--filename",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     required=True,
-    help="Node manifests, or what `kubectl get nodes -o yaml` printed; - reads standard input.",
+    help="Node and Machine manifests, or what `kubectl get nodes -o yaml` printed; - reads "
+    "standard input.",
 )
 @click.option(
     "--identities",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder with NODE.pem, certificate and key, for each node.  "
     "[default: the kubeconfig's user for all]",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder in which nodes with a described machine keep who has which CPUs, memory and "
+    "devices.  [default: a restart forgets it]",
 )
 @click.option(
     "--join", "server", metavar="URL", help="Join the cluster of this API server, with a token."
@@ -64,6 +72,7 @@ def command(
     kubeconfig: Path | None,
     filename: Path,
     identities: Path | None,
+    state: Path | None,
     server: str | None,
     token: str | None,
     certificate_authority: Path | None,
@@ -93,7 +102,8 @@ def command(
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:
             await join_all(credentials, [spec.name for spec in specs], identities)
-        await run(specs, client_of, ready=ready)
+        settings = NodesSettings(checkpoints=Checkpoints(state) if state is not None else None)
+        await run(specs, client_of, settings, ready=ready)
 
     run_component(main)
 

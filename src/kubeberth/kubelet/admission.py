@@ -18,7 +18,14 @@ from kubeberth.api.core import Node
 from kubeberth.api.declared_features import required_features
 from kubeberth.api.requests import to_amounts
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.predicates import NO_NODE, Features, Shortfall, failures, unfit_for_system
+from kubeberth.kubelet.predicates import (
+    NO_FEATURES,
+    NO_NODE,
+    Features,
+    Shortfall,
+    failures,
+    unfit_for_system,
+)
 from kubeberth.kubelet.preemption import NoRoom, victims
 from kubeberth.kubelet.pressure import pressed_out
 from kubeberth.kubelet.sysctls import forbidden
@@ -53,7 +60,7 @@ class Situation:
 
     node: Node | None
     others: Sequence[KubeletPod]
-    features: Features = Features()
+    features: Features = NO_FEATURES
     pressure: tuple[str, ...] = ()
     allowed_unsafe_sysctls: tuple[str, ...] = ()
     declared_features: frozenset[str] = frozenset()

@@ -72,9 +72,10 @@ class Features:
     supplemental_groups_policy: bool = False
 
 
-def failures(
-    pod: KubeletPod, node: Node, others: Sequence[KubeletPod]
-) -> tuple[Refusal, ...]:
+NO_FEATURES = Features()
+
+
+def failures(pod: KubeletPod, node: Node, others: Sequence[KubeletPod]) -> tuple[Refusal, ...]:
     """Return every predicate that does not hold, in order; the first one is what the pod is told.
 
     Parameters

@@ -15,11 +15,11 @@ import msgspec
 from kubeberth.topology.cpus import CpuState
 from kubeberth.topology.cpuset import cpu_list, parse_cpus
 from kubeberth.topology.devices import DeviceState
+from kubeberth.topology.kept_state import KeptState
 from kubeberth.topology.managers import Allocations
 from kubeberth.topology.masks import mask_of, members
 from kubeberth.topology.memory import Blocks, MemoryState
 from kubeberth.topology.memory_tables import Block, MemoryTable, Stock
-from kubeberth.topology.start import KeptState
 
 
 class CheckpointError(ValueError):

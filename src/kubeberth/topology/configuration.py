@@ -30,9 +30,11 @@ class MemoryReservation(ApiStruct, frozen=True):
     limits: ResourceList = {}
 
 
-class KubeletConfiguration(ApiStruct, frozen=True):
-    """How a kubelet deals out what its machine has."""
+class KubeletConfiguration(ApiStruct, frozen=True, forbid_unknown_fields=True):
+    """How a kubelet deals out what its machine has, and what it lets pods do."""
 
+    api_version: str = ""
+    kind: str = ""
     topology_manager_policy: str = "none"
     topology_manager_scope: str = "container"
     topology_manager_policy_options: dict[str, str] = {}
@@ -46,6 +48,7 @@ class KubeletConfiguration(ApiStruct, frozen=True):
     eviction_hard: dict[str, str] = {}
     feature_gates: dict[str, bool] = {}
     allowed_unsafe_sysctls: tuple[str, ...] = ()
+    max_pods: int = 110
 
     def has(self, gate: str) -> bool:
         """Return whether a feature gate is on."""
@@ -64,10 +67,12 @@ class StartError(Exception):
     ----------
     manager
         Which one refuses: topologyManager, cpuManager or memoryManager.
+    field
+        The field of the configuration that it is about.
     """
 
-    def __init__(self, manager: str, message: str) -> None:
-        self.manager, self.message = manager, message
+    def __init__(self, manager: str, message: str, field: str) -> None:
+        self.manager, self.message, self.field = manager, message, field
         super().__init__(message)
 
 

@@ -93,7 +93,7 @@ class StaticCpuPolicy:
 
     machine: Machine
     reserved: Cpus
-    options: CpuOptions = CpuOptions()
+    options: CpuOptions
 
     def initial(self) -> CpuState:
         """Return the state of an empty node."""
@@ -274,9 +274,7 @@ class StaticCpuPolicy:
         return state.shared - self.reserved
 
 
-def take(
-    machine: Machine, available: Cpus, count: int, options: CpuOptions
-) -> Cpus | Shortage:
+def take(machine: Machine, available: Cpus, count: int, options: CpuOptions) -> Cpus | Shortage:
     """Return `count` of the available CPUs, chosen as the options say."""
     how = Packing(by_uncore=BY_UNCORE in options, across_cores=ACROSS_CORES in options)
     if ACROSS_NUMA not in options:

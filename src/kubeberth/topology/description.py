@@ -6,8 +6,9 @@ The machine of a node with two NUMA nodes of two cores each:
     - {id: 0, memory: 8Gi, cores: [{socket: 0, cpus: [0, 4]}, {socket: 0, cpus: [1, 5]}]}
     - {id: 1, memory: 8Gi, cpus: "2-3,6-7", socket: 1, threadsPerCore: 2}
 
-`cores` says which CPUs are threads of one core; `cpus` is the short form, in which the i-th core has
-the i-th CPU of every part of the list. docs/topology.md describes all fields.
+`cores` says which CPUs are threads of one core. `cpus` is the short form: the list is cut into as
+many parts as a core has threads, and the i-th core has the i-th CPU of every part. docs/topology.md
+describes all fields.
 """
 
 from __future__ import annotations
@@ -118,10 +119,7 @@ def machine_from(document: object, field: str = "machine") -> Machine:
     nodes = decode(document, MachineDescription, field).numa_nodes
     _check_numa_nodes(nodes, field)
     return Machine(
-        tuple(
-            _numa_node(node, f"{field}.numaNodes[{index}]")
-            for index, node in enumerate(nodes)
-        )
+        tuple(_numa_node(node, f"{field}.numaNodes[{index}]") for index, node in enumerate(nodes))
     )
 
 
@@ -202,9 +200,11 @@ def _cores(node: NumaNodeDescription, field: str) -> Iterator[CoreDescription]:
         )
     n_cores = len(cpus) // width
     for index in range(n_cores):
-        uncore = cpus[index // node.cores_per_uncore * node.cores_per_uncore] if (
-            node.cores_per_uncore > 0
-        ) else None
+        uncore = (
+            cpus[index // node.cores_per_uncore * node.cores_per_uncore]
+            if (node.cores_per_uncore > 0)
+            else None
+        )
         yield CoreDescription(cpus=tuple(cpus[index::n_cores]), socket=node.socket, uncore=uncore)
 
 
@@ -245,9 +245,7 @@ def _plugin(plugin: PluginDescription, machine: Machine, field: str) -> DevicePl
                     "machine does not have"
                 )
     devices = {
-        device.id: Device(
-            None if device.numa is None else mask_of(device.numa), device.healthy
-        )
+        device.id: Device(None if device.numa is None else mask_of(device.numa), device.healthy)
         for device in plugin.devices
     }
     return DevicePlugin(devices, plugin.preferred)

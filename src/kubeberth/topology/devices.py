@@ -129,9 +129,7 @@ class DeviceState:
         """Return the state once a container has devices."""
         containers = self.held.get(pod.uid, {})
         resources = {**containers.get(container.name, {}), resource: ids}
-        return replace(
-            self, held={**self.held, pod.uid: {**containers, container.name: resources}}
-        )
+        return replace(self, held={**self.held, pod.uid: {**containers, container.name: resources}})
 
     def without(self, uid: str) -> DeviceState:
         """Return the state once a pod is gone."""
@@ -193,7 +191,11 @@ class DevicePolicy:
         return _hints_among(plugin, available, reusable, count)
 
     def allocate(
-        self, state: DeviceState, pod: PodRequest, container: ContainerRequest, affinity: Mask | None
+        self,
+        state: DeviceState,
+        pod: PodRequest,
+        container: ContainerRequest,
+        affinity: Mask | None,
     ) -> DeviceState | Refusal:
         """Give a container its devices, those near to the NUMA nodes of the affinity first."""
         for resource in self._resources(state, container):

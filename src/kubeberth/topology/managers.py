@@ -21,9 +21,7 @@ from kubeberth.topology.requests import ContainerRequest, PodRequest, regular_in
 from kubeberth.topology.topology_options import POD_SCOPE
 
 _LEVEL = "Pod Scope pod with pod-level resources failed admission"
-POOL_IN_POD_SCOPE = Refusal(
-    TOPOLOGY_AFFINITY_ERROR, f"{_LEVEL} under pod-scope topology manager"
-)
+POOL_IN_POD_SCOPE = Refusal(TOPOLOGY_AFFINITY_ERROR, f"{_LEVEL} under pod-scope topology manager")
 POOL_IN_CONTAINER_SCOPE = Refusal(
     TOPOLOGY_AFFINITY_ERROR, f"{_LEVEL} with a container-level topology manager"
 )
@@ -105,6 +103,11 @@ class Managers:
     cpus: StaticCpuPolicy | None
     memory: StaticMemoryPolicy | None
     devices: DevicePolicy
+
+    @classmethod
+    def idle(cls) -> Managers:
+        """Return the managers of a node that has nothing to give out."""
+        return cls(None, "", None, None, DevicePolicy({}))
 
     def with_plugins(self, plugins: Plugins) -> Managers:
         """Return the managers once the device plugins have other devices."""

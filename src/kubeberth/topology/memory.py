@@ -184,7 +184,7 @@ def _blocks(mask: Mask, amounts: Amounts) -> Blocks:
 
 
 def _present(blocks: Blocks, wanted: Amounts) -> Hints:
-    """Return the hints for somebody who has his memory; none when he now asks for something else."""
+    """Return the hints for somebody who has his memory; none if he now asks for another."""
     if {block.type: block.size_bytes for block in blocks} != dict(wanted):
         return NO_OPINION
     return {block.type: [Hint(block.mask, preferred=True)] for block in blocks}
@@ -192,7 +192,7 @@ def _present(blocks: Blocks, wanted: Amounts) -> Hints:
 
 def _by_type(hints: Sequence[Hint], wanted: Amounts) -> Hints:
     """Return the same hints for all types; none at all, which is no opinion, when there is none."""
-    return {type_: hints for type_ in wanted} if hints else NO_OPINION
+    return dict.fromkeys(wanted, hints) if hints else NO_OPINION
 
 
 def _hints(state: MemoryState, pod: PodRequest, wanted: Amounts) -> list[Hint]:
@@ -362,4 +362,3 @@ def _flaw_of_pool(pod: PodRequest) -> str:
                 "leaving no memory for shared containers"
             )
     return ""
-

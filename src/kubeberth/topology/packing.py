@@ -3,8 +3,8 @@
 Matches kubelet 1.36 (`cpumanager/cpu_assignment.go`), the default way of its static CPU policy, and
 the ways of `prefer-align-cpus-by-uncorecache` and `distribute-cpus-across-cores`.
 
-Of elements alike the one with the fewest CPUs left comes first, then the one with the lowest id: what
-is broken already is used up before something whole is broken.
+Of elements alike the one with the fewest CPUs left comes first, then the one with the lowest id:
+what is broken already is used up before something whole is broken.
 """
 
 from __future__ import annotations

@@ -166,9 +166,7 @@ def _may_pin(container: Container, is_pooled: bool) -> bool:
 def _container_request(container: Container, role: Role, *, is_pinned: bool) -> ContainerRequest:
     requests = container.resources.requests if is_pinned else {}
     limits = {name: int_value(amount) for name, amount in container.resources.limits.items()}
-    return ContainerRequest(
-        container.name, role, _whole_cpus(requests), _memory(requests), limits
-    )
+    return ContainerRequest(container.name, role, _whole_cpus(requests), _memory(requests), limits)
 
 
 def _whole_cpus(requests: ResourceList) -> int:

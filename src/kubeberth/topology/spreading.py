@@ -96,9 +96,7 @@ def _spreads(free: Free, size: int, count: int, group: int) -> Iterator[Spread]:
             yield best
 
 
-def _rests(
-    left: Free, ids: tuple[int, ...], share: int, rest: int, group: int
-) -> Iterator[Spread]:
+def _rests(left: Free, ids: tuple[int, ...], share: int, rest: int, group: int) -> Iterator[Spread]:
     """Yield the ways to take the remainder of some of the nodes, of as many as can be first."""
     able = [id_ for id_ in ids if left[id_] >= group]
     for size in range(len(able), 0, -1):

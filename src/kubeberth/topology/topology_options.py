@@ -18,6 +18,7 @@ from kubeberth.topology.merge import (
 )
 
 MANAGER = "topologyManager"
+OPTIONS = "topologyManagerPolicyOptions"
 CONTAINER_SCOPE, POD_SCOPE = "container", "pod"
 
 _CLOSEST = "prefer-closest-numa-nodes"
@@ -26,9 +27,7 @@ _MOST = "max-allowable-numa-nodes"
 _DEFAULT_MOST = 8
 
 
-def topology_policy(
-    configuration: KubeletConfiguration, machine: Machine
-) -> TopologyPolicy | None:
+def topology_policy(configuration: KubeletConfiguration, machine: Machine) -> TopologyPolicy | None:
     """Return the policy; None for the policy none, which reads no option.
 
     Raises
@@ -42,11 +41,13 @@ def topology_policy(
     prefers_closest, most = _options(configuration.topology_manager_policy_options)
     narrower = _closest(machine) if prefers_closest else narrowness
     if len(machine.numa_nodes) > most:
-        raise StartError(MANAGER, f"unsupported on machines with more than {most} NUMA Nodes")
+        raise StartError(
+            MANAGER, f"unsupported on machines with more than {most} NUMA Nodes", OPTIONS
+        )
     if name not in (BEST_EFFORT, RESTRICTED, SINGLE_NUMA_NODE):
-        raise StartError(MANAGER, f'unknown policy: "{name}"')
+        raise StartError(MANAGER, f'unknown policy: "{name}"', "topologyManagerPolicy")
     if scope not in (CONTAINER_SCOPE, POD_SCOPE):
-        raise StartError(MANAGER, f'unknown scope: "{scope}"')
+        raise StartError(MANAGER, f'unknown scope: "{scope}"', "topologyManagerScope")
     if name == SINGLE_NUMA_NODE:  # one node is never closer than another
         narrower = narrowness
     return TopologyPolicy(name, machine.numa_ids, narrower)
@@ -57,17 +58,17 @@ def _options(options: dict[str, str]) -> tuple[bool, int]:
     prefers_closest, most = False, _DEFAULT_MOST
     for name, text in sorted(options.items()):
         if name not in (_CLOSEST, _MOST):
-            raise StartError(MANAGER, f'unknown Topology Manager Policy option: "{name}"')
+            raise StartError(MANAGER, f'unknown Topology Manager Policy option: "{name}"', OPTIONS)
         try:
             if name == _CLOSEST:
                 prefers_closest = parse_bool(text)
             else:
                 most = parse_int(text, "Atoi")
         except (BooleanTextError, IntegerTextError) as error:
-            raise StartError(MANAGER, f'{_UNREADABLE[name]} "{name}": {error}') from None
+            raise StartError(MANAGER, f'{_UNREADABLE[name]} "{name}": {error}', OPTIONS) from None
     if most < _DEFAULT_MOST:
         text = f'the minimum value of "{_MOST}" should not be less than {_DEFAULT_MOST}'
-        raise StartError(MANAGER, text)
+        raise StartError(MANAGER, text, OPTIONS)
     return prefers_closest, most
 
 
@@ -82,5 +83,6 @@ def _closest(machine: Machine) -> Narrowness:
         raise StartError(
             MANAGER,
             "cannot discover NUMA topology: error getting NUMA distances from cadvisor",
+            OPTIONS,
         )
     return closeness({node.id: node.distances for node in machine.numa_nodes})
