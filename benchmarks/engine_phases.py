@@ -71,7 +71,7 @@ def decisions(workload: Workload, n_nodes: int, n_pods: int) -> Iterator[object]
 def main(name: str = "35 templates in turn", n_nodes: str = "5000") -> None:
     """Print a line for each shape."""
     (workload,) = (workload for workload in WORKLOADS if workload.name == name)
-    n_shapes, n_templates = len(workload.shapes), len(workload.shapes) * workload.n_colors
+    n_shapes, n_templates = len(workload.shapes), workload.n_templates
     calls: Calls = defaultdict(list)
     shape, totals = [0], [0] * n_shapes
     watch(calls, shape)
@@ -86,7 +86,7 @@ def main(name: str = "35 templates in turn", n_nodes: str = "5000") -> None:
         started = perf_counter_ns()
         next(placing)
         totals[shape[0]] += perf_counter_ns() - started
-    n_decisions = ROUNDS * workload.n_colors
+    n_decisions = ROUNDS * n_templates // n_shapes
     for number in range(n_shapes):
         print(f"shape {number}: {totals[number] / n_decisions / 1000:.1f} us a decision")
         for _, phase in PHASES:

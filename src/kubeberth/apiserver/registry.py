@@ -178,10 +178,13 @@ class Registry:
         entries = self.store.entries(prefix_of(resource, namespace))
         return (unpack(resource, entry) for entry in entries)
 
-    async def charge(self, namespace: str, name: str, more: Totals) -> None:
+    async def charge(
+        self, namespace: str, name: str, more: Totals, check: Callable[[Document], None]
+    ) -> None:
         """Add to what is used of a quota; see `admission.resource_quota`."""
 
         def change(found: Document) -> Document:
+            check(found)
             status = found.setdefault("status", {})
             status["used"] = quota.added(status.get("used") or {}, more)
             return found
@@ -299,7 +302,7 @@ class Registry:
         attributes = caller.attributes("UPDATE", target, new, old, sub)
         new = await self._admitted(target, attributes)
         self._check_base(target, new, old)
-        strategy.prepare_update(resource, sub, new, old)
+        strategy.prepare_update(resource, sub, new, old, now=self.stamp())
         if new == old or _differs_in_times(new, old):
             await self.chain.validate(attributes)  # nothing is written, but it may be refused
             return Written(old)

@@ -195,6 +195,7 @@ class LocalCluster:
                 *("--root-ca-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-key-file", folder.pki / "ca.key"),
+                "--use-service-account-credentials",
             ],
         }
         if self.settings.scheduler_config:

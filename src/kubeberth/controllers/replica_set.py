@@ -34,6 +34,7 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
 )
+from kubeberth.controllers.availability import next_availability
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import Claim, claim, keys_of_controller
@@ -73,7 +74,8 @@ def reconcile(view: View, now: float) -> Outcome:
     actions += _status(view, claimed, active, selector, now)
     if replica_set.metadata.deletion_timestamp is None:
         actions += _manage(view, me, active, now)
-    return Outcome(tuple(actions), _next_availability(replica_set, active, now))
+    wait_s = next_availability(active, replica_set.spec.min_ready_seconds, now)
+    return Outcome(tuple(actions), wait_s)
 
 
 def _adoptable(candidates: Iterable[Pod]) -> list[Pod]:
@@ -85,7 +87,7 @@ def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Ac
     missing = view.replica_set.spec.replicas - len(active)
     if missing > 0:
         body = pod_from_template(me, view.replica_set.spec.template)
-        return [CreatePods(me, body, min(missing, BURST))]
+        return [CreatePods(me, (body,) * min(missing, BURST))]
     if missing < 0:
         ranked = rank_victims(active, view.related, now)
         victims = ranked[: min(-missing, BURST)]
@@ -247,22 +249,11 @@ def _note_failure(conditions: Conditions, failure: Failure | None) -> None:
         conditions.set("ReplicaFailure", "True", failure.reason, failure.message)
 
 
-def _next_availability(replica_set: ReplicaSet, active: Iterable[Pod], now: float) -> float | None:
-    """Return in how many seconds the next ready pod will have been ready for long enough."""
-    wanted = replica_set.spec.min_ready_seconds
-    waits = [
-        ready_since(pod) + wanted - now
-        for pod in active
-        if is_ready(pod) and not is_available(pod, wanted, now)
-    ]
-    # A little later, so that it is not a moment too early.
-    return min(waits) + 0.01 if waits else None
-
-
 class ReplicaSetReconciler:
     """Feeds `reconcile` from the cache; keys are those of replica sets."""
 
     name = "replicaset-controller"
+    account = "replicaset-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -71,6 +71,8 @@ class RankedRules:
 
     Attributes
     ----------
+    request
+        One of the templates for which all this holds.
     error
         Why scoring fails for every pod of the template; only counts when there is a choice.
     static_scores
@@ -91,7 +93,7 @@ class RankedRules:
     def __init__(
         self, state: ClusterState, profile: Profile, kinds: RuleKinds, request: PodRequest
     ) -> None:
-        self._state, self._profile, self._request = state, profile, request
+        self._state, self._profile, self.request = state, profile, request
         self.error: PlacementError | None = None
         self.load_filters = [rule for rule in kinds.load_filters if concerns(rule, request)]
         self.load_scores = [e for e in kinds.load_scores if self._speaks(e[0])]
@@ -110,7 +112,7 @@ class RankedRules:
 
     def refresh(self) -> None:
         """Ask the rules over topology keys anew what they consist of."""
-        state, request = self._state, self._request
+        state, request = self._state, self.request
         filters: list[DomainFilter] = []
         scores: list[tuple[GroupScore, int]] = []
         for name, rule in self._domain_rules.items():
@@ -146,14 +148,9 @@ class RankedRules:
 
     # What tells that something is out of date
 
-    def stamp(self) -> int:
-        """Return a number that changes when `refresh` is due."""
-        rules = self._domain_rules.values()
-        return sum([rule.stamp(self._state, self._request) for rule in rules])
-
     def bases(self) -> list[object]:
         """Return what differs when the looks of nodes that have not changed are worth otherwise."""
-        return [rule.basis(self._state, self._request) for rule in self._relative_rules]
+        return [rule.basis(self._state, self.request) for rule in self._relative_rules]
 
     def columns_are_as_before(self) -> bool:
         """Return whether the same topology keys as before have a value per node."""
@@ -165,7 +162,7 @@ class RankedRules:
 
     def look(self, nodes: Nodes, ranks: NDArray[np.intp]) -> Looks:
         """Return what the looks of some nodes are worth; `ranks` holds the rank of every slot."""
-        state, request = self._state, self._request
+        state, request = self._state, self.request
         passes = state.exists[nodes].copy()
         for rule in self._look_filters:
             _keep_passing(passes, rule.filter(state, request, nodes))
@@ -184,7 +181,7 @@ class RankedRules:
         slots
             In ascending order.
         """
-        state, request = self._state, self._request
+        state, request = self._state, self.request
         # Mostly these are all nodes: a slice needs no copies of their columns.
         is_start = len(slots) > 0 and slots[-1] == len(slots) - 1
         nodes: Nodes = slice(len(slots)) if is_start else slots
@@ -205,7 +202,7 @@ class RankedRules:
 
     def judge_load(self, load: int) -> int:
         """Return what the rules over loads say: `NO_ROOM`, or the high bits of an entry."""
-        state, request = self._state, self._request
+        state, request = self._state, self.request
         n_resources = len(state.resources)
         class_id = capacity_class_of(load)
         capacity = self._capacities.get(class_id)
@@ -238,12 +235,12 @@ class RankedRules:
                 return False
         if not self._usage_filters:
             return True
-        state, request = self._state, self._request
+        state, request = self._state, self.request
         return not any(rule.filter_one(state, request, slot) for rule in self._usage_filters)
 
     def admit_beside_nominated(self, slot: int) -> bool:
         """Return whether a node passes with the pods that are nominated to it."""
-        state, request = self._state, self._request
+        state, request = self._state, self.request
         if not state.nominated_on(slot, request.priority, ""):
             return True
         return NodeFilter(state, self._profile, request, "").passes(slot)
@@ -259,7 +256,7 @@ class RankedRules:
         good; and an error, too, only counts when it comes to scoring.
         """
         try:
-            return rule.scores(self._state, self._request)
+            return rule.scores(self._state, self.request)
         except PlacementError as error:
             self.error = error
             return False

@@ -111,7 +111,6 @@ class Ranking:
         order: Order,
     ) -> None:
         self._state = state
-        self._request = request
         self._census, self._pulse = state.census, state.census.pulse
         self._node_log, self._usage_log = state.node_log, state.usage_log
         self._shared_order = order
@@ -122,7 +121,7 @@ class Ranking:
         # How far the logs have been followed.
         self._n_many = 0
         self._seen_nodes = self._seen_usage = -1
-        self._seen_census = self._seen_stamp = self._seen_epoch = -1
+        self._seen_census = self._seen_epoch = -1
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._seen_bases: list[object] = []
         # Per slot.
@@ -154,13 +153,19 @@ class Ranking:
         self._bonuses: list[int] = []
         self._start()
 
+    def speak_for(self, request: PodRequest) -> None:
+        """Ask on behalf of a template from now on; those that share a ranking are judged alike.
+
+        Has to be called when the version of the census has changed.
+        """
+        self._rules.request = request
+        if self._census.version != self._seen_census:
+            self._seen_census = self._census.version
+            self._cared_for.clear()
+
     def best(self) -> Choice | None:
         """Return the best node, None when no node passes."""
-        if (
-            self._usage_log.end != self._seen_usage
-            or self._node_log.end != self._seen_nodes
-            or self._census.version != self._seen_census
-        ):
+        if self._usage_log.end != self._seen_usage or self._node_log.end != self._seen_nodes:
             self._follow()
         if self._pulse.n_beats != self._seen_pulse:
             self._follow_pulse()
@@ -187,12 +192,6 @@ class Ranking:
 
     def _follow(self) -> None:
         rules = self._rules
-        if self._census.version != self._seen_census:
-            self._seen_census = self._census.version
-            self._cared_for.clear()
-            if rules.stamp() != self._seen_stamp:
-                self._start()
-                return
         if self._node_log.end != self._seen_nodes:
             self._follow_looks()
         if rules.has_epoch and rules.epoch() != self._seen_epoch:
@@ -529,7 +528,7 @@ class Ranking:
         state, rules = self._state, self._rules
         rules.refresh()
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
-        self._seen_census, self._seen_stamp = state.census.version, rules.stamp()
+        self._seen_census = self._census.version
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._has_other_groups = True
