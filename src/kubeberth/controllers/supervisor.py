@@ -49,6 +49,7 @@ from kubeberth.api.storage import (
 )
 from kubeberth.api.workloads import (
     ConfigMap,
+    ReplicaSet,
     decode_config_map,
     decode_controller_revision,
     decode_deployment,
@@ -82,7 +83,7 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
-from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.replica_set import ReplicaSetReconciler, ReplicationControllerReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
@@ -123,6 +124,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        ReplicationControllerReconciler(),
         StatefulSetReconciler(),
         CronJobReconciler(),
         JobReconciler(),
@@ -152,6 +154,10 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
     return ConfigMap(metadata=config_map.metadata)
 
 
+def _decode_replication_controller(raw: bytes) -> ReplicaSet:
+    return decode_replication_controller(raw).as_replica_set()
+
+
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
@@ -165,7 +171,7 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     NODES: decode_node,
     PODS: decode_pod,
     POD_DISRUPTION_BUDGETS: decode_disruption_budget,
-    REPLICATION_CONTROLLERS: decode_replication_controller,
+    REPLICATION_CONTROLLERS: _decode_replication_controller,
     STATEFUL_SETS: decode_stateful_set,
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
