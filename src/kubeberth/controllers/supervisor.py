@@ -14,6 +14,7 @@ from typing import Any
 
 from kubeberth.api.batch import decode_cron_job, decode_job
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
+from kubeberth.api.endpoints import decode_endpoint_slice, decode_endpoints
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
@@ -23,6 +24,8 @@ from kubeberth.api.scheme import (
     CRON_JOBS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    ENDPOINTS,
     JOBS,
     LEASES,
     NAMESPACES,
@@ -75,6 +78,8 @@ from kubeberth.controllers.controller import Controller, Reconciler
 from kubeberth.controllers.cron_job import CronJobReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.endpoint_slice import EndpointSliceReconciler
+from kubeberth.controllers.endpoints import EndpointsReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
 from kubeberth.controllers.job import JobReconciler
@@ -141,6 +146,8 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         ClaimReconciler(),
         DisruptionReconciler(),
         ResourceQuotaReconciler(),
+        EndpointSliceReconciler(),
+        EndpointsReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
     ]
@@ -165,6 +172,8 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CRON_JOBS: decode_cron_job,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DEPLOYMENTS: decode_deployment,
+    ENDPOINTS: decode_endpoints,
+    ENDPOINT_SLICES: decode_endpoint_slice,
     JOBS: decode_job,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
