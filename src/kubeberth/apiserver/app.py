@@ -214,7 +214,7 @@ class App:
         catalogue = self.definitions.catalogue
         info = parse_request(request.method, request.path, request.query, catalogue)
         shown = request.shown
-        if info.path in PUBLIC_PATHS and not shown:
+        if info.path in PUBLIC_PATHS and info.method in ("GET", "HEAD") and not shown:
             trail.received(info, ANONYMOUS)
             return self._non_resource(info, request, catalogue)
         try:

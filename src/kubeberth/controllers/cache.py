@@ -87,6 +87,11 @@ class Cache:
             if other == resource and controller is not None and controller.uid == uid:
                 yield item
 
+    def candidates(self, resource: Resource, owner: ObjectMeta) -> Iterator[Any]:
+        """Yield what an owner may claim: objects that it manages, and those that nobody does."""
+        yield from self.controlled(resource, owner.uid)
+        yield from self.orphans(resource, owner.namespace).values()
+
     def owner(self, namespace: str, reference: OwnerReference) -> Any | None:
         """Return the object that a reference means, or None; its UID may be another one's."""
         resource = self.kinds.of(reference.api_version, reference.kind)

@@ -23,6 +23,7 @@ from kubeberth.api.scheme import (
     CONTROLLER_REVISIONS,
     CRON_JOBS,
     CUSTOM_RESOURCE_DEFINITIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     ENDPOINTS,
@@ -55,6 +56,7 @@ from kubeberth.api.workloads import (
     ReplicaSet,
     decode_config_map,
     decode_controller_revision,
+    decode_daemon_set,
     decode_deployment,
     decode_lease,
     decode_object,
@@ -76,6 +78,7 @@ from kubeberth.controllers.certificate_signing import (
 )
 from kubeberth.controllers.controller import Controller, Reconciler
 from kubeberth.controllers.cron_job import CronJobReconciler
+from kubeberth.controllers.daemon_set import DaemonSetReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.endpoint_slice import EndpointSliceReconciler
@@ -131,6 +134,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         ReplicaSetReconciler(),
         ReplicationControllerReconciler(),
         StatefulSetReconciler(),
+        DaemonSetReconciler(),
         CronJobReconciler(),
         JobReconciler(),
         OrphanedJobPodReconciler(),
@@ -171,6 +175,7 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CONTROLLER_REVISIONS: decode_controller_revision,
     CRON_JOBS: decode_cron_job,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
+    DAEMON_SETS: decode_daemon_set,
     DEPLOYMENTS: decode_deployment,
     ENDPOINTS: decode_endpoints,
     ENDPOINT_SLICES: decode_endpoint_slice,
