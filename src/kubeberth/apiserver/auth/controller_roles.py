@@ -69,6 +69,10 @@ _CONTROLLERS = (
         rule("patch update", "poddisruptionbudgets/status", groups="policy"),
     ),
     _controller(
+        "endpoint-controller",
+        rule("get create patch update delete", "endpoints"),
+    ),
+    _controller(
         "endpointslice-controller",
         rule("update", "services/finalizers"),
         rule("get create patch update delete", "endpointslices", groups="discovery.k8s.io"),
