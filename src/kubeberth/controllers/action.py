@@ -150,6 +150,13 @@ class ConfirmAllowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Do actions side by side, all of them; a failure is told when the others are done."""
+
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordEvent:
     """Tell the user what was done to an object; never stops anything when it fails."""
 
@@ -210,6 +217,7 @@ Action = (
     | Stop
     | Told
     | InBatches
+    | Together
     | RecordEvent
 )
 

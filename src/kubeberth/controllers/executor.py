@@ -27,6 +27,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
     Stop,
+    Together,
     Told,
     UpdateObject,
 )
@@ -117,6 +118,8 @@ class Executor:
                 await self._do_and_tell(action, journal)
             case InBatches():
                 await self._do_in_batches(action, journal)
+            case Together():
+                await self._do_together(action, journal)
 
     async def _do_and_tell(self, action: Told, journal: Journal) -> None:
         try:
@@ -133,16 +136,22 @@ class Executor:
         self._tell(action.about, "Normal", *action.success)
 
     async def _do_in_batches(self, action: InBatches, journal: Journal) -> None:
-        async def attempt(group: tuple[Action, ...]) -> BerthError | None:
-            try:
-                await self.carry_out(group, journal)
-            except BerthError as error:
-                return error
-            return None
-
-        error = await _in_batches([partial(attempt, group) for group in action.groups])
+        error = await _in_batches([partial(self._attempt, g, journal) for g in action.groups])
         if error is not None:
             raise error
+
+    async def _do_together(self, action: Together, journal: Journal) -> None:
+        for error in await _gather(self._attempt((each,), journal) for each in action.actions):
+            if error is not None:
+                raise error
+
+    async def _attempt(self, actions: Iterable[Action], journal: Journal) -> BerthError | None:
+        """Carry out actions, and return what went wrong."""
+        try:
+            await self.carry_out(actions, journal)
+        except BerthError as error:
+            return error
+        return None
 
     async def _create(self, action: CreateObject, journal: Journal) -> None:
         try:
