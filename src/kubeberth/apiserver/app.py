@@ -113,7 +113,7 @@ class App:
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        policy = StoredPolicy(self.registry)
+        policy = StoredPolicy(self.registry, store)
         self._authorizer = authorizer = Authorizer(policy, NodeAuthorizer(NodeGraph(store)))
         self._converted = ConvertedWatches(store, self.registry.conversions)
         self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)

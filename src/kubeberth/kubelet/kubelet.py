@@ -190,7 +190,7 @@ class Kubelet:
             declared_features=frozenset(node.status.declared_features if node else ()),
         )
         verdict = admit(pod, situation, self._allotment.holdings)
-        self._allotment.holdings = verdict.holdings
+        self._allotment.take(pod, verdict)
         return verdict
 
     async def _admit_live(self, worker: Worker, others: list[KubeletPod]) -> None:
