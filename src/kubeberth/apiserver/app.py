@@ -113,7 +113,7 @@ class App:
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
         self.registry = Registry(store, clock, settings.chance)
-        policy = StoredPolicy(self.registry)
+        policy = StoredPolicy(self.registry, store)
         self._authorizer = authorizer = Authorizer(policy, NodeAuthorizer(NodeGraph(store)))
         self._converted = ConvertedWatches(store, self.registry.conversions)
         self.definitions = definitions = Definitions(self.registry, self._end_watches, clock)
@@ -214,7 +214,7 @@ class App:
         catalogue = self.definitions.catalogue
         info = parse_request(request.method, request.path, request.query, catalogue)
         shown = request.shown
-        if info.path in PUBLIC_PATHS and not shown:
+        if info.path in PUBLIC_PATHS and info.method in ("GET", "HEAD") and not shown:
             trail.received(info, ANONYMOUS)
             return self._non_resource(info, request, catalogue)
         try:

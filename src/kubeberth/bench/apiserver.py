@@ -13,19 +13,21 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from kubeberth.api.scheme import PODS
+from kubeberth.api.scheme import PODS, Resource
 from kubeberth.apiserver.objects import key_of, pack
 from kubeberth.apiserver.storage.sqlite import SqliteStore
 from kubeberth.bench.pods import pod
+from kubeberth.bench.processes import cpu_seconds, resident_kibibytes
 from kubeberth.clock import Clock
 from kubeberth.cluster.kubeconfigs import kubeconfig, linked_user
 from kubeberth.cluster.pki import ADMIN, Authority
@@ -110,10 +112,16 @@ class Plan:
 
 
 class LoadGenerator:
-    """The other process; a context manager."""
+    """The other process; a context manager.
 
-    def __init__(self, kubeconfig_file: Path) -> None:
-        self._command = [sys.executable, "-m", "kubeberth.bench.load", str(kubeconfig_file)]
+    Parameters
+    ----------
+    module
+        What runs there: `kubeberth.bench.load`, or something that can do more.
+    """
+
+    def __init__(self, kubeconfig_file: Path, module: str = "kubeberth.bench.load") -> None:
+        self._command = [sys.executable, "-m", module, str(kubeconfig_file)]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -130,8 +138,20 @@ class LoadGenerator:
         self._process.kill()
         self._process.communicate()
 
-    def do(self, do: str, **job: Any) -> dict[str, Any]:
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def do(
+        self, do: str, tell: Callable[[int], None] = lambda _: None, **job: Any
+    ) -> dict[str, Any]:
         """Have a job done and return what came of it.
+
+        Parameters
+        ----------
+        tell
+            Called with how much of it is done, now and then.
 
         Raises
         ------
@@ -142,11 +162,14 @@ class LoadGenerator:
         assert self._process.stdout
         self._process.stdin.write(msgspec.json.encode({"do": do, **job}) + b"\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        result: dict[str, Any] = msgspec.json.decode(line) if line else {"error": "no answer"}
-        if "error" in result:
-            raise UsageError(f"the API server cannot be measured: {result['error']}")
-        return result
+        while line := self._process.stdout.readline():
+            result: dict[str, Any] = msgspec.json.decode(line)
+            if "error" in result:
+                raise UsageError(f"the API server cannot be measured: {result['error']}")
+            if "done" not in result:
+                return result
+            tell(result["done"])
+        raise UsageError("the API server cannot be measured: no answer")
 
 
 class OwnServer:
@@ -221,18 +244,30 @@ class OwnServer:
     def cpu_seconds(self) -> float | None:
         """Return the processor time that the process has used; None where nobody tells."""
         assert self._process is not None
-        try:
-            text = Path(f"/proc/{self._process.pid}/stat").read_text()
-        except OSError:
-            return None
-        user, system = text.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self._process.pid)
 
     def resident_kibibytes(self) -> int:
         """Return the memory that the process has."""
         assert self._process is not None
-        command = ["ps", "-o", "rss=", "-p", str(self._process.pid)]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return resident_kibibytes(self._process.pid)
+
+
+def make_namespace(
+    load: LoadGenerator, name: str, labels: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Make a namespace that takes pods."""
+    body = {"metadata": {"name": name, "labels": dict(labels)}}
+    load.do("ask", method="POST", path="/api/v1/namespaces", body=body)
+    account = {"metadata": {"name": "default"}}
+    path = f"/api/v1/namespaces/{name}/serviceaccounts"
+    # A real cluster makes the account by itself, and may have been faster.
+    load.do("ask", method="POST", path=path, body=account, ok=[409])
+
+
+def empty_namespace(load: LoadGenerator, name: str) -> None:
+    """Delete all pods of a namespace, at once."""
+    path = f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0"
+    load.do("ask", method="DELETE", path=path)
 
 
 class Measurement:
@@ -254,18 +289,12 @@ class Measurement:
     @contextmanager
     def namespace(self) -> Iterator[None]:
         """Make the namespace, and take it away again with what is in it."""
-        body = {"metadata": {"name": self._namespace}}
-        self._load.do("ask", method="POST", path="/api/v1/namespaces", body=body)
-        account = {"metadata": {"name": "default"}}
-        path = f"{self._path}/serviceaccounts"
-        # A real cluster makes the account by itself, and may have been faster.
-        self._load.do("ask", method="POST", path=path, body=account, ok=[409])
+        make_namespace(self._load, self._namespace)
         try:
             yield
         finally:
             if self._server is None:
-                path = f"{self._path}/pods?gracePeriodSeconds=0"
-                self._load.do("ask", method="DELETE", path=path)
+                empty_namespace(self._load, self._namespace)
                 self._load.do("ask", method="DELETE", path=self._path, ok=[409])
 
     def writes(self) -> Iterator[Writes]:
@@ -333,16 +362,28 @@ class Measurement:
 
 async def fill(data_dir: Path, n_objects: int) -> None:
     """Put pods into the data directory of a server that does not run."""
+    await store_all(data_dir, _stored_pods(n_objects))
+
+
+def _stored_pods(n_objects: int) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    for index in range(n_objects):
+        document = pod(f"stored-{index}")
+        document["metadata"] |= {"namespace": "stored", "uid": str(uuid.uuid4())}
+        yield PODS, document
+
+
+async def store_all(data_dir: Path, objects: Iterator[tuple[Resource, dict[str, Any]]]) -> None:
+    """Put objects into the data directory of a server that does not run."""
     store = SqliteStore(data_dir)
+
+    async def create(resource: Resource, document: dict[str, Any]) -> None:
+        metadata = document["metadata"]
+        key = key_of(resource, metadata.get("namespace", ""), metadata["name"])
+        await store.create(key, pack(resource, document))
+
     try:
-        for start in range(0, n_objects, 500):
-            creates = []
-            for index in range(start, min(n_objects, start + 500)):
-                document = pod(f"stored-{index}")
-                document["metadata"] |= {"namespace": "stored", "uid": str(uuid.uuid4())}
-                key = key_of(PODS, "stored", document["metadata"]["name"])
-                creates.append(store.create(key, pack(PODS, document)))
-            await asyncio.gather(*creates)
+        while batch := list(islice(objects, 500)):
+            await asyncio.gather(*(create(*entry) for entry in batch))
     finally:
         await store.close()
 

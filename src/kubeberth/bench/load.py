@@ -28,12 +28,18 @@ from kubeberth.client.kubeconfig import load_kubeconfig
 # How long an answer, or a watcher that is to hear of a write, may take before the measurement is
 # given up: to delete ten thousand pods takes a while.
 PATIENCE_S = 300.0
+# What a watch asks for that is to tell only what happens from now on.
+FROM_NOW = "watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
 
 Result = dict[str, Any]
 
 
 class LoadError(Exception):
     """The server answered otherwise than a measurement needs."""
+
+
+class _Status(msgspec.Struct):
+    message: str
 
 
 class Answer:
@@ -46,13 +52,21 @@ class Answer:
         self.body: list[bytes] = []
         self.first_at = self.last_at = 0.0
 
+    def refusal(self) -> LoadError:
+        """Return what the server said, as an error."""
+        body = b"".join(self.body)
+        try:
+            return LoadError(msgspec.json.decode(body, type=_Status).message)
+        except msgspec.MsgspecError:
+            return LoadError(f"{self.status} {body[:200].decode(errors='replace')}")
+
 
 class Connection(asyncio.Protocol):
     """A connection that is kept alive: one request at a time."""
 
-    def __init__(self, head: bytes, on_line: Callable[[int], None] | None = None) -> None:
+    def __init__(self, head: bytes, on_part: Callable[[bytes], None] | None = None) -> None:
         self._head = head
-        self._on_line = on_line  # of a watch: called with the number of lines that came
+        self._on_part = on_part  # of a watch: called with each part that comes
         self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
         self.is_lost = False
@@ -78,13 +92,13 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Take in the status; a watch has its answer now."""
         self._answer.status = self._parser.get_status_code()
-        if self._on_line is not None:
+        if self._on_part is not None:
             self.on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body."""
-        if self._on_line is not None:
-            self._on_line(body.count(b"\n"))
+        if self._on_part is not None:
+            self._on_part(body)
         else:
             self._answer.body.append(body)
 
@@ -138,7 +152,7 @@ class Load:
         raw = b"" if body is None else msgspec.json.encode(body)
         answer = await connection.ask(method, path, raw)
         if answer.status // 100 != 2 and answer.status not in ok:
-            raise LoadError(b"".join(answer.body).decode())
+            raise answer.refusal()
         return {"status": answer.status}
 
     async def create(self, path: str, name: str, start: int, n: int, connections: int) -> Result:
@@ -170,7 +184,7 @@ class Load:
                 asked_at = perf_counter()
                 answer = await connection.ask(method, path, body)
                 if answer.status not in (200, 201):
-                    raise LoadError(b"".join(answer.body).decode())
+                    raise answer.refusal()
                 seconds.append(answer.last_at - asked_at)
 
         workers = await self._connections(connections)
@@ -184,7 +198,7 @@ class Load:
         asked_at = perf_counter()
         answer = await connection.ask("GET", path)
         if answer.status != 200:
-            raise LoadError(b"".join(answer.body).decode())
+            raise answer.refusal()
         return {
             "bytes": sum(map(len, answer.body)),
             "first": answer.first_at - asked_at,
@@ -194,12 +208,8 @@ class Load:
     async def fan_out(self, path: str, watchers: int, writes: int) -> Result:
         """Open watches, write so many times, and tell when the last of them had heard of it."""
         crowd = _Crowd(watchers)
-        watches = [await self._connect(crowd.heard) for _ in range(watchers)]
-        for watch in watches:
-            query = "watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
-            answer = await watch.ask("GET", f"{path}?{query}&allowWatchBookmarks=true")
-            if answer.status != 200:
-                raise LoadError(f"a watch was answered with {answer.status}")
+        query = f"{FROM_NOW}&allowWatchBookmarks=true"
+        watches = [await self._watch(f"{path}?{query}", crowd.heard) for _ in range(watchers)]
         (connection,) = await self._connections(1)
         seconds = []
         try:
@@ -210,7 +220,7 @@ class Load:
                 asked_at = perf_counter()
                 answer = await connection.ask("POST", path, body)
                 if answer.status != 201:
-                    raise LoadError(b"".join(answer.body).decode())
+                    raise answer.refusal()
                 await asyncio.wait_for(crowd.all_heard.wait(), PATIENCE_S)
                 seconds.append(crowd.last_at - asked_at)
         finally:
@@ -221,12 +231,8 @@ class Load:
     async def hold(self, path: str, watches: int) -> Result:
         """Open watches and keep them open until `release`."""
         for _ in range(watches):
-            watch = await self._connect(lambda n_lines: None)
+            watch = await self._watch(f"{path}?{FROM_NOW}&timeoutSeconds=3000", lambda part: None)
             self._idle.append(watch)
-            query = "watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
-            answer = await watch.ask("GET", f"{path}?{query}&timeoutSeconds=3000")
-            if answer.status != 200:
-                raise LoadError(f"a watch was answered with {answer.status}")
         return {}
 
     async def release(self) -> Result:
@@ -242,10 +248,18 @@ class Load:
             self._pool.append(await self._connect())
         return self._pool[:n]
 
-    async def _connect(self, on_line: Callable[[int], None] | None = None) -> Connection:
+    async def _watch(self, path: str, on_part: Callable[[bytes], None]) -> Connection:
+        """Open a watch; what comes is handed on part by part."""
+        watch = await self._connect(on_part)
+        answer = await watch.ask("GET", path)
+        if answer.status != 200:
+            raise LoadError(f"a watch was answered with {answer.status}")
+        return watch
+
+    async def _connect(self, on_part: Callable[[bytes], None] | None = None) -> Connection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: Connection(self._head, on_line), self._host, self._port, ssl=self._tls
+            lambda: Connection(self._head, on_part), self._host, self._port, ssl=self._tls
         )
         return connection
 
@@ -264,26 +278,35 @@ class _Crowd:
         self._n_missing = self._n_watchers
         self.all_heard.clear()
 
-    def heard(self, n_lines: int) -> None:
+    def heard(self, part: bytes) -> None:
         """Count what one of them heard."""
-        self._n_missing -= n_lines
+        self._n_missing -= part.count(b"\n")
         if self._n_missing <= 0:
             self.last_at = perf_counter()
             self.all_heard.set()
 
 
-async def _serve(kubeconfig: Path) -> None:
+def main(make: Callable[[Credentials], Load] = Load) -> None:
+    """Do jobs until there are no more, or Ctrl-C."""
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(_serve(make(load_kubeconfig(Path(sys.argv[1])))))
+
+
+def say(line: Result) -> None:
+    """Tell whoever has given the job."""
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def _serve(load: Load) -> None:
     loop = asyncio.get_running_loop()
-    load = Load(load_kubeconfig(kubeconfig))
     while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
         try:
             result = await load.do(msgspec.json.decode(line))
         except (LoadError, OSError, TimeoutError) as error:
             result = {"error": str(error) or type(error).__name__}
-        sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
-        sys.stdout.buffer.flush()
+        say(result)
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_serve(Path(sys.argv[1])))
+    main()

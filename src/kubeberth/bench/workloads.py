@@ -22,8 +22,9 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 N_ZONES = 10
 N_NAMESPACES = 100
-_TEAM = {"team": "devops"}
+TEAM = {"team": "devops"}
 _FILLERS_PER_NODE = 4
+_PODS_PER_NODE = 40
 
 Spec = dict[str, Any]
 Shape = Callable[[str], Spec]
@@ -48,6 +49,9 @@ class Workload:
         Whether nodes and pods come and go all the while.
     preempts
         Whether the nodes are full of less important pods, some of which have to go for each pod.
+    per_node
+        How many find room for each node there is: forty by their CPUs, fewer where they shun each
+        other or have to gather in one zone.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Workload:
     has_service: bool = False
     churns: bool = False
     preempts: bool = False
+    per_node: int = _PODS_PER_NODE
 
     @property
     def n_templates(self) -> int:
@@ -66,7 +71,7 @@ class Workload:
     def setup(self) -> Iterator[Delta]:
         """Yield what has to be there besides nodes."""
         for index in range(self.n_namespaces):
-            yield NamespacePut(f"team-{index}", _TEAM)
+            yield NamespacePut(f"team-{index}", TEAM)
         if self.has_service:
             yield ServicePut("default", "all", {"color": _color(0)})
 
@@ -82,11 +87,7 @@ class Workload:
 
     def pods(self, n_pods: int) -> Iterator[Pod]:
         """Yield the pods, each an object of its own, as they come from a watch."""
-        templates = [
-            {"labels": {"color": _color(index)}, "spec": _spec(shape(_color(index)))}
-            for index in range(self.n_colors)
-            for shape in self.shapes
-        ]
+        templates = self.templates()
         for index in range(n_pods):
             template = templates[index % len(templates)]
             namespace = f"team-{index % self.n_namespaces}" if self.n_namespaces else "default"
@@ -97,17 +98,30 @@ class Workload:
             }
             yield msgspec.convert({"metadata": meta, "spec": template["spec"]}, Pod)
 
+    def templates(self) -> list[dict[str, Any]]:
+        """Return labels and spec of each kind of pod, in the order in which they are taken."""
+        return [
+            {"labels": {"color": _color(index)}, "spec": _spec(shape(_color(index)))}
+            for index in range(self.n_colors)
+            for shape in self.shapes
+        ]
+
 
 def make_node(index: int) -> Node:
     """Return an empty node."""
+    return msgspec.convert(node_manifest(index), Node)
+
+
+def node_manifest(index: int) -> dict[str, Any]:
+    """Return the manifest of an empty node."""
     name = f"node-{index:06d}"
-    return msgspec.convert(
-        {
-            "metadata": {"name": name, "labels": {HOST: name, ZONE: f"zone-{index % N_ZONES}"}},
-            "status": {"allocatable": {"cpu": "4", "memory": "32Gi", "pods": "110"}},
-        },
-        Node,
-    )
+    room = {"cpu": "4", "memory": "32Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {HOST: name, ZONE: f"zone-{index % N_ZONES}"}},
+        "status": {"capacity": room, "allocatable": room},
+    }
 
 
 def _color(index: int) -> str:
@@ -170,11 +184,12 @@ def _important(color: str) -> Spec:
 
 
 def _container(cpu: str) -> Spec:
-    return {"name": "main", "resources": {"requests": {"cpu": cpu, "memory": "500Mi"}}}
+    resources = {"requests": {"cpu": cpu, "memory": "500Mi"}}
+    return {"name": "main", "image": "registry.k8s.io/pause:3.10", "resources": resources}
 
 
 LIKE, UNLIKE = "podAffinity", "podAntiAffinity"
-_OF_TEAM = {"namespaceSelector": {"matchLabels": _TEAM}}
+_OF_TEAM = {"namespaceSelector": {"matchLabels": TEAM}}
 
 _MIXED = (
     _basic,
@@ -190,30 +205,39 @@ WORKLOADS = (
     Workload("basic", (_basic,)),
     Workload("node affinity", (_node_affinity,)),
     Workload("preferred node affinity", (_preferred_node_affinity,)),
-    Workload("host anti-affinity", (_required(UNLIKE, HOST),)),
-    Workload("zone affinity", (_required(LIKE, ZONE),)),
+    Workload("host anti-affinity", (_required(UNLIKE, HOST),), per_node=1),
+    Workload("zone affinity", (_required(LIKE, ZONE),), per_node=4),
     Workload("preferred host anti-affinity", (_preferred(UNLIKE, HOST),)),
     Workload("preferred host affinity", (_preferred(LIKE, HOST),)),
     Workload("preferred zone anti-affinity", (_preferred(UNLIKE, ZONE),)),
     Workload("preferred zone affinity", (_preferred(LIKE, ZONE),)),
-    Workload("host anti-affinity, ns selector", (_required(UNLIKE, HOST, **_OF_TEAM),), 1, 1),
-    Workload("zone affinity, ns selector", (_required(LIKE, ZONE, **_OF_TEAM),), 1, 1),
+    Workload(
+        "host anti-affinity, ns selector", (_required(UNLIKE, HOST, **_OF_TEAM),), 1, 1, per_node=1
+    ),
+    Workload("zone affinity, ns selector", (_required(LIKE, ZONE, **_OF_TEAM),), 1, 1, per_node=4),
     Workload("preferred zone affinity, ns selector", (_preferred(LIKE, ZONE, **_OF_TEAM),), 1, 1),
     Workload(
         f"zone affinity over {N_NAMESPACES} namespaces",
         (_required(LIKE, ZONE, **_OF_TEAM),),
         1,
         N_NAMESPACES,
+        per_node=4,
     ),
     Workload("hard zone spread", (_spread(ZONE, "DoNotSchedule"),)),
     Workload("hard host spread", (_spread(HOST, "DoNotSchedule"),)),
     Workload("soft zone spread", (_spread(ZONE, "ScheduleAnyway"),)),
     Workload("soft host spread", (_spread(HOST, "ScheduleAnyway"),)),
     Workload("default spread of a Service", (_basic,), has_service=True),
-    Workload("7 templates in turn", _MIXED),
+    Workload("7 templates in turn", _MIXED, per_node=7),
     Workload("35 templates in turn", _MIXED, 5),
     Workload("497 templates in turn", _MIXED, 71),
     Workload("basic, with churn", (_basic,), churns=True),
     Workload("35 templates in turn, with churn", _MIXED, 5, churns=True),
-    Workload("preemption", (_important,), preempts=True),
+    Workload("preemption", (_important,), preempts=True, per_node=1),
 )
+
+
+def workload_named(name: str) -> Workload:
+    """Return the workload of a name."""
+    (found,) = (workload for workload in WORKLOADS if workload.name == name)
+    return found

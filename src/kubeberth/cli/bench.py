@@ -15,8 +15,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from kubeberth.bench import engine
-from kubeberth.bench.workloads import WORKLOADS, Workload
-from kubeberth.cli import bench_api
+from kubeberth.bench.workloads import WORKLOADS, Workload, workload_named
+from kubeberth.cli import bench_api, bench_cluster
 from kubeberth.cli.bench_tables import figures_table
 
 P = ParamSpec("P")
@@ -31,6 +31,7 @@ def command() -> None:
 
 
 command.add_command(bench_api.command)
+command.add_command(bench_cluster.command)
 
 
 @command.command("engine")
@@ -111,8 +112,7 @@ def _measure(
 
 
 def _measure_rate(name: str, *sizes: int) -> engine.Rate:
-    (workload,) = (workload for workload in WORKLOADS if workload.name == name)
-    return engine.measure_rate(workload, *sizes)
+    return engine.measure_rate(workload_named(name), *sizes)
 
 
 def _in_fresh_process(measure: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
-from kubeberth.client.credentials import Credentials, Proof, load_identity
+from kubeberth.client.credentials import Credentials, Proof, ProofSource, load_identity
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.errors import ApiError, TransportError
 
@@ -27,6 +28,7 @@ REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)
 # As often as client-go: a server that says Retry-After is asked again, whatever the verb.
 MAX_RETRIES = 10
+# At a time; not of watches, which stay open: each further kind that is followed is one more.
 MAX_CONNECTIONS = 64
 
 
@@ -55,6 +57,7 @@ class Client:
         self.credentials = credentials
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._watches: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
         self._proof = Proof()
         self.answers: Counter[tuple[str, ...]] = Counter()
@@ -66,17 +69,33 @@ class Client:
         """Return a client for a kubeconfig's context, the current one by default."""
         return cls(load_kubeconfig(Path(path), context), user_agent=user_agent)
 
+    def showing(self, source: ProofSource) -> Client:
+        """Return a client that shows another token on the connections of this one.
+
+        It is open for as long as this one is. Connections on which a certificate was shown stay
+        those of its owner: see `Credentials.without_proof`.
+        """
+        other = Client(replace(self.credentials, source=source), user_agent=self._user_agent)
+        other._session, other._watches = self._session, self._watches
+        other.answers = self.answers
+        return other
+
     async def __aenter__(self) -> Client:
-        headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
         self._proof = Proof(self.credentials.token)
-        context = self._context = self.credentials.ssl_context()
-        connector = aiohttp.TCPConnector(
-            limit=MAX_CONNECTIONS, ssl=True if context is None else context
-        )
-        self._session = aiohttp.ClientSession(
-            self.credentials.server, connector=connector, headers=headers, auto_decompress=True
-        )
+        self._context = self.credentials.ssl_context()
+        self._session = self._connections(MAX_CONNECTIONS)
+        self._watches = self._connections(0)
         return self
+
+    def _connections(self, limit: int) -> aiohttp.ClientSession:
+        """Return connections that are opened as needed, so many at a time; 0 for any number."""
+        ssl = True if self._context is None else self._context
+        return aiohttp.ClientSession(
+            self.credentials.server,
+            connector=aiohttp.TCPConnector(limit=limit, ssl=ssl),
+            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
+            auto_decompress=True,
+        )
 
     async def __aexit__(
         self,
@@ -88,9 +107,10 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._watches):
+            if session is not None:
+                await session.close()
+        self._session = self._watches = None
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
         """Read one object."""
@@ -171,7 +191,7 @@ class Client:
         """
         call = calls.watch(resource, namespace, **parameters)
         decode = msgspec.json.Decoder(_WatchLine).decode
-        async with self._open(call, WATCH_TIMEOUT) as response:
+        async with self._open(self._watches, call, WATCH_TIMEOUT) as response:
             await _raise_for_status(response)
             pending = b""
             async for chunk in response.content.iter_any():
@@ -196,7 +216,7 @@ class Client:
             There was no answer.
         """
         for retries_left in range(MAX_RETRIES, -1, -1):
-            async with self._open(call, REQUEST_TIMEOUT) as response:
+            async with self._open(self._session, call, REQUEST_TIMEOUT) as response:
                 retry_after_s = _retry_after_s(response)
                 if self._may_be_outdated(response) and retries_left == MAX_RETRIES:
                     retry_after_s = 0.0
@@ -223,16 +243,16 @@ class Client:
 
     @asynccontextmanager
     async def _open(
-        self, call: Call, timeout: aiohttp.ClientTimeout
+        self, session: aiohttp.ClientSession | None, call: Call, timeout: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a call; what goes wrong until the answer is read is a TransportError."""
-        if self._session is None:
+        if session is None:
             raise RuntimeError("the client is closed: use it as `async with`")
         headers = {"Content-Type": call.content_type} if call.body is not None else {}
         if token := (await self._proof_now()).token:
             headers["Authorization"] = f"Bearer {token}"
         try:
-            async with self._session.request(
+            async with session.request(
                 call.method,
                 call.path,
                 params=call.query,

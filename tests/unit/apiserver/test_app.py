@@ -17,6 +17,9 @@ def test_who_shows_nothing_is_refused_but_for_health_and_version(run):
         for path in ("/api", "/apis/apps/v1", PODS, "/openapi/v3", "/nowhere"):
             answer = await api.get(path, user=None)
             assert (answer.code, answer.message) == (401, "Unauthorized")
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            answer = await api.ask(method, "/healthz", user=None)
+            assert (answer.code, answer.message) == (401, "Unauthorized")
 
     run(scenario)
 

@@ -61,6 +61,24 @@ _ORDER: dict[str, tuple[str, ...]] = {
     ),
     "NodeSelectorTerm": ("matchExpressions", "matchFields"),
     "NodeSelectorRequirement": ("key", "operator", "values"),
+    "AllocationResult": ("devices", "nodeSelector", "allocationTimestamp"),
+    "DeviceAllocationResult": ("results", "config"),
+    "DeviceClaim": ("requests", "constraints", "config"),
+    "DeviceConstraint": ("requests", "matchAttribute", "distinctAttribute"),
+    "DeviceRequest": ("name", "exactly", "firstAvailable"),
+    "DeviceRequestAllocationResult": (
+        "request", "driver", "pool", "device", "adminAccess", "tolerations", "bindingConditions",
+        "bindingFailureConditions", "shareID", "consumedCapacity",
+    ),
+    "DeviceSubRequest": (
+        "name", "deviceClassName", "selectors", "allocationMode", "count", "tolerations",
+        "capacity",
+    ),
+    "DeviceToleration": ("key", "operator", "value", "effect", "tolerationSeconds"),
+    "ExactDeviceRequest": (
+        "deviceClassName", "selectors", "allocationMode", "count", "adminAccess", "tolerations",
+        "capacity",
+    ),
     "Toleration": ("key", "operator", "value", "effect", "tolerationSeconds"),
 }  # fmt: skip
 # Of a pod's spec, but kept in its security context; whether absent means false, or nothing.
@@ -72,6 +90,7 @@ _HOST_FIELDS = {
     "hostUsers": None,
 }
 _ACRONYMS = {
+    "cel": "CEL",
     "dnsPolicy": "DNSPolicy",
     "dnsConfig": "DNSConfig",
     "tty": "TTY",
@@ -105,6 +124,11 @@ def pod_spec_as_shown(spec: Mapping[str, Any]) -> dict[str, Any]:
 def ephemeral_container_as_shown(container: Mapping[str, Any]) -> dict[str, Any]:
     """Return an ephemeral container as upstream prints it."""
     return _shown(schema.definition(_EPHEMERAL_CONTAINER), container)
+
+
+def resource_as_shown(kind: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part of a claim of devices, of the given type, as upstream prints it."""
+    return _shown(schema.definition(f"io.k8s.api.resource.v1.{kind}"), value)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ from kubeberth.api.scheme import (
     PRIORITY_CLASSES,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_SLICES,
     RESOURCES,
     ROLE_BINDINGS,
     ROLES,
@@ -104,6 +105,13 @@ VALID = {
         }
     },
     REPLICATION_CONTROLLERS: {"spec": {"selector": {"app": "w"}, "template": TEMPLATE}},
+    RESOURCE_SLICES: {
+        "spec": {
+            "driver": "gpu.example.com",
+            "pool": {"name": "n1", "resourceSliceCount": 1},
+            "nodeName": "n1",
+        }
+    },
     ROLE_BINDINGS: BINDING,
     RUNTIME_CLASSES: {"handler": "h"},
     STATEFUL_SETS: WORKLOAD,

@@ -1,0 +1,199 @@
+"""The load generator of whole clusters: makes pods and sees when each has a node.
+
+    python -m kubeberth.bench.cluster_load KUBECONFIG
+
+It follows the pods that have no node, and of what a watch tells reads only names, so that it leaves
+the processors to the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from kubeberth.bench.load import Load, Result, main, say
+from kubeberth.bench.workloads import Workload, workload_named
+
+RUN_LABEL = "kubeberth.io/bench"
+# So long without another pod that gets a node, or begins to run, nobody waits for the rest.
+STALL_S = 15.0
+_TELL_S = 0.2
+_POLL_S = 0.25
+_NAME = "NAME-OF-THE-POD"
+
+
+class _Meta(msgspec.Struct):
+    name: str
+    namespace: str
+
+
+class _Object(msgspec.Struct):
+    metadata: _Meta
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: _Object
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class PlacementLoad(Load):
+    """Does the jobs of a Load, and these."""
+
+    async def read(self, path: str) -> Result:
+        """Return an object."""
+        (connection,) = await self._connections(1)
+        answer = await connection.ask("GET", path)
+        if answer.status != 200:
+            raise answer.refusal()
+        document: Result = msgspec.json.decode(b"".join(answer.body))
+        return document
+
+    async def place(
+        self,
+        workload: str,
+        namespaces: list[str],
+        run: str,
+        prefix: str,
+        n: int,
+        connections: int,
+        rate: float = 0.0,
+    ) -> Result:
+        """Create pods and wait until they have nodes, or no more of them get one.
+
+        Parameters
+        ----------
+        run
+            Marks the pods, as the value of `RUN_LABEL`.
+        prefix
+            Names them, with their numbers.
+        rate
+            How many come a second, whether or not those before them were answered; 0 for as fast
+            as the connections allow.
+
+        Returns
+        -------
+        dict
+            `elapsed` from the first request to the last pod that got a node, `creating` to the last
+            answer, `seconds` from when each pod was to be created until it had a node, sorted.
+        """
+        pending = _Pending()
+        query = f"watch=true&fieldSelector=spec.nodeName%3D&labelSelector={RUN_LABEL}%3D{run}"
+        watch = await self._watch(f"/api/v1/pods?{query}", pending.feed)
+        workers = await self._connections(connections)
+        bodies = _bodies(workload_named(workload), namespaces, run, prefix)
+        todo = enumerate(islice(bodies, n))
+        began_at = perf_counter()
+
+        async def work(connection: Any) -> None:
+            for index, (key, body) in todo:
+                due_at = began_at + index / rate if rate else perf_counter()
+                if (wait_s := due_at - perf_counter()) > 0:
+                    await asyncio.sleep(wait_s)
+                pending.asked_at[key] = due_at
+                path = f"/api/v1/namespaces/{key.partition('/')[0]}/pods"
+                answer = await connection.ask("POST", path, body)
+                if answer.status != 201:
+                    raise answer.refusal()
+
+        telling = asyncio.create_task(_tell(pending))
+        try:
+            await asyncio.gather(*map(work, workers))
+            creating = perf_counter() - began_at
+            await pending.until_bound(n)
+        finally:
+            telling.cancel()
+            watch.close()
+        seconds = [at - pending.asked_at[key] for key, at in pending.bound_at.items()]
+        elapsed = max(pending.bound_at.values(), default=began_at) - began_at
+        return {"elapsed": elapsed, "creating": creating, "seconds": sorted(seconds)}
+
+    async def until_running(self, run: str) -> Result:
+        """Wait until every pod runs; `is_complete` is false when no more of them begin to."""
+        query = f"labelSelector={RUN_LABEL}%3D{run}&fieldSelector=status.phase%21%3DRunning"
+        left: tuple[int, str] = (0, "")
+        moved_at = perf_counter()
+        while True:
+            listed = await self.read(f"/api/v1/pods?{query}&limit=500")
+            metadata = listed["metadata"]
+            n = len(listed["items"]) + metadata.get("remainingItemCount", 0)
+            if not n:
+                return {"is_complete": True}
+            now_left = (n, listed["items"][0]["metadata"]["name"])
+            if now_left != left:
+                left, moved_at = now_left, perf_counter()
+            if perf_counter() - moved_at > STALL_S:
+                return {"is_complete": False}
+            await asyncio.sleep(_POLL_S)
+
+
+class _Pending:
+    """Pods from when they are to be created until they have a node, as a watch tells.
+
+    A pod that gets a node leaves the selection of pods without one.
+    """
+
+    def __init__(self) -> None:
+        self.asked_at: dict[str, float] = {}
+        self.bound_at: dict[str, float] = {}
+        self._rest = b""
+        self._news = asyncio.Event()
+
+    def feed(self, part: bytes) -> None:
+        """Take in what the watch brings."""
+        now = perf_counter()
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        for line in lines:
+            event = _decode_event(line)
+            if event.type == "DELETED":
+                meta = event.object.metadata
+                self.bound_at[f"{meta.namespace}/{meta.name}"] = now
+        self._news.set()
+
+    async def until_bound(self, n: int) -> None:
+        """Return when so many have a node, or nothing has happened for a while."""
+        while len(self.bound_at) < n:
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), STALL_S)
+            except TimeoutError:
+                return
+
+
+def _bodies(
+    workload: Workload, namespaces: Sequence[str], run: str, prefix: str
+) -> Iterator[tuple[str, bytes]]:
+    """Yield pods without end, as `namespace/name` and the body of the request."""
+    parts = []
+    for template in workload.templates():
+        labels = {**template["labels"], RUN_LABEL: run}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": _NAME, "labels": labels},
+            "spec": template["spec"],
+        }
+        parts.append(msgspec.json.encode(pod).split(_NAME.encode()))
+    index = 0
+    while True:
+        before, after = parts[index % len(parts)]
+        name = f"{prefix}-{index}"
+        yield f"{namespaces[index % len(namespaces)]}/{name}", before + name.encode() + after
+        index += 1
+
+
+async def _tell(pending: _Pending) -> None:
+    while True:
+        await asyncio.sleep(_TELL_S)
+        say({"done": len(pending.bound_at)})
+
+
+if __name__ == "__main__":
+    main(PlacementLoad)

@@ -1,0 +1,210 @@
+"""`berth bench cluster`: how soon pods have a node in a cluster that is complete."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from kubeberth.bench import cluster
+from kubeberth.bench.apiserver import LoadGenerator
+from kubeberth.bench.cluster import Measurement, OwnCluster, Placement, Plan, Result, SchedulerStart
+from kubeberth.bench.workloads import WORKLOADS, Workload
+from kubeberth.cli.bench_tables import figures_table
+from kubeberth.clock import SystemClock
+
+# What a shell says of a command that Ctrl-C has ended.
+INTERRUPTED = 130
+DEFAULT_WORKLOADS = (
+    "basic",
+    "host anti-affinity",
+    "zone affinity",
+    "preferred zone affinity",
+    "hard zone spread",
+)
+
+Tell = Callable[[int], None]
+Step = tuple[str, int, Callable[[Tell], Result]]
+
+
+@click.command("cluster")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Measure this cluster.  [default: one in a temporary folder]",
+)
+@click.option("--nodes", type=click.IntRange(1, 10_000), default=500, show_default=True)
+@click.option(
+    "--pods",
+    type=click.IntRange(100),
+    default=5000,
+    show_default=True,
+    help="How many are placed; fewer where no more of them fit.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    help="How many clients create pods at once.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    default=200,
+    show_default=True,
+    help="Pods a second that come at a fixed rate; 0 leaves that out.",
+)
+@click.option(
+    "--placed",
+    type=click.IntRange(0),
+    help="Pods that a starting scheduler finds.  [default: ten for each node]",
+)
+@click.option(
+    "--only",
+    "text",
+    metavar="TEXT",
+    default="",
+    help="Workloads whose name has this in it, of all that there are; `start` is the scheduler's.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def command(
+    kubeconfig: Path | None,
+    nodes: int,
+    pods: int,
+    connections: int,
+    rate: float,
+    placed: int | None,
+    text: str,
+    as_json: bool,
+) -> None:
+    """Measure a whole cluster: API server, scheduler, controllers and nodes.
+
+    Pods of the shapes that kube-scheduler's own performance suite has are created over HTTPS, by a
+    process of its own that sees when each of them has a node. First as many as the cluster takes,
+    then so many a second, then one that waits for a scheduler to start. Every write is on the disk
+    before it is answered, and the nodes start the pods that they are given all the while.
+
+    With --kubeconfig they go to a cluster of yours, into namespaces that are removed afterwards.
+    """
+    # `kill` ends it as Ctrl-C does: with what is known so far, and nothing left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    plan = Plan(nodes, pods, connections, rate, 10 * nodes if placed is None else placed)
+    chosen = _chosen(text)
+    results: list[Result] = []
+    is_interrupted = False
+    try:
+        _measure(plan, chosen, kubeconfig, with_start=text in ("", "start"), into=results)
+    except KeyboardInterrupt:
+        is_interrupted = True
+    if as_json:
+        for result in results:
+            sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+    else:
+        Console().print(*_tables(results))
+    if is_interrupted:
+        click.echo("Interrupted.", err=True)
+        raise SystemExit(INTERRUPTED)
+
+
+def _chosen(text: str) -> list[Workload]:
+    """Return the workloads to be measured."""
+    possible = [entry for entry in WORKLOADS if not entry.churns and not entry.preempts]
+    if not text:
+        return [entry for entry in possible if entry.name in DEFAULT_WORKLOADS]
+    chosen = [entry for entry in possible if text in entry.name]
+    if not chosen and text != "start":
+        names = ", ".join(repr(entry.name) for entry in possible)
+        raise click.UsageError(f"no workload has {text!r} in its name; there are {names}")
+    return chosen
+
+
+def _measure(
+    plan: Plan,
+    chosen: list[Workload],
+    kubeconfig: Path | None,
+    *,
+    with_start: bool,
+    into: list[Result],
+) -> None:
+    """Measure one thing after the other; what is known is there whatever happens next."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+
+        def do(name: str, total: int, measure: Callable[[Tell], Result]) -> None:
+            progress.reset(task, total=total, description=name)
+            into.append(measure(lambda done: progress.update(task, completed=done)))
+
+        if chosen:
+            progress.reset(task, total=None, description="starting the cluster")
+            with _cluster(plan, kubeconfig) as measurement:
+                for step in _steps(measurement, plan, chosen):
+                    do(*step)
+        # When nothing else runs: whoever starts a scheduler has the machine to himself.
+        if with_start and kubeconfig is None:
+            do("start of a scheduler", 1, lambda _: _start(plan))
+
+
+@contextmanager
+def _cluster(plan: Plan, kubeconfig: Path | None) -> Iterator[Measurement]:
+    """Give what measures a cluster, which lives so long."""
+    with ExitStack() as stack:
+        own = None
+        if kubeconfig is None:
+            own = stack.enter_context(OwnCluster(plan.nodes))
+            own.wait()
+            kubeconfig = own.kubeconfig
+        load = stack.enter_context(LoadGenerator(kubeconfig, cluster.LOAD_MODULE))
+        yield Measurement(load, plan, SystemClock(), own)
+
+
+def _steps(measurement: Measurement, plan: Plan, chosen: list[Workload]) -> Iterator[Step]:
+    """Yield what is measured: its name, how many pods that are, and how."""
+    for workload in chosen:
+        yield workload.name, measurement.n_pods(workload), partial(measurement.burst, workload)
+    if plan.rate:
+        first = chosen[0]
+        name = f"{first.name}, {plan.rate:g} a second"
+        yield name, measurement.n_arrivals(first), partial(measurement.arrivals, first)
+
+
+def _start(plan: Plan) -> SchedulerStart:
+    return cluster.measure_scheduler_start(SystemClock(), plan.nodes, plan.placed)
+
+
+def _tables(results: list[Result]) -> Iterator[Table]:
+    """Yield a table for each kind of result that there is."""
+    placements = [result for result in results if isinstance(result, Placement)]
+    titles = ("workload", "pods", "bound/s", "created/s", "p50 ms", "p99 ms", "all run s")
+    rates = figures_table("Pods from created to bound", *titles)
+    names = list(dict.fromkeys(cost.process for p in placements for cost in p.costs))
+    cpu = figures_table("Processor seconds", "workload", *names)
+    memory = figures_table("MiB afterwards", "workload", *names)
+    for entry in placements:
+        name = entry.workload + (f", {entry.rate:g} a second" if entry.rate else "")
+        of = "" if entry.n_bound == entry.n_pods else f" of {entry.n_pods:,}"
+        runs = "-" if entry.running_s is None else f"{entry.running_s:.1f}"
+        figures = (f"{entry.per_second:,.0f}", f"{entry.created_per_second:,.0f}")
+        delays = (f"{entry.p50_ms:,.1f}", f"{entry.p99_ms:,.1f}")
+        rates.add_row(name, f"{entry.n_bound:,}{of}", *figures, *delays, runs)
+        costs = {cost.process: cost for cost in entry.costs}
+        if costs:
+            used = [costs[process].cpu_s for process in names]
+            cpu.add_row(name, *("-" if s is None else f"{s:.1f}" for s in used))
+            memory.add_row(name, *(f"{costs[process].mebibytes:,.0f}" for process in names))
+    starts = figures_table("Start of a scheduler", "nodes", "pods", "s", "MiB")
+    for result in results:
+        if isinstance(result, SchedulerStart):
+            figures = (f"{result.seconds:.2f}", f"{result.mebibytes:,.0f}")
+            starts.add_row(f"{result.n_nodes:,}", f"{result.n_pods:,}", *figures)
+    return (table for table in (rates, cpu, memory, starts) if table.row_count)
