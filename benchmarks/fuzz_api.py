@@ -84,6 +84,20 @@ COLLECTIONS = (
     "/apis/scheduling.k8s.io/v1/priorityclasses",
     "/apis/events.k8s.io/v1/namespaces/default/events",
     "/api/v1/nodes",
+    "/api/v1/persistentvolumes",
+    "/api/v1/namespaces/default/limitranges",
+    "/api/v1/namespaces/default/resourcequotas",
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies",
+    "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
+    "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings",
+    "/apis/resource.k8s.io/v1/deviceclasses",
+    "/apis/resource.k8s.io/v1/resourceslices",
+    "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims",
+    "/apis/storage.k8s.io/v1/storageclasses",
 )
 SUBRESOURCES = ("", "", "", "/status", "/scale", "/binding", "/eviction", "/log", "/token", "/x")
 POD_SPEC: Document = {
@@ -159,6 +173,138 @@ SPECS["horizontalpodautoscalers"] = {
 }
 SPECS["persistentvolumeclaims"] = {
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+}
+SPECS["persistentvolumes"] = {
+    "spec": {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/data"},
+        "nodeAffinity": {
+            "required": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+                ]
+            }
+        },
+    }
+}
+SPECS["limitranges"] = {"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}
+SPECS["resourcequotas"] = {"spec": {"hard": {"configmaps": "100000", "requests.cpu": "1000"}}}
+SPECS["storageclasses"] = {"provisioner": "example.com/p", "parameters": {"a": "b"}}
+SPECS["clusterroles"] = {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
+SPECS["rolebindings"] = {
+    "roleRef": {"kind": "ClusterRole", "name": "view"},
+    "subjects": [{"kind": "User", "name": "jane"}],
+}
+SPECS["ingresses"] = {
+    "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+}
+SPECS["networkpolicies"] = {
+    "spec": {"podSelector": {"matchLabels": {"a": "b"}}, "ingress": [{"ports": [{"port": 80}]}]}
+}
+SPECS["deviceclasses"] = {"spec": {"selectors": [{"cel": {"expression": "device.driver == 'd'"}}]}}
+SPECS["resourceclaims"] = {
+    "spec": {
+        "devices": {
+            "requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu", "count": 1}}],
+            "constraints": [{"matchAttribute": "example.com/numa", "requests": ["gpu"]}],
+            "config": [{"opaque": {"driver": "d", "parameters": {"a": 1}}}],
+        }
+    },
+    "status": {
+        "allocation": {
+            "devices": {
+                "results": [{"request": "gpu", "driver": "d", "pool": "p", "device": "gpu-0"}]
+            }
+        },
+        "reservedFor": [{"resource": "pods", "name": "p", "uid": "1"}],
+        "devices": [{"driver": "d", "pool": "p", "device": "gpu-0", "data": {"a": 1}}],
+    },
+}
+SPECS["resourceslices"] = {
+    "spec": {
+        "driver": "d",
+        "pool": {"name": "p", "resourceSliceCount": 1},
+        "nodeName": "n",
+        "devices": [
+            {
+                "name": "gpu-0",
+                "attributes": {"model": {"string": "A"}, "version": {"version": "1.0.0"}},
+                "capacity": {
+                    "memory": {
+                        "value": "8Gi",
+                        "requestPolicy": {
+                            "default": "1Gi",
+                            "validRange": {"min": "1Gi", "max": "4Gi", "step": "1Gi"},
+                        },
+                    }
+                },
+                "allowMultipleAllocations": True,
+                "taints": [{"key": "a", "effect": "NoExecute"}],
+            }
+        ],
+    }
+}
+SPECS["customresourcedefinitions"] = {
+    "spec": {
+        "group": "example.com",
+        "names": {"plural": "boats", "kind": "Boat"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "spec": {
+                                "type": "object",
+                                "properties": {
+                                    "sails": {"type": "integer", "minimum": 1, "default": 2},
+                                    "crew": {
+                                        "type": "array",
+                                        "items": {"type": "string"},
+                                        "x-kubernetes-list-type": "set",
+                                    },
+                                },
+                                "x-kubernetes-validations": [{"rule": "self.sails < 9"}],
+                            }
+                        },
+                    }
+                },
+                "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.sails"}},
+                "additionalPrinterColumns": [
+                    {"name": "Sails", "type": "integer", "jsonPath": ".spec.sails"}
+                ],
+            }
+        ],
+    }
+}
+_MATCHED = {
+    "resourceRules": [
+        {
+            "operations": ["CREATE"],
+            "apiGroups": [""],
+            "apiVersions": ["v1"],
+            "resources": ["podtemplates"],
+        }
+    ]
+}
+SPECS["validatingadmissionpolicies"] = {
+    "spec": {
+        "matchConstraints": _MATCHED,
+        "variables": [{"name": "few", "expression": "size(object.metadata.name) < 9"}],
+        "validations": [{"expression": "variables.few", "messageExpression": "'long'"}],
+    }
+}
+SPECS["mutatingadmissionpolicies"] = {
+    "spec": {
+        "matchConstraints": _MATCHED,
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+    }
 }
 QUERIES = {
     "limit": ("1", "-1", "0", "x", "9" * 30, "9" * 5000, "1_0", "٣", "1.5"),
@@ -303,15 +449,18 @@ class Generator:
         collection = chance.choice(COLLECTIONS)
         path = collection
         if method in ("PUT", "PATCH", "DELETE") or (method == "GET" and chance.random() < 0.5):
-            path += f"/{self._name()}{chance.choice(SUBRESOURCES)}"
+            path += f"/{self._name(collection)}{chance.choice(SUBRESOURCES)}"
         if chance.random() < 0.05:
             path = self._strange_path(path)
         headers = self._headers(method)
         body = b"" if method in ("GET", "HEAD") else self._body(collection, dict(headers))
         return Sent(method, path + self._query(), headers, body)
 
-    def _name(self) -> str:
-        return self._chance.choice(("a", "b", "c", "web", "node-1"))
+    def _name(self, collection: str) -> str:
+        names = ("a", "b", "c", "web", "node-1")
+        if collection.endswith("/customresourcedefinitions"):
+            names = ("boats.example.com", "boats.example.com", "a")
+        return self._chance.choice(names)
 
     def _strange_path(self, path: str) -> str:
         chance = self._chance
@@ -379,7 +528,7 @@ class Generator:
     def _document(self, collection: str) -> Any:
         plural = collection.rpartition("/")[2]
         document = json.loads(json.dumps(SPECS[plural]))
-        document["metadata"] = {"name": self._name(), "labels": {"app": "web"}}
+        document["metadata"] = {"name": self._name(collection), "labels": {"app": "web"}}
         if self._chance.random() < 0.5:
             group_version = collection.split("/namespaces/")[0].removesuffix(f"/{plural}")
             document["apiVersion"] = group_version.removeprefix("/apis/").removeprefix("/api/")

@@ -32,6 +32,7 @@ from kubeberth.errors import (
 Document = dict[str, Any]
 # Keys of lists that a strategic merge patch merges, and by what.
 MERGE_KEYS = {"conditions": "type", "addresses": "type", "podIPs": "ip", "hostIPs": "ip"}
+DELETE_FROM_LIST = "$deleteFromPrimitiveList/"
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -328,6 +329,11 @@ def merge(target: Document, patch: Mapping[str, Any], *, strategic: bool = False
             result.pop(key, None)
         elif isinstance(value, Mapping):
             result[key] = merge(result.get(key) or {}, value, strategic=strategic)
+        elif strategic and key.startswith(DELETE_FROM_LIST):
+            field = key.removeprefix(DELETE_FROM_LIST)
+            result[field] = [item for item in result.get(field, []) if item not in value]
+        elif strategic and key == "finalizers":
+            result[key] = list(dict.fromkeys([*result.get(key, []), *value]))
         elif strategic and key in MERGE_KEYS:
             result[key] = _merge_list(result.get(key) or [], value, MERGE_KEYS[key])
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Namespace, Node
-from kubeberth.api.workloads import Deployment, ReplicaSet
+from kubeberth.api.workloads import DaemonSet, Deployment, ReplicaSet, StatefulSet
 from kubeberth.clock import rfc3339
 from kubeberth.kubelet.pod import KubeletPod
 
@@ -24,7 +24,7 @@ def condition(
 def pod(
     name: str = "web-1",
     *,
-    owner: ReplicaSet | None = None,
+    owner: ReplicaSet | StatefulSet | DaemonSet | None = None,
     phase: str = "Running",
     ready: bool = True,
     ready_since: float = NOW - 100,
@@ -50,7 +50,8 @@ def pod(
         **metadata,
     }
     if owner is not None:
-        meta["ownerReferences"] = [owner_reference("apps/v1", "ReplicaSet", owner.metadata)]
+        kind = type(owner).__name__
+        meta["ownerReferences"] = [owner_reference("apps/v1", kind, owner.metadata)]
     if deleting:
         meta |= {"deletionTimestamp": rfc3339(NOW + 30), "deletionGracePeriodSeconds": 30}
     conditions = [condition("Ready", "True" if ready else "False", ready_since)]
@@ -130,6 +131,89 @@ def replica_set(
         },
     }
     return msgspec.convert(document, ReplicaSet)
+
+
+def stateful_set(
+    replicas: int = 3,
+    *,
+    image: str = "nginx:1",
+    labels: dict[str, str] | None = None,
+    policy: str = "OrderedReady",
+    strategy: dict[str, Any] | None = None,
+    claims: tuple[str, ...] = (),
+    deleting: bool = False,
+    annotations: dict[str, str] | None = None,
+    status: dict[str, Any] | None = None,
+    **spec: Any,
+) -> StatefulSet:
+    meta: dict[str, Any] = {
+        "name": "web",
+        "namespace": "default",
+        "uid": "uid-set",
+        "resourceVersion": "3",
+        "generation": 1,
+        "annotations": annotations or {},
+    }
+    if deleting:
+        meta["deletionTimestamp"] = rfc3339(NOW)
+    document = {
+        "metadata": meta,
+        "spec": {
+            "replicas": replicas,
+            "serviceName": "web-hs",
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": template(image, labels),
+            "podManagementPolicy": policy,
+            "updateStrategy": strategy
+            or {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "volumeClaimTemplates": [
+                {"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+                for name in claims
+            ],
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": status or {},
+    }
+    return msgspec.convert(document, StatefulSet)
+
+
+def daemon_set(
+    *,
+    image: str = "nginx:1",
+    strategy: dict[str, Any] | None = None,
+    annotations: dict[str, str] | None = None,
+    status: dict[str, Any] | None = None,
+    deleting: bool = False,
+    pod: dict[str, Any] | None = None,
+    **spec: Any,
+) -> DaemonSet:
+    """Return a daemon set; `pod` is added to the spec of its pods."""
+    meta: dict[str, Any] = {
+        "name": "web",
+        "namespace": "default",
+        "uid": "uid-daemon",
+        "resourceVersion": "3",
+        "generation": 1,
+        "annotations": annotations or {},
+    }
+    if deleting:
+        meta["deletionTimestamp"] = rfc3339(NOW)
+    made_of = template(image)
+    made_of["spec"] |= pod or {}
+    document = {
+        "metadata": meta,
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": made_of,
+            "updateStrategy": strategy
+            or {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": status or {},
+    }
+    return msgspec.convert(document, DaemonSet)
 
 
 def deployment(

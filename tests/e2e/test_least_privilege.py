@@ -15,13 +15,20 @@ import pytest
 from assigning_pods.walkthrough import FOLDER, walk
 
 from kubeberth.apiserver.auth import bootstrap
+from kubeberth.apiserver.auth.authn import SERVICE_ACCOUNT
 from kubeberth.apiserver.auth.default_roles import DefaultRole
+from kubeberth.controllers.certificate_signing import CertificateSigningReconciler
+from kubeberth.controllers.supervisor import ControllerSettings, reconcilers
 from tests.e2e.conftest import BERTH, Berth
 
 pytestmark = pytest.mark.e2e
 
 SCHEDULER = "system:kube-scheduler"
-CONTROLLERS = "system:kube-controller-manager"
+MANAGER = "system:kube-controller-manager"
+CONTROLLERS = sorted(
+    {reconciler.account for reconciler in reconcilers(ControllerSettings())}
+    | {CertificateSigningReconciler.account}
+)
 POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -46,6 +53,7 @@ kind: Deployment
 metadata: {name: web, namespace: lab}
 spec:
   replicas: 2
+  revisionHistoryLimit: 0
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
@@ -82,6 +90,92 @@ spec:
   containers: [{name: main, image: nginx}]
   volumes: [{name: disk, persistentVolumeClaim: {claimName: disk}}]
 """
+SETS = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: of-set}
+spec:
+  storageClassName: local
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  hostPath: {path: /tmp}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: pods, namespace: lab}
+spec: {hard: {pods: "50"}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: set, namespace: lab}
+spec:
+  replicas: 1
+  revisionHistoryLimit: 0
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}
+  selector: {matchLabels: {app: set}}
+  template:
+    metadata: {labels: {app: set}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: nginx}]
+  volumeClaimTemplates:
+  - metadata: {name: disk}
+    spec:
+      storageClassName: local
+      accessModes: [ReadWriteOnce]
+      resources: {requests: {storage: 1Gi}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once, namespace: lab}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: busybox, command: ["true"]}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: broken-off, namespace: lab}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: busybox, command: [sleep, "600"]}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: tick, namespace: lab}
+spec:
+  schedule: "@every 1s"
+  successfulJobsHistoryLimit: 0
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: main, image: busybox, command: ["true"]}]
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old, namespace: lab}
+spec:
+  replicas: 2
+  selector: {app: old}
+  template:
+    metadata: {labels: {app: old}}
+    spec:
+      containers: [{name: main, image: nginx}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: lab}
+spec:
+  selector: {app: web}
+  ports: [{port: 80}]
+"""
 JOINING = """\
 apiVersion: v1
 kind: Node
@@ -92,8 +186,10 @@ UNSEEN = {
     "in the authorizer alone: no request is made by this name": {
         "approve signers.certificates.k8s.io",
         "sign signers.certificates.k8s.io",
-        "change deployments/finalizers.apps",
-        "change replicasets/finalizers.apps",
+        *(f"change {owners}/finalizers.apps" for owners in ("deployments", "replicasets")),
+        *("change statefulsets/finalizers.apps", "change cronjobs/finalizers.batch"),
+        *("change jobs/finalizers.batch", "change replicationcontrollers/finalizers"),
+        "change services/finalizers",
     },
     "of the scheduler as upstream has it: for one that is run in place of ours": {
         "create bindings",
@@ -112,9 +208,19 @@ UNSEEN = {
         "create tokenreviews.authentication.k8s.io",
     },
     "preemption, see test_preemption": {"delete pods"},
-    "a node that is not heard of any more, see test_lifecycle": {"change nodes/status"},
+    "a node that is not heard of any more, see test_lifecycle": {
+        *("change nodes/status", "change pods/status"),
+    },
+    "pods of a node that is gone for long, see test_pod_gc": {"read nodes", "change pods/status"},
     "a volume that is released, see test_volumes": {"change persistentvolumes"},
-    "pods that are adopted": {"change pods"},
+    "pods and replica sets that are adopted": {
+        *("change pods", "read deployments.apps", "read replicasets.apps"),
+        *("read statefulsets.apps", "read replicationcontrollers", "read jobs.batch"),
+    },
+    "a service that loses a hundred pods, see test_endpoints": {
+        "delete endpointslices.discovery.k8s.io",
+    },
+    "a set that is rolled back, see test_stateful_set": {"change controllerrevisions.apps"},
     "somebody has changed the published authority": {"change configmaps"},
 }
 RIGHTS = {"get": "read", "list": "read", "watch": "read", "patch": "change", "update": "change"}
@@ -127,6 +233,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Asked, list[str]]:
     folder = tmp_path_factory.mktemp("audited")
     (folder / "policy.yaml").write_text(POLICY)
     (folder / "more.yaml").write_text(MORE)
+    (folder / "sets.yaml").write_text(SETS)
     berth = Berth(folder / "cluster")
     log = folder / "audit.log"
     berth.up(
@@ -151,8 +258,21 @@ def work(berth: Berth, folder: Path) -> None:
         f"kubectl apply -f {folder / 'more.yaml'}",
         "kubectl -n lab rollout status deployment web --timeout=30s",
         "kubectl -n lab wait --for=condition=Ready pod/db --timeout=30s",
+        f"kubectl apply -f {folder / 'sets.yaml'}",
+        "kubectl -n lab rollout status statefulset set --timeout=30s",
+        "kubectl -n lab wait --for=delete job/once --timeout=30s",
+        "kubectl -n lab patch statefulset set -p "
+        """'{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}'""",
+        "kubectl -n lab set image statefulset/set main=nginx:2",
+        "kubectl -n lab rollout status statefulset set --timeout=30s",
+        """kubectl -n lab patch job broken-off -p '{"spec":{"suspend":true}}'""",
         "kubectl -n lab set image deployment/web main=nginx:2",
         "kubectl -n lab rollout status deployment web --timeout=30s",
+        "kubectl -n lab wait --for=jsonpath={.status.lastSuccessfulTime} cj/tick --timeout=30s",
+        "kubectl -n lab wait --for=jsonpath={.status.replicas}=2 rc/old --timeout=30s",
+        "kubectl -n lab scale rc old --replicas=0",
+        "kubectl -n lab wait --for=jsonpath={.status.replicas}=0 rc/old --timeout=30s",
+        "kubectl -n lab delete service web",
         "kubectl taint node kube-01 gone=yes:NoExecute",
         "kubectl -n lab delete pod db --now",
         "kubectl -n lab delete deployment web",
@@ -204,18 +324,34 @@ def test_nothing_that_a_process_asks_for_is_refused(asked):
     assert refused == []
 
 
-@pytest.mark.parametrize("user", [SCHEDULER, CONTROLLERS])
+@pytest.mark.parametrize("user", [SCHEDULER, MANAGER])
 def test_what_a_role_allows_is_done_or_has_a_reason(asked, user):
-    seen = used(asked[0], user)
+    roles = [role for role in bootstrap.ROLES if user in role.users]
+    assert not unseen(asked[0], user, roles)
+
+
+@pytest.mark.parametrize("account", CONTROLLERS)
+def test_what_the_role_of_a_controller_allows_is_done_or_has_a_reason(asked, account):
+    roles = [role for role in bootstrap.ROLES if account in role.accounts]
+    assert not unseen(asked[0], f"{SERVICE_ACCOUNT}kube-system:{account}", roles)
+
+
+def unseen(asked: Asked, user: str, roles: list[DefaultRole]) -> list[str]:
+    """Return what a user is allowed and has not done, for no reason that is known here."""
     known = {right for rights_ in UNSEEN.values() for right in rights_}
-    unseen = {
+    return sorted(
         f"{role.name}: {verb} {resource}"
-        for role in bootstrap.ROLES
-        if user in role.users and not reaches_every_kind(role)
-        for verb, resource in rights(role) - seen
+        for role in roles
+        if not reaches_every_kind(role)
+        for verb, resource in rights(role) - used(asked, user)
         if f"{verb} {resource}" not in known
-    }
-    assert not unseen, "\n".join(sorted(unseen))
+    )
+
+
+def test_no_controller_does_anything_as_the_process_that_it_shares(asked):
+    assert {
+        (verb, resource) for verb, resource in asked[0][MANAGER] if verb not in ("list", "watch")
+    } == {("create", "serviceaccounts"), ("create", "serviceaccounts/token")}
 
 
 def reaches_every_kind(role: DefaultRole) -> bool:
@@ -230,12 +366,8 @@ def test_only_those_that_must_reach_every_kind_are_allowed_everything():
     }
     assert everything == {
         "cluster-admin": {"*"},
-        "system:controller:generic-garbage-collector": {
-            *("get", "list", "watch", "patch", "update", "delete"),
-        },
-        "system:controller:namespace-controller": {
-            *("get", "list", "watch", "delete", "deletecollection"),
-        },
+        "system:controller:generic-garbage-collector": {"get", "patch", "update", "delete"},
+        "system:controller:namespace-controller": {"list", "delete"},
         "system:kube-controller-manager": {"list", "watch"},
     }
 

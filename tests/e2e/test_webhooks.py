@@ -107,7 +107,7 @@ def test_pods_of_controllers_pass_webhooks_too(session: Session, hooks: WebhookS
     seen = session.out("get pods -l app=web -o jsonpath={.items[*].metadata.annotations.seen}")
     assert seen == "yes yes"
     users = {request["userInfo"]["username"] for request in hooks.requests()}
-    assert users == {"system:kube-controller-manager"}
+    assert users == {"system:serviceaccount:kube-system:replicaset-controller"}
 
 
 def test_kubectl_prints_why_a_webhook_refuses(session: Session, hooks: WebhookServer):

@@ -20,7 +20,7 @@ from tests.replay.api import FOLDER, replay
         pytest.param("admission", 531, 0, id="admission"),
         pytest.param("patches", 284, 0, id="patches"),
         pytest.param("validation", 865, 0, id="validation"),
-        pytest.param("nodes", 401, 1, id="nodes"),  # decision 0013
+        pytest.param("nodes", 406, 1, id="nodes"),  # decision 0013
     ],
 )
 def test_recorded_answers_agree(theme, n_agree, n_differ):

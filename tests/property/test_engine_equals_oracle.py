@@ -372,6 +372,13 @@ class GrowingHistory(History):
             self.state.apply(NodePut(node))
 
 
+def elsewhere(pod: Pod) -> Pod:
+    """Return the same pod in another namespace; most rules cannot tell the two apart."""
+    namespace = "third" if pod.metadata.namespace == "other" else "other"
+    meta = msgspec.structs.replace(pod.metadata, namespace=namespace)
+    return msgspec.structs.replace(pod, metadata=meta)
+
+
 def terminating(pod: Pod) -> Pod:
     """Return a pod that the scheduler has asked to go."""
     condition = Condition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
@@ -402,8 +409,16 @@ def test_engine_and_plain_evaluator_agree_through_any_history_under_any_configur
     profile: dict[str, Any] | None,
 ) -> None:
     typed = msgspec.convert(selectors, list[LabelSelector])
+    in_other_namespaces = [elsewhere(pod) for pod in templates[:2] if not pod.spec.volumes]
     History(
-        templates, list(looks), labels, typed, list(budgets), stored, Random(seed), profile
+        [*templates, *in_other_namespaces],
+        list(looks),
+        labels,
+        typed,
+        list(budgets),
+        stored,
+        Random(seed),
+        profile,
     ).run()
 
 

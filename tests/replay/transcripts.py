@@ -187,6 +187,8 @@ class Session:
             case "run":
                 self._run_pods(step.get("pod"))
             case "remove":
+                # Recorded when the controllers had done their part; here they may just be about to.
+                self._await(lambda: any(map(_is_deleted, self._pods())))
                 self._remove_pods()
             case "status":
                 self._set_status(step["pod"], step["status"], "strategic")
@@ -200,8 +202,7 @@ class Session:
         for pod in self._pods():
             name, node = pod["metadata"]["name"], pod["spec"].get("nodeName")
             is_waiting = pod["status"]["phase"] == "Pending"
-            is_deleting = "deletionTimestamp" in pod["metadata"]
-            if node and is_waiting and not is_deleting and only in (None, name):
+            if node and is_waiting and not _is_deleted(pod) and only in (None, name):
                 self._set_status(name, running_status(pod, places.get(node, 99)), "strategic")
 
     def _set_status(self, pod: str, status: Document, kind: Any) -> None:
@@ -213,7 +214,7 @@ class Session:
 
     def _remove_pods(self) -> None:
         for pod in self._pods():
-            if "deletionTimestamp" in pod["metadata"]:
+            if _is_deleted(pod):
                 self._delete(PODS, pod["metadata"]["name"])
 
     def _delete(self, resource: Resource, name: str) -> None:
@@ -252,6 +253,10 @@ class Session:
         for pod in self._pods():
             self._delete(PODS, pod["metadata"]["name"])
         return not self._exists(NAMESPACES, self._namespace)
+
+
+def _is_deleted(pod: Document) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
 
 
 def node_document(short: Document) -> Document:
@@ -362,8 +367,12 @@ def _without_descriptions(command: str, text: str) -> str:
     if not command.startswith("kubectl explain"):
         return text
     lines = [line for line in text.splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith("    ") or "\t<" in line]
+    kept = [line for line in lines if not line.startswith("    ") or _TELLS_OF_A_FIELD.search(line)]
     return "\n".join(line for line in kept if not line.startswith("DESCRIPTION:"))
+
+
+# Its type, or the values that it may have.
+_TELLS_OF_A_FIELD = re.compile(r"\t<|^ +enum: ")
 
 
 # Where the difference of two objects begins hangs on what distributions add to them.

@@ -175,6 +175,8 @@ class PodSpec(ApiStruct, frozen=True):
     priority_class_name: str = ""
     preemption_policy: str = "PreemptLowerPriority"
     restart_policy: str = "Always"
+    hostname: str = ""
+    subdomain: str = ""
     host_network: bool = False
     host_users: bool | None = None
     volumes: tuple[Volume, ...] = ()
@@ -365,10 +367,26 @@ class Namespace(ApiStruct, frozen=True):
     status: NamespaceStatus = NamespaceStatus()
 
 
-class ServiceSpec(ApiStruct, frozen=True):
-    """Which pods stand behind a service."""
+class ServicePort(ApiStruct, frozen=True):
+    """A port of a service, and the port of its pods that it leads to, by number or name."""
 
+    name: str = ""
+    protocol: str = "TCP"
+    app_protocol: str | None = None
+    port: int = 0
+    target_port: int | str = 0
+
+
+class ServiceSpec(ApiStruct, frozen=True):
+    """Which pods stand behind a service, and how they are reached."""
+
+    type: str = "ClusterIP"
     selector: dict[str, str] | None = None
+    ports: tuple[ServicePort, ...] = ()
+    cluster_ip: str = msgspec.field(default="", name="clusterIP")
+    ip_families: tuple[str, ...] = ()
+    publish_not_ready_addresses: bool = False
+    allocate_load_balancer_node_ports: bool | None = None
 
 
 class Service(ApiStruct, frozen=True):

@@ -29,10 +29,27 @@ INLINED = frozenset(
         ("ConfigMapVolumeSource", "localObjectReference"),
         ("RuleWithOperations", "rule"),
         ("NamedRuleWithOperations", "ruleWithOperations"),
+        ("DeviceAllocationConfiguration", "deviceConfiguration"),
+        ("DeviceClaimConfiguration", "deviceConfiguration"),
+        ("DeviceClassConfiguration", "deviceConfiguration"),
     }
 )
-# The two wire names that differ from the JSON name.
-RENAMED = {"uID": "uid", "aPIGroup": "apiGroup"}
+# The wire names that differ from the JSON name.
+RENAMED = {
+    ("BoundObjectReference", "uID"): "uid",
+    ("IngressClassParametersReference", "aPIGroup"): "apiGroup",
+    ("JSONSchemaProps", "ref"): "$ref",
+    ("JSONSchemaProps", "schema"): "$schema",
+    ("JSONSchemaProps", "xKubernetesEmbeddedResource"): "x-kubernetes-embedded-resource",
+    ("JSONSchemaProps", "xKubernetesIntOrString"): "x-kubernetes-int-or-string",
+    ("JSONSchemaProps", "xKubernetesListMapKeys"): "x-kubernetes-list-map-keys",
+    ("JSONSchemaProps", "xKubernetesListType"): "x-kubernetes-list-type",
+    ("JSONSchemaProps", "xKubernetesMapType"): "x-kubernetes-map-type",
+    ("JSONSchemaProps", "xKubernetesPreserveUnknownFields"): (
+        "x-kubernetes-preserve-unknown-fields"
+    ),
+    ("JSONSchemaProps", "xKubernetesValidations"): "x-kubernetes-validations",
+}
 
 _MESSAGE = re.compile(r"(\w+)\{(.*)\}$")
 _FIELD = re.compile(r"(\d+) (\w+):(\{?)(\w+)\}?([*?]?)")
@@ -93,7 +110,7 @@ def message(full_name: str) -> tuple[MessageField, ...]:
     return tuple(
         MessageField(
             number=int(number),
-            name=RENAMED.get(name, name),
+            name=RENAMED.get((short, name), name),
             type=kind,
             repeated=mark == "*",
             pointer=mark == "?",

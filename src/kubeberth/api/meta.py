@@ -7,6 +7,7 @@ valid, is the API server's business (`api/schema.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -89,3 +90,9 @@ class Condition(ApiStruct, frozen=True):
     last_heartbeat_time: str | None = None
     last_probe_time: str | None = None
     last_update_time: str | None = None
+
+
+def to_documents(conditions: Iterable[Condition]) -> list[dict[str, Any]]:
+    """Return conditions as JSON."""
+    # Unknown is the struct's default, and defaults are left out.
+    return [{**msgspec.to_builtins(each), "status": each.status} for each in conditions]

@@ -10,11 +10,13 @@ import re
 _NAME = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_C_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 _DNS1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 
 _NAME_RE = re.compile(_NAME, re.ASCII)
 _LABEL_RE = re.compile(_LABEL, re.ASCII)
 _SUBDOMAIN_RE = re.compile(_SUBDOMAIN, re.ASCII)
+_C_IDENTIFIER_RE = re.compile(_C_IDENTIFIER, re.ASCII)
 _DNS1035_RE = re.compile(_DNS1035, re.ASCII)
 
 _QUALIFIED = (
@@ -48,6 +50,17 @@ def qualified_name_errors(text: str, what: str = "a valid label key") -> list[st
     if not _NAME_RE.fullmatch(name):
         errors.append(f"name part {_QUALIFIED}")
     return errors
+
+
+def c_identifier_errors(text: str) -> list[str]:
+    """Return what keeps a text from being an identifier of C, such as a device attribute's name."""
+    if _C_IDENTIFIER_RE.fullmatch(text):
+        return []
+    return [
+        "a valid C identifier must start with alphabetic character or '_', followed by a string of "
+        "alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used "
+        f"for validation is '{_C_IDENTIFIER}')"
+    ]
 
 
 def label_value_errors(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 Every typed Go client since 0.32 writes its requests that way. Layout: four magic bytes, then a
 `runtime.Unknown` that names the kind and holds the object's own message. Go writes every field
-that is not a pointer, zero or not; the walk over the fields drops those zeros again.
+that is not a pointer, zero or not; those zeros are dropped again, as JSON does not have them.
 Unknown field numbers are skipped, as every protobuf reader does.
 """
 
@@ -19,6 +19,7 @@ from kubeberth.api.messages import MessageField
 
 MAGIC = b"k8s\x00"
 
+_SCALARS = frozenset("sybild")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -138,7 +139,9 @@ def _message(data: Any, name: str) -> dict[str, Any]:
         elif field.repeated:
             result.setdefault(field.name, []).extend(_elements(raw, field, package))
         else:
-            result[field.name] = _value(raw, field.type, package)
+            value = _value(raw, field.type, package)
+            if value or field.pointer or field.type not in _SCALARS:
+                result[field.name] = value
     return result
 
 
@@ -180,12 +183,30 @@ def _value(raw: Any, type_: str, package: str) -> Any:
             return _time(raw, type_)
         case "IntOrString":
             return _int_or_string(raw)
-        case "FieldsV1" | "RawExtension":
+        case "FieldsV1" | "RawExtension" | "JSON":
             return _json(dict(_wire_fields(raw)).get(1, b"null"))
+        case (
+            "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrStringArray"
+        ) as choice:
+            return _schema_or(choice, raw, package)
         case "Verbs" | "ExtraValue":
             return [_text(item) for number, item in _wire_fields(raw) if number == 1]
     name = messages.resolve(package, type_)
     return _message(raw, name) if name else {}
+
+
+def _schema_or(choice: str, raw: Any, package: str) -> Any:
+    """Return a schema, or what the type allows instead of it: `schema` is field 1 or 2."""
+    fields = _wire_fields(raw)
+    number = 2 if choice == "JSONSchemaPropsOrBool" else 1
+    schemas = [value for found, value in fields if found == number]
+    others = [value for found, value in fields if found != number]
+    if schemas:
+        return _value(schemas[-1], "JSONSchemaProps", package)
+    if choice == "JSONSchemaPropsOrBool":
+        return bool(others and _signed(others[-1]))
+    element = "JSONSchemaProps" if choice == "JSONSchemaPropsOrArray" else "s"
+    return [_value(other, element, package) for other in others]
 
 
 def _json(raw: Any) -> Any:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
+from kubeberth.api.meta import ApiStruct, ObjectMeta
 from kubeberth.api.pod_totals import Totals, plus, total_limits, total_requests
 from kubeberth.api.quantity import Quantity, parse_quantity
 from kubeberth.api.scheme import Resource
@@ -34,6 +37,17 @@ _PLAIN_COUNTS = frozenset(
 )
 _CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
 _AFFINITIES = ("podAffinity", "podAntiAffinity")
+
+
+class ResourceQuota(ApiStruct, frozen=True):
+    """How much of what a namespace may use at most."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: dict[str, Any] = {}
+    status: dict[str, Any] = {}
+
+
+decode_quota = msgspec.json.Decoder(ResourceQuota).decode
 
 
 def usage_of(resource: Resource, document: Document) -> Totals:

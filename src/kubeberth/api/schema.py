@@ -301,6 +301,7 @@ def _is_pointer(owner: str, field: str) -> bool | None:
     """Tell whether Go holds the field by pointer; None when nothing is known of it."""
     package, _, short = owner.removeprefix("io.k8s.api.").rpartition(".")
     package = package.removeprefix("io.k8s.apimachinery.pkg.")
+    package = package.removeprefix("io.k8s.apiextensions-apiserver.pkg.apis.")
     known = messages.pointers(f"{package}.{short}")
     return known.get(field) if known is not None else None
 

@@ -332,6 +332,16 @@ VOLUME_ATTRIBUTES_CLASSES = _cluster(
     "storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", short_names=("vac",)
 )
 
+# Devices.
+DEVICE_CLASSES = _cluster("resource.k8s.io", "v1", "deviceclasses", "DeviceClass")
+RESOURCE_CLAIMS = Resource(
+    "resource.k8s.io", "v1", "resourceclaims", "ResourceClaim", subresources=(STATUS,)
+)
+RESOURCE_CLAIM_TEMPLATES = Resource(
+    "resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate"
+)
+RESOURCE_SLICES = _cluster("resource.k8s.io", "v1", "resourceslices", "ResourceSlice")
+
 # Who may do what.
 SELF_SUBJECT_REVIEWS = _review("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview")
 TOKEN_REVIEWS = _review("authentication.k8s.io", "tokenreviews", "TokenReview")
@@ -478,6 +488,10 @@ RESOURCES: tuple[Resource, ...] = (
     LEASES,
     RUNTIME_CLASSES,
     ENDPOINT_SLICES,
+    DEVICE_CLASSES,
+    RESOURCE_CLAIMS,
+    RESOURCE_CLAIM_TEMPLATES,
+    RESOURCE_SLICES,
 )
 
 BY_KIND: dict[tuple[str, str], Resource] = {(r.api_version, r.kind): r for r in RESOURCES}

@@ -104,6 +104,8 @@ def _error(text: str, layout: str, rest: str, reference: str) -> TimeError:
 
 
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+# Go counts nanoseconds in 64 bits.
+_LONGEST_S = (2**63 - 1) / 1e9
 _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _DURATION = re.compile(rf"[-+]?(0|({_DURATION_PART.pattern})+)", re.ASCII)
 
@@ -119,4 +121,6 @@ def duration_s(text: str) -> float:
     if not _DURATION.fullmatch(text):
         raise TimeError(f'time: invalid duration "{text}"')
     seconds = sum(float(part[1]) * _UNITS_S[part[2]] for part in _DURATION_PART.finditer(text))
+    if seconds > _LONGEST_S:
+        raise TimeError(f'time: invalid duration "{text}"')
     return -seconds if text.startswith("-") else seconds

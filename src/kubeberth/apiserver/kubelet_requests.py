@@ -9,6 +9,7 @@ sees.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -43,6 +44,8 @@ _STREAMS = {
     "exec": "there is nothing to run a command in",
     "portforward": "there is nothing to forward a port to",
 }
+# Under which of its addresses a kubelet is looked for.
+_PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
 _PROXIED_NAME = re.compile(r"((?P<scheme>https?|):)?(?P<name>[^:]+?)(:(?P<port>[^:]*))?", re.ASCII)
 
 
@@ -97,10 +100,10 @@ class KubeletRequests:
         name = parts["name"]
         target = Target(call.resource, call.info.scope, name)
         found = unpack(call.resource, self._registry.entry(target))
-        if call.resource is PODS and not (found.get("status") or {}).get("podIP"):
-            raise BadRequestError("address not allowed")
         if call.resource is SERVICES:
             self._check_service(found, parts["port"] or "")
+        elif not is_proxyable(call.resource is PODS, found.get("status") or {}):
+            raise BadRequestError("address not allowed")
         what = "has no API of its own" if call.resource is NODES else "answers no requests"
         raise ServiceUnavailableError(
             f'error trying to reach service: {kind} "{name}" is simulated by kubeberth and {what}'
@@ -126,6 +129,26 @@ class KubeletRequests:
         labels = (found["metadata"].get("labels") or {} for found in slices)
         if not any(own.get("kubernetes.io/service-name") == name for own in labels):
             raise ServiceUnavailableError(f'no endpoints available for service "{name}"')
+
+
+def is_proxyable(is_pod: bool, status: Mapping[str, Any]) -> bool:
+    """Return whether a pod or node may be asked under the address that its status tells.
+
+    Whoever writes the status could have the server ask itself, or what is near it.
+    """
+    if is_pod:
+        address = status.get("podIP") or ""
+    else:
+        told = {entry["type"]: entry["address"] for entry in status.get("addresses") or ()}
+        address = next((told[kind] for kind in _PREFERRED if kind in told), "")
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        # A name: there is nobody to resolve it here.
+        return not is_pod and address != "localhost"
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
 
 
 def connect_options(kind: str, part: str, query: Query) -> Document:

@@ -94,6 +94,8 @@ class RequestInfo(msgspec.Struct, frozen=True):
         The resource as the path names it; empty when the path is no resource.
     namespace
         For one namespace, and its parts, also its own name.
+    is_within
+        Whether the path leads through a namespace to what is in it.
     resource
         The resource, if it is served.
     """
@@ -110,6 +112,7 @@ class RequestInfo(msgspec.Struct, frozen=True):
     subresource: str = ""
     has_more: bool = False
     is_legacy_watch: bool = False
+    is_within: bool = False
     resource: Resource | None = None
 
     @property
@@ -139,11 +142,12 @@ def parse_request(
     is_legacy_watch = rest[0] == "watch" and len(rest) > 1
     if is_legacy_watch:
         rest = rest[1:]
-    namespace = ""
+    namespace, is_within = "", False
     if rest[0] == "namespaces" and len(rest) > 1:
         namespace = rest[1]
         # `namespaces/NAME[/status]` is the namespace itself, anything else is in it.
-        if len(rest) > 2 and rest[2] not in ("status", "finalize"):
+        is_within = len(rest) > 2 and rest[2] not in ("status", "finalize")
+        if is_within:
             rest = rest[2:]
     plural, name, subresource = (*rest, "", "")[:3]
     return RequestInfo(
@@ -159,6 +163,7 @@ def parse_request(
         subresource=subresource,
         has_more=len(rest) > 3,
         is_legacy_watch=is_legacy_watch,
+        is_within=is_within,
         resource=catalogue.find(group, version, plural),
     )
 
@@ -194,6 +199,9 @@ def served(info: RequestInfo, catalogue: Catalogue = BUILT_IN) -> Resource:
         raise PlainNotFoundError
     resource = info.resource
     if resource is None or (info.has_more and info.subresource != "proxy"):
+        raise unknown_resource()
+    if info.is_within and not resource.namespaced:
+        # Rights that somebody has in a namespace must not open what is in none.
         raise unknown_resource()
     allowed = _allowed_methods(info, resource)
     if allowed is None:

@@ -40,6 +40,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "ReplicationController": ("status.replicas",),
     "Job": ("status.successful",),
     "CertificateSigningRequest": ("spec.signerName",),
+    "ResourceSlice": ("spec.driver", "spec.nodeName"),
 }
 ALIASES: dict[str, dict[str, str]] = {
     "Pod": {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"},

@@ -27,6 +27,7 @@ COUNTED = frozenset(
         "CustomResourceDefinition",
         "DaemonSet",
         "Deployment",
+        "DeviceClass",
         "EndpointSlice",
         "Ingress",
         "IngressClass",
@@ -41,6 +42,7 @@ COUNTED = frozenset(
         "PriorityClass",
         "ReplicaSet",
         "ReplicationController",
+        "ResourceSlice",
         "StatefulSet",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
@@ -97,12 +99,16 @@ RETURNED_WHEN_DELETED = frozenset(
         "CSINode",
         "CSIStorageCapacity",
         "CustomResourceDefinition",
+        "DeviceClass",
         "Namespace",
         "PersistentVolume",
         "PersistentVolumeClaim",
         "Pod",
         "PodTemplate",
+        "ResourceClaim",
+        "ResourceClaimTemplate",
         "ResourceQuota",
+        "ResourceSlice",
         "Service",
         "ServiceAccount",
         "StorageClass",
@@ -244,6 +250,13 @@ def _prepare_job(job: Document, now: str) -> None:
     match_labels.setdefault("batch.kubernetes.io/controller-uid", metadata["uid"])
 
 
+def _note_taint_times(resource_slice: Document, now: str) -> None:
+    """Remember since when devices have their taints."""
+    for device in (resource_slice.get("spec") or {}).get("devices") or ():
+        for taint in device.get("taints") or ():
+            taint.setdefault("timeAdded", now)
+
+
 _PREPARE: dict[str, Callable[[Document, str], None]] = {
     "CustomResourceDefinition": _prepare_definition,
     "DaemonSet": _prepare_daemon_set,
@@ -253,6 +266,7 @@ _PREPARE: dict[str, Callable[[Document, str], None]] = {
     "PersistentVolume": _prepare_volume,
     "PersistentVolumeClaim": _prepare_claim,
     "Pod": _prepare_pod,
+    "ResourceSlice": _note_taint_times,
 }
 
 
@@ -295,7 +309,7 @@ def put(document: dict[str, Any], name: str, value: Any) -> None:
         document[name] = value
 
 
-def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -> None:
+def prepare_update(resource: Resource, sub: str, new: Document, old: Document, *, now: str) -> None:
     """Undo what this endpoint may not change, and count the generation."""
     _keep_server_fields(new["metadata"], old["metadata"])
     if sub in OWN_WRITES:
@@ -314,6 +328,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         if resource.built_in_kind == "Pod":
             _keep(new["metadata"], old["metadata"], "ownerReferences")
             _keep_pod_status(new, old)
+        if resource.built_in_kind == "ResourceClaim" and "allocation" not in new["status"]:
+            new["status"].pop("devices", None)  # what drivers said of the devices it had
     elif sub == "finalize" or resource.has_status:
         _keep(new, old, "status")
     if resource.built_in_kind == "Namespace" and sub != "finalize":
@@ -328,6 +344,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document) -
         _keep(new, old, "status")
     if resource.built_in_kind == "DaemonSet" and sub != "status":
         _count_template(new, old)
+    if resource.built_in_kind == "ResourceSlice":
+        _note_taint_times(new, now)
     if resource.built_in_kind == "CustomResourceDefinition" and sub != "status":
         _note_storage_version(new)
     if sub in ("", "scale", "ephemeralcontainers", "resize") and _is_changed(resource, new, old):

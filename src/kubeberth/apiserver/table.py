@@ -24,6 +24,7 @@ from kubeberth.apiserver.columns import (
     access,
     admission,
     custom,
+    devices,
     network,
     policy,
     storage,
@@ -403,6 +404,7 @@ _PRINTERS: dict[str, Printer] = {
     **network.PRINTERS,
     **policy.PRINTERS,
     **admission.PRINTERS,
+    **devices.PRINTERS,
     **storage.PRINTERS,
     **workloads.PRINTERS,
 }

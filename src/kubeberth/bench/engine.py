@@ -149,7 +149,7 @@ def _prepare(workload: Workload, cluster: ClusterState, n_pods: int) -> tuple[En
     engine = Engine(cluster.fork())
     pods = list(workload.pods(n_pods))
     # Twice, for what the last templates ask of their neighbours concerns the first ones.
-    for pod in pods[: len(workload.shapes) * workload.n_colors] * 2:
+    for pod in pods[: workload.n_templates] * 2:
         engine.place(pod)
     # As every long-running process of ours does: what is there by now stays, and need not be
     # looked through again and again.

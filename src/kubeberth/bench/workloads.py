@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ class Workload:
     shapes
         Taken in turn, each with every colour.
     n_colors
-        How many colours each shape comes in; there are as many templates as shapes times colours.
+        How many colours each shape comes in.
     n_namespaces
         How many namespaces of one team the pods are spread over; 0 is `default` alone.
     has_service
@@ -61,6 +62,11 @@ class Workload:
     churns: bool = False
     preempts: bool = False
     per_node: int = _PODS_PER_NODE
+
+    @property
+    def n_templates(self) -> int:
+        """How many templates the pods are of."""
+        return lcm(len(self.shapes) * self.n_colors, max(self.n_namespaces, 1))
 
     def setup(self) -> Iterator[Delta]:
         """Yield what has to be there besides nodes."""

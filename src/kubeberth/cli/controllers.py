@@ -8,10 +8,15 @@ import click
 
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.options import kubeconfig_option, read_file
+from kubeberth.client.account_token import AccountToken
 from kubeberth.client.client import Client
+from kubeberth.clock import SystemClock
 from kubeberth.controllers.signing_authority import Authority
 from kubeberth.controllers.supervisor import ControllerSettings, run
 from kubeberth.errors import UsageError
+
+AGENT = "kube-controller-manager"
+SYSTEM = "kube-system"
 
 
 @click.command("controllers")
@@ -31,26 +36,40 @@ from kubeberth.errors import UsageError
     type=click.Path(path_type=Path, dir_okay=False),
     help="The key that goes with it.",
 )
+@click.option(
+    "--use-service-account-credentials",
+    is_flag=True,
+    help="Let each controller act as its own service account in kube-system.  [default: all act "
+    "as the kubeconfig's user]",
+)
 def command(
     kubeconfig: Path,
     root_ca_file: Path | None,
     cluster_signing_cert_file: Path | None,
     cluster_signing_key_file: Path | None,
+    use_service_account_credentials: bool,
 ) -> None:
     """Run the controllers."""
     if (cluster_signing_cert_file is None) != (cluster_signing_key_file is None):
         raise UsageError(
             "--cluster-signing-cert-file and --cluster-signing-key-file go together: name both"
         )
-    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-controller-manager")
+    client = Client.from_kubeconfig(kubeconfig, user_agent=AGENT)
+    nobody = Client(client.credentials.without_proof(), user_agent=AGENT)
+    clock = SystemClock()
     root_ca = read_file(root_ca_file).decode() if root_ca_file else ""
     authority = None
     if cluster_signing_cert_file is not None and cluster_signing_key_file is not None:
         authority = Authority(cluster_signing_cert_file, cluster_signing_key_file)
     settings = ControllerSettings(root_ca=root_ca, authority=authority)
 
+    def client_of(account: str) -> Client:
+        if not use_service_account_credentials:
+            return client
+        return nobody.showing(AccountToken(client, SYSTEM, account, clock))
+
     async def main(ready: Ready) -> None:
-        async with client:
-            await run(client, settings, ready=ready)
+        async with client, nobody:
+            await run(client, settings, client_of=client_of, clock=clock, ready=ready)
 
     run_component(main)

@@ -7,6 +7,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
-from kubeberth.client.credentials import Credentials, Proof, load_identity
+from kubeberth.client.credentials import Credentials, Proof, ProofSource, load_identity
 from kubeberth.client.http import Answer, Pool
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.errors import ApiError, TransportError
@@ -76,6 +77,17 @@ class Client:
     ) -> Client:
         """Return a client for a kubeconfig's context, the current one by default."""
         return cls(load_kubeconfig(Path(path), context), user_agent=user_agent)
+
+    def showing(self, source: ProofSource) -> Client:
+        """Return a client that shows another token on the connections of this one.
+
+        It is open for as long as this one is. Connections on which a certificate was shown stay
+        those of its owner: see `Credentials.without_proof`.
+        """
+        other = Client(replace(self.credentials, source=source), user_agent=self._user_agent)
+        other._pool = self._pool
+        other.answers = self.answers
+        return other
 
     async def __aenter__(self) -> Client:
         headers = {"User-Agent": self._user_agent, "Accept": "application/json"}

@@ -14,7 +14,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,6 +77,10 @@ class Credentials:
     namespace: str = "default"
     insecure: bool = False
     source: ProofSource | None = field(default=None, compare=False)
+
+    def without_proof(self) -> Credentials:
+        """Return how to reach the server without showing who we are."""
+        return replace(self, cert=None, key=None, token=None, source=None)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return what a TLS connection needs, or None for a plain one.

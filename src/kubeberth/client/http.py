@@ -1,7 +1,7 @@
 """HTTP/1.1 as an API server is spoken to: kept connections with one request at a time on each.
 
 A pool of our own, since this is what schedulers and kubelets do all day
-(docs/decisions/0014-the-client-speaks-http-itself.md). A watch has a connection to itself, which
+(docs/decisions/0017-the-client-speaks-http-itself.md). A watch has a connection to itself, which
 ends with it.
 """
 

@@ -195,6 +195,7 @@ class LocalCluster:
                 *("--root-ca-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-key-file", folder.pki / "ca.key"),
+                "--use-service-account-credentials",
             ],
         }
         if self.settings.scheduler_config:
@@ -204,6 +205,7 @@ class LocalCluster:
                 *("--kubeconfig", run_file("nodes.kubeconfig")),
                 *("--identities", folder.pki / "nodes"),
                 *("--filename", run_file("nodes.json")),
+                *("--state", self._datadir.nodes),
             ]
         for name, arguments in commands.items():
             command = [sys.executable, "-m", "kubeberth", name, *map(str, arguments)]

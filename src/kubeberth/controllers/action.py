@@ -70,8 +70,7 @@ class CreatePods:
     """
 
     owner: ObjectRef
-    body: Document
-    count: int
+    bodies: tuple[Document, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +150,13 @@ class ConfirmAllowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Do actions side by side, all of them; a failure is told when the others are done."""
+
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordEvent:
     """Tell the user what was done to an object; never stops anything when it fails."""
 
@@ -158,6 +164,43 @@ class RecordEvent:
     reason: str
     message: str
     type: str = "Normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Go no further, for a reason that is known beforehand; the key is tried again."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Do some actions in order, and tell in an event on an object how that went.
+
+    Parameters
+    ----------
+    success
+        Reason and message of the event when all went well.
+    failure
+        The same when something did not; the message is followed by what.
+    """
+
+    about: ObjectRef
+    actions: tuple[Action, ...]
+    success: tuple[str, str]
+    failure: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InBatches:
+    """Do groups of actions side by side, in slow-start batches of 1, 2, 4, ...
+
+    Within a group each action waits for the one before it. The first batch with a failure is the
+    last one.
+    """
+
+    groups: tuple[tuple[Action, ...], ...]
 
 
 Action = (
@@ -171,6 +214,10 @@ Action = (
     | ConfirmAlive
     | ConfirmAbsent
     | ConfirmAllowed
+    | Stop
+    | Told
+    | InBatches
+    | Together
     | RecordEvent
 )
 

@@ -69,6 +69,7 @@ class ServiceAccountReconciler:
     """Feeds `reconcile_account` from the cache; keys are namespaces."""
 
     name = "serviceaccount-controller"
+    account = "service-account-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(
@@ -100,6 +101,7 @@ class RootCAReconciler:
     """
 
     name = "root-ca-certificate-publisher-controller"
+    account = "root-ca-cert-publisher"
     seeds: tuple[str, ...] = ()
 
     def __init__(self, ca: str) -> None:

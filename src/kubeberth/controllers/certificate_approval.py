@@ -78,6 +78,7 @@ class CertificateApprovalReconciler:
     """Feeds `reconcile_approval` from the cache; keys are names of requests."""
 
     name = "certificatesigningrequest-approving-controller"
+    account = "certificate-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -116,6 +116,7 @@ class CertificateSigningReconciler:
     """Feeds `reconcile_request` from the cache; keys are names of requests."""
 
     name = "certificatesigningrequest-signing-controller"
+    account = "certificate-controller"
     seeds: tuple[str, ...] = ()
 
     def __init__(self, authority: Signer) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import msgspec
+from typing import Any, Literal
 
 from kubeberth.api.core import find_condition
-from kubeberth.api.meta import Condition
+from kubeberth.api.meta import Condition, to_documents
 from kubeberth.clock import rfc3339
+
+Stamp = Literal["last_update_time", "last_probe_time"]
 
 
 class Conditions:
@@ -19,22 +19,27 @@ class Conditions:
     ----------
     now
         Seconds since 1970, for what changes.
-    with_update_time
-        Whether the kind has `lastUpdateTime`.
+    stamp
+        What besides `last_transition_time` says when a condition was written, if the kind has it.
     """
 
     def __init__(
-        self, conditions: Iterable[Condition], now: float, *, with_update_time: bool = False
+        self, conditions: Iterable[Condition], now: float, *, stamp: Stamp | None = None
     ) -> None:
         self._original = tuple(conditions)
         self._current = self._original
         self._now = rfc3339(now)
-        self._with_update_time = with_update_time
+        self._stamp = stamp
 
     @property
     def changed(self) -> bool:
         """Whether they differ from the original ones."""
         return self._current != self._original
+
+    @property
+    def current(self) -> tuple[Condition, ...]:
+        """What they are by now."""
+        return self._current
 
     def get(self, type_: str) -> Condition | None:
         """Return the condition of that type, or None."""
@@ -64,11 +69,7 @@ class Conditions:
 
     def to_document(self) -> list[dict[str, Any]]:
         """Return them as JSON."""
-        # Unknown is the struct's default, and defaults are left out.
-        return [
-            {**msgspec.to_builtins(condition), "status": condition.status}
-            for condition in self._current
-        ]
+        return to_documents(self._current)
 
     def _put(self, type_: str, status: str, reason: str, message: str, since: str | None) -> None:
         self.remove(type_)
@@ -78,6 +79,7 @@ class Conditions:
             reason=reason,
             message=message,
             last_transition_time=since,
-            last_update_time=self._now if self._with_update_time else None,
+            last_update_time=self._now if self._stamp == "last_update_time" else None,
+            last_probe_time=self._now if self._stamp == "last_probe_time" else None,
         )
         self._current = (*self._current, condition)

@@ -34,11 +34,15 @@ class Reconciler(Protocol):
 
     Attributes
     ----------
+    account
+        The service account of kube-system as which it acts; the API server starts every cluster
+        with a role `system:controller:ACCOUNT` that says what it may do.
     seeds
         Keys to look at from the start, whatever changes.
     """
 
     name: str
+    account: str
     seeds: tuple[str, ...]
 
     def keys(
@@ -158,8 +162,7 @@ class Controller:
             self._queue.add_after(key, outcome.requeue_after_s, self._clock.monotonic())
 
     def _note_failure(self, key: str, error: Exception) -> None:
-        reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
-        self._failures[key] = Failure(reason, str(error))
+        self._failures[key] = failure_of(error)
         at_most_s = AWAY_S if isinstance(error, TransportError | TimeoutError) else MAX_DELAY_S
         delay = self._queue.retry(key, self._clock.monotonic(), at_most_s=at_most_s)
         # Everyday: somebody else wrote first, or removed what was to be written.
@@ -187,6 +190,12 @@ class Controller:
     def note_deletion(self, key: str, target: ObjectRef) -> None:
         """Hold the key until the cache has seen the object go."""
         self._expectations.deleted(key, target, self._clock.monotonic())
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what the next attempt is told of an error."""
+    reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
+    return Failure(reason, str(error))
 
 
 class _KeyJournal:

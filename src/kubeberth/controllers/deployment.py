@@ -98,7 +98,7 @@ class _Step:
         self._new = revisions.current_set(view.deployment, sets)
         self._old = [item for item in sets if item is not self._new]
         conditions = view.deployment.status.conditions
-        self._conditions = Conditions(conditions, now, with_update_time=True)
+        self._conditions = Conditions(conditions, now, stamp="last_update_time")
         self._collision_count = view.deployment.status.collision_count
         self._edits: dict[str, _Edit] = {}
         self._first: list[Action] = []
@@ -273,7 +273,7 @@ class _Step:
         if not status.has_deadline(self._deployment):
             return
         message = f'Failed to create new replica set "{name}": {failure.message}'
-        failed = Conditions(self._deployment.status.conditions, self._now, with_update_time=True)
+        failed = Conditions(self._deployment.status.conditions, self._now, stamp="last_update_time")
         failed.set(status.PROGRESSING, "False", "ReplicaSetCreateError", message)
         if failed.changed:
             patch = {"status": {"conditions": failed.to_document()}}
@@ -391,6 +391,7 @@ class DeploymentReconciler:
     """Feeds `reconcile` from the cache; keys are those of deployments."""
 
     name = "deployment-controller"
+    account = "deployment-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -137,6 +137,7 @@ class DisruptionReconciler:
 
     # Under this name its events are known, as upstream's are.
     name = "controllermanager"
+    account = "disruption-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from kubeberth.api.scheme import PODS, SUBJECT_ACCESS_REVIEWS, Resource
@@ -21,9 +22,13 @@ from kubeberth.controllers.action import (
     DeleteObject,
     DeletePods,
     Document,
+    InBatches,
     ObjectRef,
     PatchObject,
     RecordEvent,
+    Stop,
+    Together,
+    Told,
     UpdateObject,
 )
 from kubeberth.errors import (
@@ -36,6 +41,7 @@ from kubeberth.errors import (
 )
 
 T = TypeVar("T")
+Attempt = Callable[[], Coroutine[Any, Any, BerthError | None]]
 
 FIRST_BATCH = 1
 # As many as upstream's cache of absent owners.
@@ -106,6 +112,46 @@ class Executor:
                 await self._confirm_absent(action.target)
             case ConfirmAllowed():
                 await self._confirm_allowed(action.spec)
+            case Stop():
+                raise StoppedError(action.reason, action.message)
+            case Told():
+                await self._do_and_tell(action, journal)
+            case InBatches():
+                await self._do_in_batches(action, journal)
+            case Together():
+                await self._do_together(action, journal)
+
+    async def _do_and_tell(self, action: Told, journal: Journal) -> None:
+        try:
+            await self.carry_out(action.actions, journal)
+        except AlreadyExistsError:
+            # Made already, only not in the cache yet: nothing went wrong.
+            raise
+        except BerthError as error:
+            if _is_namespace_terminating(error):
+                return
+            reason, message = action.failure
+            self._tell(action.about, "Warning", reason, f"{message}{error}")
+            raise
+        self._tell(action.about, "Normal", *action.success)
+
+    async def _do_in_batches(self, action: InBatches, journal: Journal) -> None:
+        error = await _in_batches([partial(self._attempt, g, journal) for g in action.groups])
+        if error is not None:
+            raise error
+
+    async def _do_together(self, action: Together, journal: Journal) -> None:
+        for error in await _gather(self._attempt((each,), journal) for each in action.actions):
+            if error is not None:
+                raise error
+
+    async def _attempt(self, actions: Iterable[Action], journal: Journal) -> BerthError | None:
+        """Carry out actions, and return what went wrong."""
+        try:
+            await self.carry_out(actions, journal)
+        except BerthError as error:
+            return error
+        return None
 
     async def _create(self, action: CreateObject, journal: Journal) -> None:
         try:
@@ -117,21 +163,17 @@ class Executor:
             _note(journal, action.resource, body)
 
     async def _create_pods(self, action: CreatePods, journal: Journal) -> None:
-        """Create in batches that double while all goes well, so that a quota is hit softly."""
-        left, batch = action.count, FIRST_BATCH
-        while left:
-            size = min(left, batch)
-            results = await _gather(self._create_pod(action, journal) for _ in range(size))
-            failed = [result for result in results if result is not None]
-            if failed:
-                raise _stopped("FailedCreate", failed[0])
-            left -= size
-            batch *= 2
-
-    async def _create_pod(self, action: CreatePods, journal: Journal) -> BerthError | None:
         owner = action.owner
+        attempts = [partial(self._create_pod, owner, body, journal) for body in action.bodies]
+        error = await _in_batches(attempts)
+        if error is not None:
+            raise _stopped("FailedCreate", error)
+
+    async def _create_pod(
+        self, owner: ObjectRef, body: Document, journal: Journal
+    ) -> BerthError | None:
         try:
-            pod = await self._client.create(PODS, action.body, owner.namespace)
+            pod = await self._client.create(PODS, body, owner.namespace)
         except BerthError as error:
             if _is_namespace_terminating(error):
                 return None
@@ -273,6 +315,21 @@ class Executor:
 def _stopped(reason: str, error: BerthError) -> BerthError:
     """Return what a failure says about the owner: nothing when it is the server that is away."""
     return error if isinstance(error, TransportError) else StoppedError(reason, str(error))
+
+
+async def _in_batches(attempts: Sequence[Attempt]) -> BerthError | None:
+    """Make attempts in batches that double while all goes well, so that a quota is hit softly.
+
+    Returns the first error of the first batch that has one.
+    """
+    done, size = 0, FIRST_BATCH
+    while done < len(attempts):
+        results = await _gather(attempt() for attempt in attempts[done : done + size])
+        failed = [result for result in results if result is not None]
+        if failed:
+            return failed[0]
+        done, size = done + size, size * 2
+    return None
 
 
 async def _gather(tasks: Iterable[Coroutine[Any, Any, T]]) -> Sequence[T]:

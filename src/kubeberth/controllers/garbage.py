@@ -155,6 +155,7 @@ class GarbageReconciler:
     """Feeds `reconcile` from the cache; keys are `pods/namespace/name`."""
 
     name = "garbage-collector"
+    account = "generic-garbage-collector"
     seeds: tuple[str, ...] = ()
 
     def keys(

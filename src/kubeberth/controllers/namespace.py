@@ -100,6 +100,7 @@ class NamespaceReconciler:
     """Feeds `reconcile` from the cache; keys are namespaces."""
 
     name = "namespace-controller"
+    account = "namespace-controller"
     seeds: tuple[str, ...] = ()
 
     def keys(

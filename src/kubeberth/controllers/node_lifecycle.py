@@ -204,6 +204,7 @@ class NodeLifecycleReconciler:
     """
 
     name = "node-controller"
+    account = "node-controller"
     seeds: tuple[str, ...] = ()
 
     def __init__(self) -> None:

@@ -34,8 +34,16 @@ def claim(
     candidates: Iterable[T],
     resource: Resource,
     selector: Selector,
+    *,
+    finalizer: str = "",
 ) -> Claim[T]:
-    """Sort out which candidates are the owner's, by selector and owner references."""
+    """Sort out which candidates are the owner's, by selector and owner references.
+
+    Parameters
+    ----------
+    finalizer
+        What the owner holds its members with.
+    """
     members: list[T] = []
     adopted: list[T] = []
     released: list[T] = []
@@ -48,34 +56,40 @@ def claim(
                 (members if matches or leaving else released).append(item)
         elif matches and not leaving and meta.deletion_timestamp is None:
             adopted.append(item)
-    actions = [_release(owner, item, resource) for item in released]
+    actions: list[Action] = [
+        PatchObject(ref_of(resource, item), _release(owner, item, finalizer), if_present=True)
+        for item in released
+    ]
     if adopted:
-        actions += [ConfirmAlive(owner), *(_adopt(owner, item, resource) for item in adopted)]
+        actions.append(ConfirmAlive(owner))
+    actions += [
+        PatchObject(ref_of(resource, item), _adopt(owner, item, finalizer), if_present=True)
+        for item in adopted
+    ]
     return Claim((*members, *adopted), tuple(actions))
 
 
-def _adopt(owner: ObjectRef, item: HasMetadata, resource: Resource) -> Action:
-    return _patch_owners(
-        item, resource, [*map(to_document, item.metadata.owner_references), owner.owner_reference()]
-    )
+def _adopt(owner: ObjectRef, item: HasMetadata, finalizer: str) -> dict[str, Any]:
+    owners = [*map(to_document, item.metadata.owner_references), owner.owner_reference()]
+    held = [name for name in item.metadata.finalizers if name != finalizer]
+    return _patch_owners(item, owners, [*held, finalizer] if finalizer else held)
 
 
-def _release(owner: ObjectRef, item: HasMetadata, resource: Resource) -> Action:
+def _release(owner: ObjectRef, item: HasMetadata, finalizer: str) -> dict[str, Any]:
     kept = [ref for ref in item.metadata.owner_references if ref.uid != owner.uid]
-    return _patch_owners(item, resource, [to_document(ref) for ref in kept])
+    held = [name for name in item.metadata.finalizers if name != finalizer]
+    return _patch_owners(item, [to_document(ref) for ref in kept], held)
 
 
-def _patch_owners(item: HasMetadata, resource: Resource, owners: list[dict[str, Any]]) -> Action:
+def _patch_owners(
+    item: HasMetadata, owners: list[dict[str, Any]], finalizers: list[str]
+) -> dict[str, Any]:
     """Return the patch; the version makes sure that nobody else's change is lost."""
     meta = item.metadata
-    patch = {
-        "metadata": {
-            "uid": meta.uid,
-            "resourceVersion": meta.resource_version,
-            "ownerReferences": owners or None,
-        }
-    }
-    return PatchObject(ref_of(resource, item), patch, if_present=True)
+    changes: dict[str, Any] = {"ownerReferences": owners or None}
+    if finalizers != list(meta.finalizers):
+        changes["finalizers"] = finalizers or None
+    return {"metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, **changes}}
 
 
 def to_document(reference: OwnerReference) -> dict[str, Any]:
@@ -91,14 +105,23 @@ def keys_of_controller(
 
     Those are its controllers before and after; for an orphan all whose selector matches.
     """
-    keys = set()
-    for item in (old, new):
-        controller = item.metadata.controller if item is not None else None
-        if item is not None and controller is not None and controller.kind == resource.kind:
-            keys.add(f"{item.metadata.namespace}/{controller.name}")
+    keys = controllers_of(resource, old, new)
     if new is not None and new.metadata.controller is None:
         keys |= _matching_owners(cache, resource, new.metadata)
     return keys
+
+
+def controllers_of(
+    resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+) -> set[str]:
+    """Return the keys of a dependent's controllers, of one resource, before and after a change."""
+    return {
+        f"{item.metadata.namespace}/{item.metadata.controller.name}"
+        for item in (old, new)
+        if item is not None
+        and item.metadata.controller is not None
+        and item.metadata.controller.kind == resource.kind
+    }
 
 
 def _matching_owners(cache: Cache, resource: Resource, meta: ObjectMeta) -> set[str]:

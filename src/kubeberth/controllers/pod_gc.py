@@ -111,6 +111,7 @@ class PodGCReconciler:
     """Feeds the two reconciles from the cache, and remembers since when a node is missed."""
 
     name = "pod-garbage-collector-controller"
+    account = "pod-garbage-collector"
     seeds: tuple[str, ...] = (PASS,)
 
     def __init__(self, threshold: int = TERMINATED_THRESHOLD) -> None:

@@ -58,15 +58,15 @@ def bounds_of(deployment: Deployment) -> Bounds:
     if strategy.type != "RollingUpdate":
         return Bounds(replicas, 0, 0)
     rolling = strategy.rolling_update
-    surge = _scaled(rolling.max_surge, replicas, round_up=True)
-    unavailable = _scaled(rolling.max_unavailable, replicas, round_up=False)
+    surge = scaled(rolling.max_surge, replicas, round_up=True)
+    unavailable = scaled(rolling.max_unavailable, replicas, round_up=False)
     if surge == 0 and unavailable == 0:
         # With neither nothing could ever move (upstream: ResolveFenceposts).
         unavailable = 1
     return Bounds(replicas, surge, min(unavailable, replicas))
 
 
-def _scaled(amount: int | str, total: int, *, round_up: bool) -> int:
+def scaled(amount: int | str, total: int, *, round_up: bool) -> int:
     """Return a number as it is, a percentage as its share of the total."""
     if isinstance(amount, int):
         return amount

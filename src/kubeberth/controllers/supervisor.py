@@ -1,4 +1,7 @@
-"""All controllers in one process: one cache, one client, one set of informers."""
+"""All controllers in one process: one cache, one set of informers, one client for each account.
+
+The process reads under its own name, for all; each controller writes as its own service account.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,25 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from kubeberth.api.core import decode_namespace, decode_node, decode_pod
+from kubeberth.api.batch import decode_cron_job, decode_job
+from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
+from kubeberth.api.endpoints import decode_endpoint_slice, decode_endpoints
 from kubeberth.api.policy import decode_disruption_budget
+from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
     CERTIFICATE_SIGNING_REQUESTS,
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    CRON_JOBS,
     CUSTOM_RESOURCE_DEFINITIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    ENDPOINTS,
+    JOBS,
     LEASES,
     NAMESPACES,
     NODES,
@@ -24,8 +37,10 @@ from kubeberth.api.scheme import (
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
     RESOURCES,
     SECRETS,
+    SERVICES,
     STATEFUL_SETS,
     STORAGE_CLASSES,
     Resource,
@@ -38,7 +53,10 @@ from kubeberth.api.storage import (
 )
 from kubeberth.api.workloads import (
     ConfigMap,
+    ReplicaSet,
     decode_config_map,
+    decode_controller_revision,
+    decode_daemon_set,
     decode_deployment,
     decode_lease,
     decode_object,
@@ -59,18 +77,29 @@ from kubeberth.controllers.certificate_signing import (
     decode_signing_request,
 )
 from kubeberth.controllers.controller import Controller, Reconciler
+from kubeberth.controllers.cron_job import CronJobReconciler
+from kubeberth.controllers.daemon_set import DaemonSetReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.endpoint_slice import EndpointSliceReconciler
+from kubeberth.controllers.endpoints import EndpointsReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
+from kubeberth.controllers.job import JobReconciler
 from kubeberth.controllers.kinds import decode_definition
 from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
+from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
-from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.replica_set import ReplicaSetReconciler, ReplicationControllerReconciler
+from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
+from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
+from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
+
+ClientOf = Callable[[str], Client]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +132,13 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        ReplicationControllerReconciler(),
+        StatefulSetReconciler(),
+        DaemonSetReconciler(),
+        CronJobReconciler(),
+        JobReconciler(),
+        OrphanedJobPodReconciler(),
+        TTLAfterFinishedReconciler(),
         GarbageReconciler(),
         NamespaceReconciler(),
         ServiceAccountReconciler(),
@@ -113,6 +149,9 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         VolumeReconciler(),
         ClaimReconciler(),
         DisruptionReconciler(),
+        ResourceQuotaReconciler(),
+        EndpointSliceReconciler(),
+        EndpointsReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
     ]
@@ -126,22 +165,34 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
     return ConfigMap(metadata=config_map.metadata)
 
 
+def _decode_replication_controller(raw: bytes) -> ReplicaSet:
+    return decode_replication_controller(raw).as_replica_set()
+
+
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
+    CONTROLLER_REVISIONS: decode_controller_revision,
+    CRON_JOBS: decode_cron_job,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
+    DAEMON_SETS: decode_daemon_set,
     DEPLOYMENTS: decode_deployment,
+    ENDPOINTS: decode_endpoints,
+    ENDPOINT_SLICES: decode_endpoint_slice,
+    JOBS: decode_job,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
     NODES: decode_node,
     PODS: decode_pod,
     POD_DISRUPTION_BUDGETS: decode_disruption_budget,
-    REPLICATION_CONTROLLERS: decode_replication_controller,
+    REPLICATION_CONTROLLERS: _decode_replication_controller,
     STATEFUL_SETS: decode_stateful_set,
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],
     REPLICA_SETS: decode_replica_set,
+    RESOURCE_QUOTAS: decode_quota,
     SECRETS: decode_secret,
+    SERVICES: decode_service,
     STORAGE_CLASSES: decode_storage[StorageClass],
 }
 
@@ -157,6 +208,13 @@ WATCHED = tuple(
 class Supervisor:
     """Wires informers, cache and controllers together.
 
+    Parameters
+    ----------
+    client
+        Reads what all controllers look at.
+    client_of
+        Gives the client of a service account; `client` acts for all when there is none.
+
     Attributes
     ----------
     synced
@@ -164,7 +222,12 @@ class Supervisor:
     """
 
     def __init__(
-        self, client: Client, settings: ControllerSettings, *, clock: Clock | None = None
+        self,
+        client: Client,
+        settings: ControllerSettings,
+        *,
+        client_of: ClientOf | None = None,
+        clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self._client = client
@@ -172,9 +235,11 @@ class Supervisor:
         self.synced = asyncio.Event()
         self._controllers: list[Controller] = []
         self._recorders: list[EventRecorder] = []
+        acting = cache(client_of or (lambda _: client))
         for reconciler in reconcilers(settings):
-            recorder = EventRecorder(client, reconciler.name, clock)
-            executor = Executor(client, recorder)
+            own = acting(reconciler.account)
+            recorder = EventRecorder(own, reconciler.name, clock)
+            executor = Executor(own, recorder)
             controller = Controller(
                 reconciler,
                 self._cache,
@@ -247,6 +312,7 @@ async def run(
     client: Client,
     settings: ControllerSettings,
     *,
+    client_of: ClientOf | None = None,
     clock: Clock | None = None,
     ready: Callable[[], None] | None = None,
 ) -> None:
@@ -254,10 +320,12 @@ async def run(
 
     Parameters
     ----------
+    client, client_of
+        See `Supervisor`.
     ready
         Called once every controller works on a complete picture.
     """
-    supervisor = Supervisor(client, settings, clock=clock)
+    supervisor = Supervisor(client, settings, client_of=client_of, clock=clock)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(supervisor.run())
         await supervisor.synced.wait()

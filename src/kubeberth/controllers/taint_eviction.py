@@ -111,6 +111,7 @@ class TaintEvictionReconciler:
     """Feeds `decide` from the cache, and remembers whose timer fires when; keys are pods."""
 
     name = "taint-eviction-controller"
+    account = "taint-eviction-controller"
     seeds: tuple[str, ...] = ()
 
     def __init__(self) -> None:

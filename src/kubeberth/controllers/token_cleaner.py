@@ -59,6 +59,7 @@ class TokenCleanerReconciler:
     """Feeds `reconcile_token` from the cache; keys are secrets."""
 
     name = "token-cleaner"
+    account = "token-cleaner"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -167,6 +167,7 @@ class VolumeReconciler:
     """Feeds `reconcile_volume` from the cache; keys are volumes."""
 
     name = "persistentvolume-controller"
+    account = "persistent-volume-binder"
     seeds: tuple[str, ...] = ()
 
     def keys(
@@ -194,6 +195,7 @@ class ClaimReconciler:
     """Feeds `reconcile_claim` from the cache; keys are claims."""
 
     name = "persistentvolumeclaim-controller"
+    account = "persistent-volume-binder"
     seeds: tuple[str, ...] = ()
 
     def keys(

@@ -173,7 +173,7 @@ class Census:
             for pods in self._classes_like(term):
                 if self._means(term, pods):
                     _holders(pods, holding)[counter] = None
-                    self._note_change(pods)
+                    self.version += 1
         return counter
 
     def release_matching(self, term: PodTerm) -> None:
@@ -197,7 +197,7 @@ class Census:
                 self._held_by_label.remove(place, (term.label,), (holding, counter))
             for pods in self._classes_like(term):
                 if _holders(pods, holding).pop(counter, 0) is None:
-                    self._note_change(pods)
+                    self.version += 1
 
     def spread(self, term: SpreadTerm) -> SpreadCounter:
         """Return the counter of the pods that are spread together to one user more."""
@@ -258,12 +258,7 @@ class Census:
                     del holders[counter]
                 else:
                     holders[counter] = None
-        pods.version += changed
         return changed
-
-    def _note_change(self, pods: LabelClass) -> None:
-        pods.version += 1
-        self.version += 1
 
     def _classes_like(self, term: PodTerm) -> Iterator[LabelClass]:
         """Yield the classes with the label that a term demands; it may mean no others."""

@@ -131,8 +131,6 @@ class LabelClass:
         Counters of pods of this class for spreading.
     spread_uncounted
         Those that mean this class and do not count it all the same.
-    version
-        Grows when a counter joins or leaves.
     """
 
     namespace: str
@@ -146,7 +144,6 @@ class LabelClass:
     spread: dict[SpreadCounter, None] = field(default_factory=dict)
     spread_uncounted: dict[SpreadCounter, None] = field(default_factory=dict)
     n_users: int = 0
-    version: int = 0
 
     def share(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         """Return the labels of a pod of this class, the same object wherever possible."""

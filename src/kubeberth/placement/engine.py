@@ -14,21 +14,16 @@ from kubeberth.api.core import Pod
 from kubeberth.placement.decision import Decision, Failure
 from kubeberth.placement.explain import NO_NODES, explain_failure, to_nomination
 from kubeberth.placement.node_filter import NodeFilter
-from kubeberth.placement.plugin import PlacementError, ReservePlugin
+from kubeberth.placement.plugin import PlacementError
 from kubeberth.placement.preemption import Preemption
-from kubeberth.placement.profile import Profile, concerns, default_profile
-from kubeberth.placement.ranking import Ranking, TooManyGroupsError
+from kubeberth.placement.profile import Profile, default_profile
+from kubeberth.placement.ranking import TooManyGroupsError
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
-from kubeberth.placement.rows import Rows
-from kubeberth.placement.rule_kinds import RuleKinds
-from kubeberth.placement.search import Search
+from kubeberth.placement.searches import Searches
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.ties import FirstAdded, Order, TieBreak
+from kubeberth.placement.ties import FirstAdded, TieBreak
 from kubeberth.placement.verdicts import RefusedError, judge, narrow
-
-# What is kept of one template takes some 60 bytes per node: a third of a gigabyte in all.
-_MAX_KEPT_NODES = 5_000_000
 
 
 class Engine:
@@ -48,12 +43,11 @@ class Engine:
         self.state = state
         self.profile = profile or default_profile()
         self._ties = ties or FirstAdded()
-        self._order = Order(self._ties)
         self._nodes, self._nominated = state.nodes, state.nominations.pods
-        self._kinds = RuleKinds(self.profile)
         self._preemption = Preemption(state, self.profile)
-        self._searches: dict[PodRequest, Search] = {}
-        self._reserving: dict[PodRequest, tuple[ReservePlugin, ...]] = {}
+        self._census, self._seen_census = state.census, -1
+        self._searches = Searches(state, self.profile, self._ties)
+        self._search_of, self._reserving = self._searches.by_template, self._searches.reserving
 
     def place(self, pod: Pod) -> Decision:
         """Return where the pod goes, or why it goes nowhere; nothing is changed."""
@@ -77,12 +71,13 @@ class Engine:
             promised = self.reserve(request, slot)
             name = nodes.name_of[slot]
             return Decision(key, name, n_nodes, 1, reservations=promised), slot
+        if self._census.version != self._seen_census:
+            self._seen_census = self._census.version
+            self._searches.look_again()
         try:
-            search = self._searches.get(request) or self._new_search(request)
-            choice = search.best()
+            choice = self._search_of[request].best()
         except TooManyGroupsError:
-            rows = Rows(self.state, self.profile.concerning(request), request, self._ties)
-            choice = self._keep(request, rows).best()
+            choice = self._searches.give_up_ranking(request).best()
         except RefusedError:
             choice = None
         except PlacementError as error:
@@ -129,26 +124,6 @@ class Engine:
             chosen = best[int(np.argmin(self._ties.ranks(slots)))]
             nomination = to_nomination(state, chosen.candidate())
         return Decision(key, None, state.n_nodes, failure=failure, nomination=nomination)
-
-    def _new_search(self, request: PodRequest) -> Search:
-        profile = self.profile.concerning(request)
-        if profile.reserves:
-            self._reserving[request] = profile.reserves
-        names, _ = narrow(self.state, request, profile)
-        if names is None and not any(concerns(rule, request) for rule in self._kinds.unrankable):
-            search: Search = Ranking(self.state, profile, self._kinds, request, self._order)
-        else:
-            search = Rows(self.state, profile, request, self._ties)
-        return self._keep(request, search)
-
-    def _keep(self, request: PodRequest, search: Search) -> Search:
-        """Keep what was worked out for a template; the one that was kept longest makes room."""
-        self._searches[request] = search
-        if len(self._searches) * self.state.n_slots > _MAX_KEPT_NODES and len(self._searches) > 1:
-            oldest = next(iter(self._searches))
-            del self._searches[oldest]
-            self._reserving.pop(oldest, None)
-        return search
 
 
 def _is_refused(state: ClusterState, request: PodRequest, profile: Profile) -> bool:

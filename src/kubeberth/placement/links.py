@@ -29,8 +29,6 @@ class Links:
         Counters for the template's topology spread constraints; filled when a rule first asks.
     default_selector
         What its default constraints select by, as of version `selectors_version` of its namespace.
-    n_defaults
-        How often that was another one than before.
     n_placed
         How many of its pods are on nodes, real or remembered.
     """
@@ -43,7 +41,6 @@ class Links:
     spread: dict[SpreadTerm, SpreadCounter] = field(default_factory=dict)
     default_selector: Selector = NOTHING
     selectors_version: int = -1
-    n_defaults: int = 0
 
     def adds_to(self, counter: DomainCounter | SpreadCounter) -> bool:
         """Return whether a placed pod is counted, or holds a term that is."""
@@ -65,7 +62,6 @@ class Links:
             {term: copied.spread[counter] for term, counter in self.spread.items()},
             self.default_selector,
             self.selectors_version,
-            self.n_defaults,
         )
 
 

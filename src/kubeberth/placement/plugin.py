@@ -21,7 +21,7 @@ equal the large one (tests/property).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
@@ -154,6 +154,21 @@ class Selective(Protocol):
 
         The engine asks once per template and drops the rule for good, so the answer must lie in
         the template alone.
+        """
+
+
+@runtime_checkable
+class Impartial(Protocol):
+    """A rule that says what of a template it goes by.
+
+    Templates that are the same to every rule share what has been worked out about nodes. For a rule
+    that does not say, each template is like no other.
+    """
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return all of a template that any answer depends on.
+
+        A rule that reads CLUSTER adds which counters it looks at; what these count may change.
         """
 
 
@@ -323,8 +338,11 @@ class GroupScore(Protocol):
 
 
 @runtime_checkable
-class DomainRule(Protocol):
-    """A rule that reads the cluster through topology keys only."""
+class DomainRule(Impartial, Protocol):
+    """A rule that reads the cluster through topology keys only.
+
+    What the methods below return is good as long as the criteria are the same.
+    """
 
     name: ClassVar[str]
     reads: ClassVar[Reads]
@@ -334,6 +352,3 @@ class DomainRule(Protocol):
 
     def group_score(self, state: ClusterState, request: PodRequest) -> GroupScore | None:
         """Return the soft rule, or None when it has nothing to say now."""
-
-    def stamp(self, state: ClusterState, request: PodRequest) -> int:
-        """Return a number that changes when the two methods above may answer differently."""

@@ -35,6 +35,10 @@ class RuleKinds:
     domain_rules
         Read the cluster through topology keys; each once, by name, though it may both filter and
         score.
+    load_rules
+        All of these, by name.
+    others
+        All rules, by name, that do not read the cluster.
     unrankable
         Those that cannot answer in pieces. For templates that one of them concerns, every node is
         asked every time.
@@ -52,13 +56,17 @@ class RuleKinds:
             (r, w) for r, w in scores if isinstance(r, LoadScore) and _reads_loads(r)
         ]
         self.relative = [r for r, _ in self.look_scores if isinstance(r, Relative)]
-        rules: tuple[FilterPlugin | ScorePlugin, ...] = (*filters, *(rule for rule, _ in scores))
+        askable: tuple[PreFilterPlugin | FilterPlugin, ...] = (*profile.pre_filters, *filters)
+        rules: dict[str, PreFilterPlugin | FilterPlugin | ScorePlugin] = {
+            rule.name: rule for rule in (*askable, *(rule for rule, _ in scores))
+        }
         self.domain_rules = {
-            rule.name: rule
-            for rule in rules
+            name: rule
+            for name, rule in rules.items()
             if rule.reads is Reads.CLUSTER and isinstance(rule, DomainRule)
         }
-        askable: tuple[PreFilterPlugin | FilterPlugin, ...] = (*profile.pre_filters, *filters)
+        self.load_rules = [rule for rule in rules.values() if rule.reads is Reads.LOAD]
+        self.others = [rule for rule in rules.values() if rule.reads is not Reads.CLUSTER]
         self.unrankable: list[object] = [rule for rule in askable if not _can_filter(rule)]
         self.unrankable += [rule for rule, _ in scores if not _can_score(rule)]
 

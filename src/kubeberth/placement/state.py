@@ -80,8 +80,8 @@ from kubeberth.placement.volume_use import VolumeUse
 
 __all__ = ["ClusterState", "Nodes", "PlacedPod"]
 
-# Templates without a pod on any node are kept for pods to come, up to this many.
-_MAX_IDLE_TEMPLATES = 2048
+MAX_IDLE_TEMPLATES = 2048
+"""So many templates without a pod on any node are kept for pods to come."""
 
 
 class ClusterState:
@@ -302,7 +302,6 @@ class ClusterState:
             found = self._selectors.selector(request.namespace, labels, request.controller)
             if found != links.default_selector:
                 links.default_selector = found
-                links.n_defaults += 1
                 unlink_spread(self.census, links)
         return links.default_selector
 
@@ -673,7 +672,7 @@ class ClusterState:
         request = compile_request(key, meta, spec, volumes, node_name, rules, self.resources)
         self._templates[key] = request
         self._links[request] = link(self.census, request, visible)
-        if len(self._templates) % _MAX_IDLE_TEMPLATES == 0:
+        if len(self._templates) % MAX_IDLE_TEMPLATES == 0:
             self._drop_idle_templates(keep=request)
         return request
 
@@ -706,9 +705,11 @@ class ClusterState:
 
     def _drop_idle_templates(self, keep: PodRequest) -> None:
         idle = [r for r, links in self._links.items() if not links.n_placed and r is not keep]
-        for request in idle[: -_MAX_IDLE_TEMPLATES // 2]:
+        for request in idle[: -MAX_IDLE_TEMPLATES // 2]:
             del self._templates[request.key]
             unlink(self.census, request, self._links.pop(request))
+        # Whoever asks on behalf of one of these has to do so on behalf of another.
+        self.census.version += 1
 
 
 def _looks_the_same(one: PlacedPod, other: PlacedPod) -> bool:

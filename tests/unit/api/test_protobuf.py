@@ -5,6 +5,7 @@ import pytest
 from kubeberth.api import codec, protobuf
 from kubeberth.api.scheme import (
     CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     NAMESPACES,
     PODS,
@@ -144,3 +145,46 @@ def test_a_malformed_body_is_refused(text):
 def test_a_body_of_another_kind_is_refused():
     with pytest.raises(BadRequestError, match="unknown conversion"):
         codec.decode(body("v1", "Node", b""), codec.PROTOBUF, PODS)
+
+
+def test_the_schema_of_a_definition_is_read_in_all_its_forms():
+    def schema(*fields):
+        return message(field(1, ""), *fields)  # Go writes empty texts, too
+
+    text = schema(field(5, "string"))
+    one, some = field(1, text), message(field(2, text), field(2, text))
+    properties = {
+        "list": schema(field(5, "array"), field(24, one)),
+        "tuple": schema(field(24, some)),
+        "map": schema(field(30, message(field(1, 1), field(2, text)))),
+        "anything": schema(field(30, field(1, 1)), field(38, 1)),
+        "nothing": schema(field(30, field(1, 0)), field(38, 0), field(40, 0)),
+        "number": schema(varint(11 << 3 | 1) + struct.pack("<d", 1.5), field(8, field(1, "2"))),
+        "choice": schema(field(20, field(1, '"a"')), field(20, field(1, "1"))),
+        "checked": schema(field(44, message(field(1, "self > 1"), field(5, ".a")))),
+    }
+    entries = (field(29, message(field(1, k), field(2, v))) for k, v in properties.items())
+    version = message(field(1, "v1"), field(2, 1), field(4, field(1, schema(*entries))))
+    spec = message(field(1, "example.com"), field(3, field(1, "boats")), field(7, version))
+    document = decoded(
+        field(2, spec), CUSTOM_RESOURCE_DEFINITIONS, api_version="apiextensions.k8s.io/v1"
+    )
+    (read,) = document["spec"]["versions"]
+    assert read["schema"]["openAPIV3Schema"]["properties"] == {
+        "list": {"type": "array", "items": {"type": "string"}},
+        "tuple": {"items": [{"type": "string"}] * 2},
+        "map": {"additionalProperties": {"type": "string"}},
+        "anything": {
+            "additionalProperties": True,
+            "x-kubernetes-preserve-unknown-fields": True,
+        },
+        "nothing": {
+            "additionalProperties": False,
+            "x-kubernetes-preserve-unknown-fields": False,
+        },
+        "number": {"minimum": 1.5, "default": 2},
+        "choice": {"enum": ["a", 1]},
+        "checked": {
+            "x-kubernetes-validations": [{"rule": "self > 1", "fieldPath": ".a"}],
+        },
+    }

@@ -40,9 +40,15 @@ class Api:
     """A server of its own for every test."""
 
     def __init__(
-        self, *, allow_anonymous: bool = False, tokens=None, admission=None, auditor=None
+        self,
+        *,
+        allow_anonymous: bool = False,
+        tokens=None,
+        admission=None,
+        auditor=None,
+        store=None,
     ) -> None:
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
         settings = AppSettings(
             authenticator=authenticator,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kubeberth.apiserver.auth import controller_roles
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
+from kubeberth.apiserver.auth.controller_roles import MANAGER
+from kubeberth.controllers.supervisor import ControllerSettings, reconcilers
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -137,7 +140,9 @@ def test_nobody_gathers_rights_that_he_does_not_have(run):
         ("system:kube-scheduler", "create", "pods", "", False),
         ("system:kube-scheduler", "get", "secrets", "", False),
         ("system:kube-scheduler", "patch", "nodes", "", False),
-        ("system:kube-controller-manager", "create", "pods", "", True),
+        ("system:kube-controller-manager", "list", "pods", "", True),
+        ("system:kube-controller-manager", "create", "pods", "", False),
+        ("system:kube-controller-manager", "delete", "pods", "", False),
         ("system:kube-controller-manager", "create", "secrets", "", False),
         ("system:kube-controller-manager", "create", "nodes", "", False),
         ("system:kube-controller-manager", "create", "serviceaccounts/token", "", False),
@@ -163,6 +168,31 @@ def test_processes_may_do_what_they_do_and_no_more(run, user, verb, resource, gr
         assert await may(api, user, verb, resource, group) is is_allowed
 
     run(scenario)
+
+
+def test_the_controllers_become_their_accounts_and_no_others(run):
+    async def scenario(api):
+        async def may_become(name, namespace="kube-system"):
+            where = {"namespace": namespace, "name": name}
+            return await may(api, MANAGER, "create", "serviceaccounts/token", **where)
+
+        assert await may_become("deployment-controller")
+        assert not await may_become("deployment-controller", "default")
+        assert not await may_become("cluster-autoscaler")
+        assert await may(api, MANAGER, "create", "serviceaccounts", namespace="kube-system")
+        assert not await may(api, MANAGER, "create", "serviceaccounts")
+
+    run(scenario)
+
+
+def test_every_controller_has_an_account_with_a_role():
+    class Nobody:
+        def sign(self, request: bytes, usages: tuple[str, ...], seconds: int, now: float) -> str:
+            return ""
+
+    settings = ControllerSettings(authority=Nobody())
+    accounts = {reconciler.account for reconciler in reconcilers(settings)}
+    assert accounts <= set(controller_roles.ACCOUNTS)
 
 
 def test_tokens_are_cleaned_in_their_own_namespace_alone(run):

@@ -1,6 +1,9 @@
 """Kinds around pods, through the server: what it fills in, counts, refuses and answers."""
 
+import asyncio
+
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
+from kubeberth.apiserver.storage.memory import MemoryStore
 
 HOME = "/api/v1/namespaces/default"
 PODS = f"{HOME}/pods"
@@ -88,6 +91,28 @@ def test_a_quota_counts_what_is_created_and_refuses_what_is_too_much(run):
         )
 
     run(scenario)
+
+
+class StoreOnDisk(MemoryStore):
+    """Takes its time to write, so that others go on meanwhile."""
+
+    async def update(self, key, value, expected):
+        await asyncio.sleep(0)
+        return await super().update(key, value, expected)
+
+
+def test_a_quota_lets_no_more_in_when_many_ask_at_once(run):
+    async def scenario(api):
+        quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "5"}}}
+        await api.post(f"{HOME}/resourcequotas", quota)
+        counted = {"status": {"hard": {"pods": "5"}, "used": {"pods": "0"}}}
+        await api.patch(f"{HOME}/resourcequotas/q/status", counted)
+        answers = await asyncio.gather(*(api.pod(f"p{number}") for number in range(40)))
+        assert sorted(answer.code for answer in answers) == [201] * 5 + [403] * 35
+        used = (await api.get(f"{HOME}/resourcequotas/q")).json["status"]["used"]
+        assert used == {"pods": "5"}
+
+    run(scenario, store=StoreOnDisk())
 
 
 def test_a_limit_range_fills_in_what_containers_leave_open(run):

@@ -25,17 +25,17 @@ def deployment(generation=1, **spec):
 
 def test_the_generation_counts_changes_of_the_spec():
     new = deployment(99, replicas=2)
-    prepare_update(DEPLOYMENTS, "", new, deployment(4, replicas=1))
+    prepare_update(DEPLOYMENTS, "", new, deployment(4, replicas=1), now="t")
     assert new["metadata"]["generation"] == 5
     same = deployment(99, replicas=1)
     same["metadata"]["labels"] = {"a": "b"}
-    prepare_update(DEPLOYMENTS, "", same, deployment(4, replicas=1))
+    prepare_update(DEPLOYMENTS, "", same, deployment(4, replicas=1), now="t")
     assert same["metadata"]["generation"] == 4
 
 
 def test_the_status_endpoint_keeps_the_spec_and_counts_nothing():
     new = deployment(99, replicas=7) | {"status": {"replicas": 5}}
-    prepare_update(DEPLOYMENTS, "status", new, deployment(4, replicas=1))
+    prepare_update(DEPLOYMENTS, "status", new, deployment(4, replicas=1), now="t")
     assert new["spec"] == {"replicas": 1}
     assert new["status"] == {"replicas": 5}
     assert new["metadata"]["generation"] == 4

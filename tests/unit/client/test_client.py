@@ -2,10 +2,11 @@ import asyncio
 import socket
 
 import pytest
+from aiohttp import web
 from tests.unit.client.scripted_server import Script, event, refuses, says, serving, streams
 
 from kubeberth.api.scheme import DEPLOYMENTS, PODS
-from kubeberth.client.client import Client
+from kubeberth.client.client import MAX_REQUESTS, Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.errors import (
     ApiError,
@@ -121,5 +122,30 @@ def test_an_error_event_is_raised():
             with pytest.raises(ExpiredError, match="too old"):
                 async for _ in client.watch(PODS, resource_version="5"):
                     pass
+
+    asyncio.run(scenario())
+
+
+def test_however_many_watches_are_open_requests_are_answered():
+    watched = MAX_REQUESTS + 1
+
+    async def stays_open(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(event("ADDED", {}))
+        await script.is_over.wait()
+        return response
+
+    script = Script(*[stays_open] * watched, says({"kind": "Pod"}))
+
+    async def scenario():
+        async with serving(script) as client:
+            watches = [client.watch(PODS, resource_version="1") for _ in range(watched)]
+            async with asyncio.timeout(10):
+                await asyncio.gather(*(anext(watch) for watch in watches))
+                assert await client.get(PODS, "a", "team") == {"kind": "Pod"}
+            script.is_over.set()
+            for watch in watches:
+                await watch.aclose()
 
     asyncio.run(scenario())

@@ -14,8 +14,11 @@ from kubeberth.controllers.action import (
     DeleteContent,
     DeleteObject,
     DeletePods,
+    InBatches,
     ObjectRef,
     PatchObject,
+    Stop,
+    Told,
 )
 from kubeberth.controllers.executor import Executor, StoppedError
 from kubeberth.errors import (
@@ -42,13 +45,23 @@ class Journal:
         self.deletions.append(target.name)
 
 
-def carry_out(api, *actions):
+class Recorder:
+    """Notes events instead of writing them."""
+
+    def __init__(self):
+        self.events = []
+
+    def record(self, about, type_, reason, message):
+        self.events.append((about["name"], type_, reason, message))
+
+
+def carry_out(api, *actions, recorder=None):
     journal = Journal()
 
     async def scenario():
         client = api.client()
-        executor = Executor(client, EventRecorder(client, "test", SystemClock()))
-        await executor.carry_out(actions, journal)
+        events = recorder or EventRecorder(client, "test", SystemClock())
+        await Executor(client, events).carry_out(actions, journal)
 
     asyncio.run(scenario())
     return journal
@@ -61,7 +74,7 @@ def put_pod(api, name="p", **metadata):
 
 def test_all_pods_are_created_and_every_write_is_noted():
     api = FakeApi()
-    journal = carry_out(api, CreatePods(OWNER, BODY, 7))
+    journal = carry_out(api, CreatePods(OWNER, (BODY,) * 7))
     assert len(api.objects[PODS]) == 7
     assert len(journal.writes) == 7
 
@@ -76,7 +89,7 @@ def test_the_first_batch_with_a_failure_is_the_last(allowed, tried):
 
     api = Quota()
     with pytest.raises(StoppedError, match="exceeded quota") as stopped:
-        carry_out(api, CreatePods(OWNER, BODY, 100))
+        carry_out(api, CreatePods(OWNER, (BODY,) * 100))
     assert stopped.value.reason == "FailedCreate"
     assert len(api.objects[PODS]) == allowed
     assert sum(entry[0] == "create" for entry in api.log) == tried
@@ -86,14 +99,14 @@ def test_a_server_that_is_away_is_no_failure_of_the_pods():
     api = FakeApi()
     api.is_down = True
     with pytest.raises(TransportError):
-        carry_out(api, CreatePods(OWNER, BODY, 3))
+        carry_out(api, CreatePods(OWNER, (BODY,) * 3))
 
 
 def test_what_a_terminating_namespace_refuses_need_not_be():
     api = FakeApi()
     body = {"metadata": {"name": "default", "deletionTimestamp": "x"}}
     api.put(NAMESPACES, body)
-    carry_out(api, CreatePods(OWNER, BODY, 3))
+    carry_out(api, CreatePods(OWNER, (BODY,) * 3))
     assert api.objects[PODS] == {}
 
 
@@ -113,6 +126,52 @@ def test_an_action_that_fails_stops_those_behind_it():
     with pytest.raises(NotFoundError):
         carry_out(api, PatchObject(missing, {}), CreateObject(CONFIG_MAPS, named("c"), "default"))
     assert api.objects[CONFIG_MAPS] == {}
+
+
+def told(*actions):
+    return Told(OWNER, actions, ("SuccessfulCreate", "made it"), ("FailedCreate", "made it not: "))
+
+
+def test_what_went_well_is_told_once_all_of_it_is_done():
+    api, recorder = FakeApi(), Recorder()
+    carry_out(
+        api,
+        told(*(CreateObject(CONFIG_MAPS, named(n), "default") for n in "ab")),
+        recorder=recorder,
+    )
+    assert len(api.objects[CONFIG_MAPS]) == 2
+    assert recorder.events == [("web", "Normal", "SuccessfulCreate", "made it")]
+
+
+def test_what_went_wrong_is_told_with_the_reason_and_stops_what_is_behind_it():
+    api, recorder = FakeApi(), Recorder()
+    with pytest.raises(StoppedError, match="no disk"):
+        carry_out(
+            api,
+            told(Stop("FailedCreate", "no disk")),
+            CreateObject(CONFIG_MAPS, named("c"), "default"),
+            recorder=recorder,
+        )
+    assert api.objects[CONFIG_MAPS] == {}
+    assert recorder.events == [("web", "Warning", "FailedCreate", "made it not: no disk")]
+
+
+def test_a_name_that_is_taken_because_the_cache_is_behind_is_not_told_of():
+    api, recorder = FakeApi(), Recorder()
+    put_pod(api, "web-0")
+    with pytest.raises(AlreadyExistsError):
+        carry_out(api, told(CreateObject(PODS, named("web-0"), "default")), recorder=recorder)
+    assert recorder.events == []
+
+
+def test_groups_are_done_in_batches_that_double_until_one_fails():
+    api = FakeApi()
+    fine = (CreateObject(CONFIG_MAPS, named("c"), "default", if_absent=True),)
+    bad = (Stop("Enough", "enough"), CreateObject(CONFIG_MAPS, named("never"), "default"))
+    with pytest.raises(StoppedError, match="enough"):
+        carry_out(api, InBatches((fine, bad, fine, fine, fine)))
+    assert sum(entry[0] == "create" for entry in api.log) == 2
+    assert list(api.objects[CONFIG_MAPS]) == ["default/c"]
 
 
 def named(name):

@@ -2,8 +2,10 @@ import itertools
 
 import msgspec
 import pytest
-from tests.objects import NOW, pod, replica_set
+from tests.objects import NOW, pod, replica_set, template
+from tests.world import World
 
+from kubeberth.api.scheme import PODS, REPLICATION_CONTROLLERS
 from kubeberth.controllers.action import (
     ConfirmAlive,
     CreatePods,
@@ -11,7 +13,13 @@ from kubeberth.controllers.action import (
     Failure,
     PatchObject,
 )
-from kubeberth.controllers.replica_set import BURST, View, rank_victims, reconcile
+from kubeberth.controllers.replica_set import (
+    BURST,
+    ReplicationControllerReconciler,
+    View,
+    rank_victims,
+    reconcile,
+)
 
 RS = replica_set()
 COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -23,6 +31,10 @@ def decide(*pods, rs=RS, related=None, failure=None):
 
 def of_type(outcome, kind):
     return [action for action in outcome.actions if isinstance(action, kind)]
+
+
+def n_created(outcome):
+    return sum(len(creation.bodies) for creation in of_type(outcome, CreatePods))
 
 
 def status_of(outcome):
@@ -39,10 +51,10 @@ def settled(replicas=3, ready=3):
 def test_missing_pods_are_created_from_the_template():
     outcome = decide(pod("web-1", owner=RS))
     [creation] = of_type(outcome, CreatePods)
-    assert creation.count == 2
-    assert creation.body["metadata"]["generateName"] == "web-"
-    assert creation.body["metadata"]["labels"] == {"app": "web"}
-    assert creation.body["metadata"]["ownerReferences"] == [
+    assert len(creation.bodies) == 2
+    assert creation.bodies[0]["metadata"]["generateName"] == "web-"
+    assert creation.bodies[0]["metadata"]["labels"] == {"app": "web"}
+    assert creation.bodies[0]["metadata"]["ownerReferences"] == [
         {
             "apiVersion": "apps/v1",
             "kind": "ReplicaSet",
@@ -52,12 +64,12 @@ def test_missing_pods_are_created_from_the_template():
             "blockOwnerDeletion": True,
         }
     ]
-    assert creation.body["spec"] == {"containers": [{"name": "c", "image": "nginx:1"}]}
+    assert creation.bodies[0]["spec"] == {"containers": [{"name": "c", "image": "nginx:1"}]}
 
 
 def test_no_more_than_500_pods_are_made_at_a_time():
     [creation] = of_type(decide(rs=replica_set(replicas=5000)), CreatePods)
-    assert creation.count == BURST
+    assert len(creation.bodies) == BURST
 
 
 def test_nothing_is_done_when_all_is_as_it_should_be():
@@ -73,7 +85,7 @@ def test_ended_and_leaving_pods_do_not_count():
         pod("web-2", owner=RS, phase="Succeeded"),
         pod("web-3", owner=RS, deleting=True),
     )
-    assert of_type(outcome, CreatePods)[0].count == 3
+    assert n_created(outcome) == 3
     assert status_of(outcome)["terminatingReplicas"] == 1
 
 
@@ -88,7 +100,7 @@ def test_an_orphan_that_matches_is_adopted_after_asking_whether_the_set_still_is
     assert patch.target.name == "lost"
     assert patch.patch["metadata"]["ownerReferences"][0]["uid"] == "uid-web"
     assert patch.patch["metadata"]["resourceVersion"] == "7"
-    assert of_type(outcome, CreatePods)[0].count == 2, "it counts as a replica at once"
+    assert n_created(outcome) == 2, "it counts as a replica at once"
 
 
 @pytest.mark.parametrize(
@@ -103,14 +115,14 @@ def test_an_orphan_that_matches_is_adopted_after_asking_whether_the_set_still_is
 def test_other_pods_are_left_alone(stranger):
     outcome = decide(stranger)
     assert [patch for patch in of_type(outcome, PatchObject) if not patch.sub] == []
-    assert of_type(outcome, CreatePods)[0].count == 3
+    assert n_created(outcome) == 3
 
 
 def test_a_pod_whose_labels_no_longer_match_is_released_and_replaced():
     outcome = decide(pod("web-1", owner=RS, labels={"app": "debug"}))
     [patch] = [patch for patch in of_type(outcome, PatchObject) if not patch.sub]
     assert patch.patch["metadata"]["ownerReferences"] is None
-    assert of_type(outcome, CreatePods)[0].count == 3
+    assert n_created(outcome) == 3
 
 
 def test_surplus_pods_are_deleted_by_rank():
@@ -200,3 +212,52 @@ def test_a_failed_creation_shows_as_condition_and_goes_when_all_is_well():
         {**msgspec.to_builtins(settled()), "status": {"conditions": [condition]}}, type(RS)
     )
     assert status_of(decide(rs=failing))["conditions"] is None
+
+
+# Replication controllers.
+
+
+def world_with_controller(replicas=2):
+    world = World(ReplicationControllerReconciler())
+    spec = {"replicas": replicas, "selector": {"app": "web"}, "template": template()}
+    world.api.put(REPLICATION_CONTROLLERS, {"metadata": {"name": "web", "uid": "u"}, "spec": spec})
+    return world
+
+
+def test_a_replication_controller_keeps_its_pods():
+    world = world_with_controller()
+    world.settle("default/web")
+    world.run()
+    world.settle("default/web")
+    assert len(world.alive()) == 2
+    [owner] = world.pods()[0]["metadata"]["ownerReferences"]
+    assert (owner["apiVersion"], owner["kind"]) == ("v1", "ReplicationController")
+    assert world.status(REPLICATION_CONTROLLERS, "web") == {
+        "replicas": 2,
+        "fullyLabeledReplicas": 2,
+        "readyReplicas": 2,
+        "availableReplicas": 2,
+        "observedGeneration": 1,
+    }
+    assert set(world.reasons()) == {"SuccessfulCreate"}
+    world.change(REPLICATION_CONTROLLERS, "web", replicas=0)
+    world.settle("default/web")
+    assert world.alive() == []
+
+
+def test_n132_a_pod_of_a_replication_controller_with_other_labels_is_released_and_replaced():
+    world = world_with_controller(1)
+    world.settle("default/web")
+    [pod] = world.pods()
+    key = f"default/{pod['metadata']['name']}"
+    world.api.change(PODS, key, {"metadata": {"labels": {"app": "debug"}}})
+    world.settle("default/web")
+    old, new = world.pods()
+    assert not old["metadata"].get("ownerReferences")
+    assert new["metadata"]["labels"] == {"app": "web"}
+
+
+def test_a_change_of_a_pod_concerns_the_replication_controller_that_selects_it():
+    world = world_with_controller()
+    [key] = ReplicationControllerReconciler().keys(world.cache, PODS, None, pod("web-1"))
+    assert key == "default/web"

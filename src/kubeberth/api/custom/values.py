@@ -21,6 +21,7 @@ from kubeberth.api.validation.field_error import (
     required,
     shown,
     too_long,
+    too_many,
 )
 
 Schema = Mapping[str, Any]
@@ -182,11 +183,6 @@ def _number_text(value: float) -> str:
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e21 else repr(value)
 
 
-def _too_many(path: str, found: int, most: int) -> FieldError:
-    detail = f"must have at most {most} item{'' if most == 1 else 's'}"
-    return FieldError("FieldValueTooMany", path, f"Too many: {found}: {detail}")
-
-
 def _list_errors(value: list[Any], schema: Schema, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if isinstance(items := schema.get("items"), dict):
@@ -197,7 +193,7 @@ def _list_errors(value: list[Any], schema: Schema, path: str) -> list[FieldError
         text = _in_body(path, f"should have at least {least} items")
         errors.append(invalid(path, len(value), text))
     if most is not None and len(value) > most:
-        errors.append(_too_many(path, len(value), most))
+        errors.append(too_many(path, len(value), most))
     return errors
 
 
@@ -208,7 +204,7 @@ def _object_errors(value: dict[str, Any], schema: Schema, path: str) -> list[Fie
         text = _in_body(path, f"should have at least {least} properties")
         errors.append(invalid(path, len(value), text))
     if most is not None and len(value) > most:
-        errors.append(_too_many(path, len(value), most))
+        errors.append(too_many(path, len(value), most))
     errors += [
         required(_below(path, name)) for name in schema.get("required") or () if name not in value
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubeberth.api.custom import structural
-from kubeberth.api.defaults import admission, cluster, network, pods, storage, workloads
+from kubeberth.api.defaults import admission, cluster, devices, network, pods, storage, workloads
 from kubeberth.api.defaults.pods import Document, default_pod, default_pod_spec
 from kubeberth.api.scheme import Resource
 
@@ -51,6 +51,8 @@ _BY_RESOURCE: dict[str, Callable[[Document], None]] = {
     "csidrivers.storage.k8s.io": storage.default_csi_driver,
     "storageclasses.storage.k8s.io": storage.default_storage_class,
     "endpointslices.discovery.k8s.io": network.default_endpoint_slice,
+    "resourceclaims.resource.k8s.io": devices.default_resource_claim,
+    "resourceclaimtemplates.resource.k8s.io": devices.default_resource_claim_template,
     "ingressclasses.networking.k8s.io": network.default_ingress_class,
     "networkpolicies.networking.k8s.io": network.default_network_policy,
     "clusterrolebindings.rbac.authorization.k8s.io": cluster.default_role_binding,

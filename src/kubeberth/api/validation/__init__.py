@@ -27,6 +27,8 @@ from kubeberth.api.validation import (
     pod_parts,
     pods,
     policy,
+    resource_claims,
+    resource_slices,
     services,
     storage,
     webhooks,
@@ -219,6 +221,20 @@ _RULES: dict[str, Rules] = {
         network.validate_ingress_class, network.validate_ingress_class_update
     ),
     "networkpolicies.networking.k8s.io": Rules(network.validate_network_policy),
+    "deviceclasses.resource.k8s.io": Rules(
+        resource_claims.validate_class, resource_claims.validate_class_update
+    ),
+    "resourceclaims.resource.k8s.io": Rules(
+        resource_claims.validate_claim,
+        resource_claims.validate_claim_update,
+        resource_claims.validate_claim_status,
+    ),
+    "resourceclaimtemplates.resource.k8s.io": Rules(
+        resource_claims.validate_template, resource_claims.validate_template_update
+    ),
+    "resourceslices.resource.k8s.io": Rules(
+        resource_slices.validate_slice, resource_slices.validate_slice_update
+    ),
     "mutatingadmissionpolicies.admissionregistration.k8s.io": Rules(
         admission_policies.validate_mutating_policy,
         admission_policies.validate_mutating_policy_update,

@@ -19,6 +19,7 @@ from kubeberth.api.validation.field_error import (
     invalid,
     not_supported,
     required,
+    too_many,
 )
 from kubeberth.api.validation.selectors import validate_label_selector
 
@@ -134,8 +135,7 @@ def validate_conditions(
     conditions = conditions or ()
     errors: list[FieldError] = []
     if len(conditions) > MAX_CONDITIONS:
-        body = f"Too many: {len(conditions)}: must have at most {MAX_CONDITIONS} items"
-        errors.append(FieldError("FieldValueTooMany", path, body))
+        errors.append(too_many(path, len(conditions), MAX_CONDITIONS))
     known: set[str] = set()
     for index, condition in enumerate(conditions):
         where, name = f"{path}[{index}]", condition.get("name", "")

@@ -81,6 +81,12 @@ def too_long(field: str, max_bytes: int) -> FieldError:
     )
 
 
+def too_many(field: str, found: int, most: int) -> FieldError:
+    """Return the error of a list or map with more in it than may be."""
+    detail = f"must have at most {most} item{'' if most == 1 else 's'}"
+    return FieldError("FieldValueTooMany", field, f"Too many: {found}: {detail}")
+
+
 def each_invalid(field: str, value: Any, details: Iterable[str]) -> list[FieldError]:
     """Return one Invalid error per detail."""
     return [invalid(field, value, detail) for detail in details] if details else []

@@ -17,6 +17,11 @@ from kubeberth.api.validation.field_error import (
     required,
     too_long,
 )
+from kubeberth.api.validation.internal_form import (
+    claim_spec_as_shown,
+    difference,
+    volume_source_as_shown,
+)
 from kubeberth.api.validation.metadata import (
     IMMUTABLE,
     validate_label_key,
@@ -97,7 +102,8 @@ def validate_volume_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> li
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     if any(spec.get(source) != before.get(source) for source in _SOURCES):
         path = "spec.persistentvolumesource"
-        errors.append(forbidden(path, f"{path} is immutable after creation\n"))
+        change = difference(*map(volume_source_as_shown, (before, spec)))
+        errors.append(forbidden(path, f"{path} is immutable after creation\n{change}"))
     if spec.get("volumeMode") != before.get("volumeMode"):
         errors.append(invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     had, has = before.get("nodeAffinity"), spec.get("nodeAffinity")
@@ -185,7 +191,7 @@ def _validate_source(kind: str, spec: Mapping[str, Any], path: str) -> list[Fiel
         return validate_host_path(source, path)
     errors = [required(f"{path}.{f}") for f in _NEEDED.get(kind, ()) if not source.get(f)]
     if kind == "csi" and source.get("driver"):
-        errors += _validate_driver_name(source["driver"], f"{path}.driver")
+        errors += validate_driver_name(source["driver"], f"{path}.driver")
     if kind != "local":
         return errors
     where = source.get("path", "")
@@ -246,7 +252,8 @@ def validate_claim_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> lis
             "spec is immutable after creation except resources.requests and "
             "volumeAttributesClassName for bound claims\n"
         )
-        errors.append(forbidden("spec", detail))
+        change = difference(*map(claim_spec_as_shown, (before, spec)))
+        errors.append(forbidden("spec", f"{detail}{change}"))
     if spec.get("volumeMode") != before.get("volumeMode"):
         errors.append(invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     return errors
@@ -339,7 +346,7 @@ def validate_csi_node(csi_node: Mapping[str, Any]) -> list[FieldError]:
     seen: set[str] = set()
     for index, driver in enumerate((csi_node.get("spec") or {}).get("drivers") or ()):
         path, name = f"spec.drivers[{index}]", driver.get("name", "")
-        errors += _validate_driver_name(name, f"{path}.name")
+        errors += validate_driver_name(name, f"{path}.name")
         node_id = driver.get("nodeID", "")
         if not node_id:
             errors.append(required(f"{path}.nodeID"))
@@ -387,7 +394,8 @@ def _driver_as_shown(driver: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _validate_driver_name(name: str, path: str) -> list[FieldError]:
+def validate_driver_name(name: str, path: str) -> list[FieldError]:
+    """Return the faults of the name of a driver, of volumes or of devices."""
     if not name:
         return [required(path)]
     errors = [too_long(path, _MAX_DRIVER_NAME)] if len(name) > _MAX_DRIVER_NAME else []
@@ -448,7 +456,7 @@ def validate_attachment(attachment: Mapping[str, Any]) -> list[FieldError]:
     """Return the faults of a volume attachment."""
     spec = attachment.get("spec") or {}
     errors = validate_metadata(attachment.get("metadata") or {}, namespaced=False)
-    errors += _validate_driver_name(spec.get("attacher", ""), "spec.attacher")
+    errors += validate_driver_name(spec.get("attacher", ""), "spec.attacher")
     source = spec.get("source") or {}
     named, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
     if named is None and inline is None:

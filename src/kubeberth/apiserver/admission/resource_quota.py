@@ -6,7 +6,8 @@ soon as a controller has written its `status.hard`; what is deleted is given bac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Protocol
 
 from kubeberth.api import quota
@@ -25,8 +26,10 @@ _GROWING = ("services", "persistentvolumeclaims")
 class Ledger(Reader, Protocol):
     """Where quotas are read, and where it is written down what is used of them."""
 
-    async def charge(self, namespace: str, name: str, more: Totals) -> None:
-        """Add to what is used of a quota."""
+    async def charge(
+        self, namespace: str, name: str, more: Totals, check: Callable[[Document], None]
+    ) -> None:
+        """Add to what is used of a quota, which `check` may refuse as it then is."""
 
 
 class ResourceQuota(Plugin):
@@ -53,12 +56,14 @@ class ResourceQuota(Plugin):
             _check_told(attributes, document, found)
             counted = quota.counted_by(resource, _hard(found))
             charges[name] = {k: v for k, v in usage.items() if k in counted and v.nanos}
-            _check_room(attributes, found, charges[name])
+            _check_room(attributes, charges[name], found)
         if attributes.dry_run:
             return
         for name, more in charges.items():
             if more:
-                await self._ledger.charge(attributes.namespace, name, more)
+                # Checked again as it is written: others may have been faster.
+                check = partial(_check_room, attributes, more)
+                await self._ledger.charge(attributes.namespace, name, more, check)
 
 
 def _is_counted(attributes: Attributes) -> bool:
@@ -99,7 +104,7 @@ def _check_told(attributes: Attributes, document: Document, found: Document) -> 
         raise attributes.forbid(f"failed quota: {name}: must specify {'; '.join(parts)}")
 
 
-def _check_room(attributes: Attributes, found: Document, more: Totals) -> None:
+def _check_room(attributes: Attributes, more: Totals, found: Document) -> None:
     hard, used = _hard(found), found["status"].get("used") or {}
     exceeded = [
         key

@@ -49,7 +49,8 @@ VOLUME_SCHEDULER = (
     rule("get list watch patch update", "persistentvolumes persistentvolumeclaims"),
     rule(READ, "storageclasses", groups="storage.k8s.io"),
 )
-# What the controllers' process may do itself: follow everything; the rest have its controllers.
+# What the controllers' process may do itself: follow everything. What else it may, to become its
+# controllers, is in `controller_roles`.
 KUBE_CONTROLLER_MANAGER = (rule("list watch", "*", groups="*"),)
 # What every node may do, whatever RBAC says, besides what depends on the node: `node_authorizer`.
 NODE = (

@@ -1,9 +1,7 @@
-"""What each controller may do, in a role of its own.
+"""What each controller may do, in a role of its own, bound to a service account of kube-system.
 
-Upstream's controllers act as service accounts of kube-system, and their roles are bound to these.
-Ours are one process with one user, to whom each of the roles is bound as well: roles have what ours
-do, which is less than upstream's. Reading is the process's own, too, as they share one picture of
-the cluster.
+The roles have what our controllers do. That is less than upstream's, as the process that they share
+reads for all of them, under its own name.
 
 Source: `bootstrappolicy/controller_policy.go` of Kubernetes 1.36.
 """
@@ -15,6 +13,7 @@ from kubeberth.apiserver.auth.default_roles import WRITE, DefaultRole, rule
 from kubeberth.apiserver.auth.rbac import PolicyRule
 
 MANAGER = "system:kube-controller-manager"
+SYSTEM = "kube-system"
 # Ours tell theirs in the core group alone.
 EVENTS = (rule(WRITE, "events"),)
 _CERTIFICATES = "certificates.k8s.io"
@@ -22,13 +21,22 @@ _CERTIFICATES = "certificates.k8s.io"
 
 def _controller(name: str, *rules: PolicyRule, with_events: bool = True) -> DefaultRole:
     all_rules = (*rules, *EVENTS) if with_events else rules
-    return DefaultRole(f"system:controller:{name}", all_rules, users=(MANAGER,), accounts=(name,))
+    return DefaultRole(f"system:controller:{name}", all_rules, accounts=(name,))
 
 
-ROLES = (
+def _owner(plural: str, group: str) -> tuple[PolicyRule, ...]:
+    """Return what becomes of the owners that a controller works for."""
+    return (
+        rule("get", plural, groups=group),
+        rule("patch update", f"{plural}/status", groups=group),
+        rule("update", f"{plural}/finalizers", groups=group),
+    )
+
+
+_REVISIONS = rule("create patch update delete", "controllerrevisions", groups="apps")
+_CONTROLLERS = (
     _controller(
         "certificate-controller",
-        rule("get list watch", "certificatesigningrequests", groups=_CERTIFICATES),
         rule(
             "patch update",
             "certificatesigningrequests/approval certificatesigningrequests/status",
@@ -37,62 +45,91 @@ ROLES = (
         rule("approve", "signers", groups=_CERTIFICATES, names=KUBELET_CLIENT),
         rule("sign", "signers", groups=_CERTIFICATES, names=" ".join(FAULT_OF)),
         rule("create", "subjectaccessreviews", groups="authorization.k8s.io"),
+        with_events=False,
+    ),
+    _controller(
+        "cronjob-controller",
+        rule("patch update", "cronjobs/status", groups="batch"),
+        rule("update", "cronjobs/finalizers", groups="batch"),
+        rule("get create delete", "jobs", groups="batch"),
+    ),
+    _controller(
+        "daemon-set-controller",
+        *_owner("daemonsets", "apps"),
+        rule("create patch delete", "pods"),
+        _REVISIONS,
     ),
     _controller(
         "deployment-controller",
-        rule("get list watch", "deployments", groups="apps"),
-        rule("patch update", "deployments/status", groups="apps"),
-        rule("update", "deployments/finalizers", groups="apps"),
-        rule("get list watch create update patch delete", "replicasets", groups="apps"),
-        rule("get list watch", "pods"),
+        *_owner("deployments", "apps"),
+        rule("create patch update delete", "replicasets", groups="apps"),
     ),
     _controller(
         "disruption-controller",
-        rule("get list watch", "deployments replicasets statefulsets", groups="apps"),
-        rule("get list watch", "replicationcontrollers"),
-        rule("get list watch", "poddisruptionbudgets", groups="policy"),
         rule("patch update", "poddisruptionbudgets/status", groups="policy"),
-        rule("patch update", "pods/status"),
+    ),
+    _controller(
+        "endpoint-controller",
+        rule("create patch update delete", "endpoints"),
+        with_events=False,
+    ),
+    _controller(
+        "endpointslice-controller",
+        rule("update", "services/finalizers"),
+        rule("create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        with_events=False,
     ),
     _controller(
         # Of every kind there is, also of those that somebody defines.
         "generic-garbage-collector",
-        rule("get list watch patch update delete", "*", groups="*"),
+        rule("get patch update delete", "*", groups="*"),
+        with_events=False,
+    ),
+    _controller(
+        "job-controller",
+        *_owner("jobs", "batch"),
+        rule("create patch delete", "pods"),
     ),
     _controller(
         "namespace-controller",
-        rule("get list watch delete", "namespaces"),
         rule("patch update", "namespaces/finalize namespaces/status"),
-        rule("get list watch delete deletecollection", "*", groups="*"),
+        rule("list delete", "*", groups="*"),
         with_events=False,
     ),
     _controller(
         "node-controller",
-        rule("get list watch patch update", "nodes"),
-        rule("patch update", "nodes/status pods/status"),
-        rule("get list watch delete", "pods"),
-        rule("get list watch", "leases", groups="coordination.k8s.io"),
+        rule("patch update", "nodes nodes/status pods/status"),
     ),
     _controller(
         "persistent-volume-binder",
-        rule("get list watch patch update", "persistentvolumes"),
-        rule("patch update", "persistentvolumes/status persistentvolumeclaims/status"),
-        rule("get list watch patch update", "persistentvolumeclaims"),
-        rule("get list watch", "pods nodes"),
-        rule("get list watch", "storageclasses", groups="storage.k8s.io"),
+        rule(
+            "patch update",
+            "persistentvolumes persistentvolumes/status "
+            "persistentvolumeclaims persistentvolumeclaims/status",
+        ),
+        with_events=False,
     ),
     _controller(
         "pod-garbage-collector",
-        rule("get list watch delete", "pods"),
-        rule("get list watch", "nodes"),
+        rule("get", "nodes"),
+        rule("delete", "pods"),
         rule("patch update", "pods/status"),
+        with_events=False,
     ),
     _controller(
         "replicaset-controller",
-        rule("get list watch patch update", "replicasets", groups="apps"),
-        rule("patch update", "replicasets/status", groups="apps"),
-        rule("update", "replicasets/finalizers", groups="apps"),
-        rule("get list watch create delete patch", "pods"),
+        *_owner("replicasets", "apps"),
+        rule("create patch delete", "pods"),
+    ),
+    _controller(
+        "replication-controller",
+        *_owner("replicationcontrollers", ""),
+        rule("create patch delete", "pods"),
+    ),
+    _controller(
+        "resourcequota-controller",
+        rule("patch update", "resourcequotas/status"),
+        with_events=False,
     ),
     _controller(
         "root-ca-cert-publisher",
@@ -105,16 +142,40 @@ ROLES = (
         with_events=False,
     ),
     _controller(
+        "statefulset-controller",
+        *_owner("statefulsets", "apps"),
+        rule("create patch delete", "pods"),
+        rule("create patch update", "persistentvolumeclaims"),
+        _REVISIONS,
+    ),
+    _controller(
         "taint-eviction-controller",
-        rule("get list watch delete", "pods"),
-        rule("get list watch", "nodes"),
+        rule("delete", "pods"),
         rule("patch update", "pods/status"),
+    ),
+    _controller(
+        "ttl-after-finished-controller",
+        rule("delete", "jobs", groups="batch"),
+        with_events=False,
     ),
     DefaultRole(
         "system:controller:token-cleaner",
-        (rule("get list watch delete", "secrets"), *EVENTS),
-        users=(MANAGER,),
+        (rule("delete", "secrets"),),
         accounts=("token-cleaner",),
-        namespace="kube-system",
+        namespace=SYSTEM,
+    ),
+)
+ACCOUNTS = tuple(sorted(account for role in _CONTROLLERS for account in role.accounts))
+ROLES = (
+    *_CONTROLLERS,
+    # Less than upstream's manager, which may ask for the token of any account.
+    DefaultRole(
+        MANAGER,
+        (
+            rule("create", "serviceaccounts"),
+            rule("create", "serviceaccounts/token", names=" ".join(ACCOUNTS)),
+        ),
+        users=(MANAGER,),
+        namespace=SYSTEM,
     ),
 )

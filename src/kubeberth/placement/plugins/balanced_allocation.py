@@ -7,7 +7,7 @@ of the balance, 75 where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -38,6 +38,10 @@ class NodeResourcesBalancedAllocation:
 
     def __init__(self, args: NodeResourcesBalancedAllocationArgs = _DEFAULT_ARGS) -> None:
         self._counted = CountedResources(args.counted)
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the amounts."""
+        return request.amounts
 
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
         """Return whether the pod asks for any of the resources."""

@@ -8,6 +8,7 @@ upstream's is that of the last time the node changed.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -29,6 +30,10 @@ class ImageLocality:
     reads: ClassVar[Reads] = Reads.NODE
     normalization: ClassVar[Normalization] = Normalization.NONE
 
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the images, and the number of containers that they are for."""
+        return request.images, _n_containers(request)
+
     def scores(self, state: ClusterState, request: PodRequest) -> bool:
         """Return True: every pod has images."""
         return True
@@ -38,8 +43,7 @@ class ImageLocality:
         images = _known(state, request)
         if not images:
             return np.zeros(len(state.slots[nodes]), dtype=np.int64)
-        spec = request.spec
-        plenty = _MAX_BYTES_PER_CONTAINER * (len(spec.init_containers) + len(spec.containers))
+        plenty = _MAX_BYTES_PER_CONTAINER * _n_containers(request)
         found = np.zeros(state.n_slots, dtype=np.int64)
         for image in images:
             share = image.n_nodes / state.n_nodes
@@ -54,6 +58,10 @@ class ImageLocality:
         """Return how the pod's images are spread."""
         images = _known(state, request)
         return images and (state.n_nodes, [(image.size, image.n_nodes) for image in images])
+
+
+def _n_containers(request: PodRequest) -> int:
+    return len(request.spec.init_containers) + len(request.spec.containers)
 
 
 def _known(state: ClusterState, request: PodRequest) -> list[Image]:

@@ -6,7 +6,7 @@ Matches kube-scheduler 1.36 (plugins/interpodaffinity).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from operator import add
 from typing import ClassVar
 
@@ -101,9 +101,21 @@ class InterPodAffinity:
 
     # The same by domain
 
-    def stamp(self, state: ClusterState, request: PodRequest) -> int:
-        """Return the version of the class: terms that mean these pods come and go."""
-        return state.links(request).label_class.version + state.census.n_recounts
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the counters of own terms, and of those held by others that mean these pods."""
+        links, rules = state.links(request), request.pod_rules
+        pods, own = links.label_class, links.own_counters
+        return (
+            frozenset(pods.anti),
+            frozenset(pods.affinity),
+            frozenset(pods.preferred),
+            tuple([own[term] for term in rules.required]),
+            tuple([own[term] for term in rules.anti]),
+            tuple([(weight, own[term]) for weight, term in rules.preferred]),
+            _means_itself(state, request),
+            # Counters that have been counted anew cannot be followed.
+            state.census.n_recounts,
+        )
 
     def domain_filters(self, state: ClusterState, request: PodRequest) -> list[DomainFilter]:
         """Return one filter per required term, own and held."""

@@ -6,6 +6,7 @@ Matches kube-scheduler 1.36 (plugins/nodeaffinity).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -51,6 +52,10 @@ class NodeAffinity:
         return (
             bool(rules.selector) or rules.required is not None or self._added.required is not None
         )
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return nodeSelector and node affinity."""
+        return request.node_rules
 
     def pre_filter(
         self, state: ClusterState, request: PodRequest

@@ -6,6 +6,7 @@ Matches kube-scheduler 1.36 (plugins/nodedeclaredfeatures).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +25,10 @@ class NodeDeclaredFeatures:
     def concerns(self, request: PodRequest) -> bool:
         """Return whether the pod needs a feature."""
         return bool(request.features)
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the features."""
+        return request.features
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes that lack a needed feature."""

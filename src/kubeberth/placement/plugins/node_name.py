@@ -7,6 +7,7 @@ planner may ask for them.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,10 @@ class NodeName:
 
     name: ClassVar[str] = "NodeName"
     reads: ClassVar[Reads] = Reads.NODE
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the name."""
+        return request.node_name
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away every node but the named one."""

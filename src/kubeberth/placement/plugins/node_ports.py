@@ -7,6 +7,7 @@ address like any other.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +28,10 @@ class NodePorts:
     def concerns(self, request: PodRequest) -> bool:
         """Return whether the pod wants a host port."""
         return bool(request.host_ports)
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the host ports."""
+        return request.host_ports
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes where a wanted port is taken."""

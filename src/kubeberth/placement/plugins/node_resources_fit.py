@@ -6,6 +6,7 @@ Matches kube-scheduler 1.36 (plugins/noderesources).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -50,6 +51,10 @@ class NodeResourcesFit:
         self._ignored_groups = frozenset(args.ignored_resource_groups)
         self._strategy = to_strategy(args.scoring_strategy)
         self._counted = CountedResources(args.scoring_strategy.counted)
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the amounts, as they are checked and as they are scored."""
+        return request.amounts, tuple(request.scoring_amounts.items())
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away nodes without room; the code says which resources are short."""

@@ -7,6 +7,7 @@ a pod that tolerates the taint of that name passes.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +26,10 @@ class NodeUnschedulable:
 
     name: ClassVar[str] = "NodeUnschedulable"
     reads: ClassVar[Reads] = Reads.NODE
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the tolerations."""
+        return request.tolerations
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away cordoned nodes, unless the pod tolerates that."""

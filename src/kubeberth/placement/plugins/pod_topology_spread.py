@@ -6,6 +6,7 @@ Matches kube-scheduler 1.36 (plugins/podtopologyspread).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -105,12 +106,10 @@ class PodTopologySpread:
 
     # The same by domain
 
-    def stamp(self, state: ClusterState, request: PodRequest) -> int:
-        """Return how often something else than before said what the default constraints mean."""
-        if request.spread:
-            return 0
-        state.default_selector(request)
-        return state.links(request).n_defaults
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the constraints with their counters."""
+        hard, soft = self._hard(state, request), self._soft(state, request)
+        return tuple(hard), tuple(soft), self._requires_all_keys(request)
 
     def domain_filters(self, state: ClusterState, request: PodRequest) -> list[DomainFilter]:
         """Return one filter per hard constraint."""

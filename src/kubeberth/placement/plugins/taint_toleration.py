@@ -6,6 +6,7 @@ Matches kube-scheduler 1.36 (plugins/tainttoleration).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +23,10 @@ class TaintToleration:
     name: ClassVar[str] = "TaintToleration"
     reads: ClassVar[Reads] = Reads.NODE
     normalization: ClassVar[Normalization] = Normalization.REVERSED
+
+    def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+        """Return the tolerations."""
+        return request.tolerations
 
     def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
         """Turn away each node with a hard taint that the pod does not tolerate."""

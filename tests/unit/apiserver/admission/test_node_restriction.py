@@ -1,45 +1,23 @@
-"""What a node, or a pod, is kept from by admission; holes found in that once, by their names."""
+"""What a node, or a pod, is kept from by admission."""
 
 import pytest
 from tests.certificate_requests import encoded_request
+from tests.unit.apiserver.captured_node import (
+    MIRROR,
+    N1,
+    NODE_GROUPS,
+    NODES,
+    PODS,
+    allow_nodes,
+    mirror,
+    nodes,
+    refused,
+)
 
 from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
 
-NODE_GROUPS = frozenset(("system:nodes", AUTHENTICATED))
-N1 = User("system:node:n1", NODE_GROUPS)
-NODES, PODS = "/api/v1/nodes", "/api/v1/namespaces/default/pods"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
-MIRROR = {"kubernetes.io/config.mirror": "x", "kubernetes.io/config.source": "file"}
-GROUP = "rbac.authorization.k8s.io"
-ROLES = f"/apis/{GROUP}/v1/clusterroles"
-BINDINGS = f"/apis/{GROUP}/v1/clusterrolebindings"
-
-
-async def nodes(api, **n1):
-    """Make two nodes, and return the UID of the first."""
-    answer = await api.post(NODES, {"metadata": {"name": "n1", **n1.pop("metadata", {})}, **n1})
-    await api.post(NODES, {"metadata": {"name": "n2"}})
-    return answer.json["metadata"]["uid"]
-
-
-async def allow_nodes(api, verbs, *resources, groups=("",)):
-    """Give all nodes more by RBAC, so that admission is what refuses."""
-    rules = [{"verbs": verbs, "apiGroups": list(groups), "resources": list(resources)}]
-    assert (await api.post(ROLES, {"metadata": {"name": "more"}, "rules": rules})).code == 201
-    binding = {
-        "metadata": {"name": "more"},
-        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "more"},
-        "subjects": [{"kind": "Group", "apiGroup": GROUP, "name": "system:nodes"}],
-    }
-    assert (await api.post(BINDINGS, binding)).code == 201
-
-
-def refused(answer, why):
-    assert answer.code == 403, answer.body
-    assert answer.message.endswith(f" is forbidden: {why}")
-
-
 CLOSED = [
     "node-restriction.kubernetes.io/x",
     "example.com.node-restriction.kubernetes.io/fips",
@@ -206,18 +184,6 @@ def test_a_node_cannot_say_where_its_configuration_comes_from(run, operation):
     run(scenario)
 
 
-@pytest.mark.parametrize("part", ["", "/status"])
-def test_cve_2025_5187_a_node_cannot_have_itself_collected_by_an_owner(run, part):
-    async def scenario(api):
-        await nodes(api)
-        owner = {"apiVersion": "v1", "kind": "Namespace", "name": "gone", "uid": "4"}
-        change = {"metadata": {"ownerReferences": [owner]}}
-        answer = await api.patch(f"{NODES}/n1{part}", change, user=N1)
-        refused(answer, 'node "n1" is not allowed to modify ownerReferences')
-
-    run(scenario)
-
-
 def test_who_is_in_the_group_without_a_name_writes_nothing(run):
     async def scenario(api):
         nobody = User("system:node:", NODE_GROUPS)
@@ -251,15 +217,6 @@ def test_a_node_with_nodes_restricted_off_labels_itself(run):
 
 
 # --- pods
-
-
-def mirror(uid, name="m", *, node="n1", owner=None, **spec):
-    owned = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": uid, "controller": True}
-    owners = [owned | (owner or {})]
-    return {
-        "metadata": {"name": name, "annotations": MIRROR, "ownerReferences": owners},
-        "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}], **spec},
-    }
 
 
 def test_a_node_makes_mirror_pods_of_its_own_alone(run):
@@ -336,20 +293,6 @@ def test_a_mirror_pod_has_one_owner(run):
         pod["metadata"]["ownerReferences"] = []
         answer = await api.post(PODS, pod, user=N1)
         refused(answer, f"{only} an owner reference set to itself")
-
-    run(scenario)
-
-
-def test_cve_2025_4563_a_mirror_pod_cannot_claim_devices(run):
-    async def scenario(api):
-        uid = await nodes(api)
-        claims = [{"name": "gpu", "resourceClaimName": "c"}]
-        answer = await api.post(PODS, mirror(uid, resourceClaims=claims), user=N1)
-        refused(answer, 'node "n1" can not create pods that reference resourceclaims')
-        await api.pod("p", nodeName="n1")
-        status = {"status": {"resourceClaimStatuses": [{"name": "x"}]}}
-        answer = await api.patch(f"{PODS}/p/status", status, user=N1)
-        refused(answer, 'node "n1" cannot update resource claim statues')
 
     run(scenario)
 
@@ -653,111 +596,5 @@ def test_a_token_may_be_for_whom_the_driver_of_a_volume_shows_it(run):
         assert (await api.post(CLAIMS, {"metadata": {"name": "c"}, "spec": spec})).code == 201
         answer = await token_for(api, pod.json["metadata"], audiences=["kms"])
         assert answer.code == 201, answer.body
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("part", ["", "/status"])
-def test_cve_2021_25735_who_looks_at_a_changed_node_sees_it_as_it_was(run, part):
-    """Whoever decides by old against new gets the stored object as the old one."""
-    kind = "admissionregistration.k8s.io"
-    path = f"/apis/{kind}/v1/validatingadmissionpolicies"
-
-    async def scenario(api):
-        await nodes(api, metadata={"labels": {"a": "old"}})
-        rule = {
-            "apiGroups": [""],
-            "apiVersions": ["v1"],
-            "resources": ["nodes", "nodes/status"],
-            "operations": ["UPDATE"],
-        }
-        keep = {"expression": "object.metadata.labels.a == oldObject.metadata.labels.a"}
-        policy = {"matchConstraints": {"resourceRules": [rule]}, "validations": [keep]}
-        answer = await api.post(path, {"metadata": {"name": "keep"}, "spec": policy})
-        assert answer.code == 201, answer.body
-        bound = {"policyName": "keep", "validationActions": ["Deny"]}
-        answer = await api.post(f"{path[:-3]}ybindings", {"metadata": {"name": "k"}, "spec": bound})
-        assert answer.code == 201, answer.body
-        change = {"metadata": {"labels": {"a": "new"}}}
-        assert (await api.patch(f"{NODES}/n1{part}", change, user=N1)).code == 422
-        document = (await api.get(f"{NODES}/n1")).json
-        document["metadata"]["labels"] = {"a": "put"}
-        assert (await api.put(f"{NODES}/n1{part}", document, user=N1)).code == 422
-        document["metadata"]["labels"] = {"a": "old", "b": "new"}
-        assert (await api.put(f"{NODES}/n1{part}", document, user=N1)).code == 200
-
-    run(scenario)
-
-
-TAIL = "is not allowed because service account careful does not reference that secret"
-ENV = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}
-ENV_FROM = {"envFrom": [{"secretRef": {"name": "s"}}]}
-
-
-async def careful_account(api):
-    account = {
-        "metadata": {
-            "name": "careful",
-            "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"},
-        },
-        "secrets": [{"name": "own"}],
-        "imagePullSecrets": [{"name": "registry"}],
-        "automountServiceAccountToken": False,
-    }
-    assert (await api.post(ACCOUNTS, account)).code == 201
-
-
-@pytest.mark.parametrize(
-    ("spec", "why"),
-    [
-        pytest.param(
-            {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]},
-            f'volume with secret.secretName="s" {TAIL}',
-            id="volume",
-        ),
-        pytest.param(
-            {"initContainers": [{"name": "i", "image": "i", **ENV}]},
-            f'init container i with envVar A referencing secret.secretName="s" {TAIL}',
-            id="variable of an init container",
-        ),
-        pytest.param(
-            {"containers": [{"name": "c", "image": "i", **ENV}]},
-            f'container c with envVar A referencing secret.secretName="s" {TAIL}',
-            id="variable",
-        ),
-        pytest.param(
-            {"containers": [{"name": "c", "image": "i", **ENV_FROM}]},
-            f'container c with envFrom referencing secret.secretName="s" {TAIL}',
-            id="CVE-2024-3177: all variables",
-        ),
-        pytest.param(
-            {"imagePullSecrets": [{"name": "s"}]},
-            'imagePullSecrets[0].name="s" is not allowed because service account careful does not '
-            "reference that imagePullSecret",
-            id="registry",
-        ),
-    ],
-)
-def test_a_pod_uses_the_secrets_of_an_account_that_says_which(run, spec, why):
-    async def scenario(api):
-        await careful_account(api)
-        refused(await api.pod("p", serviceAccountName="careful", **spec), why)
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("source", "what"), [(ENV, "envVar A referencing"), (ENV_FROM, "envFrom referencing")]
-)
-def test_cve_2023_2728_an_ephemeral_container_uses_those_secrets_alone(run, source, what):
-    async def scenario(api):
-        await careful_account(api)
-        await api.pod("p", serviceAccountName="careful", nodeName="n1")
-        debug = {"name": "d", "image": "i", "terminationMessagePolicy": "File", **source}
-        change = {"spec": {"ephemeralContainers": [debug]}}
-        answer = await api.patch(
-            f"{PODS}/p/ephemeralcontainers", change, kind="strategic-merge-patch+json"
-        )
-        refused(answer, f'ephemeral container d with {what} secret.secretName="s" {TAIL}')
 
     run(scenario)

@@ -1,0 +1,44 @@
+"""Finished jobs go when their time is up.
+
+Matches Kubernetes 1.36 (`pkg/controller/ttlafterfinished`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubeberth.api.batch import Job
+from kubeberth.api.scheme import JOBS, Resource
+from kubeberth.api.workloads import seconds_of
+from kubeberth.controllers.action import DeleteObject, Failure, Outcome
+from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+
+
+def reconcile(job: Job, now: float) -> Outcome:
+    """Return the deletion of a job that is over for long enough, its pods first."""
+    ttl_s, finish = job.spec.ttl_seconds_after_finished, job.finish
+    if ttl_s is None or finish is None or job.metadata.deletion_timestamp is not None:
+        return Outcome()
+    left_s = seconds_of(finish.last_transition_time) + ttl_s - now
+    if left_s > 0:
+        return Outcome((), left_s)
+    return Outcome((DeleteObject(ref_of(JOBS, job), propagation="Foreground"),))
+
+
+class TTLAfterFinishedReconciler:
+    """Feeds `reconcile` from the cache; keys are jobs."""
+
+    name = "ttl-after-finished-controller"
+    account = "ttl-after-finished-controller"
+    seeds: tuple[str, ...] = ()
+
+    def keys(
+        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+    ) -> Iterable[str]:
+        """Return a job that changed."""
+        return [new.metadata.key] if resource == JOBS and new is not None else []
+
+    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
+        """Return whether the job must go."""
+        job: Job | None = cache.get(JOBS, key)
+        return Outcome() if job is None else reconcile(job, now)
