@@ -38,10 +38,11 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
     RecordEvent,
+    Told,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 
-PROVISIONER = "kubeberth.io/simulated"
+PROVISIONER = "simulated.kubeberth.io"
 # Parameter of a class: the label in which nodes agree that reach the same volumes.
 TOPOLOGY_KEY = "topologyKey"
 ZONE = "topology.kubernetes.io/zone"
@@ -96,13 +97,14 @@ def _provision(
     body = new_volume(claim, storage_class, key, place)
     name = body["metadata"]["name"]
     begun = f'External provisioner is provisioning volume for claim "{claim.metadata.key}"'
-    return Outcome(
-        (
-            RecordEvent(me, "Provisioning", begun),
-            CreateObject(PERSISTENT_VOLUMES, body, if_absent=True),
-            RecordEvent(me, "ProvisioningSucceeded", f"Successfully provisioned volume {name}"),
-        )
+    trouble = f'failed to provision volume with StorageClass "{storage_class.metadata.name}": '
+    creation = Told(
+        me,
+        (CreateObject(PERSISTENT_VOLUMES, body, if_absent=True),),
+        ("ProvisioningSucceeded", f"Successfully provisioned volume {name}"),
+        ("ProvisioningFailed", trouble),
     )
+    return Outcome((RecordEvent(me, "Provisioning", begun), creation))
 
 
 def new_volume(

@@ -6,7 +6,7 @@ from tests.objects import node
 
 from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES
 from kubeberth.api.storage import PersistentVolume, PersistentVolumeClaim, StorageClass
-from kubeberth.controllers.action import CreateObject, DeleteObject
+from kubeberth.controllers.action import DeleteObject
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.volume_provisioning import (
     PROVISIONER,
@@ -48,8 +48,9 @@ def class_(**fields):
 
 
 def made(outcome):
-    [volume] = [action.body for action in outcome.actions if isinstance(action, CreateObject)]
-    return volume
+    _, told = outcome.actions
+    [creation] = told.actions
+    return creation.body
 
 
 def place(volume):
@@ -61,9 +62,8 @@ def place(volume):
 def test_a_claim_that_waits_gets_its_volume_where_the_scheduler_has_put_its_pod():
     assert reconcile_claim(claim(), class_(), NODES).actions == ()
     outcome = reconcile_claim(claim(selected="n2"), class_(), NODES)
-    assert [getattr(action, "reason", "create") for action in outcome.actions] == [
-        *("Provisioning", "create", "ProvisioningSucceeded")
-    ]
+    begun, told = outcome.actions
+    assert (begun.reason, told.success[0]) == ("Provisioning", "ProvisioningSucceeded")
     volume = made(outcome)
     assert volume["metadata"]["name"] == "pvc-uid-data"
     assert volume["spec"]["capacity"] == {"storage": "8Gi"}
