@@ -14,8 +14,13 @@ class IntegerTextError(ValueError):
     """A text is no integer, or one that does not fit; reads as Go prints it."""
 
 
-def parse_int(text: str) -> int:
+def parse_int(text: str, function: str = "ParseInt") -> int:
     """Return a signed integer, as `strconv.ParseInt` does.
+
+    Parameters
+    ----------
+    function
+        Who is named in the error: `Atoi` reads the same.
 
     Raises
     ------
@@ -23,8 +28,8 @@ def parse_int(text: str) -> int:
         It is none.
     """
     if not _SIGNED.fullmatch(text):
-        raise _error("ParseInt", text, "invalid syntax")
-    return _in_range("ParseInt", text, -(1 << 63), (1 << 63) - 1)
+        raise _error(function, text, "invalid syntax")
+    return _in_range(function, text, -(1 << 63), (1 << 63) - 1)
 
 
 def parse_uint(text: str) -> int:

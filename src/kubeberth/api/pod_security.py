@@ -33,7 +33,7 @@ _CAPABILITIES = frozenset(
     )
 )
 # By the minor version that allowed them.
-_SYSCTLS = {
+SAFE_SYSCTLS = {
     "kernel.shm_rmid_forced": 0,
     "net.ipv4.ip_local_port_range": 0,
     "net.ipv4.ip_unprivileged_port_start": 0,
@@ -290,7 +290,7 @@ def _sysctls(pod: Pod) -> Finding | None:
     found = [
         sysctl.get("name", "")
         for sysctl in pod.context.get("sysctls") or ()
-        if pod.minor < _SYSCTLS.get(sysctl.get("name", ""), LATEST + 1)
+        if pod.minor < SAFE_SYSCTLS.get(sysctl.get("name", ""), LATEST + 1)
     ]
     return Finding("forbidden sysctls", ", ".join(found)) if found else None
 

@@ -8,25 +8,48 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+import msgspec
+from click.core import ParameterSource
 from cryptography import x509
 
+from kubeberth.api.core import Node, Pod
+from kubeberth.api.scheme import NODES, PODS
 from kubeberth.cli.component import Ready, run_component
-from kubeberth.cli.options import read_file, read_node_specs
+from kubeberth.cli.numa_map import draw
+from kubeberth.cli.options import (
+    data_dir_option,
+    kubeconfig_option,
+    read_file,
+    read_node_specs,
+)
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig
 from kubeberth.clock import SystemClock
+from kubeberth.cluster.datadir import DataDir
 from kubeberth.cluster.pki import write_private
-from kubeberth.errors import UsageError
+from kubeberth.errors import NotFoundError, UsageError
+from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.joining import join
-from kubeberth.kubelet.nodes import run
+from kubeberth.kubelet.nodes import NodesSettings, run
+from kubeberth.topology.checkpoint import CheckpointError
+from kubeberth.topology.description import DescriptionError
+from kubeberth.topology.layout import (
+    ALLOCATIONS_ANNOTATION,
+    LAYOUT_ANNOTATION,
+    Layout,
+    parse_layout,
+)
+from kubeberth.topology.managers import Allocations
+from kubeberth.topology.pod_resources import pod_resources
+from kubeberth.topology.publication import from_text
 
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
 JOINING_AT_ONCE = 32
 
 
-@click.command("nodes")
+@click.group("nodes", invoke_without_command=True)
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path),
@@ -38,14 +61,20 @@ JOINING_AT_ONCE = 32
     "-f",
     "--filename",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    required=True,
-    help="Node manifests, or what `kubectl get nodes -o yaml` printed; - reads standard input.",
+    help="Node and Machine manifests, or what `kubectl get nodes -o yaml` printed; - reads "
+    "standard input.",
 )
 @click.option(
     "--identities",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder with NODE.pem, certificate and key, for each node.  "
     "[default: the kubeconfig's user for all]",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder in which nodes with a described machine keep who has which CPUs, memory and "
+    "devices.  [default: a restart forgets it]",
 )
 @click.option(
     "--join", "server", metavar="URL", help="Join the cluster of this API server, with a token."
@@ -60,10 +89,13 @@ JOINING_AT_ONCE = 32
     type=click.Path(path_type=Path, dir_okay=False),
     help="Whom to trust to be the API server, PEM.",
 )
+@click.pass_context
 def command(
+    context: click.Context,
     kubeconfig: Path | None,
-    filename: Path,
+    filename: Path | None,
     identities: Path | None,
+    state: Path | None,
     server: str | None,
     token: str | None,
     certificate_authority: Path | None,
@@ -72,6 +104,10 @@ def command(
 
     With --join, each node that has no certificate in --identities asks for one and keeps it there.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if filename is None:
+        raise click.UsageError("Missing option '-f' / '--filename'.", context)
     specs = read_node_specs(filename)
     if server is None:
         credentials = load_kubeconfig(kubeconfig or default_kubeconfig())
@@ -93,9 +129,64 @@ def command(
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:
             await join_all(credentials, [spec.name for spec in specs], identities)
-        await run(specs, client_of, ready=ready)
+        settings = NodesSettings(checkpoints=Checkpoints(state) if state is not None else None)
+        await run(specs, client_of, settings, ready=ready)
 
     run_component(main)
+
+
+@command.command("describe")
+@data_dir_option
+@kubeconfig_option
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.argument("node")
+@click.pass_context
+def describe(
+    context: click.Context, data_dir: Path, kubeconfig: Path, output: str, node: str
+) -> None:
+    """Draw a node's machine: which CPUs, memory and devices belong to which pod.
+
+    With -o json, what the kubelet's pod-resources API says.
+    """
+    is_told = context.get_parameter_source("kubeconfig") in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
+    )
+    datadir = DataDir(data_dir)
+    is_ours = not is_told and datadir.exists() and datadir.running() is not None
+    credentials = load_kubeconfig(datadir.kubeconfig if is_ours else kubeconfig)
+    layout, allocations, pods = asyncio.run(_read(credentials, node))
+    if output == "json":
+        document = pod_resources(layout, allocations, pods)
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    else:
+        by_uid = {pod.metadata.uid: pod for pod in pods}
+        click.echo(draw(node, layout, allocations, by_uid))
+
+
+async def _read(credentials: Credentials, name: str) -> tuple[Layout, Allocations, list[Pod]]:
+    """Return a node's layout, what is given away of it, and its pods that have not ended."""
+    async with Client(credentials) as client:
+        try:
+            node = msgspec.convert(await client.get(NODES, name), Node)
+        except NotFoundError:
+            raise UsageError(f'nodes "{name}" not found') from None
+        listed = await client.list(PODS, field_selector=f"spec.nodeName={name}")
+    pods = [msgspec.convert(item, Pod) for item in listed["items"]]
+    described = node.metadata.annotations.get(LAYOUT_ANNOTATION)
+    if described is None:
+        raise UsageError(
+            f"node {name} says nothing of its machine: describe it with a Machine manifest"
+        )
+    try:
+        layout = parse_layout(described)
+        given = node.metadata.annotations.get(ALLOCATIONS_ANNOTATION)
+        allocations = layout.start()[1] if given is None else from_text(given).allocations
+    except (DescriptionError, CheckpointError) as error:
+        raise UsageError(f"node {name}: what it says of its machine is damaged: {error}") from None
+    return layout, allocations, [pod for pod in pods if not pod.is_terminal]
 
 
 async def join_all(credentials: Credentials, nodes: list[str], identities: Path) -> None:

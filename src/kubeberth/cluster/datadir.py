@@ -6,6 +6,7 @@ running.json     processes of the running cluster, for `berth status`
 kubeconfig       for people; run/*.kubeconfig for the processes
 pki/             authority, server certificate, one identity per process and node
 store/           the API server's
+nodes/           who has which CPUs, memory and devices of nodes with a described machine
 logs/            one file a process
 """
 
@@ -100,6 +101,11 @@ class DataDir:
     def store(self) -> Path:
         """Folder of the API server's store."""
         return self.path / "store"
+
+    @property
+    def nodes(self) -> Path:
+        """Folder of what nodes remember."""
+        return self.path / "nodes"
 
     @property
     def kubeconfig(self) -> Path:

@@ -205,6 +205,7 @@ class LocalCluster:
                 *("--kubeconfig", run_file("nodes.kubeconfig")),
                 *("--identities", folder.pki / "nodes"),
                 *("--filename", run_file("nodes.json")),
+                *("--state", self._datadir.nodes),
             ]
         for name, arguments in commands.items():
             command = [sys.executable, "-m", "kubeberth", name, *map(str, arguments)]

@@ -1,80 +1,52 @@
 """What a kubelet checks before it runs a pod that was assigned to it.
 
-Matches kubelet 1.36 (`pkg/kubelet/lifecycle/predicate.go`): the general predicates, in its order,
-with its reasons and messages. Eviction pressure, sysctls, resource managers and the preemption for
-critical pods are not among them. Pure.
+    pressure -> sysctls -> resource managers -> general predicates, preemption -> declared features
+
+The first refusal counts. Matches kubelet 1.36 (`pkg/kubelet/kubelet.go`, the order of the admission
+handlers). Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import msgspec
 
-from kubeberth.api.core import Node, NodeSelectorRequirement, NodeSelectorTerm
-from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
-from kubeberth.api.selectors import Requirement
-from kubeberth.api.taints import tolerates
+from kubeberth.api.core import Node
+from kubeberth.api.declared_features import required_features
+from kubeberth.api.requests import to_amounts
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.specs import OS
+from kubeberth.kubelet.predicates import (
+    NO_FEATURES,
+    NO_NODE,
+    Features,
+    Shortfall,
+    failures,
+    unfit_for_system,
+)
+from kubeberth.kubelet.preemption import NoRoom, victims
+from kubeberth.kubelet.pressure import pressed_out
+from kubeberth.kubelet.sysctls import forbidden
+from kubeberth.topology.managers import Allocations, Managers, Merge
+from kubeberth.topology.refusal import Refusal
+from kubeberth.topology.requests import pod_request
 
-NODE_OS = "linux"
-NATIVE = ("cpu", "memory", "ephemeral-storage")
-ANY_ADDRESS = "0.0.0.0"
+
+class Handler(Enum):
+    """Who refused a pod."""
+
+    EVICTION = "eviction"
+    SYSCTL = "sysctl"
+    RESOURCES = "resources"
+    PREDICATES = "predicates"
+    DECLARED_FEATURES = "declaredFeatures"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a pod cannot run here: `status.reason`, and the message after "Pod was rejected: "."""
-
-    reason: str
-    message: str
-
-
-NODE_AFFINITY = Refusal(
-    "NodeAffinity",
-    "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
-)
-NODE_NAME = Refusal(
-    "NodeName", "Predicate NodeName failed: node(s) didn't match the requested node name"
-)
-NODE_PORTS = Refusal(
-    "NodePorts",
-    "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
-)
-TAINT_TOLERATION = Refusal(
-    "TaintToleration",
-    "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
-)
-NO_NODE = Refusal("InvalidNodeInfo", "Kubelet cannot get node info.")
-OS_LABEL = Refusal(
-    "PodOSSelectorNodeLabelDoesNotMatch",
-    "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
-)
-OS_FIELD = Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
-STRICT_GROUPS = Refusal(
-    "SupplementalGroupsPolicyNotSupported",
-    "SupplementalGroupsPolicy=Strict is not supported in this node",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What the simulated runtime can do."""
-
-    supplemental_groups_policy: bool = False
-
-
-def admit(
-    pod: KubeletPod,
-    node: Node | None,
-    others: Sequence[KubeletPod],
-    features: Features = Features(),
-) -> tuple[Refusal, ...]:
-    """Return everything that speaks against running the pod; empty when nothing does.
-
-    The first one is what the pod is told.
+class Situation:
+    """What a kubelet knows when a pod arrives.
 
     Parameters
     ----------
@@ -82,145 +54,145 @@ def admit(
         The Node from the kubelet's cache, `with_own_os`, or as the API has it now.
     others
         Every other pod on the node that has not ended.
+    pressure
+        The node's pressure conditions that are on.
     """
-    if node is None:
-        return (NO_NODE,)
-    unfit = _unfit_for_system(pod, features)
-    if unfit is not None:
-        return (unfit,)
-    return (*_missing_resources(pod, node, others), *_failed_rules(pod, node, others))
+
+    node: Node | None
+    others: Sequence[KubeletPod]
+    features: Features = NO_FEATURES
+    pressure: tuple[str, ...] = ()
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
+    declared_features: frozenset[str] = frozenset()
 
 
-def with_own_os(node: Node) -> Node:
-    """Return the Node as its kubelet keeps it: if it has any labels, with the right system."""
-    labels = node.metadata.labels
-    if not labels or labels.get(OS) == NODE_OS:
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """A node's CPUs, memory and devices, who gives them out, and who has them.
+
+    Parameters
+    ----------
+    pools
+        Whether PodLevelResourceManagers is on.
+    """
+
+    managers: Managers
+    allocations: Allocations
+    pools: bool = False
+
+    def without(self, uid: str) -> Holdings:
+        """Return the holdings once a pod is gone."""
+        return replace(self, allocations=self.allocations.without(uid))
+
+    def once_started(self, pod: KubeletPod, container: str) -> Holdings:
+        """Return the holdings once a container of a pod has started."""
+        request = pod_request(pod, pools=self.pools)
+        allocations = self.managers.started(self.allocations, request, container)
+        return replace(self, allocations=allocations)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a pod.
+
+    Parameters
+    ----------
+    holdings
+        Afterwards; a refused pod has nothing.
+    refusal, handler
+        None when it is admitted.
+    failures
+        Every general predicate that did not hold.
+    victims
+        The pods that have to end for it.
+    merges
+        What the topology policy was asked.
+    """
+
+    holdings: Holdings
+    refusal: Refusal | None = None
+    handler: Handler | None = None
+    failures: tuple[Refusal, ...] = ()
+    victims: tuple[KubeletPod, ...] = ()
+    merges: tuple[Merge, ...] = field(default=())
+
+
+def admit(pod: KubeletPod, situation: Situation, holdings: Holdings) -> Verdict:
+    """Return whether a pod may run, and what it then has."""
+    if refusal := pressed_out(pod, situation.pressure):
+        return Verdict(holdings, refusal, Handler.EVICTION)
+    if refusal := forbidden(pod, situation.allowed_unsafe_sysctls):
+        return Verdict(holdings, refusal, Handler.SYSCTL)
+    verdict = by_managers(pod, holdings)
+    if verdict.refusal is not None:
+        return verdict
+    return replace(judge(pod, situation, verdict.holdings), merges=verdict.merges)
+
+
+def by_managers(pod: KubeletPod, holdings: Holdings) -> Verdict:
+    """Return what the resource managers say to a pod."""
+    request = pod_request(pod, pools=holdings.pools)
+    admission = holdings.managers.admit(holdings.allocations, request)
+    holdings = replace(holdings, allocations=admission.allocations)
+    if admission.refusal is None:
+        return Verdict(holdings, merges=admission.merges)
+    left = holdings.without(request.uid)
+    return Verdict(left, admission.refusal, Handler.RESOURCES, merges=admission.merges)
+
+
+def judge(pod: KubeletPod, situation: Situation, holdings: Holdings) -> Verdict:
+    """Return whether a pod that has what it asked for may run: the checks after the managers."""
+    uid = pod.metadata.uid
+    if situation.node is None:
+        return Verdict(holdings.without(uid), NO_NODE, Handler.PREDICATES)
+    if unfit := unfit_for_system(pod, situation.features):
+        return Verdict(holdings.without(uid), unfit, Handler.PREDICATES)
+    node = _with_devices(situation.node, uid, holdings)
+    failed = failures(pod, node, situation.others)
+    found = _recovered(pod, situation.others, failed) if failed else ()
+    if isinstance(found, Refusal):
+        return Verdict(holdings.without(uid), found, Handler.PREDICATES, failed)
+    for victim in found:
+        holdings = holdings.without(victim.metadata.uid)
+    missing = sorted(required_features(pod.spec) - situation.declared_features)
+    if missing:
+        why = f"Pod requires node features that are not available: {', '.join(missing)}"
+        refusal = Refusal("PodFeatureUnsupported", why)
+        return Verdict(holdings.without(uid), refusal, Handler.DECLARED_FEATURES, failed, found)
+    return Verdict(holdings, failures=failed, victims=found)
+
+
+def _recovered(
+    pod: KubeletPod, others: Sequence[KubeletPod], failed: Sequence[Refusal]
+) -> tuple[KubeletPod, ...] | Refusal:
+    """Return the pods that end so that a critical pod has room, or why it cannot run even so."""
+    if not pod.is_critical:
+        return failed[0]
+    for refusal in failed:
+        if not isinstance(refusal, Shortfall):
+            return refusal
+    need = {one.resource: one.missing for one in failed if isinstance(one, Shortfall)}
+    found = victims(pod, others, need)
+    if isinstance(found, NoRoom):
+        return Refusal(
+            "UnexpectedAdmissionError",
+            "Unexpected error while attempting to recover from admission failure: "
+            f"preemption: error finding a set of pods to preempt: {found}",
+        )
+    return tuple(found)
+
+
+def _with_devices(node: Node, uid: str, holdings: Holdings) -> Node:
+    """Return the node with at least as many devices as are given away, for a pod that has some."""
+    devices = holdings.allocations.devices
+    if uid not in devices.held:
         return node
-    metadata = msgspec.structs.replace(node.metadata, labels={**labels, OS: NODE_OS})
-    return msgspec.structs.replace(node, metadata=metadata)
+    taken = holdings.managers.devices.extra_allocatable(devices)
+    allocatable = {**node.status.allocatable, **_missing(node.status.allocatable, taken)}
+    status = msgspec.structs.replace(node.status, allocatable=allocatable)
+    return msgspec.structs.replace(node, status=status)
 
 
-def _unfit_for_system(pod: KubeletPod, features: Features) -> Refusal | None:
-    if pod.metadata.labels.get(OS, NODE_OS) != NODE_OS:
-        return OS_LABEL
-    if pod.spec.os is not None and pod.spec.os.name != NODE_OS:
-        return OS_FIELD
-    context = pod.spec.security_context
-    is_strict = context is not None and context.supplemental_groups_policy == "Strict"
-    if is_strict and not features.supplemental_groups_policy:
-        return STRICT_GROUPS
-    return None
-
-
-def _missing_resources(
-    pod: KubeletPod, node: Node, others: Sequence[KubeletPod]
-) -> Iterator[Refusal]:
-    allocatable = to_amounts(node.status.allocatable)
-    allowed = allocatable.get("pods", 0)
-    if len(others) + 1 > allowed:
-        yield _out_of("pods", 1, len(others), allowed)
-    request = {
-        name: amount
-        for name, amount in effective_request(pod).items()
-        if amount > 0 and not _is_unknown_extended(name, allocatable)
-    }
-    if not request:
-        return
-    used = _sum(occupied(other) for other in others)
-    for name in (*NATIVE, *sorted(request.keys() - {*NATIVE, "pods"})):
-        wanted = request.get(name, 0)
-        taken, total = used.get(name, 0), allocatable.get(name, 0)
-        if wanted > total - taken and wanted > 0:
-            yield _out_of(name, wanted, taken, total)
-
-
-def _out_of(resource: str, requested: int, used: int, capacity: int) -> Refusal:
-    return Refusal(
-        f"OutOf{resource}",
-        f"Node didn't have enough resource: {resource}, "
-        f"requested: {requested}, used: {used}, capacity: {capacity}",
-    )
-
-
-def _is_unknown_extended(name: str, allocatable: Amounts) -> bool:
-    """Return whether a resource is one of the cluster's, not of this node: others count it."""
-    domain, slash, _ = name.partition("/")
-    is_extended = bool(slash) and not domain.endswith("kubernetes.io")
-    return is_extended and name not in allocatable
-
-
-def _sum(parts: Iterable[Amounts]) -> Amounts:
-    total: Amounts = {}
-    for part in parts:
-        for name, amount in part.items():
-            total[name] = total.get(name, 0) + amount
-    return total
-
-
-def _failed_rules(pod: KubeletPod, node: Node, others: Sequence[KubeletPod]) -> Iterator[Refusal]:
-    if not matches_node(pod, node):
-        yield NODE_AFFINITY
-    if pod.spec.node_name and pod.spec.node_name != node.metadata.name:
-        yield NODE_NAME
-    if _has_port_conflict(pod, others):
-        yield NODE_PORTS
-    if any(
-        taint.effect == "NoExecute"
-        and not any(tolerates(toleration, taint) for toleration in pod.spec.tolerations)
-        for taint in node.spec.taints
-    ):
-        yield TAINT_TOLERATION
-
-
-def matches_node(pod: KubeletPod, node: Node) -> bool:
-    """Return whether the node meets the pod's nodeSelector and required node affinity."""
-    labels = node.metadata.labels
-    if not pod.spec.node_selector.items() <= labels.items():
-        return False
-    affinity = pod.spec.affinity
-    required = (
-        affinity.node_affinity.required_during_scheduling_ignored_during_execution
-        if affinity is not None and affinity.node_affinity is not None
-        else None
-    )
-    if required is None:
-        return True
-    fields = {"metadata.name": node.metadata.name}
-    return any(_meets(term, labels, fields) for term in required.node_selector_terms)
-
-
-def _meets(term: NodeSelectorTerm, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
-    """Return whether all of a term holds; an empty one matches no node."""
-    if not term.match_expressions and not term.match_fields:
-        return False
-    return all(_holds(entry, labels) for entry in term.match_expressions) and all(
-        _holds(entry, fields) for entry in term.match_fields
-    )
-
-
-def _holds(entry: NodeSelectorRequirement, values: Mapping[str, str]) -> bool:
-    return Requirement(entry.key, entry.operator, frozenset(entry.values)).matches(values)
-
-
-Port = tuple[str, str, int]
-
-
-def _host_ports(pod: KubeletPod) -> Iterator[Port]:
-    sidecars = [container for container in pod.spec.init_containers if container.is_sidecar]
-    for container in (*sidecars, *pod.spec.containers):
-        for port in container.ports:
-            if port.host_port > 0:
-                yield port.host_ip or ANY_ADDRESS, port.protocol or "TCP", port.host_port
-
-
-def _has_port_conflict(pod: KubeletPod, others: Sequence[KubeletPod]) -> bool:
-    wanted = set(_host_ports(pod))
-    if not wanted:
-        return False
-    taken = {port for other in others for port in _host_ports(other)}
-    return any(_clash(left, right) for left in wanted for right in taken)
-
-
-def _clash(left: Port, right: Port) -> bool:
-    """Return whether two ports are the same; any address clashes with all."""
-    return left[1:] == right[1:] and (left[0] == right[0] or ANY_ADDRESS in (left[0], right[0]))
+def _missing(allocatable: Mapping[str, str], taken: Mapping[str, int]) -> dict[str, str]:
+    amounts = to_amounts(dict(allocatable))
+    return {name: str(n) for name, n in taken.items() if n > amounts.get(name, 0)}

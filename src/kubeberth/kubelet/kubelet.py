@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from kubeberth.api.core import Node
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
@@ -16,10 +17,13 @@ from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock
 from kubeberth.errors import BerthError, ConflictError, NotFoundError
 from kubeberth.kubelet.addresses import AddressPool
-from kubeberth.kubelet.admission import NODE_AFFINITY, Refusal, admit, with_own_os
+from kubeberth.kubelet.admission import Situation, Verdict, admit
+from kubeberth.kubelet.allotment import Allotment
+from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
+from kubeberth.kubelet.predicates import NODE_AFFINITY, with_own_os
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 from kubeberth.kubelet.timers import Alarm, Timers
@@ -41,6 +45,8 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
+    checkpoints
+        Where it keeps what its pods have of the machine; None to keep it in memory alone.
     with_events
         Whether the user is told of every container that is pulled, created, started, killed.
     """
@@ -53,6 +59,7 @@ class Kubelet:
         clock: Clock,
         dice: Dice,
         *,
+        checkpoints: Checkpoints | None = None,
         with_events: bool = True,
     ) -> None:
         self._spec = spec
@@ -64,6 +71,7 @@ class Kubelet:
         self._heartbeat = Heartbeat(spec, client, clock, dice)
         self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name)
         self._pool = AddressPool(spec.pod_cidr)
+        self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
         self._dirty: dict[str, None] = {}
         self._news = asyncio.Event()
@@ -90,6 +98,7 @@ class Kubelet:
                 await self._informer.synced.wait()
                 self._start()
                 tasks.create_task(self._write_statuses())
+                tasks.create_task(self._allotment.publish())
         finally:
             for alarm in beat:
                 alarm.cancel()
@@ -108,12 +117,14 @@ class Kubelet:
     def _start(self) -> None:
         """Take in what is there already: in order of creation, as kubelets do."""
         self._is_started = True
-        pods = sorted(
-            self._informer.store.values(),
+        pods = self._informer.store.values()
+        self._allotment.keep_only([pod.metadata.uid for pod in pods if not pod.is_terminal])
+        for pod in sorted(
+            pods,
             key=lambda pod: (pod.metadata.creation_timestamp or "", pod.metadata.key),
-        )
-        for pod in pods:
+        ):
             self._observe(pod)
+        self._news.set()
 
     def _on_change(self, change: Change[KubeletPod]) -> None:
         if not self._is_started:
@@ -129,6 +140,8 @@ class Kubelet:
         worker = self._workers.pop(pod.metadata.uid, None)
         self._dirty.pop(pod.metadata.uid, None)
         self._pool.free(pod.metadata.uid)
+        self._allotment.release(pod.metadata.uid)
+        self._news.set()
         if worker is not None:
             worker.cancel()
 
@@ -163,11 +176,22 @@ class Kubelet:
             self._resume(worker)
             return
         node = self._heartbeat.node
-        refusals = admit(pod, with_own_os(node) if node is not None else None, others)
-        if refusals == (NODE_AFFINITY,) and self._tasks is not None:
+        verdict = self._admit(pod, with_own_os(node) if node is not None else None, others)
+        if verdict.failures == (NODE_AFFINITY,) and self._tasks is not None:
             self._tasks.create_task(self._admit_live(worker, others))
         else:
-            self._judge(worker, refusals)
+            self._judge(worker, verdict)
+
+    def _admit(self, pod: KubeletPod, node: Node | None, others: list[KubeletPod]) -> Verdict:
+        situation = Situation(
+            node,
+            others,
+            allowed_unsafe_sysctls=self._allotment.allowed_unsafe_sysctls,
+            declared_features=frozenset(node.status.declared_features if node else ()),
+        )
+        verdict = admit(pod, situation, self._allotment.holdings)
+        self._allotment.take(pod, verdict)
+        return verdict
 
     async def _admit_live(self, worker: Worker, others: list[KubeletPod]) -> None:
         """Ask the API how the Node's labels are now, before a pod is refused for them."""
@@ -177,14 +201,17 @@ class Kubelet:
             logger.info("node %s cannot be read: %s", self._spec.name, error)
             node = self._heartbeat.node
         if worker.life.stage is Stage.PENDING and worker.pod.metadata.uid in self._workers:
-            self._judge(worker, admit(worker.pod, node, others))
+            self._judge(worker, self._admit(worker.pod, node, others))
 
-    def _judge(self, worker: Worker, refusals: tuple[Refusal, ...]) -> None:
-        if not refusals:
+    def _judge(self, worker: Worker, verdict: Verdict) -> None:
+        for victim in verdict.victims:
+            preempted = self._workers[victim.metadata.uid]
+            self._apply(preempted, preempted.life.preempted())
+        refusal = verdict.refusal
+        if refusal is None:
             self._resume(worker)
             return
-        first = refusals[0]
-        effects = worker.life.rejected(first.reason, first.message, self._clock.now())
+        effects = worker.life.rejected(refusal.reason, refusal.message, self._clock.now())
         self._pool.free(worker.life.uid)
         self._apply(worker, effects)
 
@@ -216,6 +243,7 @@ class Kubelet:
                 self._recorder.record(about, notice.type, notice.reason, notice.message)
         if worker.life.stage is Stage.ENDED:
             self._pool.free(worker.life.uid)
+            self._allotment.release(worker.life.uid)
         self._mark(worker)
 
     def _step_s(self, timer: Timer) -> float:
@@ -236,6 +264,8 @@ class Kubelet:
             self._recorder.record(about, "Warning", "FailedCreatePodSandBox", message)
             self._schedule(worker, timer, SANDBOX_RETRY_S)
             return
+        if timer.stimulus is Stimulus.STARTED:
+            self._allotment.note_started(worker.pod, timer.container)
         self._apply(worker, worker.life.tell(timer, self._clock.now()))
 
     def _give_address(self, worker: Worker) -> bool:
@@ -255,10 +285,13 @@ class Kubelet:
         while True:
             await self._news.wait()
             self._news.clear()
+            await self._allotment.keep()
             while self._dirty:
                 batch = list(self._dirty)[:WRITES_AT_ONCE]
                 for uid in batch:
                     del self._dirty[uid]
+                # What these pods were given is on disk before anybody hears that they run.
+                await self._allotment.keep()
                 workers = [self._workers[uid] for uid in batch if uid in self._workers]
                 written = await asyncio.gather(*map(self._write, workers))
                 if not all(written):

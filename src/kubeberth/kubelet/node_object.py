@@ -23,6 +23,7 @@ from kubeberth.kubelet.specs import (
     ZONE,
     NodeSpec,
 )
+from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_DURATION_S = 40
@@ -101,8 +102,17 @@ def status_patch(spec: NodeSpec, existing: Node, now: float) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     if labels:
         metadata["labels"] = labels
-    if existing.metadata.annotations.get(ATTACH_DETACH) != "true":
-        metadata["annotations"] = {ATTACH_DETACH: "true"}
+    annotations: dict[str, str | None] = {ATTACH_DETACH: "true"}
+    if spec.layout is not None:
+        annotations[LAYOUT_ANNOTATION] = spec.annotations[LAYOUT_ANNOTATION]
+    elif LAYOUT_ANNOTATION in existing.metadata.annotations:
+        annotations |= dict.fromkeys((LAYOUT_ANNOTATION, ALLOCATIONS_ANNOTATION))
+    if wrong := {
+        key: value
+        for key, value in annotations.items()
+        if existing.metadata.annotations.get(key) != value
+    }:
+        metadata["annotations"] = wrong
     return {**({"metadata": metadata} if metadata else {}), "status": status}
 
 

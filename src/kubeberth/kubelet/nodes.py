@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, SystemClock
-from kubeberth.errors import BerthError
+from kubeberth.errors import BerthError, UsageError
+from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.kubelet import Kubelet
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
@@ -32,10 +33,13 @@ class NodesSettings:
         How long the stages of a pod's life take.
     with_events
         Whether kubelets record events about containers.
+    checkpoints
+        Where nodes keep what their pods have of their machines; None to keep it in memory alone.
     """
 
     stages: Stages = field(default_factory=Stages)
     with_events: bool = True
+    checkpoints: Checkpoints | None = None
 
 
 async def run(
@@ -83,11 +87,19 @@ class _Fleet:
                 ready()
 
     async def _keep_running(self, spec: NodeSpec, registered: asyncio.Event) -> None:
-        """Run one node; when it fails it starts anew, as a service of a real machine would."""
+        """Run one node; when it fails it starts anew, as a service of a real machine would.
+
+        One that cannot start, because of what it kept, says so once and keeps nobody waiting.
+        """
+        told = ""
         while True:
             try:
                 async with self._clients(spec.name) as client:
                     await self._run_node(spec, client, registered)
+            except* UsageError as errors:
+                registered.set()
+                if told != (told := str(errors.exceptions[0])):
+                    logger.error("node %s does not start: %s", spec.name, told)
             except* BerthError as errors:
                 logger.error("node %s: %s", spec.name, errors.exceptions[0])
             except* Exception:
@@ -102,6 +114,7 @@ class _Fleet:
             self._timers,
             self._clock,
             self._settings.stages.dice(spec.name),
+            checkpoints=self._settings.checkpoints,
             with_events=self._settings.with_events,
         )
         async with self._starting:

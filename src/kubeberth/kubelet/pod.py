@@ -6,6 +6,11 @@ import msgspec
 
 from kubeberth.api.core import Container, Pod, PodSpec
 from kubeberth.api.meta import ApiStruct
+from kubeberth.api.pod_references import MIRROR
+from kubeberth.api.priority import SYSTEM_PRIORITIES
+
+CONFIG_SOURCE = "kubernetes.io/config.source"
+SYSTEM_CRITICAL = SYSTEM_PRIORITIES["system-cluster-critical"]
 
 
 class Probe(ApiStruct, frozen=True):
@@ -35,10 +40,17 @@ class PodOS(ApiStruct, frozen=True):
     name: str = ""
 
 
+class Sysctl(ApiStruct, frozen=True):
+    """A kernel parameter to set."""
+
+    name: str = ""
+
+
 class PodSecurityContext(ApiStruct, frozen=True):
     """What a kubelet checks of a pod's security context."""
 
     supplemental_groups_policy: str | None = None
+    sysctls: tuple[Sysctl, ...] = ()
 
 
 class KubeletPodSpec(PodSpec, frozen=True):
@@ -49,6 +61,7 @@ class KubeletPodSpec(PodSpec, frozen=True):
     ephemeral_containers: tuple[KubeletContainer, ...] = ()
     readiness_gates: tuple[PodReadinessGate, ...] = ()
     os: PodOS | None = None
+    host_ipc: bool = msgspec.field(default=False, name="hostIPC")
     security_context: PodSecurityContext | None = None
 
 
@@ -56,6 +69,20 @@ class KubeletPod(Pod, frozen=True):
     """A pod."""
 
     spec: KubeletPodSpec = KubeletPodSpec()
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the kubelet did not get it from the API server."""
+        return self.metadata.annotations.get(CONFIG_SOURCE, "api") != "api"
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether a node must run it before all others."""
+        return (
+            self.is_static
+            or MIRROR in self.metadata.annotations
+            or (self.spec.priority or 0) >= SYSTEM_CRITICAL
+        )
 
 
 decode_kubelet_pod = msgspec.json.Decoder(KubeletPod).decode

@@ -27,6 +27,8 @@ from kubeberth.kubelet.containers import (
 )
 from kubeberth.kubelet.pod import KubeletPod
 
+PREEMPTING = "Preempting"
+PREEMPTED = "Preempted in order to admit critical pod"
 # What is reported of a container that never ran in a pod that was deleted.
 LOST_EXIT_CODE = 137
 
@@ -143,7 +145,9 @@ class PodLife:
     phase
         `status.phase` to show.
     reason, message
-        Why the pod was refused.
+        Why the node refused the pod, or ended it.
+    is_refused
+        Whether it was refused: then nothing of it was ever started.
     """
 
     def __init__(self, pod: KubeletPod) -> None:
@@ -155,6 +159,7 @@ class PodLife:
         self.phase = "Pending"
         self.reason = ""
         self.message = ""
+        self.is_refused = False
         self.runs = list(runs_of(pod))
         self.started_at = 0.0
         self._history: deque[str] = deque(maxlen=10)
@@ -195,7 +200,7 @@ class PodLife:
         """Refuse the pod, for ever."""
         self._move(Stimulus.REJECTED)
         self.started_at = now
-        self.phase, self.reason = "Failed", reason
+        self.phase, self.reason, self.is_refused = "Failed", reason, True
         self.message = f"Pod was rejected: {message}"
         return Effects(notices=[Notice(reason, message, "Warning")])
 
@@ -241,6 +246,12 @@ class PodLife:
         if not is_repeated:
             effects.notices += [_killing(run) for run in running]
         return effects
+
+    def preempted(self) -> Effects:
+        """End the pod because a critical one needs its room."""
+        self.reason, self.message = PREEMPTING, PREEMPTED
+        effects = self.deleted(grace_s=None)
+        return Effects(effects.timers, [Notice(PREEMPTING, PREEMPTED, "Warning"), *effects.notices])
 
     def tell(self, timer: Timer, now: float) -> Effects:
         """Go on after what a timer stood for is over."""
@@ -378,13 +389,13 @@ class PodLife:
         self.phase = phase
 
     def _stop(self, now: float) -> None:
-        """End everything because the pod was deleted."""
+        """End everything because the pod was told to."""
         self._stop_running(now)
         for run in self.runs:
             if run.stage is ContainerStage.WAITING:
                 run.stage, run.exit_code, run.lost = ContainerStage.EXITED, LOST_EXIT_CODE, True
         ended_well = all(run.exit_code == 0 for run in self.of_role(Role.APP, Role.INIT))
-        self.phase = "Succeeded" if ended_well else "Failed"
+        self.phase = "Succeeded" if ended_well and not self.reason else "Failed"
 
     def _stop_running(self, now: float) -> None:
         """End what runs; simulated containers obey SIGTERM and exit with 0."""

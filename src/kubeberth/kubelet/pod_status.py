@@ -16,7 +16,7 @@ from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
 from kubeberth.kubelet.containers import ContainerStage, PastRun, Role, Run
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
+from kubeberth.kubelet.pod_lifecycle import PREEMPTING, PodLife, Stage
 
 Document = dict[str, Any]
 
@@ -55,8 +55,10 @@ def to_status(
         "startTime": rfc3339(life.started_at) if life.started_at else None,
     }
     if life.reason:
-        # Refused: nothing was started, so there is nothing to say about containers.
-        return _without_none({**status, "reason": life.reason, "message": life.message})
+        status |= {"reason": life.reason, "message": life.message}
+    if life.is_refused:
+        # Nothing was started, so there is nothing to say about containers.
+        return _without_none(status)
     status |= {
         "hostIP": addresses.host_ip,
         "hostIPs": [{"ip": addresses.host_ip}],
@@ -88,6 +90,7 @@ class _Verdict:
 
 
 TRUE = _Verdict(True)
+PREEMPTION = "Pod was preempted by Kubelet to accommodate a critical pod."
 
 
 def _conditions(
@@ -102,6 +105,8 @@ def _conditions(
         "ContainersReady": containers_ready,
         "PodScheduled": TRUE,
     }
+    if life.reason == PREEMPTING:
+        verdicts["DisruptionTarget"] = _Verdict(True, "TerminationByKubelet", PREEMPTION)
     return [
         _condition(type_, verdict, pod.metadata.generation, shown.get(type_), now)
         for type_, verdict in verdicts.items()

@@ -6,6 +6,7 @@ Node from it and takes its status from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, ip_network
@@ -14,6 +15,8 @@ from typing import Any
 from kubeberth.api.names import dns1123_subdomain_errors, label_value_errors, qualified_name_errors
 from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, parse_quantity
 from kubeberth.errors import UsageError
+from kubeberth.kubelet.machines import MACHINE_KIND, layout_of, with_machines
+from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
 
 HOSTNAME = "kubernetes.io/hostname"
 OS = "kubernetes.io/os"
@@ -59,6 +62,9 @@ class NodeSpec:
         Fields of `status.nodeInfo` that differ from the simulated ones.
     images
         Entries of `status.images`.
+    layout
+        What its machine has and how that is dealt out; capacity, allocatable and an annotation
+        follow from it. None for a machine that nothing is known of.
     """
 
     name: str
@@ -73,10 +79,13 @@ class NodeSpec:
     provider_id: str = ""
     node_info: Mapping[str, Any] = field(default_factory=dict)
     images: tuple[Mapping[str, Any], ...] = ()
+    layout: Layout | None = None
 
     def __post_init__(self) -> None:
         if not self.allocatable:
             object.__setattr__(self, "allocatable", default_allocatable(self.capacity))
+        if self.layout is not None:
+            _take_from(self, self.layout)
 
     def manifest(self) -> dict[str, Any]:
         """Return the Node manifest that `specs_from_manifests` reads as this very spec."""
@@ -106,6 +115,18 @@ class NodeSpec:
             "spec": _without_empty(spec),
             "status": _without_empty(status),
         }
+
+
+def _take_from(spec: NodeSpec, layout: Layout) -> None:
+    """Set what follows from a node's layout."""
+    pods = {"pods": str(layout.configuration.max_pods)}
+    described = json.dumps(layout.document, separators=(",", ":"))
+    for name, value in {
+        "capacity": {**spec.capacity, **layout.capacity(), **pods},
+        "allocatable": {**spec.allocatable, **layout.allocatable(), **pods},
+        "annotations": {**spec.annotations, LAYOUT_ANNOTATION: described},
+    }.items():
+        object.__setattr__(spec, name, value)
 
 
 def _without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +206,7 @@ def pod_cidr(number: int) -> str:
 
 
 def specs_from_manifests(documents: Iterable[Mapping[str, Any]]) -> list[NodeSpec]:
-    """Return the nodes that manifests describe: Nodes, NodeLists, and Lists of Nodes.
+    """Return the nodes that manifests describe: Nodes, NodeLists, Lists of Nodes, and Machines.
 
     What only one cluster's server knows (uid, resourceVersion, conditions, taints that mirror a
     node's state) is left behind.
@@ -196,7 +217,7 @@ def specs_from_manifests(documents: Iterable[Mapping[str, Any]]) -> list[NodeSpe
         A document that is no node, or a field that no node can have.
     """
     specs: dict[str, NodeSpec] = {}
-    for number, document in enumerate(_nodes(documents), start=1):
+    for number, document in enumerate(with_machines(_documents(documents)), start=1):
         spec = _spec_from(document, number)
         if spec.name in specs:
             raise UsageError(f'node "{spec.name}" is described twice')
@@ -206,20 +227,22 @@ def specs_from_manifests(documents: Iterable[Mapping[str, Any]]) -> list[NodeSpe
     return list(specs.values())
 
 
-def _nodes(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+def _documents(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
     for document in documents:
         if document is None:
             continue
         kind = document.get("kind") if isinstance(document, Mapping) else None
         if not isinstance(document, Mapping) or not isinstance(kind, str):
             raise UsageError("a manifest must be an object with a kind: Node, NodeList or List")
-        if kind == "Node":
+        if kind in ("Node", MACHINE_KIND):
             yield document
         elif kind in ("NodeList", "List"):
             items = _field(document, "items", list, kind)
-            yield from _nodes({"kind": "Node", **i} if kind == "NodeList" else i for i in items)
+            yield from _documents({"kind": "Node", **i} if kind == "NodeList" else i for i in items)
         else:
-            raise UsageError(f"a {kind} is not a node: only Node, NodeList and List can be read")
+            raise UsageError(
+                f"a {kind} is not a node: only Node, NodeList, List and {MACHINE_KIND} can be read"
+            )
 
 
 def _spec_from(document: Mapping[str, Any], number: int) -> NodeSpec:
@@ -230,10 +253,13 @@ def _spec_from(document: Mapping[str, Any], number: int) -> NodeSpec:
     status = _field(document, "status", dict, where)
     labels = _labels(metadata, where)
     capacity = _resources(status, "capacity", where) or _resources(status, "allocatable", where)
+    annotations = _texts(metadata, "annotations", where)
+    annotations.pop(ALLOCATIONS_ANNOTATION, None)  # the pods of another cluster have them
+    layout = layout_of(annotations, capacity, where)
     return NodeSpec(
         name=name,
         labels={**default_labels(name), **labels},
-        annotations=_texts(metadata, "annotations", where),
+        annotations=annotations,
         taints=_taints(spec, where),
         capacity={**DEFAULT_CAPACITY, **capacity},
         allocatable=_resources(status, "allocatable", where),
@@ -243,6 +269,7 @@ def _spec_from(document: Mapping[str, Any], number: int) -> NodeSpec:
         provider_id=str(spec.get("providerID") or ""),
         node_info=_field(status, "nodeInfo", dict, where),
         images=tuple(_field(status, "images", list, where)),
+        layout=layout,
     )
 
 

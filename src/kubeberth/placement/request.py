@@ -20,6 +20,7 @@ from kubeberth.api.core import (
     PodSpec,
     Toleration,
 )
+from kubeberth.api.declared_features import required_features
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.requests import (
     Amounts,
@@ -31,7 +32,6 @@ from kubeberth.api.requests import (
 )
 from kubeberth.api.selectors import Requirement
 from kubeberth.placement.default_selectors import ControllerRef, controller_ref
-from kubeberth.placement.features import required_features
 from kubeberth.placement.images import needed_images
 from kubeberth.placement.loads import pack
 from kubeberth.placement.nodeterm import (

@@ -69,9 +69,15 @@ _CONTROLLERS = (
         rule("patch update", "poddisruptionbudgets/status", groups="policy"),
     ),
     _controller(
+        "endpoint-controller",
+        rule("create patch update delete", "endpoints"),
+        with_events=False,
+    ),
+    _controller(
         "endpointslice-controller",
         rule("update", "services/finalizers"),
-        rule("get create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        rule("create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        with_events=False,
     ),
     _controller(
         # Of every kind there is, also of those that somebody defines.
