@@ -178,6 +178,44 @@ def stateful_set(
     return msgspec.convert(document, StatefulSet)
 
 
+def daemon_set(
+    *,
+    image: str = "nginx:1",
+    strategy: dict[str, Any] | None = None,
+    annotations: dict[str, str] | None = None,
+    status: dict[str, Any] | None = None,
+    deleting: bool = False,
+    pod: dict[str, Any] | None = None,
+    **spec: Any,
+) -> DaemonSet:
+    """Return a daemon set; `pod` is added to the spec of its pods."""
+    meta: dict[str, Any] = {
+        "name": "web",
+        "namespace": "default",
+        "uid": "uid-daemon",
+        "resourceVersion": "3",
+        "generation": 1,
+        "annotations": annotations or {},
+    }
+    if deleting:
+        meta["deletionTimestamp"] = rfc3339(NOW)
+    made_of = template(image)
+    made_of["spec"] |= pod or {}
+    document = {
+        "metadata": meta,
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": made_of,
+            "updateStrategy": strategy
+            or {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+            "revisionHistoryLimit": 10,
+            **spec,
+        },
+        "status": status or {},
+    }
+    return msgspec.convert(document, DaemonSet)
+
+
 def deployment(
     replicas: int = 3,
     *,

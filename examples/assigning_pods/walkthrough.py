@@ -95,6 +95,14 @@ def _is_one_on_every_node(kubectl: Kubectl) -> bool:
     return caches == servers == nodes
 
 
+def _is_ensemble_spread(kubectl: Kubectl) -> bool:
+    members = {pod["metadata"]["name"]: pod for pod in kubectl.items("pods -l app=zk")}
+    nodes = {pod["spec"].get("nodeName") for pod in members.values()}
+    [budget] = kubectl.items("poddisruptionbudgets zk-pdb")
+    allowed = budget.get("status", {}).get("disruptionsAllowed")
+    return members.keys() == {"zk-0", "zk-1", "zk-2"} and len(nodes) == 3 and allowed == 1
+
+
 def _is_fourth_pending(kubectl: Kubectl) -> bool:
     pods = kubectl.items("pods -l app=web-store")
     pending = [pod for pod in pods if not pod["spec"].get("nodeName")]
@@ -188,6 +196,17 @@ STEPS = (
         ),
         "nginx-by-name runs on kube-01, as it said",
         _runs_on("nginx-by-name", "kube-01"),
+    ),
+    Step(
+        "A ZooKeeper ensemble: three members, one after the other, never two on a node",
+        (
+            "kubectl apply -f zookeeper.yaml",
+            "kubectl rollout status statefulset/zk --timeout=30s",
+            "kubectl get pods -l app=zk -o wide",
+            "kubectl get poddisruptionbudgets",
+        ),
+        "zk-0, zk-1 and zk-2 run on three nodes, and one of them may go at a time",
+        _is_ensemble_spread,
     ),
     Step(
         "Changing a label under a running pod",

@@ -10,6 +10,8 @@ from kubeberth.api.workloads import is_available, is_ready, ready_since
 
 def next_availability(pods: Iterable[Pod], min_ready_seconds: int, now: float) -> float | None:
     """Return in how many seconds the next ready pod becomes available; None when none does."""
+    if min_ready_seconds == 0:
+        return None  # whoever is ready is available
     waits = [
         ready_since(pod) + min_ready_seconds - now
         for pod in pods

@@ -7,7 +7,6 @@ made twice: not after a crash between the job and the status that tells of it, e
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from email.utils import format_datetime
 from typing import Any
@@ -30,6 +29,7 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
     RecordEvent,
+    Told,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.cron_times import (
@@ -43,29 +43,18 @@ from kubeberth.controllers.cron_times import (
 from kubeberth.controllers.ownership import controllers_of
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one reconcile looks at.
+def reconcile(cron_job: CronJob, jobs: Sequence[Job], now: float) -> Outcome:
+    """Return the job that is due, if one is, and what is to be told and thrown away.
 
     Parameters
     ----------
     jobs
         Those that the cron job controls.
-    failure
-        Why the previous attempt stopped.
     """
-
-    cron_job: CronJob
-    jobs: tuple[Job, ...]
-    failure: Failure | None = None
-
-
-def reconcile(view: View, now: float) -> Outcome:
-    """Return the job that is due, if one is, and what is to be told and thrown away."""
-    sync = _Sync(view, moment(now))
+    sync = _Sync(cron_job, jobs, moment(now))
     sync.follow_jobs()
     wait_s = None
-    if view.cron_job.metadata.deletion_timestamp is None:
+    if cron_job.metadata.deletion_timestamp is None:
         wait_s = sync.start_due()
     sync.report()
     sync.throw_away()
@@ -86,12 +75,11 @@ class _Sync:
         What is to be done, in order.
     """
 
-    def __init__(self, view: View, now: datetime) -> None:
-        self._cron_job, self._jobs, self._failure = view.cron_job, view.jobs, view.failure
-        self._now = now
-        self._me = ref_of(CRON_JOBS, view.cron_job)
-        self._status = view.cron_job.status
-        self._active = list(view.cron_job.status.active)
+    def __init__(self, cron_job: CronJob, jobs: Sequence[Job], now: datetime) -> None:
+        self._cron_job, self._jobs, self._now = cron_job, jobs, now
+        self._me = ref_of(CRON_JOBS, cron_job)
+        self._status = cron_job.status
+        self._active = list(cron_job.status.active)
         self.actions: list[Action] = []
         # Told when what they tell of is written down.
         self._told: list[Action] = []
@@ -205,20 +193,12 @@ class _Sync:
             self._active = []
         name = job_name(self._cron_job, due)
         if name not in {job.metadata.name for job in self._jobs}:
-            self._tell_failure()
             body = _new_job(self._cron_job, self._me, name, due.astimezone(zone))
-            self.actions += [
-                CreateObject(JOBS, body, self._me.namespace, if_absent=True),
-                self._event("Normal", "SuccessfulCreate", f"Created job {name}"),
-            ]
+            create = CreateObject(JOBS, body, self._me.namespace, if_absent=True)
+            success = ("SuccessfulCreate", f"Created job {name}")
+            failure = ("FailedCreate", "Error creating job: ")
+            self.actions.append(Told(self._me, (create,), success, failure))
         self._note_scheduled(due)
-
-    def _tell_failure(self) -> None:
-        """Tell why the job could not be made, before that is tried again."""
-        failure = self._failure
-        if failure is not None and failure.reason in _REFUSALS:
-            message = f"Error creating job: {failure.message}"
-            self.actions.append(self._event("Warning", "FailedCreate", message))
 
     def _note_scheduled(self, due: datetime) -> None:
         at = rfc3339(due.timestamp())
@@ -257,10 +237,6 @@ class _Sync:
 
     def _event(self, type_: str, reason: str, message: str) -> RecordEvent:
         return RecordEvent(self._me, reason, message, type_)
-
-
-# What the API server says when it does not want a job, as against: when it is away or was faster.
-_REFUSALS = ("ForbiddenError", "InvalidError", "BadRequestError")
 
 
 def _ended(job: Job) -> str:
@@ -327,5 +303,4 @@ class CronJobReconciler:
         cron_job: CronJob | None = cache.get(CRON_JOBS, key)
         if cron_job is None:
             return Outcome()
-        jobs: Sequence[Job] = tuple(cache.controlled(JOBS, cron_job.metadata.uid))
-        return reconcile(View(cron_job, tuple(jobs), failure), now)
+        return reconcile(cron_job, tuple(cache.controlled(JOBS, cron_job.metadata.uid)), now)

@@ -387,8 +387,8 @@ class StatefulSetReconciler:
         meta = stateful_set.metadata
         view = View(
             stateful_set,
-            pods=_mine_or_nobodys(cache, PODS, meta.namespace, meta.uid),
-            revisions=_mine_or_nobodys(cache, CONTROLLER_REVISIONS, meta.namespace, meta.uid),
+            pods=tuple(cache.candidates(PODS, meta)),
+            revisions=tuple(cache.candidates(CONTROLLER_REVISIONS, meta)),
             taken_revisions=cache.in_namespace(CONTROLLER_REVISIONS, meta.namespace),
             claims=cache.in_namespace(PERSISTENT_VOLUME_CLAIMS, meta.namespace),
         )
@@ -399,8 +399,3 @@ def _may_claim(stateful_set: StatefulSet, claim_name: str) -> bool:
     templates = stateful_set.spec.volume_claim_templates
     prefixes = (f"{t['metadata']['name']}-{stateful_set.metadata.name}-" for t in templates)
     return any(claim_name.startswith(prefix) for prefix in prefixes)
-
-
-def _mine_or_nobodys(cache: Cache, resource: Resource, namespace: str, uid: str) -> tuple[Any, ...]:
-    orphans = cache.orphans(resource, namespace).values()
-    return (*cache.controlled(resource, uid), *orphans)

@@ -14,6 +14,7 @@ from typing import Any
 
 from kubeberth.api.batch import decode_cron_job, decode_job
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
+from kubeberth.api.endpoints import decode_endpoint_slice, decode_endpoints
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
@@ -22,7 +23,10 @@ from kubeberth.api.scheme import (
     CONTROLLER_REVISIONS,
     CRON_JOBS,
     CUSTOM_RESOURCE_DEFINITIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    ENDPOINTS,
     JOBS,
     LEASES,
     NAMESPACES,
@@ -49,8 +53,10 @@ from kubeberth.api.storage import (
 )
 from kubeberth.api.workloads import (
     ConfigMap,
+    ReplicaSet,
     decode_config_map,
     decode_controller_revision,
+    decode_daemon_set,
     decode_deployment,
     decode_lease,
     decode_object,
@@ -72,8 +78,11 @@ from kubeberth.controllers.certificate_signing import (
 )
 from kubeberth.controllers.controller import Controller, Reconciler
 from kubeberth.controllers.cron_job import CronJobReconciler
+from kubeberth.controllers.daemon_set import DaemonSetReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.endpoint_slice import EndpointSliceReconciler
+from kubeberth.controllers.endpoints import EndpointsReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
 from kubeberth.controllers.job import JobReconciler
@@ -82,7 +91,7 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
-from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.replica_set import ReplicaSetReconciler, ReplicationControllerReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
@@ -123,7 +132,9 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         *signers,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        ReplicationControllerReconciler(),
         StatefulSetReconciler(),
+        DaemonSetReconciler(),
         CronJobReconciler(),
         JobReconciler(),
         OrphanedJobPodReconciler(),
@@ -139,6 +150,8 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         ClaimReconciler(),
         DisruptionReconciler(),
         ResourceQuotaReconciler(),
+        EndpointSliceReconciler(),
+        EndpointsReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
     ]
@@ -152,20 +165,27 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
     return ConfigMap(metadata=config_map.metadata)
 
 
+def _decode_replication_controller(raw: bytes) -> ReplicaSet:
+    return decode_replication_controller(raw).as_replica_set()
+
+
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
     CONTROLLER_REVISIONS: decode_controller_revision,
     CRON_JOBS: decode_cron_job,
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
+    DAEMON_SETS: decode_daemon_set,
     DEPLOYMENTS: decode_deployment,
+    ENDPOINTS: decode_endpoints,
+    ENDPOINT_SLICES: decode_endpoint_slice,
     JOBS: decode_job,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
     NODES: decode_node,
     PODS: decode_pod,
     POD_DISRUPTION_BUDGETS: decode_disruption_budget,
-    REPLICATION_CONTROLLERS: decode_replication_controller,
+    REPLICATION_CONTROLLERS: _decode_replication_controller,
     STATEFUL_SETS: decode_stateful_set,
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],

@@ -6,14 +6,14 @@ messages. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from kubeberth.api.core import Node, NodeSelectorRequirement, NodeSelectorTerm
+from kubeberth.api.core import Node
+from kubeberth.api.node_affinity import matches_node
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
-from kubeberth.api.selectors import Requirement
 from kubeberth.api.taints import tolerates
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.specs import OS
@@ -158,7 +158,7 @@ def _sum(parts: Iterable[Amounts]) -> Amounts:
 
 
 def _failed_rules(pod: KubeletPod, node: Node, others: Sequence[KubeletPod]) -> Iterator[Refusal]:
-    if not matches_node(pod, node):
+    if not matches_node(pod.spec, node):
         yield NODE_AFFINITY
     if pod.spec.node_name and pod.spec.node_name != node.metadata.name:
         yield NODE_NAME
@@ -170,36 +170,6 @@ def _failed_rules(pod: KubeletPod, node: Node, others: Sequence[KubeletPod]) -> 
         for taint in node.spec.taints
     ):
         yield TAINT_TOLERATION
-
-
-def matches_node(pod: KubeletPod, node: Node) -> bool:
-    """Return whether the node meets the pod's nodeSelector and required node affinity."""
-    labels = node.metadata.labels
-    if not pod.spec.node_selector.items() <= labels.items():
-        return False
-    affinity = pod.spec.affinity
-    required = (
-        affinity.node_affinity.required_during_scheduling_ignored_during_execution
-        if affinity is not None and affinity.node_affinity is not None
-        else None
-    )
-    if required is None:
-        return True
-    fields = {"metadata.name": node.metadata.name}
-    return any(_meets(term, labels, fields) for term in required.node_selector_terms)
-
-
-def _meets(term: NodeSelectorTerm, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
-    """Return whether all of a term holds; an empty one matches no node."""
-    if not term.match_expressions and not term.match_fields:
-        return False
-    return all(_holds(entry, labels) for entry in term.match_expressions) and all(
-        _holds(entry, fields) for entry in term.match_fields
-    )
-
-
-def _holds(entry: NodeSelectorRequirement, values: Mapping[str, str]) -> bool:
-    return Requirement(entry.key, entry.operator, frozenset(entry.values)).matches(values)
 
 
 Port = tuple[str, str, int]

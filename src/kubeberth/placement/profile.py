@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from kubeberth.api.scheduler_config import DEFAULT_SCHEDULER_NAME, Plugins
 from kubeberth.placement.extension_points import Chosen, Point, choose
 from kubeberth.placement.plugin import (
     FilterPlugin,
+    Impartial,
     Plugin,
     PreEnqueuePlugin,
     PreFilterPlugin,
@@ -18,6 +19,7 @@ from kubeberth.placement.plugin import (
 from kubeberth.placement.plugins import in_tree_plugins
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.sample import EVERY_NODE, Sample
+from kubeberth.placement.state import ClusterState
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ def concerns(rule: object, request: PodRequest) -> bool:
     # To ask the protocol whether the rule is `Selective` would cost a hundred times as much.
     ask: Callable[[PodRequest], bool] | None = getattr(rule, "concerns", None)
     return ask is None or ask(request)
+
+
+def criteria(rule: object, state: ClusterState, request: PodRequest) -> Hashable:
+    """Return all of a template that a rule goes by: the template itself if it does not say."""
+    return rule.criteria(state, request) if isinstance(rule, Impartial) else request
 
 
 def assemble(

@@ -1,7 +1,7 @@
 """RankedRules: a profile's rules as they concern one template, sorted by how they are asked.
 
 looks       rules over a node's own looks: once, and again when the node changes
-loads       rules over amounts: per load, which many nodes share
+loads       rules over amounts: per load, which many nodes share (see `entries.py`)
 node rules  hard rules over what pods are on the node, host names included: per node
 shared      hard rules over topology keys that nodes share: per group of nodes
 groups      soft rules that are normalised over all nodes that pass
@@ -17,11 +17,11 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.placement.entries import BASE, NO_ROOM, Ints
 from kubeberth.placement.links import Links
 from kubeberth.placement.loads import capacity_class_of, unpack
 from kubeberth.placement.node_filter import NodeFilter
 from kubeberth.placement.plugin import (
-    MAX_TOTAL,
     Codes,
     DomainFilter,
     GroupScore,
@@ -29,22 +29,16 @@ from kubeberth.placement.plugin import (
     PlacementError,
     ScorePlugin,
 )
-from kubeberth.placement.profile import Profile, concerns
+from kubeberth.placement.profile import Profile, concerns, criteria
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.ties import RANK_BITS
 from kubeberth.placement.vocabulary import LabelColumn
 
-Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
 T = TypeVar("T")
-
-BASE = MAX_TOTAL
-"""What scores are subtracted from, that the best come first: more than any total."""
-NO_ROOM = -1
-"""Verdict on a node without room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +69,8 @@ class RankedRules:
         One of the templates for which all this holds.
     error
         Why scoring fails for every pod of the template; only counts when there is a choice.
+    size
+        All of the template that rules over loads go by.
     static_scores
         Soft rules over looks; the raw scores are the first parts of a group's key.
     shared_filters
@@ -96,6 +92,7 @@ class RankedRules:
         self._state, self._profile, self.request = state, profile, request
         self.error: PlacementError | None = None
         self.load_filters = [rule for rule in kinds.load_filters if concerns(rule, request)]
+        self.size = tuple([criteria(rule, state, request) for rule in kinds.load_rules])
         self.load_scores = [e for e in kinds.load_scores if self._speaks(e[0])]
         self._look_filters = [rule for rule in kinds.look_filters if concerns(rule, request)]
         looks = [entry for entry in kinds.look_scores if self._speaks(entry[0])]
@@ -173,8 +170,8 @@ class RankedRules:
         key += [column.ids[nodes].astype(np.int64) for column in self._shared_columns]
         return Looks(passes, bases, key)
 
-    def judge_all(self, slots: NDArray[np.intp]) -> tuple[Mask, Mask, Ints]:
-        """Return where there is room, which nodes pass the rules over pods, and what loads earn.
+    def admit_all(self, slots: NDArray[np.intp]) -> Mask:
+        """Return which of some nodes pass the hard rules over what pods are on them.
 
         Parameters
         ----------
@@ -185,9 +182,6 @@ class RankedRules:
         # Mostly these are all nodes: a slice needs no copies of their columns.
         is_start = len(slots) > 0 and slots[-1] == len(slots) - 1
         nodes: Nodes = slice(len(slots)) if is_start else slots
-        has_room = np.ones(len(slots), dtype=bool)
-        for rule in self.load_filters:
-            _keep_passing(has_room, rule.filter(state, request, nodes))
         is_admitted = np.ones(len(slots), dtype=bool)
         for usage_filter in self._usage_filters:
             _keep_passing(is_admitted, usage_filter.filter(state, request, nodes))
@@ -195,13 +189,25 @@ class RankedRules:
             is_admitted &= domain_filter.table()[domain_filter.column.ids[nodes]]
         for place in np.flatnonzero(np.isin(slots, state.nominated_slots)).tolist():
             is_admitted[place] &= self.admit_beside_nominated(int(slots[place]))
-        scores = np.zeros(len(slots), dtype=np.int64)
+        return is_admitted
+
+    def judge_loads(self) -> Ints:
+        """Return what the rules over loads say of every node: `NO_ROOM`, or what to add a base to.
+
+        ndarray of int64, shape (n_slots,).
+        """
+        state, request = self._state, self.request
+        has_room = np.ones(state.n_slots, dtype=bool)
+        for rule in self.load_filters:
+            _keep_passing(has_room, rule.filter(state, request, slice(None)))
+        scores = np.zeros(state.n_slots, dtype=np.int64)
         for score, weight in self.load_scores:
-            scores += score.score(state, request, nodes) * weight
-        return has_room, is_admitted, scores
+            scores += score.score(state, request, slice(None)) * weight
+        verdicts: Ints = np.where(has_room, (BASE - scores) << RANK_BITS, NO_ROOM)
+        return verdicts
 
     def judge_load(self, load: int) -> int:
-        """Return what the rules over loads say: `NO_ROOM`, or the high bits of an entry."""
+        """Return the same of a node with that load."""
         state, request = self._state, self.request
         n_resources = len(state.resources)
         class_id = capacity_class_of(load)

@@ -11,31 +11,29 @@ is to normalise over.
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
 
-After a pod is placed, one node has changed: its number is in the log, it is judged again (mostly by
-one dictionary lookup, see `loads.py`), and moves within its lineup. Its entry there is an int,
-`(BASE - score) << RANK_BITS | rank of the node`. One that has become worse, as most do, need not
-be touched before it comes to the top.
+After a pod is placed, one node has changed, and its entry is another one (see `entries.py`). That
+of a node that has become worse, as most do, need not be mended in its lineup before it comes to the
+top of all; what the pod means to rules over pods, of the few nodes where they care, is looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import compress, count
-from operator import sub
+from operator import add, sub
 
 import numpy as np
 
+from kubeberth.placement.entries import BASE, FULL, EntriesBook, Ints
 from kubeberth.placement.lineup import END, Lineup
-from kubeberth.placement.links import Links
 from kubeberth.placement.memo import Memo
 from kubeberth.placement.normalize import normalize_groups
-from kubeberth.placement.profile import Profile
+from kubeberth.placement.plugin import MAX_SCORE
+from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.ranked_rules import (
-    BASE,
-    NO_ROOM,
     GroupsView,
-    Ints,
     Key,
     Picker,
     RankedRules,
@@ -43,14 +41,13 @@ from kubeberth.placement.ranked_rules import (
     pickers,
 )
 from kubeberth.placement.request import PodRequest
-from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.ties import RANK_BITS, Order
+from kubeberth.placement.ties import RANK_BITS
 
 _RANK = (1 << RANK_BITS) - 1
-# In place of an entry: the node has no room, a rule over pods keeps the pod out, or its looks do.
-_FULL, _KEPT_OUT, _UNFIT = NO_ROOM, -2, -3
+# In place of a group or cell: the node does not pass.
+_NONE = -1
 # With more groups than this, one look at every node is cheaper than one at every group.
 _MAX_GROUPS = 192
 # Zones that open and shut in turn come in as many combinations.
@@ -102,33 +99,23 @@ class Ranking:
         Here or from `best`; then another way has to be taken.
     """
 
-    def __init__(
-        self,
-        state: ClusterState,
-        profile: Profile,
-        kinds: RuleKinds,
-        request: PodRequest,
-        order: Order,
-    ) -> None:
-        self._state = state
-        self._census, self._pulse = state.census, state.census.pulse
+    def __init__(self, state: ClusterState, rules: RankedRules, book: EntriesBook) -> None:
+        self._state, self._rules, self._book = state, rules, book
+        self._census = state.census
         self._node_log, self._usage_log = state.node_log, state.usage_log
-        self._shared_order = order
-        self._rules = RankedRules(state, profile, kinds, request)
         self._nominated = state.nominations.pods
-        self._verdicts = Memo(self._rules.judge_load)
-        self._cared_for = Memo(self._rules.care_for)
+        self._cared_for = Memo(rules.care_for)
         # How far the logs have been followed.
         self._n_many = 0
-        self._seen_nodes = self._seen_usage = -1
+        self._seen_nodes = self._seen_usage = self._seen_news = -1
         self._seen_census = self._seen_epoch = -1
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
         self._seen_bases: list[object] = []
-        # Per slot.
+        # Per slot; a cell of `_NONE` says that its looks rule the node out.
         self._order: list[int] = []
-        self._cells = memoryview(b"")
-        self._bases: list[int] = []
+        self._ranks: list[int] = []
         self._entries: list[int] = []
+        self._cells = memoryview(b"")
         self._groups: list[int] = []
         # Per cell, which is all nodes of one key, and per group.
         self._cell_ids: dict[Key, int] = {}
@@ -142,6 +129,7 @@ class Ranking:
         self._vacant: dict[int, list[int]] = {}
         self._n_renamed = 0
         self._unsettled: list[int] = []
+        self._latest = 0
         # Groups that are open and hold a node; their bonuses are shifted as the scores in entries.
         self._has_other_groups = True
         self._has_other_weights = False
@@ -169,6 +157,10 @@ class Ranking:
             self._follow()
         if self._pulse.n_beats != self._seen_pulse:
             self._follow_pulse()
+        if self._unsettled:
+            for group in self._unsettled:
+                self._settle(group)
+            self._unsettled.clear()
         if self._has_other_groups:
             self._count_groups()
             self._weigh()
@@ -177,16 +169,29 @@ class Ranking:
             if version != self._seen_scores or self._has_other_weights:
                 self._seen_scores = version
                 self._weigh()
-        layout = self._layout
-        if layout.only is not None:
-            key = self._tops[layout.only] - self._bonuses[0]
-        elif layout.live:
-            key = min(map(sub, layout.pick(self._tops), self._bonuses))
-        else:
+        layout, tops, bonuses = self._layout, self._tops, self._bonuses
+        if not layout.live:
             return None
+        order, entries, groups = self._order, self._entries, self._groups
+        # Mostly a pod has gone where the last answer said.
+        group = self._latest
+        if entries[order[tops[group] & _RANK]] != tops[group]:
+            self._settle(group)
+        while True:
+            if layout.only is not None:
+                key = tops[layout.only] - bonuses[0]
+            else:
+                key = min(map(sub, layout.pick(tops), bonuses))
+            slot = order[key & _RANK]
+            group = groups[slot]
+            if entries[slot] == tops[group]:
+                break
+            # It has become worse, so that another one may be the best.
+            self._settle(group)
+        self._latest = group
         if self._rules.error is not None and self._n_feasible > 1:
             raise self._rules.error
-        return self._order[key & _RANK], BASE - (key >> RANK_BITS), self._n_feasible
+        return slot, BASE - (key >> RANK_BITS), self._n_feasible
 
     # Following the logs
 
@@ -200,44 +205,38 @@ class Ranking:
         log = self._usage_log
         n_new = log.end - self._seen_usage
         if n_new == 1:
-            self._follow_usage((log.latest,))
+            self._worth.follow()
+            slot, pods = log.latest
+            if self._cared_for[pods] or self._nominated:
+                self._judge(slot)
         elif n_new:
-            changed = log.since(self._seen_usage, self._n_many)
+            changed: Iterable[int] | None = log.since(self._seen_usage, self._n_many)
             if changed is None:
                 self._start()
                 return
-            self._follow_usage(zip(changed, log.causes(n_new), strict=True))
+            self._worth.follow()
+            if not self._nominated:
+                causes = log.causes(n_new)
+                changed = compress(changed, map(self._cared_for.__getitem__, causes))
+            for slot in changed:
+                self._judge(slot)
         self._seen_usage = log.end
-        if self._unsettled:
-            self._settle()
+        if self._worth.news.end != self._seen_news:
+            self._follow_news()
 
-    def _follow_usage(self, changes: Iterable[tuple[int, Links | None]]) -> None:
-        """Judge nodes again; mostly by their loads alone, as the pods concern no other rule."""
-        if self._nominated:
-            for slot, _ in changes:
-                self._judge(slot)
+    def _follow_news(self) -> None:
+        """Look at nodes that have become better, or full."""
+        news = self._worth.news
+        changed = news.since(self._seen_news, self._n_many)
+        if changed is None:
+            self._start()
             return
-        loads, verdicts, bases = self._state.loads, self._verdicts, self._bases
-        entries, groups, tops = self._entries, self._groups, self._tops
-        cared_for = self._cared_for
-        for slot, pods in changes:
-            old_entry = entries[slot]
-            if cared_for[pods] or old_entry == _FULL:
-                self._judge(slot)
-                continue
-            if old_entry < 0:
-                continue
-            verdict = verdicts[loads[slot]]
-            entry = verdict + bases[slot]
-            if verdict == _FULL:
-                self._leave(slot, _FULL)
-            elif entry > old_entry:
-                entries[slot] = entry
-                if tops[groups[slot]] == old_entry:
-                    self._unsettled.append(groups[slot])
-            elif entry < old_entry:
-                entries[slot] = entry
-                self._push(groups[slot], entry)
+        self._seen_news = news.end
+        for slot in changed:
+            group = self._groups[slot]
+            self._judge(slot)
+            if group != _NONE and self._groups[slot] == group:
+                self._push(group, self._entries[slot])
 
     def _follow_looks(self) -> None:
         state = self._state
@@ -251,30 +250,23 @@ class Ranking:
             self._start()
             return
         self._seen_nodes = state.node_log.end
+        self._worth.follow()
         nodes = np.array(sorted(set(changed)), dtype=np.intp)
-        looks = self._rules.look(nodes, self._shared_order.ranks)
-        passes, bases = looks.passes.tolist(), looks.bases.tolist()
+        looks = self._rules.look(nodes, self._book.order.ranks)
+        if not self._worth.rebase(nodes, looks.bases):
+            self._start()
+            return
+        passes = looks.passes.tolist()
         keys = zip(*(part.tolist() for part in looks.key), strict=True) if looks.key else None
         for index, slot in enumerate(nodes.tolist()):
             key = next(keys) if keys else ()
-            self._rebase(slot, bases[index])
-            if passes[index]:
-                self._cells[slot] = self._cell_of(key)
-                self._leave(slot, _FULL)
-                self._judge(slot)
-            else:
-                self._leave(slot, _UNFIT)
-        self._settle()
-
-    def _rebase(self, slot: int, base: int) -> None:
-        if base == self._bases[slot]:
-            return
-        if self._bases is self._shared_order.rank_list:
-            self._bases = self._bases.copy()
-        self._bases[slot] = base
+            if self._groups[slot] != _NONE:
+                self._leave(slot)
+            self._cells[slot] = self._cell_of(key) if passes[index] else _NONE
+            self._judge(slot)
 
     def _follow_pulse(self) -> None:
-        rules, pulse = self._rules, self._state.census.pulse
+        rules, pulse = self._rules, self._pulse
         if rules.filter_version() != self._seen_filters:
             if self._nominated:
                 self._judge_nominated()
@@ -285,35 +277,26 @@ class Ranking:
 
     def _judge(self, slot: int) -> None:
         """Put a node where it belongs now."""
-        old_entry = self._entries[slot]
-        if old_entry == _UNFIT:
-            return
-        verdict = self._verdicts[self._state.loads[slot]]
-        if verdict == _FULL:
-            self._leave(slot, _FULL)
-            return
-        rules = self._rules
-        if (rules.has_node_rules and not rules.admit(slot)) or (
-            self._nominated and not rules.admit_beside_nominated(slot)
+        rules, cell = self._rules, self._cells[slot]
+        if (
+            cell == _NONE
+            or self._entries[slot] > FULL
+            or (rules.has_node_rules and not rules.admit(slot))
+            or (self._nominated and not rules.admit_beside_nominated(slot))
         ):
-            self._leave(slot, _KEPT_OUT)
-            return
-        group = self._cells[slot]
-        if rules.node_scores:
+            group = _NONE
+        elif rules.node_scores:
             values = tuple([score.node_value(slot) for score in rules.node_scores])
-            group = self._group_for(slot, group, values)
-        entry = verdict + self._bases[slot]
-        if old_entry < 0:
-            self._enter(slot, group, entry)
-        elif self._groups[slot] != group:
-            self._leave(slot, _FULL)
-            self._enter(slot, group, entry)
-        elif entry < old_entry:
-            self._entries[slot] = entry
-            self._push(group, entry)
-        elif entry > old_entry:
-            self._entries[slot] = entry
-            self._sink(group, old_entry)
+            group = self._group_for(slot, cell, values)
+        else:
+            group = cell
+        old_group = self._groups[slot]
+        if group == old_group:
+            return
+        if old_group != _NONE:
+            self._leave(slot)
+        if group != _NONE:
+            self._enter(slot, group)
 
     def _judge_nominated(self) -> None:
         """Judge again the nodes with nominated pods.
@@ -322,38 +305,29 @@ class Ranking:
         """
         for slot in self._state.nominated_slots:
             self._judge(slot)
-        self._settle()
 
     # Lineups
 
-    def _enter(self, slot: int, group: int, entry: int) -> None:
+    def _enter(self, slot: int, group: int) -> None:
         """Put a node into a group, at the place that its entry says."""
-        self._entries[slot] = entry
         self._groups[slot] = group
         self._resize(group, +1)
-        self._push(group, entry)
+        self._push(group, self._entries[slot])
 
     def _push(self, group: int, entry: int) -> None:
-        lineup = self._lineups[group]
-        lineup.push(entry)
+        n_moved = self._lineups[group].push(entry)
         if entry < self._tops[group]:
             self._tops[group] = entry
-        if len(lineup) > 4 * self._sizes[group] + 64:
+        if n_moved > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
-    def _sink(self, group: int, old_entry: int) -> None:
-        """Note that a node is no longer where the lineup has it."""
-        if self._tops[group] == old_entry:
-            self._unsettled.append(group)
-
-    def _leave(self, slot: int, why: int) -> None:
-        """Take a node out of its group, if it is in one."""
-        entry, group = self._entries[slot], self._groups[slot]
-        self._entries[slot] = why
-        if entry < 0:
-            return
+    def _leave(self, slot: int) -> None:
+        """Take a node out of its group."""
+        group = self._groups[slot]
+        self._groups[slot] = _NONE
         self._resize(group, -1)
-        self._sink(group, entry)
+        if self._order[self._tops[group] & _RANK] == slot:
+            self._unsettled.append(group)
         if not self._sizes[group] and self._rules.node_scores:
             # Values like "three such pods" come and go; zones stay.
             key = self._group_keys[group]
@@ -368,19 +342,17 @@ class Ranking:
             self._n_feasible += change
             self._has_other_weights |= self._rules.reads_sizes
 
-    def _settle(self) -> None:
-        """Bring to the top of each lineup what belongs there."""
-        for group in self._unsettled:
-            self._tops[group] = self._lineups[group].settle(
-                self._entries, self._groups, group, self._order
-            )
-        self._unsettled.clear()
+    def _settle(self, group: int) -> None:
+        """Bring to the top of a lineup what belongs there."""
+        self._tops[group] = self._lineups[group].settle(
+            self._entries, self._groups, group, self._order
+        )
 
     def _tidy(self, group: int) -> None:
         """Have every node in a lineup just once."""
         entries, groups, order = self._entries, self._groups, self._order
         slots = {order[entry & _RANK] for entry in self._lineups[group]}
-        members = [entries[s] for s in slots if entries[s] >= 0 and groups[s] == group]
+        members = [entries[slot] for slot in slots if groups[slot] == group]
         self._lineups[group].fill(np.array(members, dtype=np.int64))
 
     # Groups
@@ -405,7 +377,7 @@ class Ranking:
         if group is not None:
             return group
         own = self._groups[slot]
-        if self._entries[slot] < 0 or self._sizes[own] > 1 or self._group_keys[own][0] != cell:
+        if own == _NONE or self._sizes[own] > 1 or self._group_keys[own][0] != cell:
             return self._new_group(cell, values)
         del self._group_ids[self._group_keys[own]]
         self._name(own, cell, values)
@@ -511,7 +483,8 @@ class Ranking:
             if rules.reads_sizes:
                 view.sizes = layout.pick(self._sizes)
             for (score, weight, _), values in zip(rules.group_scores, layout.values, strict=True):
-                bonuses = _add_shares(bonuses, score.scores(view, values), weight)
+                earned = map(_worths(weight).__getitem__, score.scores(view, values))
+                bonuses = list(map(add, bonuses, earned))
         self._bonuses = bonuses
 
     def _values_of(self, groups: Sequence[int]) -> list[list[int]]:
@@ -527,6 +500,8 @@ class Ranking:
         """Judge every node at once."""
         state, rules = self._state, self._rules
         rules.refresh()
+        # Without groups that open and shut no beat means anything.
+        self._pulse = state.census.pulse if rules.shared_filters else Pulse()
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
         self._seen_census = self._census.version
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
@@ -535,42 +510,39 @@ class Ranking:
         self._layouts, self._of_cells, self._openers = {}, {}, []
         self._n_feasible = 0
         self._n_many = state.n_slots // 4 + 1
-        self._verdicts.clear()
         self._cared_for.clear()
         self._unsettled.clear()
+        self._latest = 0
         self._cell_ids, self._cell_keys = {}, []
         self._group_ids, self._group_keys, self._vacant = {}, [], {}
         self._lineups, self._tops = [], []
         self._sizes, self._is_open = [], []
 
-        self._shared_order.fit(state.slots)
-        self._order = self._shared_order.slots
-        looks = rules.look(slice(None), self._shared_order.ranks)
+        order = self._book.order
+        order.fit(state.slots)
+        self._order = order.slots
+        looks = rules.look(slice(None), order.ranks)
+        self._worth = self._book.lend(rules.size, rules, looks.bases)
+        self._entries, self._seen_news = self._worth.of_slot, self._worth.news.end
+        entries = self._worth.to_array()
+
         fit = np.flatnonzero(looks.passes)
-        cells = np.zeros(state.n_slots, dtype=np.int64)
+        cells = np.full(state.n_slots, _NONE, dtype=np.int64)
         keys, codes = _distinct([part[fit] for part in looks.key], len(fit))
         cells[fit] = np.array([self._cell_of(key) for key in keys], dtype=np.int64)[codes]
         self._cells = memoryview(cells.data)
-        # Mostly nodes differ by their rank alone, and all templates have these bases in common.
-        is_shared = np.array_equal(looks.bases, self._shared_order.ranks)
-        self._bases = self._shared_order.rank_list if is_shared else looks.bases.tolist()
 
-        has_room, is_admitted, scores = rules.judge_all(fit)
-        entries = np.full(state.n_slots, _UNFIT, dtype=np.int64)
-        entries[fit] = np.where(has_room, _KEPT_OUT, _FULL)
-        passes = has_room & is_admitted
-        slots, scores = fit[passes], scores[passes]
-        groups = cells
+        slots = fit[(entries[fit] < FULL) & rules.admit_all(fit)]
+        found = cells[slots]
         if rules.node_scores:
             parts = [cells, *(score.node_values() for score in rules.node_scores)]
             keys, codes = _distinct([part[slots] for part in parts], len(slots))
-            ids = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
-            groups = cells.copy()
-            groups[slots] = ids[codes]
-        entries[slots] = ((BASE - scores) << RANK_BITS) + looks.bases[slots]
-        self._entries = entries.tolist()
+            found = np.array([self._group_of(key[0], key[1:]) for key in keys], dtype=np.int64)
+            found = found[codes]
+        groups = np.full(state.n_slots, _NONE, dtype=np.int64)
+        groups[slots] = found
         self._groups = groups.tolist()
-        self._fill(groups[slots], entries[slots])
+        self._fill(found, entries[slots])
 
     def _fill(self, groups: Ints, entries: Ints) -> None:
         """Line up the nodes of each group."""
@@ -579,6 +551,12 @@ class Ranking:
             lineup.fill(members)
             self._sizes[group] = len(lineup)
             self._tops[group] = int(members.min(initial=END))
+
+
+@cache
+def _worths(weight: int) -> tuple[int, ...]:
+    """Return what a score of 0..100 comes to in an entry, by that score."""
+    return tuple([weight * score << RANK_BITS for score in range(MAX_SCORE + 1)])
 
 
 def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]:

@@ -35,6 +35,8 @@ class RuleKinds:
     domain_rules
         Read the cluster through topology keys; each once, by name, though it may both filter and
         score.
+    load_rules
+        All of these, by name.
     others
         All rules, by name, that do not read the cluster.
     unrankable
@@ -63,6 +65,7 @@ class RuleKinds:
             for name, rule in rules.items()
             if rule.reads is Reads.CLUSTER and isinstance(rule, DomainRule)
         }
+        self.load_rules = [rule for rule in rules.values() if rule.reads is Reads.LOAD]
         self.others = [rule for rule in rules.values() if rule.reads is not Reads.CLUSTER]
         self.unrankable: list[object] = [rule for rule in askable if not _can_filter(rule)]
         self.unrankable += [rule for rule, _ in scores if not _can_score(rule)]

@@ -12,9 +12,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from kubeberth.placement.entries import EntriesBook
 from kubeberth.placement.memo import Memo
-from kubeberth.placement.plugin import Impartial, ReservePlugin
-from kubeberth.placement.profile import Profile, concerns
+from kubeberth.placement.plugin import ReservePlugin
+from kubeberth.placement.profile import Profile, concerns, criteria
+from kubeberth.placement.ranked_rules import RankedRules
 from kubeberth.placement.ranking import Ranking
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rows import Rows
@@ -24,7 +26,7 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import Order, TieBreak
 from kubeberth.placement.verdicts import narrow
 
-# A ranking takes some 60 bytes per node: a third of a gigabyte in all.
+# A ranking takes some MEASURE bytes per node: a third of a gigabyte in all.
 _MAX_RANKED_NODES = 5_000_000
 _MAX_TEMPLATES = 4096
 
@@ -66,7 +68,7 @@ class Searches:
     def __init__(self, state: ClusterState, profile: Profile, ties: TieBreak) -> None:
         self._state, self._profile, self._ties = state, profile, ties
         self._kinds = RuleKinds(profile)
-        self._order = Order(ties)
+        self._entries = EntriesBook(state, Order(ties))
         self.by_template: Memo[PodRequest, Search] = Memo(self._find)
         self.reserving: dict[PodRequest, tuple[ReservePlugin, ...]] = {}
         # The one that was last found longest ago comes first.
@@ -80,7 +82,7 @@ class Searches:
     def give_up_ranking(self, request: PodRequest) -> Search:
         """Return a search without groups, for a template whose nodes differ too much."""
         template = self._templates[request]
-        template.crowded, template.ranking = self._criteria(template, request), None
+        template.crowded, template.ranking = self._key(template, request), None
         # Others may have used the same ranking.
         self._rankings.pop(template.crowded, None)
         self.by_template.clear()
@@ -90,13 +92,13 @@ class Searches:
         template = self._templates.pop(request, None) or self._meet(request)
         self._templates[request] = template
         self._make_room()
-        criteria = self._criteria(template, request) if template.is_rankable else None
-        if criteria == template.crowded:
+        key = self._key(template, request) if template.is_rankable else None
+        if key == template.crowded:
             return Rows(self._state, template.profile, request, self._ties)
-        ranking = self._rankings.get(criteria)
+        ranking = self._rankings.get(key)
         if ranking is None:
-            ranking = Ranking(self._state, template.profile, self._kinds, request, self._order)
-            self._rankings[criteria] = ranking
+            rules = RankedRules(self._state, template.profile, self._kinds, request)
+            ranking = self._rankings[key] = Ranking(self._state, rules, self._entries)
         ranking.speak_for(request)
         template.ranking = ranking
         return ranking
@@ -115,10 +117,10 @@ class Searches:
             self.reserving[request] = profile.reserves
         names, _ = narrow(state, request, profile)
         is_rankable = names is None and not any(concerns(r, request) for r in kinds.unrankable)
-        fixed = tuple([_criteria(rule, state, request) for rule in kinds.others])
+        fixed = tuple([criteria(rule, state, request) for rule in kinds.others])
         return _Template(profile, (request.priority, fixed), is_rankable)
 
-    def _criteria(self, template: _Template, request: PodRequest) -> Hashable:
+    def _key(self, template: _Template, request: PodRequest) -> Hashable:
         """Return all by which a template is judged."""
         rules = self._kinds.domain_rules.values()
         return template.fixed, tuple([rule.criteria(self._state, request) for rule in rules])
@@ -134,8 +136,3 @@ class Searches:
             del templates[oldest]
             self.by_template.pop(oldest, None)
             self.reserving.pop(oldest, None)
-
-
-def _criteria(rule: object, state: ClusterState, request: PodRequest) -> Hashable:
-    """Return what a rule goes by; of one that does not say, that is the template itself."""
-    return rule.criteria(state, request) if isinstance(rule, Impartial) else request

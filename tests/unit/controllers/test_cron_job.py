@@ -243,7 +243,6 @@ def test_why_a_job_could_not_be_made_is_told_and_it_is_made_later():
     world = world_with(after_s=MINUTE)
     world.api.refusals["create", JOBS] = ForbiddenError("exceeded quota: small")
     world.sync(KEY)
-    world.sync(KEY)
     message = "Error creating job: exceeded quota: small"
     assert world.events == [("Warning", "FailedCreate", message)]
     assert "lastScheduleTime" not in status(world)

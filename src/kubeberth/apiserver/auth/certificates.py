@@ -7,12 +7,14 @@ on every request, so that a connection ends to count when its certificate expire
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -92,16 +94,37 @@ class ClientCertificates:
             raise UnauthorizedError
         verifier = self._policy.time(moment.replace(tzinfo=None)).build_client_verifier()
         try:
-            leaf, *others = map(x509.load_der_x509_certificate, chain)
+            leaf, *others = map(_parsed, chain)
             path = verifier.verify(leaf, others).chain
             user = user_of_certificate(leaf)
-        except (ValueError, verification.VerificationError) as error:
+        except (ValueError, x509.InvalidVersion, verification.VerificationError) as error:
             raise UnauthorizedError from error
         return _Verified(
             user,
             max(certificate.not_valid_before_utc for certificate in path),
             min(certificate.not_valid_after_utc for certificate in path),
         )
+
+
+def _parsed(der: bytes) -> x509.Certificate:
+    """Return a certificate, if it is written in the one way there is for it.
+
+    Raises
+    ------
+    ValueError, InvalidVersion
+        It is none.
+    """
+    with warnings.catch_warnings():
+        # What the library only warns of, Go refuses: serial numbers below one.
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+        except CryptographyDeprecationWarning as warning:
+            raise ValueError(str(warning)) from warning
+    # The signature ends the certificate, and says before how many of its last bits do not count.
+    if der[-len(certificate.signature) - 1]:
+        raise ValueError("a signature of no whole bytes")
+    return certificate
 
 
 def user_of_certificate(certificate: x509.Certificate) -> User | None:

@@ -140,7 +140,7 @@ def _bytes(text: str) -> bytes:
 def _json(text: str) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(_bytes(text))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TokenError("not JSON") from error
     if not isinstance(decoded, dict):
         raise TokenError("not an object")

@@ -133,6 +133,16 @@ def test_nobody_gets_in_with_a_certificate_that_is(chain):
         certificates().user_of(tuple(holder.der for holder in chain), NOW)
 
 
+@pytest.mark.parametrize("bit", range(8))
+def test_no_bit_of_a_certificate_can_be_turned_round(bit):
+    known, der = certificates(), admin().der
+    for index in range(len(der)):
+        changed = bytearray(der)
+        changed[index] ^= 1 << bit
+        with pytest.raises(UnauthorizedError):
+            known.user_of((bytes(changed),), NOW)
+
+
 @pytest.mark.parametrize(
     "root",
     [

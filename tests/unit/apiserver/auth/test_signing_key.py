@@ -31,7 +31,9 @@ def test_a_token_cannot_choose_to_be_unsigned():
     assert not key.has_signed(f"{header}.{claims}.")
 
 
-@pytest.mark.parametrize("text", ["", "a", "a.b", "a.b.c", "..", "é.é.é", "W10.W10.W10"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a.b", "a.b.c", "..", "é.é.é", "W10.W10.W10", "e30.eyLuIjoxfQ.e30"]
+)
 def test_what_is_no_token_is_told_apart(text):
     with pytest.raises(TokenError):
         claims_of(text)
