@@ -1,6 +1,6 @@
 """Where the time of a decision goes, by phase and by shape of pod.
 
-    python benchmarks/engine_phases.py [WORKLOAD] [NODES]
+    python benchmarks/engine_phases.py [WORKLOAD] [NODES] [PODS ON EACH]
 
 The figures of phases include the clock that is looked at for each of them, some 0.2 us, so they are
 for comparing; `berth bench engine` has the rates.
@@ -19,22 +19,27 @@ from typing import Any
 from kubeberth.bench.engine import build
 from kubeberth.bench.workloads import WORKLOADS, Workload
 from kubeberth.placement.engine import Engine
+from kubeberth.placement.entries import Entries
 from kubeberth.placement.ranking import Ranking
 from kubeberth.placement.state import ClusterState
 
-# What they stand for: finding the template, following the log (of which judging nodes anew),
-# settling lineups, finding out which groups there are, weighing them; counting the pod in.
+# What they stand for: finding the template; finding the node, of which following the log (of which
+# what nodes are worth by their room, and judging anew those where rules over pods care), opening
+# and shutting groups, finding out which ones there are, weighing them, and settling lineups;
+# counting the pod in.
 PHASES: tuple[tuple[type, str], ...] = (
     (ClusterState, "request"),
+    (Ranking, "best"),
     (Ranking, "_follow"),
-    (Ranking, "_follow_usage"),
+    (Entries, "follow"),
     (Ranking, "_judge"),
-    (Ranking, "_settle"),
+    (Ranking, "_follow_pulse"),
     (Ranking, "_count_groups"),
     (Ranking, "_weigh"),
+    (Ranking, "_settle"),
     (ClusterState, "assume"),
 )
-ROUNDS = 100
+N_DECISIONS = 4500
 
 Calls = dict[tuple[int, str], list[int]]
 
@@ -56,43 +61,46 @@ def watch(calls: Calls, shape: list[int]) -> None:
     """Have every call of a phase noted, under the shape that is decided at the moment."""
     for owner, name in PHASES:
 
-        def note(duration: int, name: str = name) -> None:
-            calls[shape[0], name].append(duration)
+        def note(duration: int, phase: str = f"{owner.__name__}.{name}") -> None:
+            calls[shape[0], phase].append(duration)
 
         setattr(owner, name, timed(getattr(owner, name), note))
 
 
-def decisions(workload: Workload, n_nodes: int, n_pods: int) -> Iterator[object]:
+def decisions(workload: Workload, n_nodes: int, n_per_node: int, n_pods: int) -> Iterator[object]:
     """Yield decisions about the pods of a workload."""
-    engine = Engine(build(n_nodes, 0, workload))
+    engine = Engine(build(n_nodes, n_nodes * n_per_node, workload))
     yield from engine.place_all(workload.pods(n_pods))
 
 
-def main(name: str = "35 templates in turn", n_nodes: str = "5000") -> None:
+def main(name: str = "35 templates in turn", n_nodes: str = "5000", n_per_node: str = "0") -> None:
     """Print a line for each shape."""
     (workload,) = (workload for workload in WORKLOADS if workload.name == name)
     n_shapes, n_templates = len(workload.shapes), workload.n_templates
     calls: Calls = defaultdict(list)
     shape, totals = [0], [0] * n_shapes
     watch(calls, shape)
-    placing = decisions(workload, int(n_nodes), (ROUNDS + 2) * n_templates)
+    n_rounds = N_DECISIONS // n_templates
+    n_pods = (n_rounds + 2) * n_templates
+    placing = decisions(workload, int(n_nodes), int(n_per_node), n_pods)
     for _ in range(2 * n_templates):  # every template knows every other one
         next(placing)
     calls.clear()
     gc.collect()
     gc.freeze()
-    for index in range(ROUNDS * n_templates):
+    for index in range(n_rounds * n_templates):
         shape[0] = index % n_shapes
         started = perf_counter_ns()
         next(placing)
         totals[shape[0]] += perf_counter_ns() - started
-    n_decisions = ROUNDS * n_templates // n_shapes
+    n_decisions = n_rounds * n_templates // n_shapes
     for number in range(n_shapes):
         print(f"shape {number}: {totals[number] / n_decisions / 1000:.1f} us a decision")
-        for _, phase in PHASES:
+        for owner, name in PHASES:
+            phase = f"{owner.__name__}.{name}"
             found = calls[number, phase]
             mean = sum(found) / n_decisions / 1000
-            print(f"    {phase:15} {mean:5.1f} us in {len(found) / n_decisions:4.1f} calls")
+            print(f"    {phase:20} {mean:5.1f} us in {len(found) / n_decisions:4.1f} calls")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ Who may do what in a new cluster, asked by real requests; made by tests/rights_m
 c create  d delete  D deletecollection  g get  l list  p patch  u update  w watch  - nothing
 
 VERBS      what is served, and so what system:masters may
-GARBAGE, NAMESPACES, QUOTAS    controllers that have to do with every kind
+GARBAGE, NAMESPACES    controllers that have to do with every kind
 NODE       node-1, of what belongs to it: its Node, its pods, what these refer to
 NODE-2'S   node-1, of what belongs to node-2
 USER       somebody with a certificate and no role; ACCOUNT the same, a service account
@@ -82,7 +82,6 @@ def _account(namespace: str, name: str) -> User:
 _WIDE = {
     "generic-garbage-collector": "GARBAGE",
     "namespace-controller": "NAMESPACES",
-    "resourcequota-controller": "QUOTAS",
 }
 NODE_1 = _known("system:node:node-1", NODES)
 

@@ -14,20 +14,22 @@ from importlib.metadata import EntryPoint, entry_points
 from kubeberth.errors import UsageError
 from kubeberth.placement.extension_points import IN_TREE
 from kubeberth.placement.plugin import Plugin
+from kubeberth.placement.plugins import OPTIONAL_PLUGINS
 from kubeberth.placement.profile import points_of
 
 GROUP = "kubeberth.plugins"
 
 
 def own_plugins() -> Mapping[str, type[Plugin]]:
-    """Return the installed plugins by name.
+    """Return the plugins by name that are not kube-scheduler's: ours, and the installed ones.
 
     Raises
     ------
     UsageError
         When one of them cannot be loaded, or is no plugin.
     """
-    return {entry.name: load(entry) for entry in entry_points(group=GROUP)}
+    installed = {entry.name: load(entry) for entry in entry_points(group=GROUP)}
+    return {**OPTIONAL_PLUGINS, **installed}
 
 
 def load(entry: EntryPoint) -> type[Plugin]:
@@ -39,6 +41,8 @@ def load(entry: EntryPoint) -> type[Plugin]:
         raise UsageError(f"{where} cannot be loaded: {error!r}") from error
     if entry.name in {known.name for known in IN_TREE}:
         raise UsageError(f"{where} has the name of a plugin of kube-scheduler; give it its own")
+    if entry.name in OPTIONAL_PLUGINS:
+        raise UsageError(f"{where} has the name of a plugin of kubeberth; give it its own")
     if not isinstance(plugin, type):
         raise UsageError(f"{where} must be a class")
     if getattr(plugin, "name", None) != entry.name:

@@ -183,14 +183,31 @@ class ReplicationControllerSpec(ApiStruct, frozen=True):
     """Which pods belong to a replication controller: so many, with these labels."""
 
     replicas: int = 1
+    min_ready_seconds: int = 0
     selector: dict[str, str] = {}
+    template: dict[str, Any] = {}
 
 
 class ReplicationController(ApiStruct, frozen=True):
-    """A replication controller, as far as placing pods depends on it."""
+    """A replication controller."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: ReplicationControllerSpec = ReplicationControllerSpec()
+    status: ReplicaSetStatus = ReplicaSetStatus()
+
+    def as_replica_set(self) -> ReplicaSet:
+        """Return it as the replica set that it is but for the form of its selector."""
+        spec = self.spec
+        return ReplicaSet(
+            metadata=self.metadata,
+            spec=ReplicaSetSpec(
+                replicas=spec.replicas,
+                min_ready_seconds=spec.min_ready_seconds,
+                selector=LabelSelector(match_labels=spec.selector),
+                template=spec.template,
+            ),
+            status=self.status,
+        )
 
 
 class RollingUpdate(ApiStruct, frozen=True):

@@ -10,7 +10,6 @@ Verbs bring documents that are decoded and defaulted, and write what comes back.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -137,7 +136,6 @@ class Registry:
     def __init__(self, store: Store, clock: Clock, chance: random.Random) -> None:
         self.store = store
         self._clock = clock
-        self._n_changes: Counter[str] = Counter()
         self._chance = chance
         self.chain = Chain()
         self.webhooks = WebhookClient(self)
@@ -146,10 +144,6 @@ class Registry:
     def stamp(self) -> str:
         """Return the present moment as objects tell it."""
         return rfc3339(self._clock.now())
-
-    def n_changes(self, resource: Resource) -> int:
-        """Return how often objects of a resource have been written here."""
-        return self._n_changes[resource.storage_key]
 
     def entry(self, target: Target) -> Entry:
         """Return the stored entry of an object.
@@ -244,7 +238,6 @@ class Registry:
                 "resourceVersion should not be set on objects to be created", code=500, reason=""
             )
         entry = await self.store.create(key, value)
-        self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(entry.revision)
         entry = self.conversions.written(resource, document, entry)
         return Written(document, entry, created=True)
@@ -317,13 +310,11 @@ class Registry:
         if strategy.is_finished(resource, new, old):
             if not caller.dry_run:
                 await self.store.delete(target.key, entry.revision)
-                self._n_changes[resource.storage_key] += 1
             return Written(new, removed=True)
         if caller.dry_run:
             return Written(new)
         value = await self.conversions.value_of(resource, new)
         written = await self.store.update(target.key, value, entry.revision)
-        self._n_changes[resource.storage_key] += 1
         new["metadata"]["resourceVersion"] = str(written.revision)
         return Written(new, self.conversions.written(resource, new, written))
 
@@ -387,7 +378,6 @@ class Registry:
             revision = marked.revision
         if plan.removes:
             revision = (await self.store.delete(target.key, revision)).revision
-        self._n_changes[resource.storage_key] += 1
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
 

@@ -32,7 +32,7 @@ from kubeberth.errors import NotFoundError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.joining import join
 from kubeberth.kubelet.nodes import NodesSettings, run
-from kubeberth.topology.checkpoint import CheckpointError, from_json
+from kubeberth.topology.checkpoint import CheckpointError
 from kubeberth.topology.description import DescriptionError
 from kubeberth.topology.layout import (
     ALLOCATIONS_ANNOTATION,
@@ -42,6 +42,7 @@ from kubeberth.topology.layout import (
 )
 from kubeberth.topology.managers import Allocations
 from kubeberth.topology.pod_resources import pod_resources
+from kubeberth.topology.publication import from_text
 
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
@@ -182,7 +183,7 @@ async def _read(credentials: Credentials, name: str) -> tuple[Layout, Allocation
     try:
         layout = parse_layout(described)
         given = node.metadata.annotations.get(ALLOCATIONS_ANNOTATION)
-        allocations = layout.start()[1] if given is None else from_json(given.encode()).allocations
+        allocations = layout.start()[1] if given is None else from_text(given).allocations
     except (DescriptionError, CheckpointError) as error:
         raise UsageError(f"node {name}: what it says of its machine is damaged: {error}") from None
     return layout, allocations, [pod for pod in pods if not pod.is_terminal]

@@ -18,10 +18,9 @@ from kubeberth.api.scheme import (
     NAMESPACES,
     NODES,
     PODS,
-    REPLICA_SETS,
     Resource,
 )
-from kubeberth.api.workloads import ConfigMap, Deployment, Lease, ReplicaSet
+from kubeberth.api.workloads import ConfigMap, Deployment, Lease
 from kubeberth.controllers.action import ObjectRef
 from kubeberth.controllers.kinds import Kinds
 
@@ -132,10 +131,6 @@ class Cache:
     def config_map(self, key: str) -> ConfigMap | None:
         """Return a config map, or None; its data is kept only where a controller needs it."""
         return self.all(CONFIG_MAPS).get(key)
-
-    def replica_set(self, key: str) -> ReplicaSet | None:
-        """Return a replica set, or None."""
-        return self.all(REPLICA_SETS).get(key)
 
     def deployment(self, key: str) -> Deployment | None:
         """Return a deployment, or None."""

@@ -1,7 +1,8 @@
-"""ReplicaSet: keep so many pods of one template.
+"""ReplicaSet and ReplicationController: keep so many pods of one template.
 
-Matches Kubernetes 1.36 (`pkg/controller/replicaset`): adoption and release, who goes first when
-there are too many, status.
+Matches Kubernetes 1.36 (`pkg/controller/replicaset`, `pkg/controller/replication`): adoption and
+release, who goes first when there are too many, status. A replication controller is a replica set
+under an older name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from kubeberth.api.core import Pod
-from kubeberth.api.scheme import PODS, REPLICA_SETS, Resource
+from kubeberth.api.scheme import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, Resource
 from kubeberth.api.selectors import Selector, from_label_selector
 from kubeberth.api.workloads import (
     POD_DELETION_COST,
@@ -56,18 +57,21 @@ class View:
         Active pods of the set and of its siblings per node: where pods are crowded, one goes first.
     failure
         Why the previous attempt stopped.
+    resource
+        What the set is known as.
     """
 
     replica_set: ReplicaSet
     candidates: tuple[Pod, ...]
     related: Mapping[str, int]
     failure: Failure | None = None
+    resource: Resource = REPLICA_SETS
 
 
 def reconcile(view: View, now: float) -> Outcome:
     """Return what brings the set nearer to its spec, and its status up to date."""
     replica_set = view.replica_set
-    me = ref_of(REPLICA_SETS, replica_set)
+    me = ref_of(view.resource, replica_set)
     selector = from_label_selector(replica_set.spec.selector)
     claimed = claim(me, replica_set.metadata, _adoptable(view.candidates), PODS, selector)
     active = [pod for pod in claimed.members if is_active(pod)]
@@ -217,13 +221,16 @@ def _status(
         "terminatingReplicas": old.terminating_replicas,
         "observedGeneration": old.observed_generation,
     }
+    if view.resource == REPLICATION_CONTROLLERS:
+        # Their status is older than this field.
+        del counts["terminatingReplicas"], known["terminatingReplicas"]
     if counts == known and not conditions.changed:
         return []
     # Go leaves zeros out of these; null takes them out of the stored object.
     shown = ("replicas", "terminatingReplicas")
     patch = {name: count if count or name in shown else None for name, count in counts.items()}
     patch |= {"conditions": conditions.to_document() or None}
-    return [PatchObject(ref_of(REPLICA_SETS, replica_set), {"status": patch}, sub="status")]
+    return [PatchObject(ref_of(view.resource, replica_set), {"status": patch}, sub="status")]
 
 
 def _note_failure(conditions: Conditions, failure: Failure | None) -> None:
@@ -239,41 +246,49 @@ class ReplicaSetReconciler:
     name = "replicaset-controller"
     account = "replicaset-controller"
     seeds: tuple[str, ...] = ()
+    resource = REPLICA_SETS
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
         """Return the sets that a change of a set or a pod concerns."""
-        if resource == REPLICA_SETS:
+        if resource == self.resource:
             latest = new if new is not None else old
             return [latest.metadata.key] if latest is not None else []
         if resource == PODS:
-            return keys_of_controller(cache, REPLICA_SETS, old, new)
+            return keys_of_controller(cache, self.resource, old, new)
         return []
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the set needs."""
-        replica_set = cache.replica_set(key)
+        replica_set: ReplicaSet | None = cache.get(self.resource, key)
         if replica_set is None:
             return Outcome()
-        return reconcile(_view(cache, replica_set, failure), now)
+        meta = replica_set.metadata
+        mine = tuple(cache.controlled(PODS, meta.uid))
+        orphans = tuple(cache.orphans(PODS, meta.namespace).values())
+        crowded = len([pod for pod in mine if is_active(pod)]) > replica_set.spec.replicas
+        related = _related_per_node(cache, self.resource, replica_set) if crowded else {}
+        view = View(replica_set, mine + orphans, related, failure, self.resource)
+        return reconcile(view, now)
 
 
-def _view(cache: Cache, replica_set: ReplicaSet, failure: Failure | None) -> View:
-    meta = replica_set.metadata
-    mine = tuple(cache.controlled(PODS, meta.uid))
-    orphans = tuple(cache.orphans(PODS, meta.namespace).values())
-    crowded = len([pod for pod in mine if is_active(pod)]) > replica_set.spec.replicas
-    related = _related_per_node(cache, replica_set) if crowded else {}
-    return View(replica_set, mine + orphans, related, failure)
+class ReplicationControllerReconciler(ReplicaSetReconciler):
+    """The same for replication controllers, which the cache holds as replica sets."""
+
+    name = "replication-controller"
+    account = "replication-controller"
+    resource = REPLICATION_CONTROLLERS
 
 
-def _related_per_node(cache: Cache, replica_set: ReplicaSet) -> Mapping[str, int]:
+def _related_per_node(
+    cache: Cache, resource: Resource, replica_set: ReplicaSet
+) -> Mapping[str, int]:
     """Count the active pods of the set and its siblings, those of the same Deployment, per node."""
     uids = {replica_set.metadata.uid}
     controller = replica_set.metadata.controller
     if controller is not None:
-        siblings = cache.controlled(REPLICA_SETS, controller.uid)
+        siblings = cache.controlled(resource, controller.uid)
         uids |= {sibling.metadata.uid for sibling in siblings}
     pods = (pod for uid in uids for pod in cache.controlled(PODS, uid))
     return Counter(pod.spec.node_name for pod in pods if is_active(pod))

@@ -14,6 +14,7 @@ from typing import Any
 
 from kubeberth.api.batch import decode_cron_job, decode_job
 from kubeberth.api.core import decode_namespace, decode_node, decode_pod, decode_service
+from kubeberth.api.endpoints import decode_endpoint_slice, decode_endpoints
 from kubeberth.api.policy import decode_disruption_budget
 from kubeberth.api.quota import decode_quota
 from kubeberth.api.scheme import (
@@ -24,6 +25,8 @@ from kubeberth.api.scheme import (
     CUSTOM_RESOURCE_DEFINITIONS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    ENDPOINTS,
     JOBS,
     LEASES,
     NAMESPACES,
@@ -50,6 +53,7 @@ from kubeberth.api.storage import (
 )
 from kubeberth.api.workloads import (
     ConfigMap,
+    ReplicaSet,
     decode_config_map,
     decode_controller_revision,
     decode_daemon_set,
@@ -77,6 +81,8 @@ from kubeberth.controllers.cron_job import CronJobReconciler
 from kubeberth.controllers.daemon_set import DaemonSetReconciler
 from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.endpoint_slice import EndpointSliceReconciler
+from kubeberth.controllers.endpoints import EndpointsReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
 from kubeberth.controllers.job import JobReconciler
@@ -85,12 +91,17 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
-from kubeberth.controllers.replica_set import ReplicaSetReconciler
+from kubeberth.controllers.replica_set import ReplicaSetReconciler, ReplicationControllerReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
 from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
+from kubeberth.controllers.volume_provisioning import (
+    DefaultClassReconciler,
+    ProvisioningReconciler,
+    ReclaimReconciler,
+)
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
 
 ClientOf = Callable[[str], Client]
@@ -110,22 +121,29 @@ class ControllerSettings:
         How many keys each controller works on at a time.
     terminated_pod_threshold
         How many ended pods are kept; 0 keeps all.
+    default_storage_class
+        Name of a class of simulated volumes, made when there is none at all; empty for none.
     """
 
     root_ca: str = ""
     authority: Signer | None = None
     workers: int = 8
     terminated_pod_threshold: int = TERMINATED_THRESHOLD
+    default_storage_class: str = ""
 
 
 def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
     """Return every controller there is."""
     authority = settings.authority
     signers = [CertificateSigningReconciler(authority)] if authority is not None else []
+    wished = settings.default_storage_class
+    classes = [DefaultClassReconciler(wished)] if wished else []
     return [
         *signers,
+        *classes,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
+        ReplicationControllerReconciler(),
         StatefulSetReconciler(),
         DaemonSetReconciler(),
         CronJobReconciler(),
@@ -141,8 +159,12 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         TaintEvictionReconciler(),
         VolumeReconciler(),
         ClaimReconciler(),
+        ProvisioningReconciler(),
+        ReclaimReconciler(),
         DisruptionReconciler(),
         ResourceQuotaReconciler(),
+        EndpointSliceReconciler(),
+        EndpointsReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
     ]
@@ -156,6 +178,10 @@ def _decode_config_map(raw: bytes) -> ConfigMap:
     return ConfigMap(metadata=config_map.metadata)
 
 
+def _decode_replication_controller(raw: bytes) -> ReplicaSet:
+    return decode_replication_controller(raw).as_replica_set()
+
+
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CERTIFICATE_SIGNING_REQUESTS: decode_signing_request,
     CONFIG_MAPS: _decode_config_map,
@@ -164,13 +190,15 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     CUSTOM_RESOURCE_DEFINITIONS: decode_definition,
     DAEMON_SETS: decode_daemon_set,
     DEPLOYMENTS: decode_deployment,
+    ENDPOINTS: decode_endpoints,
+    ENDPOINT_SLICES: decode_endpoint_slice,
     JOBS: decode_job,
     LEASES: decode_lease,
     NAMESPACES: decode_namespace,
     NODES: decode_node,
     PODS: decode_pod,
     POD_DISRUPTION_BUDGETS: decode_disruption_budget,
-    REPLICATION_CONTROLLERS: decode_replication_controller,
+    REPLICATION_CONTROLLERS: _decode_replication_controller,
     STATEFUL_SETS: decode_stateful_set,
     PERSISTENT_VOLUMES: decode_storage[PersistentVolume],
     PERSISTENT_VOLUME_CLAIMS: decode_storage[PersistentVolumeClaim],

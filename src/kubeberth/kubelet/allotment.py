@@ -12,7 +12,7 @@ from collections.abc import Collection
 from kubeberth.api.scheme import NODES
 from kubeberth.client.client import Client
 from kubeberth.errors import BerthError, NotFoundError, UsageError
-from kubeberth.kubelet.admission import Holdings
+from kubeberth.kubelet.admission import Holdings, Verdict
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.specs import NodeSpec
@@ -21,6 +21,7 @@ from kubeberth.topology.configuration import POD_LEVEL_GATE, StartError
 from kubeberth.topology.kept_state import KeptState
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, Layout
 from kubeberth.topology.managers import Allocations, Managers
+from kubeberth.topology.publication import to_text
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class Allotment:
         self._layout = spec.layout
         self._checkpoints = checkpoints if spec.layout is not None else None
         self._kept: Allocations | None = None
-        self._published: bytes | None = None
+        self._pods: dict[str, str] = {}
+        self._published = ""
         self._news = asyncio.Event()
         self.holdings = self._started(spec.layout)
 
@@ -89,6 +91,13 @@ class Allotment:
         """What the node's configuration lets pods set."""
         return self._layout.configuration.allowed_unsafe_sysctls if self._layout else ()
 
+    def take(self, pod: KubeletPod, verdict: Verdict) -> None:
+        """Take over what became of a pod."""
+        self.holdings = verdict.holdings
+        if verdict.refusal is None:
+            self._pods[pod.metadata.uid] = pod.metadata.key
+        self._news.set()
+
     def keep_only(self, uids: Collection[str]) -> None:
         """Take back what pods have that are no more."""
         for uid in self.holdings.allocations.pods() - set(uids):
@@ -98,6 +107,8 @@ class Allotment:
         """Take back what a pod has."""
         if uid in self.holdings.allocations.pods():
             self.holdings = self.holdings.without(uid)
+        if self._pods.pop(uid, None) is not None:
+            self._news.set()
 
     def note_started(self, pod: KubeletPod, container: str) -> None:
         """Note that a container has started: the init containers before it have ended."""
@@ -123,7 +134,6 @@ class Allotment:
                 path = self._checkpoints.path(self._spec.name)
                 raise UsageError(f"cannot write {path}: {error.strerror}") from None
         self._kept = allocations
-        self._news.set()
 
     async def publish(self) -> None:
         """Write what pods have to the Node, a while after each change, until cancelled."""
@@ -132,7 +142,7 @@ class Allotment:
         while True:
             await self._news.wait()
             self._news.clear()
-            text = to_json(self._layout.kept(self._kept or self.holdings.allocations))
+            text = to_text(self._layout.kept(self.holdings.allocations), self._pods)
             try:
                 await self._write(text)
             except NotFoundError:
@@ -142,9 +152,9 @@ class Allotment:
                 self._news.set()
             await asyncio.sleep(PUBLISH_PAUSE_S)
 
-    async def _write(self, text: bytes) -> None:
+    async def _write(self, text: str) -> None:
         if text == self._published:
             return
-        patch = {"metadata": {"annotations": {ALLOCATIONS_ANNOTATION: text.decode()}}}
+        patch = {"metadata": {"annotations": {ALLOCATIONS_ANNOTATION: text}}}
         await self._client.patch(NODES, self._spec.name, patch, kind="merge")
         self._published = text

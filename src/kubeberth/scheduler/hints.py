@@ -45,6 +45,7 @@ from kubeberth.placement.request import (
     to_pod_rules,
 )
 from kubeberth.placement.spread import SpreadConstraint, to_spread_constraints
+from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 _CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 _ANY_ADDRESS = "0.0.0.0"
@@ -122,7 +123,14 @@ def is_news(event: NodeEvent) -> bool:
         or old.metadata.labels != new.metadata.labels
         or old.status.allocatable != new.status.allocatable
         or old.status.declared_features != new.status.declared_features
+        or _machine(old) != _machine(new)
     )
+
+
+def _machine(node: Node) -> tuple[str | None, ...]:
+    """Return what a node says of its machine, and of who has what of it."""
+    annotations = node.metadata.annotations
+    return annotations.get(LAYOUT_ANNOTATION), annotations.get(ALLOCATIONS_ANNOTATION)
 
 
 def label_of(event: ClusterEvent) -> str:

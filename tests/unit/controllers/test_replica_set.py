@@ -2,8 +2,10 @@ import itertools
 
 import msgspec
 import pytest
-from tests.objects import NOW, pod, replica_set
+from tests.objects import NOW, pod, replica_set, template
+from tests.world import World
 
+from kubeberth.api.scheme import PODS, REPLICATION_CONTROLLERS
 from kubeberth.controllers.action import (
     ConfirmAlive,
     CreatePods,
@@ -11,7 +13,13 @@ from kubeberth.controllers.action import (
     Failure,
     PatchObject,
 )
-from kubeberth.controllers.replica_set import BURST, View, rank_victims, reconcile
+from kubeberth.controllers.replica_set import (
+    BURST,
+    ReplicationControllerReconciler,
+    View,
+    rank_victims,
+    reconcile,
+)
 
 RS = replica_set()
 COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -204,3 +212,52 @@ def test_a_failed_creation_shows_as_condition_and_goes_when_all_is_well():
         {**msgspec.to_builtins(settled()), "status": {"conditions": [condition]}}, type(RS)
     )
     assert status_of(decide(rs=failing))["conditions"] is None
+
+
+# Replication controllers.
+
+
+def world_with_controller(replicas=2):
+    world = World(ReplicationControllerReconciler())
+    spec = {"replicas": replicas, "selector": {"app": "web"}, "template": template()}
+    world.api.put(REPLICATION_CONTROLLERS, {"metadata": {"name": "web", "uid": "u"}, "spec": spec})
+    return world
+
+
+def test_a_replication_controller_keeps_its_pods():
+    world = world_with_controller()
+    world.settle("default/web")
+    world.run()
+    world.settle("default/web")
+    assert len(world.alive()) == 2
+    [owner] = world.pods()[0]["metadata"]["ownerReferences"]
+    assert (owner["apiVersion"], owner["kind"]) == ("v1", "ReplicationController")
+    assert world.status(REPLICATION_CONTROLLERS, "web") == {
+        "replicas": 2,
+        "fullyLabeledReplicas": 2,
+        "readyReplicas": 2,
+        "availableReplicas": 2,
+        "observedGeneration": 1,
+    }
+    assert set(world.reasons()) == {"SuccessfulCreate"}
+    world.change(REPLICATION_CONTROLLERS, "web", replicas=0)
+    world.settle("default/web")
+    assert world.alive() == []
+
+
+def test_n132_a_pod_of_a_replication_controller_with_other_labels_is_released_and_replaced():
+    world = world_with_controller(1)
+    world.settle("default/web")
+    [pod] = world.pods()
+    key = f"default/{pod['metadata']['name']}"
+    world.api.change(PODS, key, {"metadata": {"labels": {"app": "debug"}}})
+    world.settle("default/web")
+    old, new = world.pods()
+    assert not old["metadata"].get("ownerReferences")
+    assert new["metadata"]["labels"] == {"app": "web"}
+
+
+def test_a_change_of_a_pod_concerns_the_replication_controller_that_selects_it():
+    world = world_with_controller()
+    [key] = ReplicationControllerReconciler().keys(world.cache, PODS, None, pod("web-1"))
+    assert key == "default/web"

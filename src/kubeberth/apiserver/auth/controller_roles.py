@@ -33,7 +33,7 @@ def _owner(plural: str, group: str) -> tuple[PolicyRule, ...]:
     )
 
 
-_REVISIONS = rule("get create patch update delete", "controllerrevisions", groups="apps")
+_REVISIONS = rule("create patch update delete", "controllerrevisions", groups="apps")
 _CONTROLLERS = (
     _controller(
         "certificate-controller",
@@ -49,15 +49,14 @@ _CONTROLLERS = (
     ),
     _controller(
         "cronjob-controller",
-        *_owner("cronjobs", "batch"),
-        rule("patch update", "cronjobs", groups="batch"),
-        rule("get create patch update delete", "jobs", groups="batch"),
-        rule("delete", "pods"),
+        rule("patch update", "cronjobs/status", groups="batch"),
+        rule("update", "cronjobs/finalizers", groups="batch"),
+        rule("get create delete", "jobs", groups="batch"),
     ),
     _controller(
         "daemon-set-controller",
         *_owner("daemonsets", "apps"),
-        rule("get create patch delete", "pods"),
+        rule("create patch delete", "pods"),
         _REVISIONS,
     ),
     _controller(
@@ -70,9 +69,15 @@ _CONTROLLERS = (
         rule("patch update", "poddisruptionbudgets/status", groups="policy"),
     ),
     _controller(
+        "endpoint-controller",
+        rule("create patch update delete", "endpoints"),
+        with_events=False,
+    ),
+    _controller(
         "endpointslice-controller",
         rule("update", "services/finalizers"),
-        rule("get create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        rule("create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        with_events=False,
     ),
     _controller(
         # Of every kind there is, also of those that somebody defines.
@@ -83,8 +88,7 @@ _CONTROLLERS = (
     _controller(
         "job-controller",
         *_owner("jobs", "batch"),
-        rule("patch update", "jobs", groups="batch"),
-        rule("get create patch delete", "pods"),
+        rule("create patch delete", "pods"),
     ),
     _controller(
         "namespace-controller",
@@ -103,7 +107,6 @@ _CONTROLLERS = (
             "persistentvolumes persistentvolumes/status "
             "persistentvolumeclaims persistentvolumeclaims/status",
         ),
-        with_events=False,
     ),
     _controller(
         "pod-garbage-collector",
@@ -123,10 +126,9 @@ _CONTROLLERS = (
         rule("create patch delete", "pods"),
     ),
     _controller(
-        # Counts whatever a quota names, among that what nobody else follows.
         "resourcequota-controller",
-        rule("list", "*", groups="*"),
         rule("patch update", "resourcequotas/status"),
+        with_events=False,
     ),
     _controller(
         "root-ca-cert-publisher",
@@ -141,7 +143,8 @@ _CONTROLLERS = (
     _controller(
         "statefulset-controller",
         *_owner("statefulsets", "apps"),
-        rule("get create patch update delete", "pods persistentvolumeclaims"),
+        rule("create patch delete", "pods"),
+        rule("create patch update", "persistentvolumeclaims"),
         _REVISIONS,
     ),
     _controller(
@@ -151,7 +154,15 @@ _CONTROLLERS = (
     ),
     _controller(
         "ttl-after-finished-controller",
-        rule("get delete", "jobs", groups="batch"),
+        rule("delete", "jobs", groups="batch"),
+        with_events=False,
+    ),
+    _controller(
+        # Ours alone: elsewhere drivers do this.
+        "volume-provisioner",
+        rule("create delete", "persistentvolumes"),
+        rule("patch update", "persistentvolumeclaims"),
+        rule("create", "storageclasses", groups="storage.k8s.io"),
     ),
     DefaultRole(
         "system:controller:token-cleaner",

@@ -14,16 +14,13 @@ from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.bootstrap import NODE
 from kubeberth.apiserver.auth.node_graph import NodeGraph, Vertex
 from kubeberth.apiserver.auth.node_identity import node_of
-from kubeberth.apiserver.auth.rbac import Decision
+from kubeberth.apiserver.auth.rbac import ALLOWED, NO_OPINION, Decision
 from kubeberth.apiserver.route import RequestInfo
 
 LEASE_NAMESPACE = "kube-node-lease"
 _OWN_VERBS = ("get", "create", "update", "patch", "delete")
 _READ_VERBS = ("get", "list", "watch")
 _MANY_VERBS = ("list", "watch", "deletecollection")
-
-ALLOWED = Decision(True)
-NO_OPINION = Decision(False)
 
 
 class NodeAuthorizer:

@@ -6,16 +6,13 @@ Matches `plugin/pkg/auth/authorizer/rbac` of Kubernetes 1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from kubeberth.apiserver.auth.authn import MASTERS, SERVICE_ACCOUNT, User
 from kubeberth.apiserver.route import NO_DETAILS, RequestInfo
 from kubeberth.errors import ForbiddenError
-
-# Users in namespaces whose bindings are remembered: those of a busy cluster, and then some.
-REMEMBERED = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +57,30 @@ EVERY_PATH = PolicyRule(frozenset("*"), non_resource_urls=frozenset("*"))
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a request is allowed, and why, or why not; RBAC never says why not."""
+
+    is_allowed: bool
+    reason: str = ""
+
+
+ALLOWED, NO_OPINION = Decision(True), Decision(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rules that somebody has, and what is decided when one of them covers a request."""
+
+    rules: tuple[PolicyRule, ...]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class RoleBinding:
-    """Rules given to users and groups, in one namespace or (None) everywhere.
+    """A role given to users and groups, in one namespace or (None) everywhere.
 
     Parameters
     ----------
-    role, role_kind
-        The role whose rules these are.
     users
         Names of users, those of service accounts in their long form.
     name
@@ -74,19 +88,17 @@ class RoleBinding:
     """
 
     role: str
-    rules: tuple[PolicyRule, ...]
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     namespace: str | None = None
     name: str = ""
     role_kind: str = "ClusterRole"
 
-    def is_for(self, user: User) -> bool:
-        """Return whether the user is among the subjects."""
-        return user.name in self.users or not self.groups.isdisjoint(user.groups)
+    def grant(self, user: User, rules: tuple[PolicyRule, ...]) -> Grant:
+        """Return what one of the subjects has by this, the rules being those of the role."""
+        return Grant(rules, Decision(True, self._reason(user)))
 
-    def reason(self, user: User) -> str:
-        """Say through what the user has these rules."""
+    def _reason(self, user: User) -> str:
         name = self.name or self.role
         if self.namespace is None:
             binding = f'ClusterRoleBinding "{name}"'
@@ -106,19 +118,11 @@ class RoleBinding:
         return f'ServiceAccount "{account}/{namespace}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether a request is allowed, and why, or why not; RBAC never says why not."""
-
-    is_allowed: bool
-    reason: str = ""
-
-
 class Policy(Protocol):
-    """Where bindings come from: the built-in table, or RBAC objects."""
+    """Who was given what; see `stored_policy`."""
 
-    def bindings(self) -> Iterable[RoleBinding]:
-        """Return every binding there is: the same object until one of them has changed."""
+    def grants(self, user: User, namespace: str) -> Sequence[Grant]:
+        """Return what a user was given, everywhere and in a namespace."""
 
 
 class Opinion(Protocol):
@@ -140,9 +144,6 @@ class Authorizer:
     def __init__(self, policy: Policy, nodes: Opinion | None = None) -> None:
         self._policy = policy
         self._nodes = nodes
-        # Of the bindings that were looked through last: which are for whom, and where.
-        self._all: Iterable[RoleBinding] = ()
-        self._own: dict[tuple[str, frozenset[str], str], tuple[RoleBinding, ...]] = {}
 
     def authorize(self, user: User, info: RequestInfo) -> None:
         """Let the request pass, or raise.
@@ -163,35 +164,20 @@ class Authorizer:
     def decide(self, user: User, info: RequestInfo) -> Decision:
         """Return whether some rule allows the request, and which; or why not."""
         if MASTERS in user.groups:
-            return Decision(True)
-        of_node = self._nodes.decide(user, info) if self._nodes is not None else Decision(False)
+            return ALLOWED
+        of_node = NO_OPINION if self._nodes is None else self._nodes.decide(user, info)
         if of_node.is_allowed:
             return of_node
-        namespace = info.namespace if info.is_resource else ""
-        for binding in self._bindings(user, namespace):
-            if any(rule.allows(info) for rule in binding.rules):
-                return Decision(True, binding.reason(user))
+        for grant in self._policy.grants(user, info.namespace if info.is_resource else ""):
+            for rule in grant.rules:
+                if rule.allows(info):
+                    return grant.decision
         return of_node
 
     def rules_of(self, user: User, namespace: str) -> list[PolicyRule]:
         """Return every rule that a user has in a namespace."""
-        found = [rule for binding in self._bindings(user, namespace) for rule in binding.rules]
+        found = [rule for grant in self._policy.grants(user, namespace) for rule in grant.rules]
         return [EVERYTHING, EVERY_PATH, *found] if MASTERS in user.groups else found
-
-    def _bindings(self, user: User, namespace: str) -> tuple[RoleBinding, ...]:
-        bindings = self._policy.bindings()
-        if bindings is not self._all or len(self._own) >= REMEMBERED:
-            self._all = bindings
-            self._own.clear()
-        key = (user.name, user.groups, namespace)
-        own = self._own.get(key)
-        if own is None:
-            own = self._own[key] = tuple(
-                binding
-                for binding in bindings
-                if binding.namespace in (None, namespace) and binding.is_for(user)
-            )
-        return own
 
 
 def forbidden(user: User, info: RequestInfo, reason: str = "") -> ForbiddenError:
