@@ -169,6 +169,18 @@ spec:
     spec:
       containers: [{name: main, image: nginx}]
 ---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: everywhere, namespace: lab}
+spec:
+  revisionHistoryLimit: 0
+  selector: {matchLabels: {app: everywhere}}
+  template:
+    metadata: {labels: {app: everywhere}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: nginx}]
+---
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: lab}
@@ -189,7 +201,7 @@ UNSEEN = {
         *(f"change {owners}/finalizers.apps" for owners in ("deployments", "replicasets")),
         *("change statefulsets/finalizers.apps", "change cronjobs/finalizers.batch"),
         *("change jobs/finalizers.batch", "change replicationcontrollers/finalizers"),
-        "change services/finalizers",
+        *("change services/finalizers", "change daemonsets/finalizers.apps"),
     },
     "of the scheduler as upstream has it: for one that is run in place of ours": {
         "create bindings",
@@ -216,6 +228,7 @@ UNSEEN = {
     "pods and replica sets that are adopted": {
         *("change pods", "read deployments.apps", "read replicasets.apps"),
         *("read statefulsets.apps", "read replicationcontrollers", "read jobs.batch"),
+        "read daemonsets.apps",
     },
     "a service that loses a hundred pods, see test_endpoints": {
         "delete endpointslices.discovery.k8s.io",
@@ -264,6 +277,8 @@ def work(berth: Berth, folder: Path) -> None:
         "kubectl -n lab patch statefulset set -p "
         """'{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}'""",
         "kubectl -n lab set image statefulset/set main=nginx:2",
+        "kubectl -n lab set image daemonset/everywhere main=nginx:2",
+        "kubectl -n lab rollout status daemonset everywhere --timeout=30s",
         "kubectl -n lab rollout status statefulset set --timeout=30s",
         """kubectl -n lab patch job broken-off -p '{"spec":{"suspend":true}}'""",
         "kubectl -n lab set image deployment/web main=nginx:2",
