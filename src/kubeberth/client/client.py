@@ -81,8 +81,9 @@ class Client:
         return other
 
     async def __aenter__(self) -> Client:
-        self._proof = Proof(self.credentials.token)
-        self._context = self.credentials.ssl_context()
+        known = self.credentials
+        self._proof = Proof(known.token, known.cert, known.key)
+        self._context = known.ssl_context()
         self._session = self._connections(MAX_CONNECTIONS)
         self._watches = self._connections(0)
         return self
@@ -220,6 +221,8 @@ class Client:
                 retry_after_s = _retry_after_s(response)
                 if self._may_be_outdated(response) and retries_left == MAX_RETRIES:
                     retry_after_s = 0.0
+                    # Another one is shown on another connection.
+                    response.close()
                 if retry_after_s is None or not retries_left:
                     await _raise_for_status(response)
                     return await response.read()
