@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +58,8 @@ class Client:
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
+        # Of the certificate before.
+        self._last: tuple[aiohttp.ClientSession | None, ...] = ()
         self._context: ssl.SSLContext | None = None
         self._proof = Proof()
         self.answers: Counter[tuple[str, ...]] = Counter()
@@ -84,9 +86,18 @@ class Client:
         known = self.credentials
         self._proof = Proof(known.token, known.cert, known.key)
         self._context = known.ssl_context()
+        self._connect()
+        return self
+
+    def _connect(self) -> None:
         self._session = self._connections(MAX_CONNECTIONS)
         self._watches = self._connections(0)
-        return self
+
+    async def _connect_anew(self) -> None:
+        """Use other connections from now on; what is under way on the old ones may end."""
+        last, self._last = self._last, (self._session, self._watches)
+        self._connect()
+        await _close(last)
 
     def _connections(self, limit: int) -> aiohttp.ClientSession:
         """Return connections that are opened as needed, so many at a time; 0 for any number."""
@@ -108,10 +119,9 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        for session in (self._session, self._watches):
-            if session is not None:
-                await session.close()
+        await _close((self._session, self._watches, *self._last))
         self._session = self._watches = None
+        self._last = ()
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
         """Read one object."""
@@ -192,7 +202,7 @@ class Client:
         """
         call = calls.watch(resource, namespace, **parameters)
         decode = msgspec.json.Decoder(_WatchLine).decode
-        async with self._open(self._watches, call, WATCH_TIMEOUT) as response:
+        async with self._open(call, WATCH_TIMEOUT) as response:
             await _raise_for_status(response)
             pending = b""
             async for chunk in response.content.iter_any():
@@ -217,12 +227,10 @@ class Client:
             There was no answer.
         """
         for retries_left in range(MAX_RETRIES, -1, -1):
-            async with self._open(self._session, call, REQUEST_TIMEOUT) as response:
+            async with self._open(call, REQUEST_TIMEOUT) as response:
                 retry_after_s = _retry_after_s(response)
                 if self._may_be_outdated(response) and retries_left == MAX_RETRIES:
                     retry_after_s = 0.0
-                    # Another one is shown on another connection.
-                    response.close()
                 if retry_after_s is None or not retries_left:
                     await _raise_for_status(response)
                     return await response.read()
@@ -238,22 +246,25 @@ class Client:
         source = self.credentials.source
         if source is None:
             return self._proof
-        known, proof = self._proof, await source.get()
-        if proof.cert and proof.key and proof != known and self._context is not None:
-            load_identity(self._context, proof.cert, proof.key)
-        self._proof = proof
+        proof = await source.get()
+        if proof != self._proof:
+            self._proof = proof
+            if proof.cert and proof.key and self._context is not None:
+                load_identity(self._context, proof.cert, proof.key)
+                await self._connect_anew()
         return proof
 
     @asynccontextmanager
     async def _open(
-        self, session: aiohttp.ClientSession | None, call: Call, timeout: aiohttp.ClientTimeout
+        self, call: Call, timeout: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a call; what goes wrong until the answer is read is a TransportError."""
-        if session is None:
-            raise RuntimeError("the client is closed: use it as `async with`")
         headers = {"Content-Type": call.content_type} if call.body is not None else {}
         if token := (await self._proof_now()).token:
             headers["Authorization"] = f"Bearer {token}"
+        session = self._watches if timeout is WATCH_TIMEOUT else self._session
+        if session is None:
+            raise RuntimeError("the client is closed: use it as `async with`")
         try:
             async with session.request(
                 call.method,
@@ -273,6 +284,12 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
+
+
+async def _close(sessions: Iterable[aiohttp.ClientSession | None]) -> None:
+    for session in sessions:
+        if session is not None:
+            await session.close()
 
 
 async def _raise_for_status(response: aiohttp.ClientResponse) -> None:

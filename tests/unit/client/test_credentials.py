@@ -222,28 +222,6 @@ def test_a_refused_token_is_fetched_anew_and_shown_once(tmp_path):
     asyncio.run(story())
 
 
-def test_what_is_shown_anew_is_shown_on_another_connection(tmp_path):
-    """A certificate is shown once for each connection."""
-    peers = []
-
-    async def refuse(request: web.Request) -> web.StreamResponse:
-        peers.append(request.transport.get_extra_info("peername") if request.transport else None)
-        return await refuses(401, "Unauthorized")(request)
-
-    async def story() -> None:
-        (tmp_path / "token").write_text("one")
-        script = Script(refuse, refuse)
-        async with serving(script) as client:
-            source = FileToken(tmp_path / "token", Clock())
-            async with Client(replace(client.credentials, source=source)) as renewing:
-                with pytest.raises(UnauthorizedError):
-                    await renewing.list(PODS)
-            script.is_over.set()
-
-    asyncio.run(story())
-    assert len(set(peers)) == 2
-
-
 def test_a_token_that_stays_refused_is_an_error(tmp_path):
     async def story() -> None:
         (tmp_path / "token").write_text("one")
