@@ -37,6 +37,8 @@ PROCESSES = {"scheduler": pki.SCHEDULER, "controllers": pki.CONTROLLERS}
 # A month before it expires, a certificate is made anew.
 RENEW_EVERY_S = 12 * 3600
 DEFAULT_PORT = 6443
+# As local clusters call theirs.
+STORAGE_CLASS = "standard"
 # kube-scheduler's.
 SCHEDULER_PORT = 10259
 SERVER_NAMES = (
@@ -220,6 +222,7 @@ class LocalCluster:
                 *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-key-file", folder.pki / "ca.key"),
                 "--use-service-account-credentials",
+                *("--default-storage-class", STORAGE_CLASS),
             ],
         }
         if self.settings.scheduler_config:
