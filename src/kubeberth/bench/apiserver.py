@@ -26,7 +26,7 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.apiserver.objects import key_of, pack
 from kubeberth.apiserver.storage.sqlite import SqliteStore
-from kubeberth.bench.pods import pod
+from kubeberth.bench.pods import OWNER, pod
 from kubeberth.bench.processes import cpu_seconds, resident_kibibytes
 from kubeberth.clock import Clock
 from kubeberth.cluster.kubeconfigs import kubeconfig, linked_user
@@ -285,11 +285,14 @@ class Measurement:
         self._server = server
         self._namespace = f"bench-{uuid.uuid4().hex[:8]}"
         self._path = f"/api/v1/namespaces/{self._namespace}"
+        self._owner_uid = ""
 
     @contextmanager
     def namespace(self) -> Iterator[None]:
         """Make the namespace, and take it away again with what is in it."""
         make_namespace(self._load, self._namespace)
+        path, body = f"{self._path}/configmaps", {"metadata": {"name": OWNER}}
+        self._owner_uid = self._load.do("ask", method="POST", path=path, body=body)["uid"]
         try:
             yield
         finally:
@@ -300,12 +303,17 @@ class Measurement:
     def writes(self) -> Iterator[Writes]:
         """Measure creates and updates."""
         plan, path = self._plan, f"{self._path}/pods"
-        self._load.do(
-            "create", path=path, name="warm", start=0, n=500, connections=plan.connections
-        )
         job = {"path": path, "n": plan.pods, "connections": plan.connections}
-        yield self._rate("create", job | {"name": "small", "start": 0})
+        self._create(job | {"name": "warm", "n": 500})
+        yield self._rate("create", self._made(job | {"name": "small"}))
         yield self._rate("update", job)
+
+    def _create(self, job: dict[str, Any]) -> None:
+        self._load.do("create", **self._made(job))
+
+    def _made(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return a job for new pods."""
+        return {"start": 0, "owner_uid": self._owner_uid, **job}
 
     def _rate(self, verb: str, job: dict[str, Any]) -> Writes:
         before = self._server_cpu_seconds()
@@ -328,9 +336,8 @@ class Measurement:
     def listing(self) -> Iterator[Listing]:
         """Measure the list of many pods of 4 KiB, in a namespace that has no others."""
         plan, path = self._plan, f"{self._path}/pods"
-        self._load.do(
-            "create", path=path, name="padded", start=0, n=plan.pods, connections=plan.connections
-        )
+        job = {"path": path, "n": plan.pods, "connections": plan.connections}
+        self._create(job | {"name": "padded"})
         results = [self._load.do("read_list", path=path) for _ in range(plan.repeats)]
         yield Listing(
             plan.pods,

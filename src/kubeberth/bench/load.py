@@ -61,6 +61,14 @@ class Answer:
             return LoadError(f"{self.status} {body[:200].decode(errors='replace')}")
 
 
+def _uid_in(body: bytes) -> str:
+    """Return the uid of the object in an answer; empty when it is none."""
+    if not body.startswith(b"{"):
+        return ""
+    uid: str = msgspec.json.decode(body).get("metadata", {}).get("uid", "")
+    return uid
+
+
 class Connection(asyncio.Protocol):
     """A connection that is kept alive: one request at a time."""
 
@@ -153,13 +161,15 @@ class Load:
         answer = await connection.ask(method, path, raw)
         if answer.status // 100 != 2 and answer.status not in ok:
             raise answer.refusal()
-        return {"status": answer.status}
+        return {"status": answer.status, "uid": _uid_in(b"".join(answer.body))}
 
-    async def create(self, path: str, name: str, start: int, n: int, connections: int) -> Result:
+    async def create(
+        self, path: str, name: str, owner_uid: str, start: int, n: int, connections: int
+    ) -> Result:
         """Create pods, some kilobytes each if so named, numbered from `start` on."""
         make = padded_pod if name == "padded" else small_pod
         numbers = range(start, start + n)
-        todo = [("POST", path, make(f"{name}-{i}")) for i in numbers]
+        todo = [("POST", path, make(f"{name}-{i}", owner_uid)) for i in numbers]
         return await self._hammer(todo, connections)
 
     async def update(self, path: str, n: int, connections: int) -> Result:

@@ -8,17 +8,26 @@ import msgspec
 
 # What a stored pod of `padded_pod` weighs, about.
 PADDED_BYTES = 4096
+OWNER = "bench"
+_UID = "6f2a8c8e-0f4a-4d4f-9f0e-0d7f3c1b2a90"
 _PADDING = "x" * 2300
 
 
-def pod(name: str) -> dict[str, Any]:
-    """Return a pod with probes, ports, variables and resources."""
+def pod(name: str, owner_uid: str = _UID) -> dict[str, Any]:
+    """Return a pod with probes, ports, variables and resources.
+
+    Parameters
+    ----------
+    owner_uid
+        Of the config map `OWNER` beside it: where garbage is collected, an owner has to be there,
+        and a workload would do something about its pods.
+    """
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}
     owner = {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "name": "bench",
-        "uid": "6f2a8c8e-0f4a-4d4f-9f0e-0d7f3c1b2a90",
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": OWNER,
+        "uid": owner_uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }
@@ -47,13 +56,13 @@ def pod(name: str) -> dict[str, Any]:
     }
 
 
-def small_pod(name: str) -> bytes:
+def small_pod(name: str, owner_uid: str) -> bytes:
     """Return the body of a pod."""
-    return msgspec.json.encode(pod(name))
+    return msgspec.json.encode(pod(name, owner_uid))
 
 
-def padded_pod(name: str) -> bytes:
+def padded_pod(name: str, owner_uid: str) -> bytes:
     """Return the body of a pod of `PADDED_BYTES`, as annotations make them in real clusters."""
-    document = pod(name)
+    document = pod(name, owner_uid)
     document["metadata"]["annotations"] = {"example.com/padding": _PADDING}
     return msgspec.json.encode(document)

@@ -290,11 +290,12 @@ class Kubelet:
                 batch = list(self._dirty)[:WRITES_AT_ONCE]
                 for uid in batch:
                     del self._dirty[uid]
+                # What these pods were given is on disk before anybody hears that they run.
+                await self._allotment.keep()
                 workers = [self._workers[uid] for uid in batch if uid in self._workers]
                 written = await asyncio.gather(*map(self._write, workers))
                 if not all(written):
                     await asyncio.sleep(RETRY_S)
-                await self._allotment.keep()
 
     async def _write(self, worker: Worker) -> bool:
         """Write a pod's status; return whether the API was there to take it."""

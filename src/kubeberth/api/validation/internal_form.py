@@ -79,6 +79,10 @@ _ORDER: dict[str, tuple[str, ...]] = {
         "deviceClassName", "selectors", "allocationMode", "count", "adminAccess", "tolerations",
         "capacity",
     ),
+    "PersistentVolumeClaimSpec": (
+        "accessModes", "selector", "resources", "volumeName", "storageClassName", "volumeMode",
+        "dataSource", "dataSourceRef", "volumeAttributesClassName",
+    ),
     "Toleration": ("key", "operator", "value", "effect", "tolerationSeconds"),
 }  # fmt: skip
 # Of a pod's spec, but kept in its security context; whether absent means false, or nothing.
@@ -89,7 +93,22 @@ _HOST_FIELDS = {
     "shareProcessNamespace": None,
     "hostUsers": None,
 }
+# The part of a volume's spec that is a struct of its own, in its order.
+_VOLUME_SOURCES = (
+    "gcePersistentDisk", "awsElasticBlockStore", "hostPath", "glusterfs", "nfs", "rbd", "quobyte",
+    "iscsi", "flexVolume", "cinder", "cephfs", "fc", "flocker", "azureFile", "vsphereVolume",
+    "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "local", "storageos", "csi",
+)  # fmt: skip
 _ACRONYMS = {
+    "awsElasticBlockStore": "AWSElasticBlockStore",
+    "cephfs": "CephFS",
+    "csi": "CSI",
+    "fc": "FC",
+    "gcePersistentDisk": "GCEPersistentDisk",
+    "iscsi": "ISCSI",
+    "nfs": "NFS",
+    "rbd": "RBD",
+    "storageos": "StorageOS",
     "cel": "CEL",
     "dnsPolicy": "DNSPolicy",
     "dnsConfig": "DNSConfig",
@@ -102,6 +121,10 @@ _ACRONYMS = {
 }
 _SCALAR_ZEROS = {schema.STRING: "", schema.BOOL: False, schema.INT32: 0, schema.INT64: 0}
 _POD_SPEC = "io.k8s.api.core.v1.PodSpec"
+_CLAIM_SPEC = "io.k8s.api.core.v1.PersistentVolumeClaimSpec"
+_VOLUME_SPEC = "io.k8s.api.core.v1.PersistentVolumeSpec"
+# What is shared by all of upstream has no internal form: it prints as clients write it.
+_SHARED = "io.k8s.apimachinery."
 _EPHEMERAL_CONTAINER = "io.k8s.api.core.v1.EphemeralContainer"
 # Lines of a difference around what differs.
 _CONTEXT = 3
@@ -126,6 +149,17 @@ def ephemeral_container_as_shown(container: Mapping[str, Any]) -> dict[str, Any]
     return _shown(schema.definition(_EPHEMERAL_CONTAINER), container)
 
 
+def claim_spec_as_shown(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec of a persistent volume claim as upstream prints it."""
+    return _shown(schema.definition(_CLAIM_SPEC), spec)
+
+
+def volume_source_as_shown(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the source of a persistent volume with that spec as upstream prints it."""
+    fields = schema.definition(_VOLUME_SPEC).fields
+    return {_go_name(name): _field_as_shown(fields[name], spec) for name in _VOLUME_SOURCES}
+
+
 def resource_as_shown(kind: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a part of a claim of devices, of the given type, as upstream prints it."""
     return _shown(schema.definition(f"io.k8s.api.resource.v1.{kind}"), value)
@@ -142,6 +176,8 @@ def _lines(shown: Mapping[str, Any]) -> list[str]:
 
 
 def _shown(definition: Definition, value: Mapping[str, Any]) -> dict[str, Any]:
+    if definition.name.startswith(_SHARED):
+        return dict(value)
     order = _ORDER.get(definition.go_name, tuple(definition.fields))
     fields = [definition.fields[name] for name in order if name in definition.fields]
     shown = {_go_name(field.name): _field_as_shown(field, value) for field in fields}

@@ -17,6 +17,11 @@ from kubeberth.api.validation.field_error import (
     required,
     too_long,
 )
+from kubeberth.api.validation.internal_form import (
+    claim_spec_as_shown,
+    difference,
+    volume_source_as_shown,
+)
 from kubeberth.api.validation.metadata import (
     IMMUTABLE,
     validate_label_key,
@@ -97,7 +102,8 @@ def validate_volume_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> li
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     if any(spec.get(source) != before.get(source) for source in _SOURCES):
         path = "spec.persistentvolumesource"
-        errors.append(forbidden(path, f"{path} is immutable after creation\n"))
+        change = difference(*map(volume_source_as_shown, (before, spec)))
+        errors.append(forbidden(path, f"{path} is immutable after creation\n{change}"))
     if spec.get("volumeMode") != before.get("volumeMode"):
         errors.append(invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     had, has = before.get("nodeAffinity"), spec.get("nodeAffinity")
@@ -246,7 +252,8 @@ def validate_claim_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> lis
             "spec is immutable after creation except resources.requests and "
             "volumeAttributesClassName for bound claims\n"
         )
-        errors.append(forbidden("spec", detail))
+        change = difference(*map(claim_spec_as_shown, (before, spec)))
+        errors.append(forbidden("spec", f"{detail}{change}"))
     if spec.get("volumeMode") != before.get("volumeMode"):
         errors.append(invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE))
     return errors

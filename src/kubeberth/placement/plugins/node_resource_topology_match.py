@@ -10,12 +10,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import ClassVar
 
-import msgspec
 import numpy as np
 
-from kubeberth.api.core import Pod, PodStatus
+from kubeberth.api.core import Pod
 from kubeberth.api.meta import ObjectMeta
-from kubeberth.api.qos import qos_class
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
@@ -95,8 +93,4 @@ def _foreseen(
 @lru_cache(maxsize=_TEMPLATES)
 def _asked(request: PodRequest, *, pools: bool) -> TopologyRequest:
     """Return what a pod of a template asks the resource managers for."""
-    quality = qos_class(msgspec.to_builtins(request.spec))
-    pod = Pod(
-        metadata=ObjectMeta(uid=_ASKING), spec=request.spec, status=PodStatus(qos_class=quality)
-    )
-    return pod_request(pod, pools=pools)
+    return pod_request(Pod(metadata=ObjectMeta(uid=_ASKING), spec=request.spec), pools=pools)

@@ -366,3 +366,43 @@ def test_a_disruption_budget_needs_a_name_that_fits_into_a_path(name, why):
     budget = {"metadata": {"name": name, "namespace": "default"}, "spec": {"minAvailable": 1}}
     [error] = validate(POD_DISRUPTION_BUDGETS, budget)
     assert str(error).startswith(why)
+
+
+def test_what_changed_of_a_claim_or_a_volume_is_shown():
+    claim = VALID[PERSISTENT_VOLUME_CLAIMS]
+    selector = {"matchLabels": {"a": "b"}}
+    changed = {"spec": {**claim["spec"], "selector": selector, "storageClassName": "c"}}
+    before = {"spec": {**claim["spec"], "storageClassName": "b"}}
+    assert update_faults(PERSISTENT_VOLUME_CLAIMS, before, changed) == [
+        "spec: Forbidden: spec is immutable after creation except resources.requests and "
+        "volumeAttributesClassName for bound claims\n"
+        "@@ -2,7 +2,11 @@\n"
+        '  "AccessModes": [\n'
+        '   "ReadWriteOnce"\n'
+        "  ],\n"
+        '- "Selector": null,\n'
+        '+ "Selector": {\n'
+        '+  "matchLabels": {\n'
+        '+   "a": "b"\n'
+        "+  }\n"
+        "+ },\n"
+        '  "Resources": {\n'
+        '   "Limits": null,\n'
+        '   "Requests": {\n'
+        "@@ -10,7 +14,7 @@\n"
+        "   }\n"
+        "  },\n"
+        '  "VolumeName": "",\n'
+        '- "StorageClassName": "b",\n'
+        '+ "StorageClassName": "c",\n'
+        '  "VolumeMode": "Filesystem",\n'
+        '  "DataSource": null,\n'
+        '  "DataSourceRef": null,\n'
+    ]
+    volume = VALID[PERSISTENT_VOLUMES]
+    moved = {"spec": {**volume["spec"], "hostPath": {"path": "/y"}}}
+    (fault,) = update_faults(PERSISTENT_VOLUMES, {}, moved)
+    assert fault.endswith(
+        '  "HostPath": {\n-  "Path": "/x",\n+  "Path": "/y",\n   "Type": ""\n  },\n'
+        '  "Glusterfs": null,\n'
+    )
