@@ -56,6 +56,7 @@ KNOWN_FAULTS = (
     "cannot restore map from string",
     "cannot restore slice from map",
     "does not contain declared merge key",
+    "unknown patch type: ",
 )
 JSON, YAML = "application/json", "application/yaml"
 PATCHES = (
