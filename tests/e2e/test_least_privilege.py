@@ -92,15 +92,6 @@ spec:
 """
 SETS = """\
 apiVersion: v1
-kind: PersistentVolume
-metadata: {name: of-set}
-spec:
-  storageClassName: local
-  capacity: {storage: 1Gi}
-  accessModes: [ReadWriteOnce]
-  hostPath: {path: /tmp}
----
-apiVersion: v1
 kind: ResourceQuota
 metadata: {name: pods, namespace: lab}
 spec: {hard: {pods: "50"}}
@@ -121,9 +112,20 @@ spec:
   volumeClaimTemplates:
   - metadata: {name: disk}
     spec:
-      storageClassName: local
       accessModes: [ReadWriteOnce]
       resources: {requests: {storage: 1Gi}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: lab}
+spec:
+  revisionHistoryLimit: 0
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: agent}]
 ---
 apiVersion: batch/v1
 kind: Job
@@ -144,6 +146,37 @@ spec:
       restartPolicy: Never
       terminationGracePeriodSeconds: 0
       containers: [{name: main, image: busybox, command: [sleep, "600"]}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: tick, namespace: lab}
+spec:
+  schedule: "@every 1s"
+  successfulJobsHistoryLimit: 0
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: main, image: busybox, command: ["true"]}]
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old, namespace: lab}
+spec:
+  replicas: 2
+  selector: {app: old}
+  template:
+    metadata: {labels: {app: old}}
+    spec:
+      containers: [{name: main, image: nginx}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: lab}
+spec:
+  selector: {app: web}
+  ports: [{port: 80}]
 """
 JOINING = """\
 apiVersion: v1
@@ -156,8 +189,10 @@ UNSEEN = {
         "approve signers.certificates.k8s.io",
         "sign signers.certificates.k8s.io",
         *(f"change {owners}/finalizers.apps" for owners in ("deployments", "replicasets")),
-        *("change statefulsets/finalizers.apps", "change cronjobs/finalizers.batch"),
-        "change jobs/finalizers.batch",
+        *("change statefulsets/finalizers.apps", "change daemonsets/finalizers.apps"),
+        "change cronjobs/finalizers.batch",
+        *("change jobs/finalizers.batch", "change replicationcontrollers/finalizers"),
+        "change services/finalizers",
     },
     "of the scheduler as upstream has it: for one that is run in place of ours": {
         "create bindings",
@@ -181,12 +216,18 @@ UNSEEN = {
     },
     "pods of a node that is gone for long, see test_pod_gc": {"read nodes", "change pods/status"},
     "a volume that is released, see test_volumes": {"change persistentvolumes"},
+    "a claim whose node has gone, see test_volume_provisioning": {"change persistentvolumeclaims"},
     "pods and replica sets that are adopted": {
         *("change pods", "read deployments.apps", "read replicasets.apps"),
-        *("read statefulsets.apps", "read jobs.batch"),
+        *(
+            "read statefulsets.apps",
+            "read daemonsets.apps",
+            "read replicationcontrollers",
+            "read jobs.batch",
+        ),
     },
-    "a schedule: the next minute is not waited for, see test_cron_job": {
-        *("create jobs.batch", "delete jobs.batch", "change cronjobs/status.batch"),
+    "a service that loses a hundred pods, see test_endpoints": {
+        "delete endpointslices.discovery.k8s.io",
     },
     "a set that is rolled back, see test_stateful_set": {"change controllerrevisions.apps"},
     "somebody has changed the published authority": {"change configmaps"},
@@ -231,11 +272,18 @@ def work(berth: Berth, folder: Path) -> None:
         "kubectl -n lab wait --for=delete job/once --timeout=30s",
         "kubectl -n lab patch statefulset set -p "
         """'{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}'""",
-        "kubectl -n lab set image statefulset/set main=nginx:2",
+        "kubectl -n lab rollout status daemonset agent --timeout=30s",
+        "kubectl -n lab set image statefulset/set daemonset/agent main=nginx:2",
         "kubectl -n lab rollout status statefulset set --timeout=30s",
+        "kubectl -n lab rollout status daemonset agent --timeout=30s",
         """kubectl -n lab patch job broken-off -p '{"spec":{"suspend":true}}'""",
         "kubectl -n lab set image deployment/web main=nginx:2",
         "kubectl -n lab rollout status deployment web --timeout=30s",
+        "kubectl -n lab wait --for=jsonpath={.status.lastSuccessfulTime} cj/tick --timeout=30s",
+        "kubectl -n lab wait --for=jsonpath={.status.replicas}=2 rc/old --timeout=30s",
+        "kubectl -n lab scale rc old --replicas=0",
+        "kubectl -n lab wait --for=jsonpath={.status.replicas}=0 rc/old --timeout=30s",
+        "kubectl -n lab delete service web",
         "kubectl taint node kube-01 gone=yes:NoExecute",
         "kubectl -n lab delete pod db --now",
         "kubectl -n lab delete deployment web",

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
+from kubeberth.api.core import Pod
 from kubeberth.api.quantity import parse_quantity
+
+
+def quality_of(pod: Pod) -> str:
+    """Return what a pod's status says of it, else what follows from its spec."""
+    return pod.status.qos_class or qos_class(msgspec.to_builtins(pod.spec))
 
 
 def qos_class(spec: Mapping[str, Any]) -> str:

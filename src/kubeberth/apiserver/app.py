@@ -18,7 +18,8 @@ from kubeberth.apiserver.admission.chain import Chain
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.admission_selection import AdmissionSettings, restriction_warning
 from kubeberth.apiserver.audit.auditor import Auditor
-from kubeberth.apiserver.audit.trail import TRAIL, UNTOLD, Trail
+from kubeberth.apiserver.audit.trail import HEADER as AUDIT_ID
+from kubeberth.apiserver.audit.trail import TRAIL, UNTOLD, Trail, id_of
 from kubeberth.apiserver.auth.authn import ANONYMOUS, Authenticator, User
 from kubeberth.apiserver.auth.bootstrap_tokens import BootstrapTokens
 from kubeberth.apiserver.auth.impersonation import acting_user
@@ -182,15 +183,22 @@ class App:
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request."""
+        audit_id = id_of(request)
         if self._auditor is None:
-            return await in_asked_form(await self._answer(request, UNTOLD), request)
-        trail = await self._auditor.trail(request)
+            answer = await self._answer(request, UNTOLD)
+        else:
+            answer = await self._told(request, await self._auditor.trail(request, audit_id))
+        answer.headers.append((AUDIT_ID, audit_id))
+        return await in_asked_form(answer, request)
+
+    async def _told(self, request: Request, trail: Trail) -> Answer:
+        """Answer one request, and let its trail be told of it."""
         before = TRAIL.set(trail)
         try:
             answer = await self._answer(request, trail)
         finally:
             TRAIL.reset(before)
-        return await in_asked_form(trail.answered(answer), request)
+        return trail.answered(answer)
 
     async def _answer(self, request: Request, trail: Trail) -> Answer:
         try:

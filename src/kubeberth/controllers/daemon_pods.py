@@ -16,7 +16,7 @@ from kubeberth.api.node_affinity import matches_node
 from kubeberth.api.taints import tolerates
 from kubeberth.api.workloads import DaemonSet
 from kubeberth.controllers.action import Document, ObjectRef
-from kubeberth.controllers.replica_set import pod_from_template
+from kubeberth.controllers.pod_template import pod_from_template
 
 HASH = "controller-revision-hash"
 GENERATION = "pod-template-generation"

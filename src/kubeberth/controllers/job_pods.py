@@ -21,7 +21,8 @@ from kubeberth.api.workloads import is_ready, ready_since, seconds_of
 from kubeberth.controllers.action import ObjectRef, PatchObject
 from kubeberth.controllers.cache import ref_of
 from kubeberth.controllers.job_policy import matched_rule
-from kubeberth.controllers.replica_set import PHASE_ORDER, pod_from_template
+from kubeberth.controllers.pod_template import pod_from_template
+from kubeberth.controllers.replica_set import PHASE_ORDER
 
 INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 # Of a generated name, before the random part: a longer one would lose the index at its end.

@@ -39,6 +39,7 @@ from kubeberth.controllers.availability import next_availability
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import Claim, claim, keys_of_controller
+from kubeberth.controllers.pod_template import pod_from_template
 
 # As upstream (replica_set.go): one sync makes or removes no more pods than this.
 BURST = 500
@@ -97,23 +98,6 @@ def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Ac
         victims = ranked[: min(-missing, BURST)]
         return [DeletePods(me, tuple(ref_of(PODS, pod) for pod in victims))]
     return []
-
-
-def pod_from_template(owner: ObjectRef, template: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the pod that an owner makes of its template."""
-    given = template.get("metadata") or {}
-    kept = {key: given[key] for key in ("labels", "annotations", "finalizers") if given.get(key)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            **kept,
-            "generateName": f"{owner.name}-",
-            "namespace": owner.namespace,
-            "ownerReferences": [owner.owner_reference()],
-        },
-        "spec": template.get("spec") or {},
-    }
 
 
 PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}

@@ -17,7 +17,7 @@ from kubeberth.api.workloads import StatefulSet
 from kubeberth.controllers.action import Action, Document, ObjectRef, PatchObject
 from kubeberth.controllers.cache import ref_of
 from kubeberth.controllers.ownership import to_document
-from kubeberth.controllers.replica_set import pod_from_template
+from kubeberth.controllers.pod_template import pod_from_template
 
 POD_NAME = "statefulset.kubernetes.io/pod-name"
 POD_INDEX = "apps.kubernetes.io/pod-index"

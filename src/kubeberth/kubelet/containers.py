@@ -12,7 +12,7 @@ from enum import Enum
 from kubeberth.api.core import ContainerStatus
 from kubeberth.api.workloads import seconds_of
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.program import Program, program_of
+from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, program_of
 
 # Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
 BACKOFF_FIRST_S = 10.0
@@ -99,16 +99,17 @@ class PastRun:
 
 def runs_of(pod: KubeletPod) -> Iterator[Run]:
     """Yield a pod's containers, those that start first before the others."""
-    annotations = pod.metadata.annotations
+    annotations, controller = pod.metadata.annotations, pod.metadata.controller
+    is_of_job = controller is not None and controller.kind == "Job"
     for container in pod.spec.init_containers:
         role = Role.SIDECAR if container.is_sidecar else Role.INIT
-        program = program_of(container, {}, is_init=role is Role.INIT)
+        program = program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER)
         yield Run(container.name, role, container.image, program, _probe_delay_s(container))
     for container in pod.spec.containers:
-        program = program_of(container, annotations, is_init=False)
+        program = program_of(container, annotations, WORK if is_of_job else FOREVER)
         yield Run(container.name, Role.APP, container.image, program, _probe_delay_s(container))
     for container in pod.spec.ephemeral_containers:
-        program = program_of(container, {}, is_init=False)
+        program = program_of(container, {}, FOREVER)
         yield Run(container.name, Role.EPHEMERAL, container.image, program)
 
 

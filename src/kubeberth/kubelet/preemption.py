@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kubeberth.api.qos import quality_of
 from kubeberth.api.requests import effective_request
 from kubeberth.kubelet.pod import KubeletPod
 
@@ -43,7 +44,7 @@ def victims(pod: KubeletPod, others: Sequence[KubeletPod], need: Need) -> list[K
     """
     candidates = [other for other in others if may_preempt(pod, other)]
     by_quality = {
-        quality: [other for other in candidates if other.status.qos_class == quality]
+        quality: [other for other in candidates if quality_of(other) == quality]
         for quality in ("BestEffort", "Burstable", "Guaranteed")
     }
     best_effort, burstable, guaranteed = by_quality.values()

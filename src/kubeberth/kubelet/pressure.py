@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kubeberth.api.core import Taint
+from kubeberth.api.qos import quality_of
 from kubeberth.api.taints import tolerates
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.topology.refusal import Refusal
@@ -30,7 +31,7 @@ def pressed_out(pod: KubeletPod, pressure: Sequence[str]) -> Refusal | None:
     if not pressure or pod.is_critical:
         return None
     if tuple(pressure) == (MEMORY_PRESSURE,) and (
-        pod.status.qos_class != "BestEffort"
+        quality_of(pod) != "BestEffort"
         or any(tolerates(toleration, _TAINT) for toleration in pod.spec.tolerations)
     ):
         return None

@@ -1,7 +1,8 @@
 """What a simulated container does: run on, or end after a while with an exit code.
 
 Annotations of the pod say so for all its containers; without them the commands that everybody uses
-to try things out mean what they mean: `sleep 5`, `true`, `false`.
+to try things out mean what they mean: `sleep 5`, `true`, `false`. The rest goes by what the
+container is for: the work of a job comes to an end.
 """
 
 from __future__ import annotations
@@ -31,18 +32,24 @@ class Program:
 
 FOREVER = Program()
 AT_ONCE = Program(0.0)
+# Long enough to be seen at work, short enough to wait for.
+WORK = Program(2.0)
 
 
-def program_of(container: Container, annotations: Mapping[str, str], *, is_init: bool) -> Program:
-    """Return what a container will do; an init container that says nothing ends well at once."""
+def program_of(container: Container, annotations: Mapping[str, str], otherwise: Program) -> Program:
+    """Return what a container will do.
+
+    Parameters
+    ----------
+    otherwise
+        What it does when neither its command nor an annotation says so.
+    """
     by_command = _from_command((*container.command, *container.args))
     if by_command is not None:
         return by_command
-    if is_init:
-        return AT_ONCE
     run_s = _seconds(annotations.get(EXIT_AFTER, ""))
     if run_s is None:
-        return FOREVER
+        return otherwise
     code = annotations.get(EXIT_CODE, "0")
     return Program(run_s, int(code) % 256 if code.isdecimal() else 0)
 

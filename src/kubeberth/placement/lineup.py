@@ -61,9 +61,10 @@ class Lineup:
         self._line[:] = [END, *self._behind[-_HEAD:].tolist()]
         self._behind = self._behind[:-_HEAD]
 
-    def push(self, entry: int) -> None:
-        """Put in an entry."""
+    def push(self, entry: int) -> int:
+        """Put in an entry, and return how many have moved, the same one perhaps repeatedly."""
         heappush(self._moved, entry)
+        return len(self._moved)
 
     def settle(self, entries: list[int], groups: list[int], group: int, order: list[int]) -> int:
         """Bring to the top what belongs there, and return it; `END` when no node is left.
@@ -71,7 +72,7 @@ class Lineup:
         Parameters
         ----------
         entries, groups
-            True entry and group of each slot; entries below 0 stand for nodes in no group.
+            True entry and group of each slot.
         order
             Slot of each rank, which an entry has in its low bits.
         """

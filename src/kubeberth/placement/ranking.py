@@ -1,4 +1,4 @@
-"""Ranking: the nodes that one template may go to, best first, kept up to date by change logs.
+"""Ranking: the nodes that a template's pods may go to, best first, kept up to date by change logs.
 
 A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes
 that pass (taints, preferences, spread). The second part depends on a few values only: the node's
@@ -11,17 +11,18 @@ is to normalise over.
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
 
-After a pod is placed, one node has changed, and its entry is another one (see `entries.py`). That
-of a node that has become worse, as most do, need not be mended in its lineup before it comes to the
-top of all; what the pod means to rules over pods, of the few nodes where they care, is looked at.
+After a pod is placed, one node has changed, and its entry is another one (see `entries.py`). The
+node is judged again where rules over pods care for that pod. One that has become worse, as most do,
+stays where it is in its lineup until it is about to be the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import compress, count
-from operator import sub
+from operator import add, sub
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from kubeberth.placement.entries import BASE, FULL, EntriesBook, Ints
 from kubeberth.placement.lineup import END, Lineup
 from kubeberth.placement.memo import Memo
 from kubeberth.placement.normalize import normalize_groups
+from kubeberth.placement.plugin import MAX_SCORE
+from kubeberth.placement.pulse import Pulse
 from kubeberth.placement.ranked_rules import (
     GroupsView,
     Key,
@@ -88,7 +91,7 @@ class Layout:
 
 
 class Ranking:
-    """One template's nodes on one cluster, in order of preference.
+    """The nodes of one cluster in the order in which templates that are judged alike prefer them.
 
     Raises
     ------
@@ -98,7 +101,7 @@ class Ranking:
 
     def __init__(self, state: ClusterState, rules: RankedRules, book: EntriesBook) -> None:
         self._state, self._rules, self._book = state, rules, book
-        self._census, self._pulse = state.census, state.census.pulse
+        self._census = state.census
         self._node_log, self._usage_log = state.node_log, state.usage_log
         self._nominated = state.nominations.pods
         self._cared_for = Memo(rules.care_for)
@@ -110,7 +113,6 @@ class Ranking:
         self._seen_bases: list[object] = []
         # Per slot; a cell of `_NONE` says that its looks rule the node out.
         self._order: list[int] = []
-        self._ranks: list[int] = []
         self._entries: list[int] = []
         self._cells = memoryview(b"")
         self._groups: list[int] = []
@@ -263,14 +265,14 @@ class Ranking:
             self._judge(slot)
 
     def _follow_pulse(self) -> None:
-        rules, pulse = self._rules, self._state.census.pulse
+        rules = self._rules
         if rules.filter_version() != self._seen_filters:
             if self._nominated:
                 self._judge_nominated()
             # Trials on those nodes have left their mark on the versions, and changed nothing.
             self._seen_filters = rules.filter_version()
             self._open_groups()
-        self._seen_pulse = pulse.n_beats
+        self._seen_pulse = self._pulse.n_beats
 
     def _judge(self, slot: int) -> None:
         """Put a node where it belongs now."""
@@ -312,11 +314,10 @@ class Ranking:
         self._push(group, self._entries[slot])
 
     def _push(self, group: int, entry: int) -> None:
-        lineup = self._lineups[group]
-        lineup.push(entry)
+        n_moved = self._lineups[group].push(entry)
         if entry < self._tops[group]:
             self._tops[group] = entry
-        if len(lineup) > 4 * self._sizes[group] + 64:
+        if n_moved > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
     def _leave(self, slot: int) -> None:
@@ -481,7 +482,8 @@ class Ranking:
             if rules.reads_sizes:
                 view.sizes = layout.pick(self._sizes)
             for (score, weight, _), values in zip(rules.group_scores, layout.values, strict=True):
-                bonuses = _add_shares(bonuses, score.scores(view, values), weight)
+                earned = map(_worths(weight).__getitem__, score.scores(view, values))
+                bonuses = list(map(add, bonuses, earned))
         self._bonuses = bonuses
 
     def _values_of(self, groups: Sequence[int]) -> list[list[int]]:
@@ -497,6 +499,8 @@ class Ranking:
         """Judge every node at once."""
         state, rules = self._state, self._rules
         rules.refresh()
+        # Without groups that open and shut no beat means anything.
+        self._pulse = state.census.pulse if rules.shared_filters else Pulse()
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
         self._seen_census = self._census.version
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
@@ -546,6 +550,12 @@ class Ranking:
             lineup.fill(members)
             self._sizes[group] = len(lineup)
             self._tops[group] = int(members.min(initial=END))
+
+
+@cache
+def _worths(weight: int) -> tuple[int, ...]:
+    """Return what a score of 0..100 comes to in an entry, by that score."""
+    return tuple([weight * score << RANK_BITS for score in range(MAX_SCORE + 1)])
 
 
 def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]:

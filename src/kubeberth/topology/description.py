@@ -103,41 +103,36 @@ def decode(document: object, kind: type[T], field: str) -> T:
         raise DescriptionError(f"{where}: {what[:1].lower()}{what[1:]}") from None
 
 
-def machine_from(document: object, field: str = "machine") -> Machine:
+def machine_from(document: object) -> Machine:
     """Return the machine that is described.
-
-    Parameters
-    ----------
-    field
-        Where the description stands.
 
     Raises
     ------
     DescriptionError
         There can be no such machine.
     """
-    nodes = decode(document, MachineDescription, field).numa_nodes
-    _check_numa_nodes(nodes, field)
+    nodes = decode(document, MachineDescription, "").numa_nodes
+    _check_numa_nodes(nodes)
     return Machine(
-        tuple(_numa_node(node, f"{field}.numaNodes[{index}]") for index, node in enumerate(nodes))
+        tuple(_numa_node(node, f"numaNodes[{index}]") for index, node in enumerate(nodes))
     )
 
 
-def _check_numa_nodes(nodes: Sequence[NumaNodeDescription], field: str) -> None:
+def _check_numa_nodes(nodes: Sequence[NumaNodeDescription]) -> None:
     if not nodes:
-        raise DescriptionError(f"{field}.numaNodes: a machine has at least one NUMA node")
+        raise DescriptionError("numaNodes: a machine has at least one NUMA node")
     for index, node in enumerate(nodes):
         if not 0 <= node.id <= MOST_NUMA_ID:
             raise DescriptionError(
-                f"{field}.numaNodes[{index}].id: {node.id} is not between 0 and {MOST_NUMA_ID}"
+                f"numaNodes[{index}].id: {node.id} is not between 0 and {MOST_NUMA_ID}"
             )
-    _check_unique([node.id for node in nodes], f"{field}.numaNodes: two NUMA nodes with the id")
-    cpus = [cpu for node in nodes for core in _cores(node, field) for cpu in core.cpus]
+    _check_unique([node.id for node in nodes], "numaNodes: two NUMA nodes with the id")
+    cpus = [cpu for node in nodes for core in _cores(node) for cpu in core.cpus]
     if not cpus:
-        raise DescriptionError(f"{field}.numaNodes: no NUMA node has a CPU")
+        raise DescriptionError("numaNodes: no NUMA node has a CPU")
     if (lowest := min(cpus)) < 0:
-        raise DescriptionError(f"{field}.numaNodes: CPU {lowest} is below zero")
-    _check_unique(cpus, f"{field}.numaNodes: more than one core has CPU")
+        raise DescriptionError(f"numaNodes: CPU {lowest} is below zero")
+    _check_unique(cpus, "numaNodes: more than one core has CPU")
 
 
 def _check_unique(values: Sequence[int] | Sequence[str], what: str) -> None:
@@ -165,7 +160,7 @@ def _numa_node(node: NumaNodeDescription, field: str) -> NumaNode:
             # A core of an unknown cache is in the group that is numbered like its socket.
             core.socket if core.uncore is None else core.uncore,
         )
-        for core in _cores(node, field)
+        for core in _cores(node)
     )
     return NumaNode(node.id, memory, cores, hugepages, node.distances)
 
@@ -180,22 +175,22 @@ def _bytes(value: int | str, field: str) -> int:
     return size
 
 
-def _cores(node: NumaNodeDescription, field: str) -> Iterator[CoreDescription]:
+def _cores(node: NumaNodeDescription) -> Iterator[CoreDescription]:
     """Yield the cores of a NUMA node, those of the short form too."""
     for core in node.cores:
         if not core.cpus:
-            raise DescriptionError(f"{field}: a core of NUMA node {node.id} has no CPU")
+            raise DescriptionError(f"numaNodes: a core of NUMA node {node.id} has no CPU")
         yield core
     if not node.cpus:
         return
     try:
         cpus = sorted(parse_cpus(node.cpus))
     except ValueError as error:
-        raise DescriptionError(f"{field}: cpus of NUMA node {node.id}: {error}") from None
+        raise DescriptionError(f"numaNodes: cpus of NUMA node {node.id}: {error}") from None
     width = node.threads_per_core
     if width < 1 or len(cpus) % width:
         raise DescriptionError(
-            f"{field}: {len(cpus)} CPUs of NUMA node {node.id} do not make cores of "
+            f"numaNodes: {len(cpus)} CPUs of NUMA node {node.id} do not make cores of "
             f"{width} threads each"
         )
     n_cores = len(cpus) // width

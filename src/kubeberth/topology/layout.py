@@ -125,7 +125,7 @@ def layout_from(document: Mapping[str, Any]) -> Layout:
         It cannot be; the text begins with the field.
     """
     parts = decode(dict(document), _Layout, "")
-    machine = machine_from({"numaNodes": parts.numa_nodes}, "")
+    machine = machine_from({"numaNodes": parts.numa_nodes})
     plugins = plugins_from(parts.devices, machine)
     configuration = decode(
         {"evictionHard": DEFAULT_EVICTION_HARD, **parts.kubelet_configuration},

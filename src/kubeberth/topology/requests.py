@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kubeberth.api.core import Container, Pod, ResourceList, ResourceRequirements
+from kubeberth.api.qos import quality_of
 from kubeberth.api.quantity import int_value, milli_value, parse_quantity
 
 Amounts = Mapping[str, int]
@@ -117,7 +118,7 @@ def pod_request(pod: Pod, *, pools: bool) -> PodRequest:
     """
     level = pod.spec.resources
     has_level = level is not None and _has_pod_level(level)
-    is_guaranteed = pod.status.qos_class == GUARANTEED
+    is_guaranteed = quality_of(pod) == GUARANTEED
     pins = is_guaranteed and (pools or not has_level)
     is_pooled = pools and has_level
     containers = tuple(

@@ -1,6 +1,9 @@
 """The order of things around the verbs: who asks, may they, is there such a path."""
 
 import json
+from uuid import UUID
+
+from tests.unit.apiserver.conftest import ADMIN
 
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
 
@@ -20,6 +23,29 @@ def test_who_shows_nothing_is_refused_but_for_health_and_version(run):
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
             answer = await api.ask(method, "/healthz", user=None)
             assert (answer.code, answer.message) == (401, "Unauthorized")
+
+    run(scenario)
+
+
+def test_every_answer_has_an_id_by_which_it_is_told_of(run):
+    async def scenario(api):
+        found = []
+        for _ in range(2):
+            for user, method, path in (
+                (None, "GET", "/healthz"),
+                (None, "GET", PODS),
+                (ALICE, "GET", PODS),
+                *((ADMIN, "GET", path) for path in (PODS, "/apis", "/openapi/v3", "/nowhere")),
+                (ADMIN, "GET", f"{PODS}?watch=1&timeoutSeconds=1"),
+                (ADMIN, "PUT", PODS),
+                (ADMIN, "POST", PODS),
+            ):
+                answer = await api.open(method, path, user=user)
+                [audit_id] = [v for name, v in answer.headers if name == "Audit-Id"]
+                assert UUID(audit_id).version == 4
+                found.append(audit_id)
+        assert len(set(found)) == len(found)
+        assert (await api.get(PODS, audit_id="mine")).headers["audit-id"] == "mine"
 
     run(scenario)
 

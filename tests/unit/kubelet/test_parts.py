@@ -1,13 +1,14 @@
 """The small parts of a kubelet: addresses, programs, stages, timers, the Node object."""
 
 import pytest
-from tests.objects import NOW, node
+from tests.objects import NOW, node, pod
 
 from kubeberth.api.core import Container
 from kubeberth.kubelet.addresses import AddressPool
+from kubeberth.kubelet.containers import runs_of
 from kubeberth.kubelet.node_object import new_lease, new_node, status_patch
 from kubeberth.kubelet.pod_lifecycle import Step
-from kubeberth.kubelet.program import FOREVER, Program, program_of
+from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, program_of
 from kubeberth.kubelet.specs import NodeSpec, node_specs
 from kubeberth.kubelet.stages import Stages
 from kubeberth.kubelet.timers import Timers
@@ -68,12 +69,22 @@ def test_an_address_from_before_a_restart_is_not_given_out_again():
     ],
 )
 def test_commands_and_annotations_say_what_a_container_does(command, annotations, program):
-    assert program_of(Container(command=command), annotations, is_init=False) == program
+    assert program_of(Container(command=command), annotations, FOREVER) == program
 
 
-def test_an_init_container_that_says_nothing_ends_well_at_once():
-    annotations = {"kubeberth.io/exit-after-seconds": "9"}
-    assert program_of(Container(), annotations, is_init=True) == Program(0.0)
+@pytest.mark.parametrize("otherwise", [AT_ONCE, WORK, FOREVER])
+def test_a_container_that_says_nothing_does_what_it_is_for(otherwise):
+    assert program_of(Container(command=("perl",)), {}, otherwise) == otherwise
+    assert program_of(Container(command=("sleep", "5")), {}, otherwise) == Program(5.0)
+
+
+def test_init_containers_end_at_once_and_those_of_jobs_after_their_work():
+    spec = {"initContainers": [{"name": "i"}, {"name": "s", "restartPolicy": "Always"}]}
+    programs = [run.program for run in runs_of(pod(spec=spec))]
+    assert programs == [AT_ONCE, FOREVER, FOREVER]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "pi", "controller": True}
+    programs = [run.program for run in runs_of(pod(spec=spec, ownerReferences=[owner]))]
+    assert programs == [AT_ONCE, FOREVER, WORK]
 
 
 def test_equal_seeds_give_equal_delays_and_nodes_differ():

@@ -19,11 +19,11 @@ class Auditor:
         self._log = log
         self._clock = clock
 
-    async def trail(self, request: Request) -> WrittenTrail:
+    async def trail(self, request: Request, audit_id: str) -> WrittenTrail:
         """Return the trail of a request, as soon as there is room to write it down."""
         if self._log.is_full:
             await asyncio.to_thread(self._log.wait)
-        return WrittenTrail(request, self._policy, self._log, self._clock)
+        return WrittenTrail(request, audit_id, self._policy, self._log, self._clock)
 
     def close(self) -> None:
         """Write what is left."""

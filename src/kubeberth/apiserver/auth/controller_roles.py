@@ -70,12 +70,14 @@ _CONTROLLERS = (
     ),
     _controller(
         "endpoint-controller",
-        rule("get create patch update delete", "endpoints"),
+        rule("create patch update delete", "endpoints"),
+        with_events=False,
     ),
     _controller(
         "endpointslice-controller",
         rule("update", "services/finalizers"),
-        rule("get create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        rule("create patch update delete", "endpointslices", groups="discovery.k8s.io"),
+        with_events=False,
     ),
     _controller(
         # Of every kind there is, also of those that somebody defines.
@@ -105,7 +107,6 @@ _CONTROLLERS = (
             "persistentvolumes persistentvolumes/status "
             "persistentvolumeclaims persistentvolumeclaims/status",
         ),
-        with_events=False,
     ),
     _controller(
         "pod-garbage-collector",
@@ -155,6 +156,13 @@ _CONTROLLERS = (
         "ttl-after-finished-controller",
         rule("delete", "jobs", groups="batch"),
         with_events=False,
+    ),
+    _controller(
+        # Ours alone: elsewhere drivers do this.
+        "volume-provisioner",
+        rule("create delete", "persistentvolumes"),
+        rule("patch update", "persistentvolumeclaims"),
+        rule("create", "storageclasses", groups="storage.k8s.io"),
     ),
     DefaultRole(
         "system:controller:token-cleaner",

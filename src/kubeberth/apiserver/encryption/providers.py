@@ -1,26 +1,23 @@
 """How values are sealed, and opened again; each tells by a prefix what it has sealed.
 
-    k8s:enc:aesgcm:v1:KEY:     a nonce of 12 bytes, and what AES-GCM makes of the value
-    k8s:enc:secretbox:v1:KEY:  a nonce of 24 bytes, and what XSalsa20 and Poly1305 make of it
-    anything else              the value itself
+    k8s:enc:aesgcm:v1:KEY:  a nonce of 12 bytes, and what AES-GCM makes of the value
+    anything else           the value itself
 
 A value is sealed together with the key under which it is stored, so that nobody can put one in the
-place of another: AES-GCM is told the key, and a secretbox holds it.
+place of another.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 PREFIX = b"k8s:enc:"
-_GCM_NONCE_BYTES = 12
-_BOX_NONCE_BYTES = 24
+_NONCE_BYTES = 12
 
 
 class UnreadableError(ValueError):
@@ -68,46 +65,16 @@ class AesGcm:
 
     def seal(self, key: str, value: bytes) -> bytes:
         """Return nonce and ciphertext."""
-        nonce = os.urandom(_GCM_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, value, key.encode())
 
     def open(self, key: str, sealed: bytes) -> bytes:
         """Return what was sealed."""
-        nonce, cipher = sealed[:_GCM_NONCE_BYTES], sealed[_GCM_NONCE_BYTES:]
+        nonce, cipher = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, cipher, key.encode())
         except (InvalidTag, ValueError) as error:
             raise UnreadableError("it was sealed with another key, or changed") from error
-
-
-class Secretbox:
-    """XSalsa20 and Poly1305."""
-
-    def __init__(self, name: str, secret: bytes) -> None:
-        self.prefix = b"%ssecretbox:v1:%s:" % (PREFIX, name.encode())
-        self._secret = secret
-        # Late: it brings numpy, which the API server has no other use for.
-        self._box = import_module("kubeberth.apiserver.encryption.secretbox")
-
-    def seal(self, key: str, value: bytes) -> bytes:
-        """Return nonce, tag and ciphertext."""
-        nonce = os.urandom(_BOX_NONCE_BYTES)
-        sealed: bytes = self._box.seal(self._secret, nonce, key.encode() + b"\n" + value)
-        return nonce + sealed
-
-    def open(self, key: str, sealed: bytes) -> bytes:
-        """Return what was sealed."""
-        nonce, rest = sealed[:_BOX_NONCE_BYTES], sealed[_BOX_NONCE_BYTES:]
-        if len(nonce) < _BOX_NONCE_BYTES:
-            raise UnreadableError("it was cut off")
-        try:
-            message: bytes = self._box.open_sealed(self._secret, nonce, rest)
-        except self._box.ForgedError as error:
-            raise UnreadableError("it was sealed with another key, or changed") from error
-        place, _, value = message.partition(b"\n")
-        if place != key.encode():
-            raise UnreadableError(f"it was stored as {place.decode()}")
-        return value
 
 
 class Providers:

@@ -234,10 +234,3 @@ def test_managed_fields_are_left_out_on_demand(audited):
     lean = Policy(rules=(Rule(level="RequestResponse"),), omit_managed_fields=True)
     assert "managedFields" in json.dumps(audited(scenario))
     assert "managedFields" not in json.dumps(audited(scenario, lean)[-4:])
-
-
-def test_without_an_auditor_answers_carry_no_id(run):
-    async def scenario(api):
-        assert "audit-id" not in (await api.get(PODS)).headers
-
-    run(scenario)

@@ -8,13 +8,12 @@ import sqlite3
 
 import pytest
 
-from kubeberth.apiserver.encryption import secretbox
 from kubeberth.apiserver.encryption.configuration import (
     NO_ENCRYPTION,
     parse_encryption,
     read_encryption,
 )
-from kubeberth.apiserver.encryption.providers import AesGcm, Secretbox, UnreadableError
+from kubeberth.apiserver.encryption.providers import AesGcm, UnreadableError
 from kubeberth.apiserver.storage.sqlite import SqliteStore
 from kubeberth.errors import UsageError
 
@@ -35,7 +34,7 @@ def keys(kind, *named):
     return f"{kind}: {{keys: [{listed}]}}"
 
 
-GCM, BOX = keys("aesgcm", ("k1", SECRET)), keys("secretbox", ("k1", SECRET))
+GCM = keys("aesgcm", ("k1", SECRET))
 IDENTITY = "identity: {}"
 
 
@@ -43,68 +42,34 @@ def encryption(*providers, **more):
     return parse_encryption(config(*providers, **more), "enc.yaml")
 
 
-def test_a_secretbox_is_that_of_nacl():
-    """The example of "Cryptography in NaCl", section 10."""
-    key = bytes.fromhex("1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389")
-    nonce = bytes.fromhex("69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37")
-    message = bytes.fromhex(
-        "be075fc53c81f2d5cf141316ebeb0c7b5228c52a4c62cbd44b66849b64244ffc"
-        "e5ecbaaf33bd751a1ac728d45e6c61296cdc3c01233561f41db66cce314adb31"
-        "0e3be8250c46f06dceea3a7fa1348057e2f6556ad6b1318a024a838f21af1fde"
-        "048977eb48f59ffd4924ca1c60902e52f0a089bc76897040e082f93776384864"
-        "5e0705"
-    )
-    sealed = bytes.fromhex(
-        "f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce"
-        "48332ea7164d96a4476fb8c531a1186ac0dfc17c98dce87b4da7f011ec48c972"
-        "71d2c20f9b928fe2270d6fb863d51738b48eeee314a7cc8ab932164548e526ae"
-        "90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de56244a9e88d5f9b3"
-        "7973f622a43d14a6599b1f654cb45a74e355a5"
-    )
-    assert secretbox.seal(key, nonce, message) == sealed
-    assert secretbox.open_sealed(key, nonce, sealed) == message
-
-
-@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 64, 1000])
-def test_messages_of_every_length_come_back(length):
-    message = bytes(i % 251 for i in range(length))
-    nonce = bytes(24)
-    assert secretbox.open_sealed(SECRET, nonce, secretbox.seal(SECRET, nonce, message)) == message
-
-
-@pytest.mark.parametrize("provider", [GCM, BOX])
-def test_what_is_sealed_is_not_to_be_read_and_comes_back(provider):
-    sealing = encryption(provider)
+def test_what_is_sealed_is_not_to_be_read_and_comes_back():
+    sealing = encryption(GCM)
     stored = sealing.seal(KEY, VALUE)
-    kind = provider.partition(":")[0].encode()
-    assert stored.startswith(b"k8s:enc:%s:v1:k1:" % kind)
+    assert stored.startswith(b"k8s:enc:aesgcm:v1:k1:")
     assert b"password" not in stored
     assert sealing.open(KEY, stored) == VALUE
     assert sealing.seal(KEY, VALUE) != stored  # never the same nonce
 
 
-@pytest.mark.parametrize("provider", [GCM, BOX])
 @pytest.mark.parametrize("position", [25, 40, -1])
-def test_what_somebody_has_changed_is_refused(provider, position):
-    sealing = encryption(provider)
+def test_what_somebody_has_changed_is_refused(position):
+    sealing = encryption(GCM)
     stored = bytearray(sealing.seal(KEY, VALUE))
     stored[position] ^= 1
     with pytest.raises(UsageError, match=r"cannot decrypt secrets/default/a: "):
         sealing.open(KEY, bytes(stored))
 
 
-@pytest.mark.parametrize("provider", [GCM, BOX])
-def test_what_stands_in_the_place_of_another_is_refused(provider):
-    sealing = encryption(provider)
+def test_what_stands_in_the_place_of_another_is_refused():
+    sealing = encryption(GCM)
     with pytest.raises(UsageError, match="cannot decrypt secrets/default/b"):
         sealing.open("secrets/default/b", sealing.seal(KEY, VALUE))
 
 
-@pytest.mark.parametrize("made", [AesGcm("k", SECRET), Secretbox("k", SECRET)])
 @pytest.mark.parametrize("sealed", [b"", b"x" * 10, b"x" * 30])
-def test_what_was_cut_off_is_refused(made, sealed):
+def test_what_was_cut_off_is_refused(sealed):
     with pytest.raises(UnreadableError):
-        made.open(KEY, sealed)
+        AesGcm("k", SECRET).open(KEY, sealed)
 
 
 def test_the_first_key_seals_and_all_of_them_open():
@@ -160,8 +125,11 @@ def test_resources_are_named_alone_by_group_or_all(name, key, is_sealed):
     [
         ("a: [", "is no EncryptionConfiguration: yaml"),
         ("kind: A", "is no EncryptionConfiguration of apiserver.config.k8s.io/v1"),
-        (config("kms: {}"), "Object contains unknown field `kms`"),
-        (config("{}"), "providers[0]: must be one of identity, aesgcm and secretbox"),
+        (config("rot13: {}"), "Object contains unknown field `rot13`"),
+        (config("{}"), "providers[0]: must be one of identity and aesgcm"),
+        (config("kms: {name: a}"), "providers[0]: kms is not served here: use aesgcm"),
+        (config(keys("aescbc", ("a", SECRET))), "aescbc is not served here: use aesgcm"),
+        (config(keys("secretbox", ("a", SECRET))), "secretbox is not served here: use aesgcm"),
         (config("aesgcm: {}"), "providers[0].aesgcm.keys: Required value"),
         (config("aesgcm: {keys: [{secret: AAAA}]}"), "keys[0].name: must be there"),
         (config("aesgcm: {keys: [{name: a, secret: '!'}]}"), "keys[0].secret: must be base64"),
@@ -169,7 +137,6 @@ def test_resources_are_named_alone_by_group_or_all(name, key, is_sealed):
             config(keys("aesgcm", ("a", b"short"))),
             "keys[0].secret: must be 16 or 24 or 32 bytes, is 5",
         ),
-        (config(keys("secretbox", ("a", bytes(16)))), "secret: must be 32 bytes, is 16"),
         (config(IDENTITY, resources=()), "resources[0].resources: Required value"),
     ],
 )
