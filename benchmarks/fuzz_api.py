@@ -275,7 +275,13 @@ SPECS["customresourcedefinitions"] = {
                         },
                     }
                 },
-                "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.sails"}},
+                "subresources": {
+                    "status": {},
+                    "scale": {
+                        "specReplicasPath": ".spec.sails",
+                        "statusReplicasPath": ".status.sails",
+                    },
+                },
                 "additionalPrinterColumns": [
                     {"name": "Sails", "type": "integer", "jsonPath": ".spec.sails"}
                 ],

@@ -16,7 +16,7 @@ import msgspec
 
 from kubeberth.api import schema
 from kubeberth.api.fields import Walk
-from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
+from kubeberth.api.json_syntax import parse_json
 
 # Templates in use at one time; a large cluster has some thousand workloads.
 REMEMBERED = 4096
@@ -56,8 +56,8 @@ def n_keys(text: bytes) -> int:
 def _compact(text: bytes) -> bytes:
     """Return a JSON text as it would be stored."""
     try:
-        return _encode(parse_json(text))
-    except JSONSyntaxError:
+        return _encode(_decode(text))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return text  # whoever parses the body will say so
 
 

@@ -126,6 +126,15 @@ def test_a_value_of_another_type_is_not_taken_for_the_stored_one():
         replaced(STORED.replace(b"true", b"1"))
 
 
+@pytest.mark.parametrize(("stored", "sent"), [(b'"1.5"', b"1.5"), (b"5", b"5.0")])
+def test_a_number_is_not_taken_for_another_or_for_a_text(stored, sent):
+    def with_value(value):
+        return STORED.replace(b'"hostNetwork":true', b'"activeDeadlineSeconds":' + value)
+
+    with pytest.raises(BadRequestError, match="activeDeadlineSeconds"):
+        replaced(with_value(sent), with_value(stored))
+
+
 def test_a_key_that_comes_twice_is_told_in_what_is_as_it_was_too():
     twice = STORED.replace(b'"hostNetwork":true', b'"hostNetwork":true,"hostNetwork":true')
     assert replaced(twice).duplicate_fields == ["spec.hostNetwork"]
