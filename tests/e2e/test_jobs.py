@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.e2e.test_lifecycle import pods, wait_for
 
 pytestmark = pytest.mark.e2e
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TRACKING = "batch.kubernetes.io/job-tracking"
 
 JOB = """
@@ -75,16 +77,17 @@ def reasons(kubectl, kind, name):
     return [event["reason"] for event in events]
 
 
-def test_an_indexed_job_runs_each_index_once(cluster, apply):
+def test_an_indexed_job_runs_each_index_once(cluster):
     kubectl = cluster.kubectl()
-    apply(job("indexed", completionMode="Indexed", completions=5, parallelism=2))
-    succeed(kubectl, "kubectl wait --for=condition=complete job/indexed --timeout=30s")
-    status = get(kubectl, "indexed")["status"]
-    assert (status["succeeded"], status["completedIndexes"]) == (5, "0-4")
-    made = of(kubectl, "indexed")
-    assert sorted(pod["spec"]["hostname"] for pod in made) == [f"indexed-{i}" for i in range(5)]
+    succeed(kubectl, f"kubectl apply -f {EXAMPLES / 'batch' / 'render.yaml'}")
+    succeed(kubectl, "kubectl wait --for=condition=complete job/render --timeout=60s")
+    status = get(kubectl, "render")["status"]
+    assert (status["succeeded"], status["completedIndexes"]) == (10, "0-9")
+    made = of(kubectl, "render")
+    assert {pod["spec"]["hostname"] for pod in made} == {f"render-{i}" for i in range(10)}
+    assert len(made) == 10
     assert not any(map(is_held, made))
-    assert "5/5" in succeed(kubectl, "kubectl get job indexed")
+    assert "10/10" in succeed(kubectl, "kubectl get job render")
 
 
 def test_a_suspended_job_runs_when_it_is_resumed(cluster, apply):

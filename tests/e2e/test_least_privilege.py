@@ -92,15 +92,6 @@ spec:
 """
 SETS = """\
 apiVersion: v1
-kind: PersistentVolume
-metadata: {name: of-set}
-spec:
-  storageClassName: local
-  capacity: {storage: 1Gi}
-  accessModes: [ReadWriteOnce]
-  hostPath: {path: /tmp}
----
-apiVersion: v1
 kind: ResourceQuota
 metadata: {name: pods, namespace: lab}
 spec: {hard: {pods: "50"}}
@@ -121,9 +112,20 @@ spec:
   volumeClaimTemplates:
   - metadata: {name: disk}
     spec:
-      storageClassName: local
       accessModes: [ReadWriteOnce]
       resources: {requests: {storage: 1Gi}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: lab}
+spec:
+  revisionHistoryLimit: 0
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: agent}]
 ---
 apiVersion: batch/v1
 kind: Job
@@ -187,7 +189,8 @@ UNSEEN = {
         "approve signers.certificates.k8s.io",
         "sign signers.certificates.k8s.io",
         *(f"change {owners}/finalizers.apps" for owners in ("deployments", "replicasets")),
-        *("change statefulsets/finalizers.apps", "change cronjobs/finalizers.batch"),
+        *("change statefulsets/finalizers.apps", "change daemonsets/finalizers.apps"),
+        "change cronjobs/finalizers.batch",
         *("change jobs/finalizers.batch", "change replicationcontrollers/finalizers"),
         "change services/finalizers",
     },
@@ -213,9 +216,15 @@ UNSEEN = {
     },
     "pods of a node that is gone for long, see test_pod_gc": {"read nodes", "change pods/status"},
     "a volume that is released, see test_volumes": {"change persistentvolumes"},
+    "a claim whose node has gone, see test_volume_provisioning": {"change persistentvolumeclaims"},
     "pods and replica sets that are adopted": {
         *("change pods", "read deployments.apps", "read replicasets.apps"),
-        *("read statefulsets.apps", "read replicationcontrollers", "read jobs.batch"),
+        *(
+            "read statefulsets.apps",
+            "read daemonsets.apps",
+            "read replicationcontrollers",
+            "read jobs.batch",
+        ),
     },
     "a service that loses a hundred pods, see test_endpoints": {
         "delete endpointslices.discovery.k8s.io",
@@ -263,8 +272,10 @@ def work(berth: Berth, folder: Path) -> None:
         "kubectl -n lab wait --for=delete job/once --timeout=30s",
         "kubectl -n lab patch statefulset set -p "
         """'{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}'""",
-        "kubectl -n lab set image statefulset/set main=nginx:2",
+        "kubectl -n lab rollout status daemonset agent --timeout=30s",
+        "kubectl -n lab set image statefulset/set daemonset/agent main=nginx:2",
         "kubectl -n lab rollout status statefulset set --timeout=30s",
+        "kubectl -n lab rollout status daemonset agent --timeout=30s",
         """kubectl -n lab patch job broken-off -p '{"spec":{"suspend":true}}'""",
         "kubectl -n lab set image deployment/web main=nginx:2",
         "kubectl -n lab rollout status deployment web --timeout=30s",

@@ -31,6 +31,12 @@ def main(arguments: list[str]) -> int:
         return replay_all(files, kubectl, Path(name), quiet=options.quiet)
 
 
+def forget_storage_classes(kubectl: str, kubeconfig: Path) -> None:
+    """Have no default class: where sessions were recorded, there was none."""
+    command = [kubectl, "--kubeconfig", str(kubeconfig), "delete", "storageclass", "--all"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) -> int:
     """Replay sessions on one cluster and print how many agree."""
     at = ["--data-dir", str(folder / "cluster")]
@@ -38,6 +44,7 @@ def replay_all(files: list[Path], kubectl: str, folder: Path, *, quiet: bool) ->
     subprocess.run(up, check=True, capture_output=True)
     agreeing = 0
     try:
+        forget_storage_classes(kubectl, folder / "cluster/kubeconfig")
         for file in files:
             work = folder / file.stem
             work.mkdir()

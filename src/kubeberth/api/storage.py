@@ -23,6 +23,7 @@ BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 MIGRATED_PLUGINS = "storage.alpha.kubernetes.io/migrated-plugins"
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
@@ -94,6 +95,7 @@ class PersistentVolumeSpec(InTreeSources, frozen=True):
     capacity: ResourceList = {}
     access_modes: tuple[str, ...] = ()
     claim_ref: ObjectReference | None = None
+    persistent_volume_reclaim_policy: str = ""
     storage_class_name: str = ""
     volume_mode: str | None = None
     volume_attributes_class_name: str | None = None
@@ -138,6 +140,8 @@ class StorageClass(ApiStruct, frozen=True):
 
     metadata: ObjectMeta = ObjectMeta()
     provisioner: str = ""
+    parameters: dict[str, str] = {}
+    reclaim_policy: str | None = None
     volume_binding_mode: str | None = None
     allowed_topologies: tuple[TopologySelectorTerm, ...] = ()
 

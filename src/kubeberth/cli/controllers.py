@@ -42,12 +42,19 @@ SYSTEM = "kube-system"
     help="Let each controller act as its own service account in kube-system.  [default: all act "
     "as the kubeconfig's user]",
 )
+@click.option(
+    "--default-storage-class",
+    metavar="NAME",
+    default="",
+    help="A class of simulated volumes, made at the start in a cluster that has no class.",
+)
 def command(
     kubeconfig: Path,
     root_ca_file: Path | None,
     cluster_signing_cert_file: Path | None,
     cluster_signing_key_file: Path | None,
     use_service_account_credentials: bool,
+    default_storage_class: str,
 ) -> None:
     """Run the controllers."""
     if (cluster_signing_cert_file is None) != (cluster_signing_key_file is None):
@@ -61,7 +68,9 @@ def command(
     authority = None
     if cluster_signing_cert_file is not None and cluster_signing_key_file is not None:
         authority = Authority(cluster_signing_cert_file, cluster_signing_key_file)
-    settings = ControllerSettings(root_ca=root_ca, authority=authority)
+    settings = ControllerSettings(
+        root_ca=root_ca, authority=authority, default_storage_class=default_storage_class
+    )
 
     def client_of(account: str) -> Client:
         if not use_service_account_credentials:

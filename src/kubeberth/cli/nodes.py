@@ -47,6 +47,8 @@ from kubeberth.topology.publication import from_text
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
 JOINING_AT_ONCE = 32
+# Of one node, besides its watch: thousands of nodes each keep their connections.
+REQUESTS_AT_ONCE = 2
 
 
 @click.group("nodes", invoke_without_command=True)
@@ -118,13 +120,13 @@ def command(
 
     def client_of(node: str) -> Client:
         if identities is None:
-            return Client(credentials, user_agent="kubelet")
+            return Client(credentials, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
         try:
             pem = (identities / f"{node}.pem").read_bytes()
         except OSError as error:
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
         own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=None)
-        return Client(own, user_agent="kubelet")
+        return Client(own, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
 
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:

@@ -33,6 +33,8 @@ from kubeberth.errors import UsageError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 6443
+# As local clusters call theirs.
+STORAGE_CLASS = "standard"
 # kube-scheduler's.
 SCHEDULER_PORT = 10259
 SERVER_NAMES = (
@@ -196,6 +198,7 @@ class LocalCluster:
                 *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-key-file", folder.pki / "ca.key"),
                 "--use-service-account-credentials",
+                *("--default-storage-class", STORAGE_CLASS),
             ],
         }
         if self.settings.scheduler_config:

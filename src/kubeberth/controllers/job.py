@@ -26,6 +26,7 @@ from kubeberth.api.batch import (
     UncountedTerminatedPods,
 )
 from kubeberth.api.core import Pod
+from kubeberth.api.job_indexes import Indexes, format_indexes, parse_indexes
 from kubeberth.api.scheme import JOBS, PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import is_active, is_ready
@@ -43,7 +44,6 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.job_backoff import Ending, Endings, recall, remaining_s, wait_s
-from kubeberth.controllers.job_indexes import Indexes, format_indexes, parse_indexes
 from kubeberth.controllers.job_pods import (
     failures_of_index,
     finished_at,

@@ -15,7 +15,7 @@ from kubeberth.api.batch import (
     SuccessPolicyRule,
 )
 from kubeberth.api.core import ContainerStatus, Pod
-from kubeberth.controllers.job_indexes import Indexes, parse_indexes
+from kubeberth.api.job_indexes import Indexes, parse_indexes
 
 
 @dataclass(frozen=True, slots=True)

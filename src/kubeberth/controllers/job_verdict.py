@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from kubeberth.api.batch import Job
 from kubeberth.api.core import Pod
+from kubeberth.api.job_indexes import Indexes
 from kubeberth.api.workloads import seconds_of
-from kubeberth.controllers.job_indexes import Indexes
 from kubeberth.controllers.job_pods import is_failed
 from kubeberth.controllers.job_policy import matched_rule, met_criteria
 

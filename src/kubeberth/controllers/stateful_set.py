@@ -211,8 +211,9 @@ class _Step:
         return []
 
     def _is_old(self, pod: Pod) -> bool:
+        """Return whether a pod is of another revision, and not about to be replaced anyway."""
         is_updated = identity.revision_of(pod) == self._update.metadata.name
-        return not is_updated and not pod.is_terminating
+        return not (is_updated or pod.is_terminating or pod.is_terminal)
 
     def _budget(self, max_unavailable: int | str) -> int:
         """Return how many more pods may become unavailable; a share is rounded down, to 1."""

@@ -97,6 +97,11 @@ from kubeberth.controllers.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
 from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
+from kubeberth.controllers.volume_provisioning import (
+    DefaultClassReconciler,
+    ProvisioningReconciler,
+    ReclaimReconciler,
+)
 from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
 
 ClientOf = Callable[[str], Client]
@@ -116,20 +121,26 @@ class ControllerSettings:
         How many keys each controller works on at a time.
     terminated_pod_threshold
         How many ended pods are kept; 0 keeps all.
+    default_storage_class
+        Name of a class of simulated volumes, made when there is none at all; empty for none.
     """
 
     root_ca: str = ""
     authority: Signer | None = None
     workers: int = 8
     terminated_pod_threshold: int = TERMINATED_THRESHOLD
+    default_storage_class: str = ""
 
 
 def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
     """Return every controller there is."""
     authority = settings.authority
     signers = [CertificateSigningReconciler(authority)] if authority is not None else []
+    wished = settings.default_storage_class
+    classes = [DefaultClassReconciler(wished)] if wished else []
     return [
         *signers,
+        *classes,
         DeploymentReconciler(),
         ReplicaSetReconciler(),
         ReplicationControllerReconciler(),
@@ -148,6 +159,8 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         TaintEvictionReconciler(),
         VolumeReconciler(),
         ClaimReconciler(),
+        ProvisioningReconciler(),
+        ReclaimReconciler(),
         DisruptionReconciler(),
         ResourceQuotaReconciler(),
         EndpointSliceReconciler(),

@@ -1,8 +1,7 @@
 """Volumes and claims: who is bound to whom, and what may go.
 
 Matches Kubernetes 1.36 (`pkg/controller/volume/persistentvolume`, `pvcprotection` and
-`pvprotection`) for volumes that exist: nothing is provisioned, deleted or scrubbed here, as there
-are no disks behind them.
+`pvprotection`). Volumes that do not exist yet are made elsewhere (`volume_provisioning.py`).
 """
 
 from __future__ import annotations
@@ -23,11 +22,14 @@ from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.storage import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
+    NO_PROVISIONER,
+    SELECTED_NODE,
     WAIT_FOR_FIRST_CONSUMER,
     PersistentVolume,
     PersistentVolumeClaim,
+    StorageClass,
 )
-from kubeberth.controllers.action import Action, Failure, Outcome, PatchObject
+from kubeberth.controllers.action import Action, Failure, Outcome, PatchObject, RecordEvent
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
@@ -66,9 +68,9 @@ def _unprotected(item: HasMetadata, finalizer: str) -> dict[str, Any] | None:
 def reconcile_claim(
     claim: PersistentVolumeClaim,
     volume: PersistentVolume | None,
-    free: Iterable[PersistentVolume],
+    others: Iterable[PersistentVolume],
     *,
-    waits: bool,
+    storage_class: StorageClass | None,
     is_used: bool,
 ) -> Outcome:
     """Return what a claim needs.
@@ -77,10 +79,10 @@ def reconcile_claim(
     ----------
     volume
         The one that it names.
-    free
+    others
         Volumes that it could be bound to.
-    waits
-        Whether it is left to the scheduler, until a pod needs it.
+    storage_class
+        Its class, if there is such a class.
     is_used
         Whether a pod on a node has it.
     """
@@ -90,8 +92,17 @@ def reconcile_claim(
     if claim.metadata.deletion_timestamp is not None:
         return Outcome()
     if not claim.spec.volume_name:
-        chosen = None if waits else _smallest(claim, free)
-        return Outcome() if chosen is None else Outcome(tuple(_bind(claim, chosen)))
+        # One whose class waits is left to the scheduler until a pod needs it: it gets no other
+        # volume here than one that was made, or set aside, for it.
+        waits = (
+            storage_class is not None
+            and storage_class.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER
+        )
+        own = [v for v in others if _is_set_aside(v, claim)]
+        chosen = _smallest(claim, own if waits or own else others)
+        if chosen is not None:
+            return Outcome(tuple(_bind(claim, chosen)))
+        return Outcome(tuple(_explain(claim, storage_class, waits=waits)))
     if volume is None:
         return Outcome() if claim.status.phase != "Bound" else Outcome((_tell(claim, "Lost"),))
     owner = volume.spec.claim_ref
@@ -112,27 +123,60 @@ def _tell(
     return PatchObject(ref, {"status": status}, "status", if_present=True)
 
 
+def _explain(
+    claim: PersistentVolumeClaim, storage_class: StorageClass | None, *, waits: bool
+) -> Iterator[RecordEvent]:
+    """Yield what is told of a claim for which there is no volume yet."""
+    me, name = ref_of(PERSISTENT_VOLUME_CLAIMS, claim), claim.class_name
+    if not name:
+        message = "no persistent volumes available for this claim and no storage class is set"
+        yield RecordEvent(me, "FailedBinding", message)
+    elif storage_class is None:
+        message = f'storageclass.storage.k8s.io "{name}" not found'
+        yield RecordEvent(me, "ProvisioningFailed", message, "Warning")
+    elif waits and SELECTED_NODE not in claim.metadata.annotations:
+        message = "waiting for first consumer to be created before binding"
+        yield RecordEvent(me, "WaitForFirstConsumer", message)
+    elif storage_class.provisioner == NO_PROVISIONER:
+        message = f"no volume plugin matched name: {NO_PROVISIONER}"
+        yield RecordEvent(me, "ProvisioningFailed", message, "Warning")
+    else:
+        message = (
+            "Waiting for a volume to be created either by the external provisioner "
+            f"'{storage_class.provisioner}' or manually by the system administrator. If volume "
+            "creation is delayed, please verify that the provisioner is running and correctly "
+            "registered."
+        )
+        yield RecordEvent(me, "ExternalProvisioning", message)
+
+
+def _is_set_aside(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    """Return whether a volume is for this claim and no other."""
+    reference, meta = volume.spec.claim_ref, claim.metadata
+    return (
+        reference is not None
+        and (reference.namespace, reference.name) == (meta.namespace, meta.name)
+        and reference.uid in ("", meta.uid)
+    )
+
+
 def _smallest(
-    claim: PersistentVolumeClaim, free: Iterable[PersistentVolume]
+    claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume]
 ) -> PersistentVolume | None:
-    fitting = [volume for volume in free if _fits(claim, volume)]
+    fitting = [volume for volume in volumes if _fits(claim, volume)]
     return min(fitting, key=lambda v: (_size(v.spec.capacity), v.metadata.name), default=None)
 
 
 def _fits(claim: PersistentVolumeClaim, volume: PersistentVolume) -> bool:
-    wanted, spec, meta = claim.spec, volume.spec, claim.metadata
-    reference = spec.claim_ref
-    if reference is not None and (reference.namespace, reference.name) != (
-        meta.namespace,
-        meta.name,
-    ):
-        return False
+    wanted, spec = claim.spec, volume.spec
+    is_own = _is_set_aside(volume, claim)
+    is_free = spec.claim_ref is None and volume.status.phase == "Available"
     is_selected = wanted.selector is None or from_label_selector(wanted.selector).matches(
         volume.metadata.labels
     )
     return (
         volume.metadata.deletion_timestamp is None
-        and volume.status.phase == "Available"
+        and (is_own or is_free)
         and spec.storage_class_name == claim.class_name
         and set(wanted.access_modes) <= set(spec.access_modes)
         and (wanted.volume_mode or "Filesystem") == (spec.volume_mode or "Filesystem")
@@ -194,7 +238,8 @@ class VolumeReconciler:
 class ClaimReconciler:
     """Feeds `reconcile_claim` from the cache; keys are claims."""
 
-    name = "persistentvolumeclaim-controller"
+    # Upstream one controller does both, and its events are known by its name.
+    name = "persistentvolume-controller"
     account = "persistent-volume-binder"
     seeds: tuple[str, ...] = ()
 
@@ -221,8 +266,7 @@ class ClaimReconciler:
             claim,
             cache.get(PERSISTENT_VOLUMES, claim.spec.volume_name),
             cache.all(PERSISTENT_VOLUMES).values(),
-            waits=storage_class is not None
-            and storage_class.volume_binding_mode == WAIT_FOR_FIRST_CONSUMER,
+            storage_class=storage_class,
             is_used=_is_used(cache, claim),
         )
 

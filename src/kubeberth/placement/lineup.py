@@ -72,7 +72,7 @@ class Lineup:
         Parameters
         ----------
         entries, groups
-            True entry and group of each slot; entries below 0 stand for nodes in no group.
+            True entry and group of each slot.
         order
             Slot of each rank, which an entry has in its low bits.
         """

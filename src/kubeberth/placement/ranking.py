@@ -1,4 +1,4 @@
-"""Ranking: the nodes that one template may go to, best first, kept up to date by change logs.
+"""Ranking: the nodes that a template's pods may go to, best first, kept up to date by change logs.
 
 A node's total is what it earns by itself (room, balance) plus what is normalised over all nodes
 that pass (taints, preferences, spread). The second part depends on a few values only: the node's
@@ -11,9 +11,9 @@ is to normalise over.
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
 
-After a pod is placed, one node has changed, and its entry is another one (see `entries.py`). That
-of a node that has become worse, as most do, need not be mended in its lineup before it comes to the
-top of all; what the pod means to rules over pods, of the few nodes where they care, is looked at.
+After a pod is placed, one node has changed, and its entry is another one (see `entries.py`). The
+node is judged again where rules over pods care for that pod. One that has become worse, as most do,
+stays where it is in its lineup until it is about to be the answer.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Layout:
 
 
 class Ranking:
-    """One template's nodes on one cluster, in order of preference.
+    """The nodes of one cluster in the order in which templates that are judged alike prefer them.
 
     Raises
     ------
@@ -113,7 +113,6 @@ class Ranking:
         self._seen_bases: list[object] = []
         # Per slot; a cell of `_NONE` says that its looks rule the node out.
         self._order: list[int] = []
-        self._ranks: list[int] = []
         self._entries: list[int] = []
         self._cells = memoryview(b"")
         self._groups: list[int] = []
@@ -266,14 +265,14 @@ class Ranking:
             self._judge(slot)
 
     def _follow_pulse(self) -> None:
-        rules, pulse = self._rules, self._pulse
+        rules = self._rules
         if rules.filter_version() != self._seen_filters:
             if self._nominated:
                 self._judge_nominated()
             # Trials on those nodes have left their mark on the versions, and changed nothing.
             self._seen_filters = rules.filter_version()
             self._open_groups()
-        self._seen_pulse = pulse.n_beats
+        self._seen_pulse = self._pulse.n_beats
 
     def _judge(self, slot: int) -> None:
         """Put a node where it belongs now."""

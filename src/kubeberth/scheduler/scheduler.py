@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import Node, Pod, decode_pod
+from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import PODS
 from kubeberth.api.storage import PersistentVolumeClaim
@@ -44,6 +44,7 @@ from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.decisions import Attempt, Budget, Decisions
 from kubeberth.scheduler.evictor import Evictor
 from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, news_of
+from kubeberth.scheduler.intake import PodIntake
 from kubeberth.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE
 from kubeberth.scheduler.pages import Pages, Parts
 from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
@@ -137,7 +138,7 @@ class Scheduler:
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
         self._binder = Binder(client, self._volumes, tasks, mandate, self._on_bound)
-        self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
+        self._pods = Informer(client, PODS, PodIntake().decode, field_selector=_LIVE_PODS)
         self._decisions, self._budget = Decisions(), Budget()
         self.pages = Pages(
             Parts(

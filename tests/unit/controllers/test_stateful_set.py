@@ -333,6 +333,12 @@ def test_a_broken_pod_holds_up_an_update_that_would_mend_it():
     assert deleted(decide(*pods, of=NEW, revisions=history(SET, NEW))) == []
 
 
+def test_a_parallel_pod_that_failed_amid_an_update_is_deleted_once():
+    of = stateful_set(image="nginx:2", policy="Parallel", status={"currentRevision": name_of(SET)})
+    pods = [*rolled()[:2], member(2, NEW, revision=name_of(SET), phase="Failed")]
+    assert deleted(decide(*pods, of=of, revisions=history(SET, NEW))) == ["web-2"]
+
+
 def partitioned(partition, policy="OrderedReady", **fields):
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": partition, **fields}}
     status = {"currentRevision": name_of(SET)}

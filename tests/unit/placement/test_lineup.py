@@ -29,12 +29,13 @@ def test_the_top_is_the_lowest_true_entry(
     lineup = Lineup()
     lineup.fill(np.array(entries, dtype=np.int64))
     for slot, score in steps:
-        old = entries[slot]
-        entries[slot] = -1 if score is None else entry(slot, score)
+        old_entry, was_there = entries[slot], groups[slot] == 0
+        groups[slot] = 0 if score is not None else -1
+        entries[slot] = old_entry if score is None else entry(slot, score)
         # As its owner does: those that became worse, or left, are mended later.
-        if entries[slot] >= 0 and (old < 0 or entries[slot] < old):
+        if score is not None and (not was_there or entries[slot] < old_entry):
             lineup.push(entries[slot])
-        present = [number for number in entries if number >= 0]
+        present = [entries[slot] for slot in range(N_SLOTS) if groups[slot] == 0]
         assert lineup.settle(entries, groups, 0, order) == min(present, default=END)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeberth.api import names
 from kubeberth.api.cron import schedule_error
+from kubeberth.api.job_indexes import IndexesError, checked_indexes
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.validation.field_error import (
     FieldError,
@@ -17,6 +18,7 @@ from kubeberth.api.validation.field_error import (
     required,
 )
 from kubeberth.api.validation.internal_form import pod_spec_as_shown, pod_template_as_shown
+from kubeberth.api.validation.job_policies import validate_policies
 from kubeberth.api.validation.metadata import (
     IMMUTABLE,
     validate_metadata,
@@ -31,9 +33,9 @@ from kubeberth.api.validation.workloads import (
 
 _COMPLETION_MODES = ("NonIndexed", "Indexed")
 _REPLACEMENTS = ("Failed", "TerminatingOrFailed")
-_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-_OPERATORS = ("In", "NotIn")
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
+# Of indexes: more than many of them leave room for few failures.
+_MANY, _FEW = 100_000, 10_000
 _COUNTS = (
     "parallelism",
     "completions",
@@ -61,7 +63,20 @@ def validate_job(job: Mapping[str, Any]) -> list[FieldError]:
     metadata, spec = job.get("metadata") or {}, job.get("spec") or {}
     errors = validate_metadata(metadata)
     errors += _validate_generated_selector(metadata, spec)
-    return errors + _validate_selecting_spec(spec)
+    errors += _validate_selecting_spec(spec)
+    return errors + _validate_hostnames(metadata, spec)
+
+
+def _validate_hostnames(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> list[FieldError]:
+    """Return whether the pods of an indexed job can be named after it."""
+    name, completions = metadata.get("name", ""), spec.get("completions") or 0
+    if spec.get("completionMode") != "Indexed" or not name or completions < 1:
+        return []
+    hostname = f"{name}-{completions - 1}"
+    if not names.dns1123_label_errors(hostname):
+        return []
+    detail = f"will not able to create pod with invalid DNS label: {hostname}"
+    return [invalid("metadata.name", name, detail)]
 
 
 def _validate_selecting_spec(spec: Mapping[str, Any]) -> list[FieldError]:
@@ -109,11 +124,12 @@ def validate_job_spec(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     if (manager := spec.get("managedBy")) is not None:
         errors += _validate_manager(manager, f"{path}.managedBy")
     errors += _validate_completion_mode(spec, path)
-    if (policy := spec.get("podFailurePolicy")) is not None:
-        errors += _validate_failure_policy(policy, f"{path}.podFailurePolicy")
+    policy = spec.get("podFailurePolicy")
+    errors += validate_policies(spec, path)
     replacement = spec.get("podReplacementPolicy")
-    if replacement is not None and replacement not in _REPLACEMENTS:
-        errors.append(not_supported(f"{path}.podReplacementPolicy", replacement, _REPLACEMENTS))
+    replacements = _REPLACEMENTS if policy is None else ("Failed",)
+    if replacement is not None and replacement not in replacements:
+        errors.append(not_supported(f"{path}.podReplacementPolicy", replacement, replacements))
     template = spec.get("template") or {}
     errors += validate_pod_template(template, f"{path}.template")
     restarts = (template.get("spec") or {}).get("restartPolicy", "")
@@ -155,7 +171,7 @@ def _validate_completion_mode(spec: Mapping[str, Any], path: str) -> list[FieldE
         if spec.get("completions") is None:
             detail = "when completion mode is Indexed"
             return [required(f"{path}.completions", detail)]
-        return []
+        return _validate_size(spec, path)
     return [
         invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
         for field in ("backoffLimitPerIndex", "maxFailedIndexes")
@@ -163,41 +179,33 @@ def _validate_completion_mode(spec: Mapping[str, Any], path: str) -> list[FieldE
     ]
 
 
-def _validate_failure_policy(policy: Mapping[str, Any], path: str) -> list[FieldError]:
+def _validate_size(spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Return what is too much for an indexed job, whose indexes are listed in its status."""
     errors: list[FieldError] = []
-    for index, rule in enumerate(policy.get("rules") or ()):
-        here = f"{path}.rules[{index}]"
-        if (action := rule.get("action", "")) not in _ACTIONS:
-            errors.append(not_supported(f"{here}.action", action, _ACTIONS))
-        codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions")
-        if codes is None and not patterns:
-            detail = "specifying one of OnExitCodes and OnPodConditions is required"
-            errors.append(_invalid_as_a_whole(here, detail))
-        elif codes is not None and patterns:
-            detail = "specifying both OnExitCodes and OnPodConditions is not supported"
-            errors.append(_invalid_as_a_whole(here, detail))
-        if codes is not None:
-            errors += _validate_exit_codes(codes, f"{here}.onExitCodes")
+    completions, most = spec["completions"], spec.get("maxFailedIndexes")
+    parallelism = spec.get("parallelism") or 0
+    if parallelism > _MANY:
+        detail = f"must be less than or equal to {_MANY} when completion mode is Indexed"
+        errors.append(invalid(f"{path}.parallelism", parallelism, detail))
+    if most is not None and most > completions:
+        detail = "must be less than or equal to completions"
+        errors.append(invalid(f"{path}.maxFailedIndexes", most, detail))
+    if most is not None and most > _MANY:
+        detail = f"must be less than or equal to {_MANY}"
+        errors.append(invalid(f"{path}.maxFailedIndexes", most, detail))
+    if completions > _MANY and spec.get("backoffLimitPerIndex") is not None:
+        detail = (
+            f"must be less than or equal to {_FEW} when completions are above {_MANY} and used "
+            "with backoff limit per index"
+        )
+        if most is None:
+            why = f"must be specified when completions is above {_MANY}"
+            errors.append(required(f"{path}.maxFailedIndexes", why))
+        if parallelism > _FEW:
+            errors.append(invalid(f"{path}.parallelism", parallelism, detail))
+        if most is not None and most > _FEW:
+            errors.append(invalid(f"{path}.maxFailedIndexes", most, detail))
     return errors
-
-
-def _validate_exit_codes(codes: Mapping[str, Any], path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    operator, values = codes.get("operator", ""), codes.get("values") or ()
-    if operator not in _OPERATORS:
-        errors.append(not_supported(f"{path}.operator", operator, _OPERATORS))
-    if not values:
-        errors.append(invalid(f"{path}.values", values, "at least one value is required"))
-    for index, value in enumerate(values):
-        if value == 0 and operator == "In":
-            detail = "must not be 0 for the In operator"
-            errors.append(invalid(f"{path}.values[{index}]", value, detail))
-    return errors
-
-
-def _invalid_as_a_whole(path: str, detail: str) -> FieldError:
-    """Return the error of a value that is not shown."""
-    return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
 
 
 def validate_job_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
@@ -272,6 +280,15 @@ def validate_job_status(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[
     status = new.get("status") or {}
     for field in ("active", "succeeded", "failed", "ready", "terminating"):
         errors += validate_not_negative(status.get(field) or 0, f"status.{field}")
+    completions, before = (new.get("spec") or {}).get("completions"), old.get("status") or {}
+    for field in ("completedIndexes", "failedIndexes"):
+        text = status.get(field) or ""
+        if completions is None or text == (before.get(field) or ""):
+            continue
+        try:
+            checked_indexes(text, completions)
+        except IndexesError as error:
+            errors.append(invalid(f"status.{field}", text, f"error parsing {field}: {error}"))
     return errors
 
 

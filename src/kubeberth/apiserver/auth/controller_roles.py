@@ -107,7 +107,6 @@ _CONTROLLERS = (
             "persistentvolumes persistentvolumes/status "
             "persistentvolumeclaims persistentvolumeclaims/status",
         ),
-        with_events=False,
     ),
     _controller(
         "pod-garbage-collector",
@@ -157,6 +156,13 @@ _CONTROLLERS = (
         "ttl-after-finished-controller",
         rule("delete", "jobs", groups="batch"),
         with_events=False,
+    ),
+    _controller(
+        # Ours alone: elsewhere drivers do this.
+        "volume-provisioner",
+        rule("create delete", "persistentvolumes"),
+        rule("patch update", "persistentvolumeclaims"),
+        rule("create", "storageclasses", groups="storage.k8s.io"),
     ),
     DefaultRole(
         "system:controller:token-cleaner",
