@@ -34,6 +34,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,9 @@ class Churn:
 
     async def calm_down(self) -> None:
         """Make all nodes usable again, and leave enough room for everybody."""
+        # The storm may have ended between the making of one and its end.
+        for name in self.namespaces:
+            await self._keep_trying(partial(self._client.delete, NAMESPACES, name))
         for node in self._nodes:
             await self._patch_node(node, {"spec": {"unschedulable": None, "taints": None}})
         for name in self.replicas:
