@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,7 @@ def replay_file(path: Path) -> dict[str, Tally]:
         scenario = record["scenario"]
         tally = tallies.setdefault(scenario["theme"], Tally())
         tally.n_scenarios += 1
-        if difference := next(differences(record["expected"], answers(scenario)), None):
+        if difference := first_difference(record):
             name = " ".join(filter(None, (scenario["id"], scenario.get("case"))))
             tally.differences.append(f"{name}: {difference}")
     return tallies
@@ -74,6 +75,16 @@ def read(path: Path) -> Iterator[Document]:
     with gzip.open(path, "rt") as lines:
         for line in lines:
             yield json.loads(line)
+
+
+def first_difference(record: Document) -> str | None:
+    """Return where our answer to a scenario differs first, or how we fail to give one."""
+    try:
+        ours = answers(record["scenario"])
+    except Exception as error:  # noqa: BLE001 - it must not hide how the other scenarios fare
+        *_, where = traceback.extract_tb(error.__traceback__)
+        return f"no answer: {error!r} at {Path(where.filename).name}:{where.lineno}"
+    return next(differences(record["expected"], ours), None)
 
 
 def answers(scenario: Document) -> Document:

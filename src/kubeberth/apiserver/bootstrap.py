@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from itertools import chain
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 from kubeberth.api import defaults, scheme
@@ -18,9 +18,18 @@ from kubeberth.api.scheme import (
 from kubeberth.apiserver.auth import bootstrap as default_roles
 from kubeberth.apiserver.auth.default_roles import DefaultRole
 from kubeberth.apiserver.auth.rbac import PolicyRule
+from kubeberth.apiserver.auth.reconciliation import (
+    AUTOUPDATE,
+    is_of_another_role,
+    is_protected,
+    reconciled,
+)
 from kubeberth.apiserver.managed_fields.tracking import endpoint_of, track_update
+from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.registry import SELF, Registry, Target
-from kubeberth.errors import AlreadyExistsError
+from kubeberth.errors import AlreadyExistsError, ApiError
+
+logger = logging.getLogger(__name__)
 
 RBAC = scheme.CLUSTER_ROLES.group
 SYSTEM = "kube-system"
@@ -38,7 +47,7 @@ DESCRIPTIONS = {
 
 
 async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int) -> None:
-    """Create what is missing."""
+    """Create what is missing, and complete roles that an older version has made."""
     namespaces: list[tuple[Resource, dict[str, Any]]] = [
         (NAMESPACES, {"metadata": {"name": name}}) for name in NAMES
     ]
@@ -49,15 +58,15 @@ async def make_bootstrap_objects(registry: Registry, cluster_ip: str, port: int)
         )
         for name, value in SYSTEM_PRIORITIES.items()
     ]
-    everywhere: list[Coroutine[Any, Any, None]] = []
-    elsewhere: list[Coroutine[Any, Any, None]] = []
-    for resource, document in chain(namespaces, classes, access_objects()):
-        namespace = document["metadata"].get("namespace", "")
-        which = elsewhere if namespace else everywhere
-        which.append(ensure(registry, resource, document, namespace))
+    access = list(access_objects())
     # At once, so that they share a commit; what is in a namespace, once that is there.
-    await asyncio.gather(*everywhere)
-    await asyncio.gather(*elsewhere)
+    await asyncio.gather(
+        *(ensure(registry, *made) for made in (*namespaces, *classes)),
+        *(_ensure_access(registry, *made) for made in access if not _namespace_of(made[1])),
+    )
+    await asyncio.gather(
+        *(_ensure_access(registry, *made) for made in access if _namespace_of(made[1]))
+    )
     await ensure(registry, SERVICES, kubernetes_service(cluster_ip, port), "default")
 
 
@@ -94,7 +103,7 @@ def _metadata(role: DefaultRole, *, labels: dict[str, str]) -> dict[str, Any]:
     metadata = {
         "name": role.name,
         "labels": {"kubernetes.io/bootstrapping": "rbac-defaults", **labels},
-        "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+        "annotations": {AUTOUPDATE: "true"},
     }
     return {**metadata, "namespace": role.namespace} if role.namespace else metadata
 
@@ -124,6 +133,44 @@ def _rule_document(rule: PolicyRule) -> dict[str, Any]:
         "nonResourceURLs": sorted(rule.non_resource_urls),
     }
     return {field: values for field, values in document.items() if values}
+
+
+def _namespace_of(document: dict[str, Any]) -> str:
+    namespace: str = document["metadata"].get("namespace", "")
+    return namespace
+
+
+async def _ensure_access(registry: Registry, resource: Resource, document: dict[str, Any]) -> None:
+    """Create a role or binding, or add to it what it lacks."""
+    target = Target(resource, _namespace_of(document), document["metadata"]["name"])
+    stored = registry.find(resource, target.namespace, target.name)
+    if stored is None:
+        await ensure(registry, resource, document, target.namespace)
+        return
+    if is_protected(stored):
+        return
+    try:
+        if is_of_another_role(stored, document):
+            await registry.delete(target, DeleteOptions(), SELF)
+            await ensure(registry, resource, document, target.namespace)
+        elif reconciled(stored, document) is not stored:
+            await _complete(registry, target, document)
+    except ApiError as error:
+        # Whoever has set up who refuses it must still be able to start the server.
+        logger.warning("cannot complete %s %s: %s", resource.plural, target.name, error)
+
+
+async def _complete(registry: Registry, target: Target, document: dict[str, Any]) -> None:
+    def change(stored: dict[str, Any]) -> dict[str, Any]:
+        new = reconciled(stored, document)
+        # Who owns what is told by what is stored.
+        owned = {k: v for k, v in new["metadata"].items() if k != "managedFields"}
+        new = {**new, "metadata": owned}
+        track_update(endpoint_of(target.resource), stored, new, MANAGER, registry.stamp())
+        return new
+
+    logger.info("completing %s %s", target.resource.plural, target.name)
+    await registry.update(target, change, SELF)
 
 
 def kubernetes_service(cluster_ip: str, port: int) -> dict[str, Any]:

@@ -39,7 +39,8 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     "-f",
     "--filename",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Node manifests, or what `kubectl get nodes -o yaml` printed; - reads standard input.",
+    help="Node and Machine manifests, or what `kubectl get nodes -o yaml` printed; - reads "
+    "standard input.",
 )
 @click.option(
     "--port",

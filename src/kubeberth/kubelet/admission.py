@@ -131,6 +131,8 @@ def admit(pod: KubeletPod, situation: Situation, holdings: Holdings) -> Verdict:
 
 def by_managers(pod: KubeletPod, holdings: Holdings) -> Verdict:
     """Return what the resource managers say to a pod."""
+    if holdings.managers.is_idle and not holdings.allocations.devices.held:
+        return Verdict(holdings)
     request = pod_request(pod, pools=holdings.pools)
     admission = holdings.managers.admit(holdings.allocations, request)
     holdings = replace(holdings, allocations=admission.allocations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubeberth.topology.configuration import StartError
@@ -13,7 +14,7 @@ from kubeberth.topology.managers import Allocations
 from kubeberth.topology.masks import members
 from kubeberth.topology.memory import MemoryState, StaticMemoryPolicy
 from kubeberth.topology.memory_policy import MEMORY_MANAGER, RESERVED_MEMORY
-from kubeberth.topology.memory_tables import Tables, with_block
+from kubeberth.topology.memory_tables import Block, Tables, with_block
 
 RESERVED_CPUS = "reservedSystemCPUs"
 
@@ -106,17 +107,38 @@ def taken_up_cpus(policy: StaticCpuPolicy, state: CpuState) -> CpuState:
 def check_memory(policy: StaticMemoryPolicy, state: MemoryState) -> None:
     """Check that the kept blocks lead from the machine as it is now to the kept tables."""
     expected = policy.initial().tables
-    for uid, containers in state.blocks.items():
-        pool = state.pools.get(uid)
-        blocks = pool or [block for entry in containers.values() for block in entry]
-        for block in blocks:
-            expected = with_block(expected, block, block.size_bytes)
+    for uid, name, block in _assigned(state):
+        _check_block(expected, uid, name, block)
+        expected = with_block(expected, block, block.size_bytes)
     if not _are_alike(expected, state.tables):
         raise StartError(
             MEMORY_MANAGER,
             "[memorymanager] the expected machine state is different from the real one",
             RESERVED_MEMORY,
         )
+
+
+def _assigned(state: MemoryState) -> Iterator[tuple[str, str, Block]]:
+    """Yield what memory is given away, by pod and container; of a pool the pod's as a whole."""
+    for uid, containers in sorted(state.blocks.items()):
+        if pool := state.pools.get(uid):
+            yield from ((uid, "", block) for block in pool)
+            continue
+        for name, blocks in sorted(containers.items()):
+            yield from ((uid, name, block) for block in blocks)
+
+
+def _check_block(tables: Tables, uid: str, name: str, block: Block) -> None:
+    where = f"[memorymanager] (pod: {uid}, container: {name}) the memory assignment uses"
+    for numa_id in members(block.mask):
+        if numa_id not in tables:
+            raise StartError(
+                MEMORY_MANAGER, f"{where} the NUMA that does not exist", RESERVED_MEMORY
+            )
+        if block.type not in tables[numa_id].stocks:
+            raise StartError(
+                MEMORY_MANAGER, f"{where} memory resource that does not exist", RESERVED_MEMORY
+            )
 
 
 def _are_alike(one: Tables, other: Tables) -> bool:

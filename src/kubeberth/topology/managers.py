@@ -109,6 +109,12 @@ class Managers:
         """Return the managers of a node that has nothing to give out."""
         return cls(None, "", None, None, DevicePolicy({}))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no pod can ask these for anything."""
+        no_policy = self.topology is None and self.cpus is None and self.memory is None
+        return no_policy and not self.devices.plugins
+
     def with_plugins(self, plugins: Plugins) -> Managers:
         """Return the managers once the device plugins have other devices."""
         return replace(self, devices=DevicePolicy(plugins))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from kubeberth.apiserver.app import App
 from kubeberth.apiserver.auth import controller_roles
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, User
 from kubeberth.apiserver.auth.controller_roles import MANAGER
+from kubeberth.clock import SystemClock
 from kubeberth.controllers.supervisor import ControllerSettings, reconcilers
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -202,3 +204,117 @@ def test_tokens_are_cleaned_in_their_own_namespace_alone(run):
         assert not await may(api, cleaner, "delete", "secrets", namespace="")
 
     run(scenario)
+
+
+def started_again(run, change, check):
+    """Change a cluster, start another server on its store, and check what is there then."""
+
+    async def scenario(api):
+        await change(api)
+        api.app.close()
+        api.app = App(api.store, SystemClock())
+        before = api.store.revision
+        await api.app.start()
+        await check(api, api.store.revision - before)
+
+    run(scenario)
+
+
+def test_a_cluster_of_today_is_left_as_it_is(run):
+    async def change(api):
+        pass
+
+    async def check(api, n_writes):
+        assert n_writes == 0
+
+    started_again(run, change, check)
+
+
+def test_a_cluster_of_an_older_version_gets_what_it_lacks_and_keeps_what_it_has(run):
+    scheduler = f"{RBAC}/clusterroles/system:kube-scheduler"
+    own = {"verbs": ["get"], "apiGroups": ["example.com"], "resources": ["boats"]}
+    binding = f"{RBAC}/clusterrolebindings/system:discovery"
+    ann = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "ann"}
+
+    async def change(api):
+        await api.patch(scheduler, {"metadata": {"labels": None}, "rules": [own]})
+        await api.patch(binding, {"subjects": [ann]})
+        await api.delete(f"{RBAC}/clusterroles/system:basic-user")
+        await api.patch(f"{RBAC}/clusterroles/view", {"aggregationRule": None})
+
+    async def check(api, n_writes):
+        assert n_writes == 4
+        role = (await api.get(scheduler)).json
+        assert role["metadata"]["labels"] == {"kubernetes.io/bootstrapping": "rbac-defaults"}
+        assert own in role["rules"]
+        assert await may(api, "system:kube-scheduler", "create", "pods/binding")
+        assert await may(api, "system:kube-scheduler", "get", "boats", "example.com")
+        subjects = (await api.get(binding)).json["subjects"]
+        assert [subject["name"] for subject in subjects] == ["ann", "system:authenticated"]
+        assert (await api.get(f"{RBAC}/clusterroles/system:basic-user")).code == 200
+        view = (await api.get(f"{RBAC}/clusterroles/view")).json
+        assert view["aggregationRule"]["clusterRoleSelectors"]
+
+    started_again(run, change, check)
+
+
+def test_who_does_not_want_a_role_completed_says_so_in_an_annotation(run):
+    scheduler = f"{RBAC}/clusterroles/system:kube-scheduler"
+
+    async def change(api):
+        no = {"rbac.authorization.kubernetes.io/autoupdate": "false"}
+        await api.patch(scheduler, {"metadata": {"annotations": no}, "rules": []})
+
+    async def check(api, n_writes):
+        assert n_writes == 0
+        assert not await may(api, "system:kube-scheduler", "create", "pods/binding")
+
+    started_again(run, change, check)
+
+
+def test_a_binding_that_was_made_one_of_another_role_is_made_anew(run):
+    path = f"{RBAC}/clusterrolebindings/system:kube-scheduler"
+
+    async def change(api):
+        await api.delete(path)
+        body = bound("cluster-admin", "eve")
+        body["metadata"]["name"] = "system:kube-scheduler"
+        assert (await api.post(f"{RBAC}/clusterrolebindings", body)).code == 201
+
+    async def check(api, n_writes):
+        made = (await api.get(path)).json
+        assert made["roleRef"]["name"] == "system:kube-scheduler"
+        assert [subject["name"] for subject in made["subjects"]] == ["system:kube-scheduler"]
+        assert not await may(api, "eve", "get", "pods")
+
+    started_again(run, change, check)
+
+
+def test_a_server_starts_even_if_somebody_refuses_to_have_its_roles_completed(run, caplog):
+    policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    scheduler = f"{RBAC}/clusterroles/system:kube-scheduler"
+
+    async def change(api):
+        await api.patch(scheduler, {"rules": []})
+        rule = {
+            "apiGroups": ["*"],
+            "apiVersions": ["*"],
+            "resources": ["clusterroles"],
+            "operations": ["UPDATE"],
+        }
+        spec = {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "false"}],
+        }
+        answer = await api.post(policies, {"metadata": {"name": "no"}, "spec": spec})
+        assert answer.code == 201
+        bound_to = {"policyName": "no", "validationActions": ["Deny"]}
+        body = {"metadata": {"name": "no"}, "spec": bound_to}
+        path = f"{policies.removesuffix('policies')}policybindings"
+        assert (await api.post(path, body)).code == 201
+
+    async def check(api, n_writes):
+        assert n_writes == 0
+        assert "cannot complete clusterroles system:kube-scheduler" in caplog.text
+
+    started_again(run, change, check)

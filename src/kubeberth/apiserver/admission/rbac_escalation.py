@@ -6,14 +6,14 @@ is one more plugin, the last one before validation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubeberth.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.admission.chain import Attributes, Plugin
 from kubeberth.apiserver.auth.authn import MASTERS, User
+from kubeberth.apiserver.auth.coverage import lacking_of
 from kubeberth.apiserver.auth.rbac import EVERY_PATH, EVERYTHING, Authorizer, PolicyRule
 from kubeberth.apiserver.auth.stored_policy import StoredPolicy, to_rule
 from kubeberth.apiserver.route import Query, RequestInfo
@@ -72,58 +72,18 @@ class RbacEscalation(Plugin):
 
     def _may_everything(self, user: User) -> bool:
         own = self._authorizer.rules_of(user, "")
-        return not any(True for rule in (EVERYTHING, EVERY_PATH) for _ in _lacking(rule, own))
+        return not any(True for rule in (EVERYTHING, EVERY_PATH) for _ in lacking_of(rule, own))
 
     def _check(self, attributes: Attributes, rules: Iterable[Document]) -> None:
         own = self._authorizer.rules_of(attributes.user, attributes.namespace)
         missing = sorted(
-            _shown(lacking) for rule in rules for lacking in _lacking(to_rule(rule), own)
+            _shown(lacking) for rule in rules for lacking in lacking_of(to_rule(rule), own)
         )
         if missing:
             raise attributes.forbid(
                 f"{_who(attributes.user)} is attempting to grant RBAC permissions not currently "
                 "held:\n" + "\n".join(dict.fromkeys(missing))
             )
-
-
-def _lacking(rule: PolicyRule, own: list[PolicyRule]) -> Iterator[PolicyRule]:
-    """Yield what of a rule is covered by none of one's own, by resource."""
-    for part in _parts(rule):
-        verbs = frozenset(verb for verb in part.verbs if not _is_covered(part, verb, own))
-        if verbs:
-            yield replace(part, verbs=verbs)
-
-
-def _parts(rule: PolicyRule) -> Iterator[PolicyRule]:
-    for url in sorted(rule.non_resource_urls):
-        yield PolicyRule(rule.verbs, non_resource_urls=frozenset((url,)))
-    for group in sorted(rule.api_groups):
-        for resource in sorted(rule.resources):
-            for name in sorted(rule.resource_names) or [""]:
-                names = frozenset((name,)) if name else frozenset()
-                yield PolicyRule(rule.verbs, frozenset((group,)), frozenset((resource,)), names)
-
-
-def _is_covered(part: PolicyRule, verb: str, own: Iterable[PolicyRule]) -> bool:
-    return any(_covers(rule, part, verb) for rule in own)
-
-
-def _covers(rule: PolicyRule, part: PolicyRule, verb: str) -> bool:
-    if not {"*", verb} & rule.verbs:
-        return False
-    if part.non_resource_urls:
-        (url,) = part.non_resource_urls
-        return any(
-            known in ("*", url) or (known.endswith("*") and url.startswith(known[:-1]))
-            for known in rule.non_resource_urls
-        )
-    (group,), (resource,) = part.api_groups, part.resources
-    subresource = resource.partition("/")[2]
-    resources = {"*", resource, *([f"*/{subresource}"] if subresource else [])}
-    has_names = not rule.resource_names or (
-        bool(part.resource_names) and part.resource_names <= rule.resource_names
-    )
-    return bool({"*", group} & rule.api_groups and resources & rule.resources) and has_names
 
 
 def _who(user: User) -> str:
