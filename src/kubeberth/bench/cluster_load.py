@@ -23,7 +23,6 @@ RUN_LABEL = "kubeberth.io/bench"
 # So long without another pod that gets a node, or begins to run, nobody waits for the rest.
 STALL_S = 15.0
 _TELL_S = 0.2
-_POLL_S = 0.25
 _NAME = "NAME-OF-THE-POD"
 
 
@@ -84,7 +83,8 @@ class PlacementLoad(Load):
             `elapsed` from the first request to the last pod that got a node, `creating` to the last
             answer, `seconds` from when each pod was to be created until it had a node, sorted.
         """
-        pending = _Pending()
+        pending = _Leaving()
+        asked_at: dict[str, float] = {}
         query = f"watch=true&fieldSelector=spec.nodeName%3D&labelSelector={RUN_LABEL}%3D{run}"
         watch = await self._watch(f"/api/v1/pods?{query}", pending.feed)
         workers = await self._connections(connections)
@@ -97,7 +97,7 @@ class PlacementLoad(Load):
                 due_at = began_at + index / rate if rate else perf_counter()
                 if (wait_s := due_at - perf_counter()) > 0:
                     await asyncio.sleep(wait_s)
-                pending.asked_at[key] = due_at
+                asked_at[key] = due_at
                 path = f"/api/v1/namespaces/{key.partition('/')[0]}/pods"
                 answer = await connection.ask("POST", path, body)
                 if answer.status != 201:
@@ -107,42 +107,36 @@ class PlacementLoad(Load):
         try:
             await asyncio.gather(*map(work, workers))
             creating = perf_counter() - began_at
-            await pending.until_bound(n)
+            await pending.until_left(n)
         finally:
             telling.cancel()
             watch.close()
-        seconds = [at - pending.asked_at[key] for key, at in pending.bound_at.items()]
-        elapsed = max(pending.bound_at.values(), default=began_at) - began_at
+        seconds = [at - asked_at[key] for key, at in pending.left_at.items()]
+        elapsed = max(pending.left_at.values(), default=began_at) - began_at
         return {"elapsed": elapsed, "creating": creating, "seconds": sorted(seconds)}
 
     async def until_running(self, run: str) -> Result:
         """Wait until every pod runs; `is_complete` is false when no more of them begin to."""
         query = f"labelSelector={RUN_LABEL}%3D{run}&fieldSelector=status.phase%21%3DRunning"
-        left: tuple[int, str] = (0, "")
-        moved_at = perf_counter()
-        while True:
-            listed = await self.read(f"/api/v1/pods?{query}&limit=500")
-            metadata = listed["metadata"]
-            n = len(listed["items"]) + metadata.get("remainingItemCount", 0)
-            if not n:
-                return {"is_complete": True}
-            now_left = (n, listed["items"][0]["metadata"]["name"])
-            if now_left != left:
-                left, moved_at = now_left, perf_counter()
-            if perf_counter() - moved_at > STALL_S:
-                return {"is_complete": False}
-            await asyncio.sleep(_POLL_S)
+        listed = await self.read(f"/api/v1/pods?{query}")
+        starting = _Leaving()
+        version = listed["metadata"]["resourceVersion"]
+        path = f"/api/v1/pods?{query}&watch=true&resourceVersion={version}"
+        watch = await self._watch(path, starting.feed)
+        try:
+            return {"is_complete": await starting.until_left(len(listed["items"]))}
+        finally:
+            watch.close()
 
 
-class _Pending:
-    """Pods from when they are to be created until they have a node, as a watch tells.
+class _Leaving:
+    """Pods that leave what a watch has selected, by `namespace/name`, and when they did.
 
-    A pod that gets a node leaves the selection of pods without one.
+    One that gets a node leaves the pods without one, one that starts those that do not run.
     """
 
     def __init__(self) -> None:
-        self.asked_at: dict[str, float] = {}
-        self.bound_at: dict[str, float] = {}
+        self.left_at: dict[str, float] = {}
         self._rest = b""
         self._news = asyncio.Event()
 
@@ -154,17 +148,18 @@ class _Pending:
             event = _decode_event(line)
             if event.type == "DELETED":
                 meta = event.object.metadata
-                self.bound_at[f"{meta.namespace}/{meta.name}"] = now
+                self.left_at[f"{meta.namespace}/{meta.name}"] = now
         self._news.set()
 
-    async def until_bound(self, n: int) -> None:
-        """Return when so many have a node, or nothing has happened for a while."""
-        while len(self.bound_at) < n:
+    async def until_left(self, n: int) -> bool:
+        """Return true when so many have left, or false when nothing happens any more."""
+        while len(self.left_at) < n:
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), STALL_S)
             except TimeoutError:
-                return
+                return False
+        return True
 
 
 def _bodies(
@@ -189,10 +184,10 @@ def _bodies(
         index += 1
 
 
-async def _tell(pending: _Pending) -> None:
+async def _tell(pending: _Leaving) -> None:
     while True:
         await asyncio.sleep(_TELL_S)
-        say({"done": len(pending.bound_at)})
+        say({"done": len(pending.left_at)})
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ from kubeberth.topology.publication import from_text
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
 JOINING_AT_ONCE = 32
+# Of one node, besides its watch: thousands of nodes each keep their connections.
+REQUESTS_AT_ONCE = 2
 
 
 @click.group("nodes", invoke_without_command=True)
@@ -118,7 +120,7 @@ def command(
 
     def client_of(node: str) -> Client:
         if identities is None:
-            return Client(credentials, user_agent="kubelet")
+            return Client(credentials, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
         file = identities / f"{node}.pem"
         try:
             pem = file.read_bytes()
@@ -126,7 +128,7 @@ def command(
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
         source = FileIdentity(file, file, Proof(cert=pem, key=pem))
         own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=source)
-        return Client(own, user_agent="kubelet")
+        return Client(own, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
 
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:

@@ -5,31 +5,29 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
-import aiohttp
 import msgspec
 
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
 from kubeberth.client.credentials import Credentials, Proof, ProofSource, load_identity
+from kubeberth.client.http import Answer, Pool
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.errors import ApiError, TransportError
 
 Document = dict[str, Any]
 
-REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
-WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)
 # As often as client-go: a server that says Retry-After is asked again, whatever the verb.
 MAX_RETRIES = 10
-# At a time; not of watches, which stay open: each further kind that is followed is one more.
-MAX_CONNECTIONS = 64
+MAX_REQUESTS = 64
 
 
 class WatchEvent(NamedTuple):
@@ -47,19 +45,28 @@ class _WatchLine(msgspec.Struct):
 class Client:
     """A connection pool to one API server, under one identity. Use it as `async with`.
 
+    Parameters
+    ----------
+    max_requests
+        How many are under way at once; further ones wait for their turn, watches do not count.
+
     Attributes
     ----------
     answers
         How many answers there have been, by method and code; `<error>` where there was none.
     """
 
-    def __init__(self, credentials: Credentials, *, user_agent: str = "berth") -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        user_agent: str = "berth",
+        max_requests: int = MAX_REQUESTS,
+    ) -> None:
         self.credentials = credentials
         self._user_agent = user_agent
-        self._session: aiohttp.ClientSession | None = None
-        self._watches: aiohttp.ClientSession | None = None
-        # Of the certificate before.
-        self._last: tuple[aiohttp.ClientSession | None, ...] = ()
+        self._max_requests = max_requests
+        self._pool: Pool | None = None
         self._context: ssl.SSLContext | None = None
         self._proof = Proof()
         self.answers: Counter[tuple[str, ...]] = Counter()
@@ -78,36 +85,17 @@ class Client:
         those of its owner: see `Credentials.without_proof`.
         """
         other = Client(replace(self.credentials, source=source), user_agent=self._user_agent)
-        other._session, other._watches = self._session, self._watches
+        other._pool = self._pool
         other.answers = self.answers
         return other
 
     async def __aenter__(self) -> Client:
+        headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
         known = self.credentials
         self._proof = Proof(known.token, known.cert, known.key)
         self._context = known.ssl_context()
-        self._connect()
+        self._pool = Pool(known.server, headers, self._context, self._max_requests)
         return self
-
-    def _connect(self) -> None:
-        self._session = self._connections(MAX_CONNECTIONS)
-        self._watches = self._connections(0)
-
-    async def _connect_anew(self) -> None:
-        """Use other connections from now on; what is under way on the old ones may end."""
-        last, self._last = self._last, (self._session, self._watches)
-        self._connect()
-        await _close(last)
-
-    def _connections(self, limit: int) -> aiohttp.ClientSession:
-        """Return connections that are opened as needed, so many at a time; 0 for any number."""
-        ssl = True if self._context is None else self._context
-        return aiohttp.ClientSession(
-            self.credentials.server,
-            connector=aiohttp.TCPConnector(limit=limit, ssl=ssl),
-            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
-            auto_decompress=True,
-        )
 
     async def __aexit__(
         self,
@@ -119,9 +107,9 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        await _close((self._session, self._watches, *self._last))
-        self._session = self._watches = None
-        self._last = ()
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
         """Read one object."""
@@ -202,15 +190,20 @@ class Client:
         """
         call = calls.watch(resource, namespace, **parameters)
         decode = msgspec.json.Decoder(_WatchLine).decode
-        async with self._open(call, WATCH_TIMEOUT) as response:
-            await _raise_for_status(response)
-            pending = b""
-            async for chunk in response.content.iter_any():
-                *lines, pending = (pending + chunk).split(b"\n")
-                for event in map(decode, lines):
-                    if event.type == "ERROR":
-                        raise ApiError.from_status(msgspec.json.decode(event.object), 500)
-                    yield WatchEvent(event.type, bytes(event.object))
+        with self._trouble(call):
+            headers = await self._headers(call)
+            async with self._opened.stream(_target(call), headers) as (answer, parts):
+                self._note(call, answer)
+                if answer.status >= 400:
+                    answer.body = b"".join([part async for part in parts])
+                    _raise_for_status(answer)
+                pending = b""
+                async for part in parts:
+                    *lines, pending = (pending + part).split(b"\n")
+                    for event in map(decode, lines):
+                        if event.type == "ERROR":
+                            raise ApiError.from_status(msgspec.json.decode(event.object), 500)
+                        yield WatchEvent(event.type, bytes(event.object))
 
     async def _document(self, call: Call) -> Document:
         document: Document = msgspec.json.decode(await self.send(call))
@@ -227,19 +220,22 @@ class Client:
             There was no answer.
         """
         for retries_left in range(MAX_RETRIES, -1, -1):
-            async with self._open(call, REQUEST_TIMEOUT) as response:
-                retry_after_s = _retry_after_s(response)
-                if self._may_be_outdated(response) and retries_left == MAX_RETRIES:
-                    retry_after_s = 0.0
-                if retry_after_s is None or not retries_left:
-                    await _raise_for_status(response)
-                    return await response.read()
+            with self._trouble(call):
+                headers = await self._headers(call)
+                answer = await self._opened.request(call.method, _target(call), headers, call.body)
+            self._note(call, answer)
+            retry_after_s = _retry_after_s(answer)
+            if self._may_be_outdated(answer) and retries_left == MAX_RETRIES:
+                retry_after_s = 0.0
+            if retry_after_s is None or not retries_left:
+                _raise_for_status(answer)
+                return answer.body
             await asyncio.sleep(retry_after_s)
         raise AssertionError("the last try returns or raises")
 
-    def _may_be_outdated(self, response: aiohttp.ClientResponse) -> bool:
+    def _may_be_outdated(self, answer: Answer) -> bool:
         """Return whether the server may take a newer proof of who we are."""
-        return response.status == 401 and self.credentials.source is not None
+        return answer.status == 401 and self.credentials.source is not None
 
     async def _proof_now(self) -> Proof:
         """Return what to show; a new certificate is shown from the next connection on."""
@@ -251,50 +247,49 @@ class Client:
             self._proof = proof
             if proof.cert and proof.key and self._context is not None:
                 load_identity(self._context, proof.cert, proof.key)
-                await self._connect_anew()
+                self._opened.renew()
         return proof
 
-    @asynccontextmanager
-    async def _open(
-        self, call: Call, timeout: aiohttp.ClientTimeout
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a call; what goes wrong until the answer is read is a TransportError."""
+    @property
+    def _opened(self) -> Pool:
+        if self._pool is None:
+            raise RuntimeError("the client is closed: use it as `async with`")
+        return self._pool
+
+    async def _headers(self, call: Call) -> dict[str, str]:
         headers = {"Content-Type": call.content_type} if call.body is not None else {}
         if token := (await self._proof_now()).token:
             headers["Authorization"] = f"Bearer {token}"
-        session = self._watches if timeout is WATCH_TIMEOUT else self._session
-        if session is None:
-            raise RuntimeError("the client is closed: use it as `async with`")
+        return headers
+
+    def _note(self, call: Call, answer: Answer) -> None:
+        """Take note that there was an answer."""
+        self.answers[call.method, str(answer.status)] += 1
+        if answer.status == 401 and self.credentials.source is not None:
+            self.credentials.source.refused()
+
+    @contextmanager
+    def _trouble(self, call: Call) -> Iterator[None]:
+        """Raise what goes wrong on the way to the server, or back, as a TransportError."""
         try:
-            async with session.request(
-                call.method,
-                call.path,
-                params=call.query,
-                data=call.body,
-                headers=headers,
-                timeout=timeout,
-            ) as response:
-                self.answers[call.method, str(response.status)] += 1
-                if response.status == 401 and self.credentials.source is not None:
-                    self.credentials.source.refused()
-                yield response
+            yield
         except TimeoutError as error:
             self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server} in time") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
 
 
-async def _close(sessions: Iterable[aiohttp.ClientSession | None]) -> None:
-    for session in sessions:
-        if session is not None:
-            await session.close()
+def _target(call: Call) -> str:
+    """Return the path and query of a call, as they are sent."""
+    path = quote(call.path, safe="/:@!$&'()*+,;=~")
+    return f"{path}?{urlencode(call.query, quote_via=quote)}" if call.query else path
 
 
-async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
-    if response.status >= 400:
-        raise ApiError.from_status(_status(await response.read()), response.status)
+def _raise_for_status(answer: Answer) -> None:
+    if answer.status >= 400:
+        raise ApiError.from_status(_status(answer.body), answer.status)
 
 
 def _status(body: bytes) -> Document:
@@ -305,8 +300,8 @@ def _status(body: bytes) -> Document:
     return status if isinstance(status, dict) else {}
 
 
-def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
-    header = response.headers.get("Retry-After", "")
-    if response.status != 429 and response.status < 500:
+def _retry_after_s(answer: Answer) -> float | None:
+    if answer.status != 429 and answer.status < 500:
         return None
+    header = answer.headers.get("retry-after", "")
     return float(header) if header.isdigit() else None

@@ -39,10 +39,15 @@ BACKOFF_GROWTH = 1.4
 WATCH_S = (300, 600)
 
 
+# So many objects come at a time: a large list as a whole would be held several times over.
+PAGE = 2000
+
+
 class _Meta(msgspec.Struct, rename="camel"):
     name: str = ""
     namespace: str = ""
     resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
 
 
 class _Object(msgspec.Struct):
@@ -157,14 +162,24 @@ class Informer(Generic[T]):
         return None
 
     async def _list(self) -> None:
-        body = await self._client.list_bytes(self.resource, self._namespace, **self._selectors)
-        listed = _decode_list(body)
-        present = {_key(meta): (meta, raw) for raw in listed.items for meta in [_meta(raw)]}
-        for key in self.store.keys() - present.keys():
+        present: set[str] = set()
+        continue_ = ""
+        while True:
+            body = await self._client.list_bytes(
+                self.resource, self._namespace, limit=PAGE, continue_=continue_, **self._selectors
+            )
+            listed = _decode_list(body)
+            for raw in listed.items:
+                meta = _meta(raw)
+                key = _key(meta)
+                present.add(key)
+                if self._versions.get(key) != meta.resource_version:
+                    self._put(key, meta, bytes(raw))
+            continue_ = listed.metadata.continue_
+            if not continue_:
+                break
+        for key in self.store.keys() - present:
             self._remove(key)
-        for key, (meta, raw) in present.items():
-            if self._versions.get(key) != meta.resource_version:
-                self._put(key, meta, bytes(raw))
         self._version = listed.metadata.resource_version
         self.synced.set()
 

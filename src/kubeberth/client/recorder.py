@@ -25,10 +25,21 @@ class EventRecorder:
     ----------
     component, host
         `source` of the events.
+    writing
+        Held while one is written: whoever shares it writes no more at once than it admits.
     """
 
-    def __init__(self, client: Client, component: str, clock: Clock, *, host: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        component: str,
+        clock: Clock,
+        *,
+        host: str = "",
+        writing: asyncio.Semaphore | None = None,
+    ) -> None:
         self._client = client
+        self._writing = writing or asyncio.Semaphore()
         self._clock = clock
         self._correlator = EventCorrelator(component, host)
         self._queue: asyncio.Queue[NewEvent | CountedEvent] = asyncio.Queue(QUEUE_LENGTH)
@@ -48,7 +59,8 @@ class EventRecorder:
         while True:
             event = await self._queue.get()
             try:
-                await self._write(event)
+                async with self._writing:
+                    await self._write(event)
             except NotFoundError:
                 # The event it counts has expired, or its namespace is gone.
                 continue

@@ -45,6 +45,8 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
+    writing
+        Held while something is written about a pod; shared, too.
     checkpoints
         Where it keeps what its pods have of the machine; None to keep it in memory alone.
     with_events
@@ -58,6 +60,7 @@ class Kubelet:
         timers: Timers,
         clock: Clock,
         dice: Dice,
+        writing: asyncio.Semaphore,
         *,
         checkpoints: Checkpoints | None = None,
         with_events: bool = True,
@@ -69,7 +72,8 @@ class Kubelet:
         self._dice = dice
         self._with_events = with_events
         self._heartbeat = Heartbeat(spec, client, clock, dice)
-        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name)
+        self._writing = writing
+        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, writing=writing)
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
@@ -170,7 +174,7 @@ class Kubelet:
             if pod.is_terminating:
                 self._spawn_removal(pod)
             return
-        others = [other.pod for other in self._workers.values() if other.is_active]
+        others = [other.pod for other in self._workers.values() if other.counts]
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
             self._resume(worker)
@@ -298,7 +302,17 @@ class Kubelet:
                     await asyncio.sleep(RETRY_S)
 
     async def _write(self, worker: Worker) -> bool:
-        """Write a pod's status; return whether the API was there to take it."""
+        """Write a pod's status; return whether the API was there to take it.
+
+        What is written is what holds when it is its turn: of what came to pass while others wrote,
+        nobody needs to be told.
+        """
+        async with self._writing:
+            if worker.life.uid not in self._workers:
+                return True  # it has gone meanwhile
+            return await self._write_now(worker)
+
+    async def _write_now(self, worker: Worker) -> bool:
         pod = worker.pod
         status = worker.status(self._spec.internal_ip, self._clock.now())
         overruled = worker.was_overruled()
@@ -330,7 +344,8 @@ class Kubelet:
         """Remove a pod; nobody else will, so it is tried until it is done."""
         while True:
             try:
-                await self._remove(pod)
+                async with self._writing:
+                    await self._remove(pod)
                 return
             except BerthError as error:
                 logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)

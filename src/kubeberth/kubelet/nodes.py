@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from kubeberth.client.client import Client
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 # So many nodes start at a time: thousands of TLS handshakes at once would only wait for each other.
 STARTING_AT_ONCE = 32
 RESTART_S = 5.0
+# Writes about pods that all nodes of a process have under way together. Thousands of nodes that
+# start a pod each would have the API server to themselves; so whoever creates and places pods keeps
+# most of it. Signs of life wait for nobody.
+WRITES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class _Fleet:
         self._clock = clock
         self._timers = Timers(clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
+        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
 
     async def run(self, specs: Sequence[NodeSpec], ready: Callable[[], None] | None) -> None:
         registered = [asyncio.Event() for _ in specs]
@@ -94,8 +100,8 @@ class _Fleet:
         told = ""
         while True:
             try:
-                async with self._clients(spec.name) as client:
-                    await self._run_node(spec, client, registered)
+                async with AsyncExitStack() as stack:
+                    await self._run_node(spec, stack, registered)
             except* UsageError as errors:
                 registered.set()
                 if told != (told := str(errors.exceptions[0])):
@@ -107,17 +113,22 @@ class _Fleet:
                 logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    async def _run_node(self, spec: NodeSpec, client: Client, registered: asyncio.Event) -> None:
-        kubelet = Kubelet(
-            spec,
-            client,
-            self._timers,
-            self._clock,
-            self._settings.stages.dice(spec.name),
-            checkpoints=self._settings.checkpoints,
-            with_events=self._settings.with_events,
-        )
+    async def _run_node(
+        self, spec: NodeSpec, stack: AsyncExitStack, registered: asyncio.Event
+    ) -> None:
+        # Reading thousands of certificates takes longer than a server waits for a handshake.
         async with self._starting:
+            client = await stack.enter_async_context(self._clients(spec.name))
+            kubelet = Kubelet(
+                spec,
+                client,
+                self._timers,
+                self._clock,
+                self._settings.stages.dice(spec.name),
+                self._writing,
+                checkpoints=self._settings.checkpoints,
+                with_events=self._settings.with_events,
+            )
             await kubelet.register()
         registered.set()
         await kubelet.run()

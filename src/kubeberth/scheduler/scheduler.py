@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import Node, Pod, decode_pod
+from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import PODS
 from kubeberth.api.storage import PersistentVolumeClaim
@@ -44,6 +44,7 @@ from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.decisions import Attempt, Budget, Decisions
 from kubeberth.scheduler.evictor import Evictor
 from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, news_of
+from kubeberth.scheduler.intake import PodIntake
 from kubeberth.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE
 from kubeberth.scheduler.pages import Pages, Parts
 from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
@@ -137,7 +138,7 @@ class Scheduler:
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
         self._binder = Binder(client, self._volumes, tasks, mandate, self._on_bound)
-        self._pods = Informer(client, PODS, decode_pod, field_selector=_LIVE_PODS)
+        self._pods = Informer(client, PODS, PodIntake().decode, field_selector=_LIVE_PODS)
         self._decisions, self._budget = Decisions(), Budget()
         self.pages = Pages(
             Parts(
@@ -375,7 +376,10 @@ class Scheduler:
         occupied = old if occupies_node(old) else None
         if new is not None and occupies_node(new):
             self._queue.remove(change.key)
+            is_foreign = occupied is None and not self._cache.is_assumed(change.key)
             self._cache.put_pod(new)
+            if is_foreign and self._pods.synced.is_set():
+                self._look_for_overcommit(new)
             if _differs(occupied, new):
                 self._wake(PlacedPodEvent(occupied, new))
             return
@@ -390,6 +394,19 @@ class Scheduler:
         self._follow_nomination(old, new)
         self._queue.put(new, self._clock.monotonic(), self._namespace_labels)
         self._news.set()
+
+    def _look_for_overcommit(self, pod: Pod) -> None:
+        """Take note when somebody else has put a pod where there is no room left.
+
+        Its kubelet will refuse one of them, which is then no longer on the node.
+        """
+        node_name = pod.spec.node_name
+        if self._cache.is_overcommitted(node_name):
+            self._counts.overcommits.add()
+            logger.warning(
+                "somebody else has put a pod on a node that is full",
+                extra={"pod": pod.metadata.key, "node": node_name},
+            )
 
     def _follow_nomination(self, old: Pod | None, new: Pod) -> None:
         """Take in which node a pending pod is nominated to; what is decided here comes first."""

@@ -6,7 +6,7 @@ from aiohttp import web
 from tests.unit.client.scripted_server import Script, event, refuses, says, serving, streams
 
 from kubeberth.api.scheme import DEPLOYMENTS, PODS
-from kubeberth.client.client import MAX_CONNECTIONS, Client
+from kubeberth.client.client import MAX_REQUESTS, Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.errors import (
     ApiError,
@@ -127,7 +127,7 @@ def test_an_error_event_is_raised():
 
 
 def test_however_many_watches_are_open_requests_are_answered():
-    watched = MAX_CONNECTIONS + 1
+    watched = MAX_REQUESTS + 1
 
     async def stays_open(request):
         response = web.StreamResponse()

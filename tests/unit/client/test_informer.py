@@ -19,8 +19,9 @@ def thing(name, version, color="red"):
     return {"metadata": metadata, "color": color}
 
 
-def listed(version, *items):
-    return says({"metadata": {"resourceVersion": str(version)}, "items": list(items)})
+def listed(version, *items, more=""):
+    metadata = {"resourceVersion": str(version), "continue": more}
+    return says({"metadata": metadata, "items": list(items)})
 
 
 EXPIRED = {"kind": "Status", "reason": "Expired", "code": 410}
@@ -103,11 +104,26 @@ def test_an_expired_watch_lists_again_and_tells_only_differences():
         until=6,
     )
     assert told[3:] == [
-        ("deleted", "team/goes", None),
         ("modified", "team/changes", "blue"),
         ("added", "team/comes", "red"),
+        ("deleted", "team/goes", None),
     ]
     assert store.keys() == {"team/same", "team/changes", "team/comes"}
+
+
+def test_a_large_list_comes_page_by_page_and_what_is_on_no_page_is_gone():
+    told, store, requests = follow(
+        listed(5, thing("a", 1), thing("b", 2), more="rest"),
+        listed(5, thing("c", 3)),
+        streams(event("ERROR", EXPIRED)),
+        listed(9, thing("a", 1), more="rest"),
+        listed(9, thing("c", 3)),
+        until=4,
+    )
+    assert told[3:] == [("deleted", "team/b", None)]
+    assert store.keys() == {"team/a", "team/c"}
+    assert [r.query.get("continue") for r in requests] == [None, "rest", None, None, "rest", None]
+    assert requests[-1].query["resourceVersion"] == "9"
 
 
 def test_an_object_that_nobody_can_read_hides_no_other():

@@ -10,12 +10,16 @@ from tests.objects import template
 
 from kubeberth.api.scheme import (
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     EVENTS,
     NAMESPACES,
+    NODES,
     PODS,
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
+    STATEFUL_SETS,
 )
 from kubeberth.controllers.supervisor import ControllerSettings, run
 from kubeberth.errors import ForbiddenError
@@ -56,7 +60,8 @@ async def ready_pods(api):
                 elif pod["status"]["phase"] == "Pending":
                     ready = {"type": "Ready", "status": "True"}
                     status = {"phase": "Running", "conditions": [ready]}
-                    api.change(PODS, key, {"spec": {"nodeName": "n"}, "status": status})
+                    spec = {"nodeName": _node_for(pod)}
+                    api.change(PODS, key, {"spec": spec, "status": status})
             await asyncio.sleep(0.002)
 
     task = asyncio.create_task(play())
@@ -65,6 +70,15 @@ async def ready_pods(api):
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _node_for(pod):
+    """Return the node that a daemon asks for by name, or any."""
+    affinity = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return "n"
+    return required["nodeSelectorTerms"][0]["matchFields"][0]["values"][0]
 
 
 def api_with(*deployments):
@@ -180,6 +194,78 @@ def test_controllers_that_are_killed_again_and_again_make_no_pod_too_many():
                 await until(lambda: is_rolled_out(api))
         assert most <= 40
         assert len(api.objects[PODS]) == 40
+
+    asyncio.run(scenario())
+
+
+def stateful_set(name="db", replicas=5, policy="OrderedReady"):
+    labels = {"app": name}
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "serviceName": name,
+            "podManagementPolicy": policy,
+            "selector": {"matchLabels": labels},
+            "template": template(labels=labels),
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "revisionHistoryLimit": 10,
+        },
+    }
+
+
+def daemon_set(name="agent"):
+    labels = {"app": name}
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": template(labels=labels),
+            "updateStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0},
+            },
+            "revisionHistoryLimit": 10,
+        },
+    }
+
+
+def is_updated(api, image, *apps):
+    pods = [p for p in api.objects[PODS].values() if p["metadata"]["labels"]["app"] in apps]
+    return all(
+        _is_alive(pod) and _is_ready(pod) and pod["spec"]["containers"][0]["image"] == image
+        for pod in pods
+    )
+
+
+WORKLOADS = ((STATEFUL_SETS, "db"), (STATEFUL_SETS, "fast"), (DAEMON_SETS, "agent"))
+
+
+def test_sets_come_and_are_updated_though_their_controllers_are_killed_all_the_time():
+    async def scenario():
+        api = api_with()
+        for number in range(8):
+            api.put(NODES, {"metadata": {"name": f"n{number}"}, "spec": {}})
+        api.put(STATEFUL_SETS, stateful_set())
+        api.put(STATEFUL_SETS, stateful_set("fast", policy="Parallel"))
+        api.put(DAEMON_SETS, daemon_set())
+        async with ready_pods(api):
+            for number in range(20):
+                if number == 10:
+                    for resource, app in WORKLOADS:
+                        made_of = template("nginx:2", {"app": app})
+                        api.change(resource, f"default/{app}", {"spec": {"template": made_of}})
+                async with controllers(api):
+                    await asyncio.sleep(0.006)
+                assert len(api.objects[PODS]) <= 18
+            async with controllers(api):
+                await until(
+                    lambda: (
+                        len(api.objects[PODS]) == 18
+                        and is_updated(api, "nginx:2", *(app for _, app in WORKLOADS))
+                    )
+                )
+        assert len(api.objects[CONTROLLER_REVISIONS]) <= 6, "two of each, old and new"
 
     asyncio.run(scenario())
 

@@ -1,0 +1,416 @@
+"""HTTP/1.1 as an API server is spoken to: kept connections with one request at a time on each.
+
+A pool of our own, since this is what schedulers and kubelets do all day
+(docs/decisions/0017-the-client-speaks-http-itself.md). A watch has a connection to itself, which
+ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+CONNECT_S = 5.0
+# From the first byte that is sent to the last one of the answer.
+REQUEST_S = 60.0
+HANDSHAKE_S = 60.0
+# Servers keep connections longer than this, so that one that is taken up again is seldom gone.
+IDLE_S = 15.0
+# What may wait of a watch before no more is read.
+MAX_WAITING_BYTES = 1 << 20
+# What may be sent again when a connection that was kept turns out to be gone.
+_REPEATABLE = frozenset(("GET", "PUT", "DELETE"))
+_BY_GZIP = 16 + zlib.MAX_WBITS
+
+
+class LostConnectionError(ConnectionError):
+    """The server hung up before its answer was complete.
+
+    Parameters
+    ----------
+    is_stale
+        Whether nothing of an answer had come, on a connection that had served before.
+    """
+
+    def __init__(self, *, is_stale: bool = False) -> None:
+        super().__init__("the server hung up")
+        self.is_stale = is_stale
+
+
+class Answer:
+    """A status, headers with names in lower case, and a body, complete or still coming."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: `ask` gives a whole answer; `open` and `parts` give one that goes on."""
+
+    def __init__(self, lost: Callable[[_Connection], None], generation: int) -> None:
+        self._lost = lost
+        self.generation = generation
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer = Answer()
+        self._parts: deque[bytes] = deque()
+        self._n_waiting = 0
+        self._is_stream = self._is_paused = False
+        self._is_complete = self._may_go_on = True
+        self._has_served = False
+        self._waiting: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+        self.idle_since = 0.0
+        self.ended = asyncio.Event()
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(ConnectionError(f"the answer is no HTTP: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_complete and exc is None and self._ends_with_connection():
+            self.on_message_complete()
+        has_begun = bool(self._answer.status or self._parts)
+        self._fail(exc or LostConnectionError(is_stale=self._has_served and not has_begun))
+        self.ended.set()
+
+    def _ends_with_connection(self) -> bool:
+        headers = self._answer.headers
+        framed = "content-length" in headers or "transfer-encoding" in headers
+        return bool(self._answer.status) and not framed
+
+    # What the parser calls
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._answer.status = self._parser.get_status_code()
+        if self._is_stream:
+            self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        self._parts.append(body)
+        if self._is_stream:
+            self._n_waiting += len(body)
+            if self._n_waiting > MAX_WAITING_BYTES and not self._is_paused:
+                self._is_paused = True
+                self.transport.pause_reading()
+            self._wake()
+
+    def on_message_complete(self) -> None:
+        if self._answer.status // 100 == 1:
+            self._answer = Answer()  # only an announcement: the answer is yet to come
+            return
+        self._is_complete = self._has_served = True
+        self._may_go_on = bool(self._parser.should_keep_alive())
+        self._wake()
+
+    # What the pool calls
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """Where to write to."""
+        assert self._transport is not None
+        return self._transport
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request may be sent."""
+        return (
+            self._error is None
+            and self._is_complete
+            and not self._is_stream
+            and self._may_go_on
+            and not self.transport.is_closing()
+        )
+
+    async def ask(self, request: bytes, timeout_s: float) -> Answer:
+        """Send a request and return its whole answer."""
+        self._send(request)
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(timeout_s, self._fail, TimeoutError())
+        try:
+            while not self._is_complete:
+                await self._news()
+        finally:
+            alarm.cancel()
+        answer, parts = self._answer, self._parts
+        answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        return answer
+
+    async def open(self, request: bytes, timeout_s: float) -> Answer:
+        """Send a request and return its answer as soon as its headers are there."""
+        self._is_stream = True
+        self._send(request)
+        async with asyncio.timeout(timeout_s):
+            while not self._answer.status:
+                await self._news()
+        return self._answer
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        while True:
+            while self._parts:
+                part = self._parts.popleft()
+                self._n_waiting -= len(part)
+                if self._is_paused and not self._parts:
+                    self._is_paused = False
+                    self.transport.resume_reading()
+                yield part
+            if self._is_complete:
+                return
+            await self._news()
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._fail(LostConnectionError())
+
+    def _send(self, request: bytes) -> None:
+        if self._error is not None:
+            raise self._error
+        self._answer = Answer()
+        self._is_complete = False
+        self.transport.write(request)
+
+    async def _news(self) -> None:
+        """Wait for the next thing to happen; raise what has gone wrong."""
+        if self._error is not None:
+            raise self._error
+        self._waiting = asyncio.get_running_loop().create_future()
+        await self._waiting
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
+            self._lost(self)
+            if self._transport is not None:
+                self._transport.abort()
+        self._wake()
+
+
+class Pool:
+    """Connections to one server.
+
+    Parameters
+    ----------
+    server
+        URL; a path in it comes before that of every request.
+    headers
+        Sent with every request, besides `Host`.
+    context
+        Of TLS; None for plain connections.
+    max_connections
+        How many requests are under way at once; watches do not count.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        headers: dict[str, str],
+        context: ssl.SSLContext | None,
+        max_connections: int,
+    ) -> None:
+        url = urlsplit(server)
+        self._host = url.hostname or ""
+        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._prefix = url.path.rstrip("/")
+        self._context = context
+        # Within a machine, packing a list takes longer than sending it.
+        packing = {} if _is_near(self._host) else {"Accept-Encoding": "gzip"}
+        fixed = {"Host": url.netloc.rpartition("@")[2], **headers, **packing}
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+        self._max_connections = max_connections
+        self._idle: deque[_Connection] = deque()
+        self._all: set[_Connection] = set()
+        self._n_asking = 0
+        self._generation = 0
+        self._turns: deque[asyncio.Future[None]] = deque()
+
+    async def request(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None
+    ) -> Answer:
+        """Send a request and return its answer.
+
+        Raises
+        ------
+        OSError
+            There was no complete answer; a TimeoutError when there was none in time.
+        """
+        request = self._encode(method, target, headers, body)
+        async with self._turn():
+            answer = await self._ask(method, request)
+        if answer.headers.get("content-encoding") == "gzip":
+            answer.body = zlib.decompress(answer.body, _BY_GZIP)
+        return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, target: str, headers: dict[str, str]
+    ) -> AsyncIterator[tuple[Answer, AsyncIterator[bytes]]]:
+        """Ask for something that comes part by part, and give its head and the parts.
+
+        Raises
+        ------
+        OSError
+            The connection broke; also while parts are read.
+        """
+        connection = await self._connect()
+        try:
+            request = self._encode("GET", target, {**headers, "Accept-Encoding": "identity"}, None)
+            answer = await connection.open(request, REQUEST_S)
+            yield answer, connection.parts()
+        finally:
+            connection.abort()
+
+    def renew(self) -> None:
+        """Send nothing more on the connections of now; what is under way on them may end."""
+        self._generation += 1
+        for connection in tuple(self._idle):
+            connection.abort()
+
+    async def close(self) -> None:
+        """Hang up all connections."""
+        connections = list(self._all)
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.ended.wait()
+
+    async def _ask(self, method: str, request: bytes) -> Answer:
+        while True:
+            connection = self._idle.pop() if self._idle else await self._connect()
+            try:
+                return await connection.ask(request, REQUEST_S)
+            except LostConnectionError as error:
+                if not error.is_stale or method not in _REPEATABLE:
+                    raise
+            finally:
+                self._keep(connection)
+
+    def _keep(self, connection: _Connection) -> None:
+        """Keep a connection for the next request, if it is good for one."""
+        if not connection.is_reusable or connection.generation != self._generation:
+            connection.abort()
+            return
+        now = asyncio.get_running_loop().time()
+        connection.idle_since = now
+        self._idle.append(connection)
+        # The last one is taken first, so those that are needed no longer gather here.
+        while now - self._idle[0].idle_since > IDLE_S:
+            self._idle[0].abort()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait until so few requests are under way that there may be another."""
+        if self._n_asking < self._max_connections:
+            self._n_asking += 1
+        else:
+            turn = asyncio.get_running_loop().create_future()
+            self._turns.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._pass_turn()
+                raise
+        try:
+            yield
+        finally:
+            self._pass_turn()
+
+    def _pass_turn(self) -> None:
+        while self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._n_asking -= 1
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        plain = await self._dial()
+        is_secure = self._context is not None
+        try:
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self._forget, self._generation),
+                sock=plain,
+                ssl=self._context,
+                server_hostname=self._host if is_secure else None,
+                ssl_handshake_timeout=HANDSHAKE_S if is_secure else None,
+            )
+        except BaseException:
+            plain.close()
+            raise
+        self._all.add(connection)
+        return connection
+
+    async def _dial(self) -> socket.socket:
+        """Return a socket that is connected to the first address that answers."""
+        loop = asyncio.get_running_loop()
+        trouble: OSError | None = None
+        for family, kind, protocol, _, address in await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM
+        ):
+            dialling = socket.socket(family, kind, protocol)
+            dialling.setblocking(False)
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    await loop.sock_connect(dialling, address)
+            except OSError as error:
+                dialling.close()
+                trouble = error
+            except BaseException:
+                dialling.close()
+                raise
+            else:
+                return dialling
+        raise trouble or OSError(f"{self._host} has no address")
+
+    def _forget(self, connection: _Connection) -> None:
+        self._all.discard(connection)
+        with suppress(ValueError):
+            self._idle.remove(connection)
+
+    def _encode(
+        self, method: str, target: str, headers: dict[str, str], body: bytes | None
+    ) -> bytes:
+        own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if body is None:
+            return f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._head}{own}\r\n".encode()
+        head = f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._head}{own}"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _is_near(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

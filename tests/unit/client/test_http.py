@@ -1,0 +1,252 @@
+"""How the client speaks HTTP, against servers that say exactly what a test wants them to."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from kubeberth.client.http import LostConnectionError, Pool
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Server:
+    """Remembers what it was asked, on which connection."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self.connections: list[int] = []
+        self.n_connections = 0
+        self.n_open = self.most_open = 0
+
+    async def read(self, reader: asyncio.StreamReader, connection: int) -> None:
+        """Take in one request."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        if found := re.search(rb"Content-Length: (\d+)", head):
+            await reader.readexactly(int(found[1]))
+        self.heads.append(head)
+        self.connections.append(connection)
+
+
+@asynccontextmanager
+async def pool_of(
+    *answers: bytes, path: str = "", max_connections: int = 4
+) -> AsyncIterator[tuple[Pool, Server]]:
+    """Give a pool for a server that gives these answers in turn; empty ones hang up."""
+    left = list(answers)
+    seen = Server()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.n_connections += 1
+        number = seen.n_connections
+        try:
+            while left:
+                await seen.read(reader, number)
+                seen.n_open += 1
+                seen.most_open = max(seen.most_open, seen.n_open)
+                await asyncio.sleep(0)
+                answer = left.pop(0)
+                writer.write(answer)
+                seen.n_open -= 1
+                if b"\r\n\r\n" not in answer or b"close" in answer:
+                    break
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    pool = Pool(f"http://127.0.0.1:{port}{path}", {"X-Always": "yes"}, None, max_connections)
+    try:
+        yield pool, seen
+    finally:
+        await pool.close()
+        server.close()
+        await server.wait_closed()
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(scenario())  # type: ignore[arg-type]
+
+
+def test_a_connection_serves_one_request_after_the_other():
+    async def scenario():
+        async with pool_of(OK, OK, OK) as (pool, server):
+            for _ in range(3):
+                answer = await pool.request("POST", "/a?b=c", {"Content-Type": "x"}, b"body")
+                assert (answer.status, answer.body) == (200, b"ok")
+        assert server.connections == [1, 1, 1]
+        first = server.heads[0].decode().split("\r\n")
+        assert first[0] == "POST /a?b=c HTTP/1.1"
+        assert {"X-Always: yes", "Content-Type: x", "Content-Length: 4"} <= set(first)
+
+    run(scenario)
+
+
+def test_the_path_of_the_server_comes_first():
+    async def scenario():
+        async with pool_of(OK, path="/clusters/one/") as (pool, server):
+            await pool.request("GET", "/api", {}, None)
+        assert server.heads[0].startswith(b"GET /clusters/one/api HTTP/1.1\r\n")
+
+    run(scenario)
+
+
+def test_a_server_that_wants_to_hang_up_gets_no_other_request_there():
+    async def scenario():
+        last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        async with pool_of(last, OK) as (pool, server):
+            await pool.request("POST", "/", {}, b"")
+            await pool.request("POST", "/", {}, b"")
+        assert server.connections == [1, 2]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_what_may_be_repeated_is_when_a_kept_connection_is_gone(method):
+    async def scenario():
+        async with pool_of(OK, b"", OK) as (pool, server):
+            await pool.request("GET", "/", {}, None)
+            answer = await pool.request(method, "/", {}, b"")
+        assert answer.status == 200
+        assert server.connections == [1, 1, 2]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_may_have_been_done_is_not_repeated(method):
+    async def scenario():
+        async with pool_of(OK, b"", OK) as (pool, server):
+            await pool.request("GET", "/", {}, None)
+            with pytest.raises(LostConnectionError):
+                await pool.request(method, "/", {}, b"")
+        assert server.connections == [1, 1]
+
+    run(scenario)
+
+
+def test_half_an_answer_is_none():
+    async def scenario():
+        half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhalf"
+        async with pool_of(half) as (pool, _):
+            with pytest.raises(LostConnectionError):
+                await pool.request("GET", "/", {}, None)
+
+    run(scenario)
+
+
+def test_an_answer_that_is_no_http_is_an_error():
+    async def scenario():
+        async with pool_of(b"SSH-2.0-OpenSSH_9\r\n") as (pool, _):
+            with pytest.raises(ConnectionError, match="no HTTP"):
+                await pool.request("GET", "/", {}, None)
+
+    run(scenario)
+
+
+def test_an_answer_without_a_length_ends_with_its_connection():
+    async def scenario():
+        async with pool_of(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it") as (pool, _):
+            answer = await pool.request("GET", "/", {}, None)
+        assert answer.body == b"all of it"
+
+    run(scenario)
+
+
+def test_a_packed_answer_is_unpacked():
+    async def scenario():
+        packed = gzip.compress(b"text" * 100)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+        async with pool_of(head.encode() + packed) as (pool, _):
+            answer = await pool.request("GET", "/", {}, None)
+        assert answer.body == b"text" * 100
+
+    run(scenario)
+
+
+def test_an_announcement_is_not_the_answer():
+    async def scenario():
+        async with pool_of(b"HTTP/1.1 102 Processing\r\n\r\n" + OK) as (pool, _):
+            answer = await pool.request("GET", "/", {}, None)
+        assert (answer.status, answer.body) == (200, b"ok")
+
+    run(scenario)
+
+
+def test_no_more_requests_than_allowed_are_under_way():
+    async def scenario():
+        async with pool_of(*[OK] * 20, max_connections=2) as (pool, server):
+            asked = (pool.request("GET", "/", {}, None) for _ in range(20))
+            answers = await asyncio.gather(*asked)
+        assert [answer.status for answer in answers] == [200] * 20
+        assert server.most_open <= 2
+        assert server.n_connections <= 2
+
+    run(scenario)
+
+
+def test_whoever_gives_up_waiting_leaves_the_turn_to_the_next():
+    async def scenario():
+        async with pool_of(*[OK] * 3, max_connections=1) as (pool, _):
+            first, second, third = (
+                asyncio.create_task(pool.request("GET", "/", {}, None)) for _ in range(3)
+            )
+            await asyncio.sleep(0)
+            second.cancel()
+            assert (await first).status == 200
+            assert (await third).status == 200
+            assert second.cancelled()
+
+    run(scenario)
+
+
+def test_a_request_that_is_given_up_does_not_leave_its_answer_to_the_next():
+    async def scenario():
+        other = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"
+        async with pool_of(OK, other, OK) as (pool, server):
+            await pool.request("GET", "/", {}, None)
+            given_up = asyncio.create_task(pool.request("GET", "/late", {}, None))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            answer = await pool.request("GET", "/", {}, None)
+        assert answer.body in (b"ok", b"other")
+        assert server.connections[-1] == 2
+
+    run(scenario)
+
+
+def test_the_parts_of_a_stream_come_as_they_are_sent_and_an_early_end_is_an_error():
+    async def scenario():
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        async with pool_of(head + b"3\r\none\r\n3\r\ntwo\r\n") as (pool, _):
+            seen = []
+            with pytest.raises(LostConnectionError):  # noqa: PT012
+                async with pool.stream("/watch", {}) as (answer, parts):
+                    assert answer.status == 200
+                    async for part in parts:
+                        seen += [part]
+        assert b"".join(seen) == b"onetwo"
+
+    run(scenario)
+
+
+def test_a_stream_that_is_complete_ends():
+    async def scenario():
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        async with (
+            pool_of(head + b"3\r\none\r\n0\r\n\r\n") as (pool, _),
+            pool.stream("/watch", {}) as (_, parts),
+        ):
+            assert [part async for part in parts] == [b"one"]
+
+    run(scenario)
