@@ -72,7 +72,8 @@ def reconcile(job: Job, candidates: Iterable[Pod], endings: Endings, now: float)
     Parameters
     ----------
     candidates
-        Pods that the job controls, and pods of its namespace that nobody controls.
+        Pods that the job controls, and pods of its namespace that nobody controls. Those that have
+        ended and are counted do not matter any more.
     endings
         What is remembered of the job's pods that have ended, see `job_backoff`.
     """
@@ -244,6 +245,9 @@ class _Sync:
 
     def _surplus(self, at_least: int) -> list[Pod]:
         """Return active pods that must go: doubles, those of no index, and so many others."""
+        n_indexes = len(_valid_indexes(self._active, self._job))
+        if not at_least and (not self._job.is_indexed or n_indexes == len(self._active)):
+            return []
         ranked = sorted(self._active, key=removal_order)
         if not self._job.is_indexed:
             return ranked[:at_least]
@@ -314,7 +318,8 @@ class _Sync:
         succeeded, failed = list(uncounted.succeeded), list(uncounted.failed)
         completed = set(self._completed)
         for pod in self._pods:
-            if len(succeeded) + len(failed) + len(completed - self._completed) >= MAX_UNCOUNTED:
+            n_new = len(succeeded) + len(failed) + len(completed) - len(self._completed)
+            if n_new >= MAX_UNCOUNTED:
                 break  # writing the status brings the job back for the others
             if not is_tracked(pod) or not self._can_let_go(pod):
                 continue
@@ -504,6 +509,10 @@ class JobReconciler:
         if job.finish is not None:
             self._endings.pop(uid, None)
             return reconcile(job, mine, {}, now)
-        endings = self._endings[uid] = recall(self._endings.get(uid, {}), mine, job)
+        # Most pods of a large job are over; each is looked at until it is counted.
+        open_ = tuple(pod for pod in mine if is_tracked(pod) or not pod.is_terminal)
+        known = self._endings.get(uid)
+        endings = recall({}, mine, job) if known is None else recall(known, open_, job)
+        self._endings[uid] = endings
         orphans = tuple(cache.orphans(PODS, job.metadata.namespace).values())
-        return reconcile(job, mine + orphans, endings, now)
+        return reconcile(job, open_ + orphans, endings, now)

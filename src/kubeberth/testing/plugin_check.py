@@ -5,7 +5,7 @@ Clusters start with one node and grow, so that the first fault that shows has a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -32,7 +32,7 @@ from kubeberth.placement.plugin import (
     UsageFilter,
 )
 from kubeberth.placement.plugins import in_tree_plugins
-from kubeberth.placement.profile import Profile, assemble, concerns, points_of
+from kubeberth.placement.profile import Profile, assemble, concerns, criteria, points_of
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
 from kubeberth.testing.random_objects import random_node, random_pod
@@ -87,7 +87,8 @@ def check_plugin(
     ------
     PluginFaultError
         When an answer has the wrong type, shape or range; differs between two ways to ask for it;
-        depends on something that `reads` does not declare; or when the plugin changes the cluster.
+        depends on something that `reads` or `criteria` do not declare; or when the plugin changes
+        the cluster.
     """
     _check_attributes(plugin)
     report = Report()
@@ -147,6 +148,7 @@ class _Trial:
             for pod, old, new in zip(self._asked, before, after, strict=True):
                 self._compare(pod, old, new, name if self._reads in sees else None)
                 self._compare_decision(pod)
+            self._compare_alike(after)
 
     # What happens
 
@@ -336,6 +338,18 @@ class _Trial:
                         f"{found[name]} for {name}, which have as much and use as much"
                     )
 
+    def _compare_alike(self, answers: list[_Answer]) -> None:
+        """Hold answers about pods against each other that are the same to the rule."""
+        first: dict[Hashable, tuple[Pod, _Answer]] = {}
+        for pod, answer in zip(self._asked, answers, strict=True):
+            key = criteria(self._plugin, self._state, self._state.request(pod))
+            twin, twins_answer = first.setdefault(key, (pod, answer))
+            if answer != twins_answer:
+                raise self._fault(
+                    f"has the same criteria for {twin.metadata.name} and {pod.metadata.name}, but "
+                    "answers differently"
+                )
+
     def _compare_decision(self, pod: Pod) -> None:
         """Hold the engine's quick way against a look at every node."""
         decision = self._engine.place(pod)
@@ -349,7 +363,7 @@ class _Trial:
             raise self._fault(
                 f"is told apart by the engine's quick way: it chose {decision.node or 'no node'} "
                 f"of {decision.n_feasible}, a look at every node gives {best} of "
-                f"{len(story.feasible)}; what a version or a stamp says may be out of date"
+                f"{len(story.feasible)}; what a version or criteria say may be out of date"
             )
 
     def _undeclared(self, pod: Pod, text: str) -> PluginFaultError:

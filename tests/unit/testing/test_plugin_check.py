@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -206,6 +207,23 @@ def test_refusal_of_a_pod_that_is_said_not_to_be_concerned() -> None:
             return False
 
     assert fault(Spoilt()).startswith("Spoilt refuses a node to a pod that does not concern it [")
+
+
+def test_rule_that_goes_by_more_of_a_pod_than_it_says() -> None:
+    class Spoilt(SomeFilter):
+        reads: ClassVar[Reads] = Reads.NODE
+
+        def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
+            return request.priority
+
+        def filter(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Codes | None:
+            is_large = dict(request.amounts).get(CPU, 0) > 200
+            return np.full(len(state.slots[nodes]), is_large, dtype=np.int64)
+
+    assert re.search(
+        r"has the same criteria for asked-\d and asked-\d, but answers differently",
+        fault(Spoilt()),
+    )
 
 
 @pytest.mark.parametrize(
