@@ -56,6 +56,7 @@ KNOWN_FAULTS = (
     "cannot restore map from string",
     "cannot restore slice from map",
     "does not contain declared merge key",
+    "unknown patch type: ",
 )
 JSON, YAML = "application/json", "application/yaml"
 PATCHES = (
@@ -274,7 +275,13 @@ SPECS["customresourcedefinitions"] = {
                         },
                     }
                 },
-                "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.sails"}},
+                "subresources": {
+                    "status": {},
+                    "scale": {
+                        "specReplicasPath": ".spec.sails",
+                        "statusReplicasPath": ".status.sails",
+                    },
+                },
                 "additionalPrinterColumns": [
                     {"name": "Sails", "type": "integer", "jsonPath": ".spec.sails"}
                 ],

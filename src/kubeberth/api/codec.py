@@ -19,7 +19,7 @@ from kubeberth.api.custom.reading import read_object
 from kubeberth.api.custom.structural import Structural
 from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
-from kubeberth.api.known_specs import Body, KnownSpecs
+from kubeberth.api.known_specs import Body, KnownSpecs, n_keys
 from kubeberth.api.scheme import Resource
 from kubeberth.errors import BadRequestError, UnsupportedMediaTypeError
 
@@ -84,6 +84,7 @@ def decode(
     resource: Resource,
     subresource: str = "",
     strict_check: bool = True,
+    stored: bytes = b"",
 ) -> Decoded:
     """Return the object that a request body holds.
 
@@ -95,6 +96,9 @@ def decode(
         The part of the object that is addressed, when its body has a kind of its own.
     strict_check
         Also look for duplicate keys. Unknown fields are found anyway.
+    stored
+        The text of the object that the body is to replace, in canonical form and in the same
+        version. Parts that are the same need not be read again.
 
     Raises
     ------
@@ -105,7 +109,12 @@ def decode(
     """
     kind = kind_of(resource, subresource)
     return decode_kind(
-        body, content_type, *kind, strict_check, custom=_custom_schema(resource, kind)
+        body,
+        content_type,
+        *kind,
+        strict_check,
+        custom=_custom_schema(resource, kind),
+        stored=stored,
     )
 
 
@@ -133,6 +142,7 @@ def decode_kind(
     strict_check: bool = True,
     any_version: bool = False,
     custom: Structural | None = None,
+    stored: bytes = b"",
 ) -> Decoded:
     """Return the object of a given kind that a body holds; see `decode`.
 
@@ -145,7 +155,7 @@ def decode_kind(
     """
     media_type = content_type.partition(";")[0].strip().lower() or JSON
     if media_type == JSON:
-        return _decode_json(body, api_version, kind, strict_check, any_version, custom)
+        return _decode_json(body, api_version, kind, strict_check, any_version, custom, stored)
     if media_type == YAML:
         return _decode_yaml(body, api_version, kind, strict_check, any_version, custom)
     if media_type == PROTOBUF and custom is None:
@@ -200,7 +210,7 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
-    if _n_kept(parse_json(body)) == _n_keys(body):
+    if _n_kept(parse_json(body)) == n_keys(body):
         return []
     import json  # late: msgspec, which parses everything else, cannot show keys twice
 
@@ -237,21 +247,24 @@ def _decode_json(
     strict_check: bool,
     any_version: bool,
     custom: Structural | None,
+    stored: bytes = b"",
 ) -> Decoded:
     walk = Walk()
     parts = Body(body, api_version, kind)
-    known = _known_specs.find(parts) if custom is None else None
-    value = _parse_json(body, kind) if known is None else parts.rest()
+    known = {} if custom is not None else parts.as_stored(stored)
+    if custom is None and "spec" not in known and (spec := _known_specs.find(parts)) is not None:
+        known["spec"] = spec
+    value = parts.rest(known) if known else _parse_json(body, kind)
     document = _walk(walk, value, body, api_version, kind, any_version, custom)
-    if known is not None:
-        walk.n_keys += known.n_keys
-        document["spec"] = known.document()
-        # In the order of the text, whether the spec was known or not.
+    if known:
+        walk.n_keys += sum(part.n_keys for part in known.values())
+        document |= {name: part.document() for name, part in known.items()}
+        # In the order of the text, whether parts were known or not.
         document = {name: document[name] for name in parts.names if name in document} | document
     duplicates: list[str] = []
-    if strict_check and (walk.unknown or _n_keys(body) != walk.n_keys):
+    if strict_check and (walk.unknown or n_keys(body) != walk.n_keys):
         duplicates = duplicate_fields(body)
-    elif known is None and custom is None and not walk.unknown:
+    elif not known and custom is None and not walk.unknown:
         _known_specs.note(parts)
     return Decoded(document, walk.unknown, duplicates, [])
 
@@ -378,15 +391,6 @@ def _package(api_version: str) -> str:
 
 
 _JSON_NAMES = {str: "string", bool: "bool", list: "array", dict: "object", type(None): "null"}
-
-
-def _n_keys(body: bytes) -> int:
-    """Return the number of keys in a JSON text, to be compared with those that were kept.
-
-    Within strings a quote is escaped, so a bare `":` ends a key. Unusual white space or a key that
-    ends in a backslash gives a wrong number, and then the slow search decides.
-    """
-    return body.count(b'":') + body.count(b'" :') - body.count(b'\\":') - body.count(b'\\" :')
 
 
 def _n_kept(value: Any) -> int:

@@ -1,11 +1,14 @@
-"""Specs that were decoded before: pods of one template have the same bytes for a spec.
+"""Parts of bodies that were decoded before, and need not be looked at again.
 
-A spec is remembered in canonical form when it is seen for the second time, and only if nothing was
-to be said about it. What is handed out is always a new document.
+Pods of one template have the same bytes for a spec: one is remembered in canonical form when it is
+seen for the second time, and only if nothing was to be said about it. And who replaces an object
+mostly sends back what is stored of it: that is canonical already. What is handed out is always a
+new document.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,19 +27,38 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
+_HEAD = frozenset(("apiVersion", "kind", "metadata"))
+
 Key = tuple[str, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownSpec:
-    """A spec in canonical form, and how many keys its text had."""
+class KnownPart:
+    """A part in canonical form, and how many keys its text had, its own among them."""
 
     canonical: bytes
     n_keys: int
 
     def document(self) -> Any:
-        """Return the spec, to be changed at will."""
+        """Return the part, to be changed at will."""
         return _decode(self.canonical)
+
+
+def n_keys(text: bytes) -> int:
+    """Return the number of keys in a JSON text, to be compared with those that were kept.
+
+    Within strings a quote is escaped, so a bare `":` ends a key. Unusual white space or a key that
+    ends in a backslash gives a wrong number, and then the slow search decides.
+    """
+    return text.count(b'":') + text.count(b'" :') - text.count(b'\\":') - text.count(b'\\" :')
+
+
+def _compact(text: bytes) -> bytes:
+    """Return a JSON text as it would be stored."""
+    try:
+        return _encode(_decode(text))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return text  # whoever parses the body will say so
 
 
 class Body:
@@ -63,19 +85,37 @@ class Body:
         if spec is not None and len(spec) <= MAX_BYTES:
             self.key = (api_version, kind, bytes(spec))
 
-    def rest(self) -> dict[str, Any]:
-        """Return the parsed value without the spec."""
-        return {name: parse_json(bytes(raw)) for name, raw in self._parts.items() if name != "spec"}
+    def rest(self, known: Collection[str]) -> dict[str, Any]:
+        """Return the parsed value without the parts that are known."""
+        return {
+            name: parse_json(bytes(raw)) for name, raw in self._parts.items() if name not in known
+        }
+
+    def as_stored(self, stored: bytes) -> dict[str, KnownPart]:
+        """Return the parts that say, in the same order, what they say in a stored object.
+
+        Their metadata are left out: a stored object has not all of them in one place.
+        """
+        if self.key is None or not stored:
+            return {}
+        found = {}
+        for name, raw in _split(stored).items():
+            if name in _HEAD or name not in self._parts:
+                continue
+            text, canonical = bytes(self._parts[name]), bytes(raw)
+            if text == canonical or _compact(text) == canonical:
+                found[name] = KnownPart(canonical, n_keys(canonical) + 1)
+        return found
 
 
 class KnownSpecs:
     """Remembers specs by their bytes."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, KnownSpec] = {}
+        self._known: dict[Key, KnownPart] = {}
         self._seen: set[int] = set()
 
-    def find(self, body: Body) -> KnownSpec | None:
+    def find(self, body: Body) -> KnownPart | None:
         """Return the spec of a body, if it is remembered."""
         return self._known.get(body.key) if body.key is not None else None
 
@@ -99,4 +139,4 @@ class KnownSpecs:
         canonical = _encode(walk.object(value, field.type.definition))
         if len(self._known) >= REMEMBERED:
             self._known.clear()
-        self._known[body.key] = KnownSpec(canonical, walk.n_keys + 1)
+        self._known[body.key] = KnownPart(canonical, walk.n_keys + 1)

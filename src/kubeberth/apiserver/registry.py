@@ -256,6 +256,7 @@ class Registry:
         caller: Caller,
         *,
         sub: str = "",
+        only_reads: bool = False,
         allow_create: bool = False,
     ) -> Written:
         """Change an object by a function of its current state, until nobody interferes.
@@ -266,6 +267,8 @@ class Registry:
             Returns the new object. Its version, if it has one, must still be the current one.
         sub
             The subresource through which the object is changed.
+        only_reads
+            The change leaves the current state as it is, and takes nothing over into the new one.
         allow_create
             Whether an object that is missing is created, from what `change({})` returns.
         """
@@ -278,19 +281,25 @@ class Registry:
                 document["metadata"].pop("resourceVersion", None)
                 return await self.create(target, document, caller)
             try:
-                return await self._update_once(target, entry, change, caller, sub)
+                return await self._update_once(target, entry, change, caller, sub, only_reads)
             except RevisionMismatchError:
                 continue  # somebody was faster: decide anew from what they wrote
             except KeyMissingError:
                 continue
 
     async def _update_once(
-        self, target: Target, entry: Entry, change: Change, caller: Caller, sub: str
+        self,
+        target: Target,
+        entry: Entry,
+        change: Change,
+        caller: Caller,
+        sub: str,
+        only_reads: bool,
     ) -> Written:
         resource = target.resource
         shown = await self.conversions.entry(resource, entry)
         old = unpack(resource, shown)
-        new = change(unpack(resource, shown))
+        new = change(old if only_reads else unpack(resource, shown))
         _check_namespace(target, new)
         attributes = caller.attributes("UPDATE", target, new, old, sub)
         new = await self._admitted(target, attributes)

@@ -22,6 +22,7 @@ from kubeberth.apiserver.auth.certificates import ClientCertificates
 from kubeberth.apiserver.auth.signing_key import SigningKey
 from kubeberth.apiserver.auth.tls import accept_any_certificate
 from kubeberth.apiserver.auth.token_file import read_token_file
+from kubeberth.apiserver.certificate_files import CertificateFiles
 from kubeberth.apiserver.encryption.configuration import NO_ENCRYPTION, read_encryption
 from kubeberth.apiserver.expiry import expire_events
 from kubeberth.apiserver.http.server import BACKLOG, HttpServer
@@ -120,6 +121,15 @@ async def serve(
             auditor = Auditor(policy, AuditLog(settings.audit_log, clock), clock)
             stack.callback(auditor.close)
             app_settings.auditor = auditor
+        files = CertificateFiles(
+            context,
+            app_settings.authenticator,
+            cert_file=settings.cert_file,
+            key_file=settings.key_file,
+            client_ca_file=settings.client_ca_file,
+        )
+        following = asyncio.ensure_future(files.run())
+        stack.callback(following.cancel)
         await _serve(App(store, clock, app_settings), listener, context, store, clock, ready)
 
 

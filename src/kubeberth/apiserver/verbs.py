@@ -32,7 +32,7 @@ from kubeberth.apiserver.managed_fields.tracking import (
     track_update,
 )
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
-from kubeberth.apiserver.objects import Document, encode, prefix_of
+from kubeberth.apiserver.objects import Document, encode, object_json, prefix_of
 from kubeberth.apiserver.options import (
     ListOptions,
     WriteOptions,
@@ -218,8 +218,15 @@ class Verbs:
         written = await self._registry.create(target, document, caller_of(call, options))
         return _written(writer, written)
 
-    def decode(self, call: Call, options: WriteOptions, sub: str = "") -> Document:
+    def decode(
+        self, call: Call, options: WriteOptions, sub: str = "", stored: bytes = b""
+    ) -> Document:
         """Return the body's object, defaulted; note what to warn of.
+
+        Parameters
+        ----------
+        stored
+            The text of the object that it is to replace, if that is known.
 
         Raises
         ------
@@ -227,7 +234,9 @@ class Verbs:
             The body is no such object, or breaks strict field validation.
         """
         ignores = options.field_validation == "Ignore"
-        decoded = codec.decode(call.body, call.content_type, call.resource, sub, not ignores)
+        decoded = codec.decode(
+            call.body, call.content_type, call.resource, sub, not ignores, stored
+        )
         if options.is_strict and (error := decoded.strict_error):
             kind, version = decoded.document["kind"], decoded.document["apiVersion"]
             version = version.rpartition("/")[2]
@@ -245,7 +254,7 @@ class Verbs:
         """Replace an object, or through `/status` its status."""
         writer = self.writer(call)
         options = write_options(call.info.query, "UpdateOptions")
-        document = self.decode(call, options)
+        document = self.decode(call, options, stored=self._stored_text(call))
         check_name(document, call.target)
         sub = call.info.subresource
         written = await self._registry.update(
@@ -253,9 +262,16 @@ class Verbs:
             self.tracked(call, options, lambda old: _replaced(call.target, old, document)),
             caller_of(call, options),
             sub=sub,
+            only_reads=True,
             allow_create=call.resource.built_in_kind in CREATED_BY_PUT and not sub,
         )
         return _written(writer, written)
+
+    def _stored_text(self, call: Call) -> bytes:
+        """Return the JSON of the object that is asked for, if it is stored as it is shown."""
+        is_plain = call.resource.stored_as is None and call.resource.custom is None
+        entry = self._registry.store.get(call.target.key) if is_plain else None
+        return object_json(entry.value) if entry is not None else b""
 
     async def patch(self, call: Call) -> Answer:
         """Change an object, or through `/status` its status; an apply may also create it."""

@@ -23,7 +23,7 @@ from kubeberth.cli.options import (
     read_node_specs,
 )
 from kubeberth.client.client import Client
-from kubeberth.client.credentials import Credentials
+from kubeberth.client.credentials import Credentials, FileIdentity, Proof
 from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
@@ -121,11 +121,13 @@ def command(
     def client_of(node: str) -> Client:
         if identities is None:
             return Client(credentials, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
+        file = identities / f"{node}.pem"
         try:
-            pem = (identities / f"{node}.pem").read_bytes()
+            pem = file.read_bytes()
         except OSError as error:
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
-        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=None)
+        source = FileIdentity(file, file, Proof(cert=pem, key=pem))
+        own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=source)
         return Client(own, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
 
     async def main(ready: Ready) -> None:

@@ -91,9 +91,10 @@ class Client:
 
     async def __aenter__(self) -> Client:
         headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
-        self._proof = Proof(self.credentials.token)
-        self._context = self.credentials.ssl_context()
-        self._pool = Pool(self.credentials.server, headers, self._context, self._max_requests)
+        known = self.credentials
+        self._proof = Proof(known.token, known.cert, known.key)
+        self._context = known.ssl_context()
+        self._pool = Pool(known.server, headers, self._context, self._max_requests)
         return self
 
     async def __aexit__(
@@ -241,10 +242,12 @@ class Client:
         source = self.credentials.source
         if source is None:
             return self._proof
-        known, proof = self._proof, await source.get()
-        if proof.cert and proof.key and proof != known and self._context is not None:
-            load_identity(self._context, proof.cert, proof.key)
-        self._proof = proof
+        proof = await source.get()
+        if proof != self._proof:
+            self._proof = proof
+            if proof.cert and proof.key and self._context is not None:
+                load_identity(self._context, proof.cert, proof.key)
+                self._opened.renew()
         return proof
 
     @property

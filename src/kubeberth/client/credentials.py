@@ -1,6 +1,7 @@
 """Credentials: how to reach a server and show who we are, and where fresh ones come from.
 
     FileToken     a token in a file that somebody else renews, such as a service account's
+    FileIdentity  a certificate and its key in such files
     ExecPlugin    a program that is run for a token or a certificate
 
 Matches client-go 1.36 (plugin/pkg/client/auth/exec, transport/token_source.go).
@@ -26,6 +27,8 @@ from kubeberth.errors import TransportError, UsageError
 
 # A token is read again so often; whoever renews it does so well before it expires.
 REREAD_S = 10.0
+# Certificates last longer, and a process may have thousands.
+LOOK_AGAIN_S = 60.0
 EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 EXEC_S = 60.0
 
@@ -143,6 +146,54 @@ class FileToken:
     def refused(self) -> None:
         """Read the file again next time."""
         self._until = 0.0
+
+
+class FileIdentity:
+    """A certificate and its key, PEM, in files that are renewed there.
+
+    Parameters
+    ----------
+    proof
+        What was in the files when they were read first.
+    """
+
+    def __init__(self, cert: Path, key: Path, proof: Proof, clock: Clock | None = None) -> None:
+        self._files = (cert, key)
+        self._proof = proof
+        self._clock = clock or SystemClock()
+        self._until = self._clock.monotonic() + LOOK_AGAIN_S
+        self._stamp = self._stamp_now()
+
+    async def get(self) -> Proof:
+        """Return what the files hold; what cannot be used leaves what they held before."""
+        now = self._clock.monotonic()
+        if now >= self._until:
+            self._until = now + LOOK_AGAIN_S
+            stamp = self._stamp_now()
+            if stamp != self._stamp:
+                self._read(stamp)
+        return self._proof
+
+    def refused(self) -> None:
+        """Look at the files again next time."""
+        self._until = 0.0
+
+    def _read(self, stamp: tuple[int, ...]) -> None:
+        try:
+            cert, key = (file.read_bytes() for file in self._files)
+            # Somebody may have written one of them and be about to write the other.
+            load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key)
+        except (OSError, ssl.SSLError):
+            return
+        self._proof, self._stamp = Proof(cert=cert, key=key), stamp
+
+    def _stamp_now(self) -> tuple[int, ...]:
+        """Return what changes when a file does; nothing while one is not there."""
+        try:
+            stats = [file.stat() for file in self._files]
+        except OSError:
+            return ()
+        return tuple(number for stat in stats for number in (stat.st_ino, stat.st_mtime_ns))
 
 
 class ExecPlugin:

@@ -61,8 +61,9 @@ class Answer:
 class _Connection(asyncio.Protocol):
     """One connection: `ask` gives a whole answer; `open` and `parts` give one that goes on."""
 
-    def __init__(self, lost: Callable[[_Connection], None]) -> None:
+    def __init__(self, lost: Callable[[_Connection], None], generation: int) -> None:
         self._lost = lost
+        self.generation = generation
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
@@ -249,6 +250,7 @@ class Pool:
         self._idle: deque[_Connection] = deque()
         self._all: set[_Connection] = set()
         self._n_asking = 0
+        self._generation = 0
         self._turns: deque[asyncio.Future[None]] = deque()
 
     async def request(
@@ -287,6 +289,12 @@ class Pool:
         finally:
             connection.abort()
 
+    def renew(self) -> None:
+        """Send nothing more on the connections of now; what is under way on them may end."""
+        self._generation += 1
+        for connection in tuple(self._idle):
+            connection.abort()
+
     async def close(self) -> None:
         """Hang up all connections."""
         connections = list(self._all)
@@ -308,7 +316,7 @@ class Pool:
 
     def _keep(self, connection: _Connection) -> None:
         """Keep a connection for the next request, if it is good for one."""
-        if not connection.is_reusable:
+        if not connection.is_reusable or connection.generation != self._generation:
             connection.abort()
             return
         now = asyncio.get_running_loop().time()
@@ -351,7 +359,7 @@ class Pool:
         is_secure = self._context is not None
         try:
             _, connection = await loop.create_connection(
-                lambda: _Connection(self._forget),
+                lambda: _Connection(self._forget, self._generation),
                 sock=plain,
                 ssl=self._context,
                 server_hostname=self._host if is_secure else None,

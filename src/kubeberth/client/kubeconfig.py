@@ -15,7 +15,14 @@ from typing import Any
 
 import yaml
 
-from kubeberth.client.credentials import Credentials, ExecPlugin, FileToken
+from kubeberth.client.credentials import (
+    Credentials,
+    ExecPlugin,
+    FileIdentity,
+    FileToken,
+    Proof,
+    ProofSource,
+)
 from kubeberth.errors import UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -135,25 +142,26 @@ class _Kubeconfig:
                 "auth-provider, which is not supported: use an exec plugin, a certificate or a "
                 "token"
             )
+        cert, key = (self._pem(user, field) for field in ("client-certificate", "client-key"))
         return Credentials(
             server=cluster["server"].rstrip("/"),
             ca=self._pem(cluster, "certificate-authority"),
-            cert=self._pem(user, "client-certificate"),
-            key=self._pem(user, "client-key"),
+            cert=cert,
+            key=key,
             token=user.get("token"),
             namespace=context.get("namespace") or "default",
             insecure=bool(cluster.get("insecure-skip-tls-verify")),
-            source=self._source(user, cluster),
+            source=self._source(user, cluster, Proof(cert=cert, key=key)),
         )
 
-    def _source(self, user: Entry, cluster: Entry) -> FileToken | ExecPlugin | None:
+    def _source(self, user: Entry, cluster: Entry, proof: Proof) -> ProofSource | None:
         # A token that is spelled out comes before any that would have to be fetched.
         if user.get("token"):
             return None
         if user.get("tokenFile"):
             return FileToken(Path(user["tokenFile"]))
         if "exec" not in user:
-            return None
+            return _identity(user, proof)
         told = {
             "server": cluster["server"],
             "certificate-authority-data": base64.b64encode(
@@ -185,3 +193,11 @@ class _Kubeconfig:
             return path.read_bytes()
         except OSError as error:
             raise UsageError(f"kubeconfig {self._path}: {path}: {error.strerror}") from None
+
+
+def _identity(user: Entry, proof: Proof) -> FileIdentity | None:
+    """Return where a certificate is read again, unless it is spelled out."""
+    cert, key = user.get("client-certificate"), user.get("client-key")
+    if not cert or not key or "client-certificate-data" in user or "client-key-data" in user:
+        return None
+    return FileIdentity(Path(cert), Path(key), proof)

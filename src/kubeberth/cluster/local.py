@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,6 +33,9 @@ from kubeberth.cluster.process import Child
 from kubeberth.errors import UsageError
 
 HOST = "127.0.0.1"
+PROCESSES = {"scheduler": pki.SCHEDULER, "controllers": pki.CONTROLLERS}
+# A month before it expires, a certificate is made anew.
+RENEW_EVERY_S = 12 * 3600
 DEFAULT_PORT = 6443
 # As local clusters call theirs.
 STORAGE_CLASS = "standard"
@@ -141,22 +145,18 @@ class LocalCluster:
                 for child in self._children:
                     await child.ready.wait()
                 await self._tend_nodes()
+                group.create_task(self._renew())
                 ready()
         finally:
             self._lock.close()
 
     def _lay_out(self) -> None:
         """Write certificates, kubeconfigs and node manifests."""
-        authority = pki.Authority(self._datadir.pki, self._clock.now())
-        authority.server("apiserver", SERVER_NAMES)
-        authority.server("scheduler-server", (HOST, "localhost"), "kube-scheduler")
-        admin = embedded_user(authority.client("admin", pki.ADMIN))
-        self._write_kubeconfig(self._datadir.kubeconfig, admin)
-        for name, identity in (("scheduler", pki.SCHEDULER), ("controllers", pki.CONTROLLERS)):
-            user = linked_user(authority.client(name, identity))
+        admin = self._certify()
+        self._write_kubeconfig(self._datadir.kubeconfig, embedded_user(admin))
+        for name in PROCESSES:
+            user = linked_user(self._datadir.pki / f"{name}.pem")
             self._write_kubeconfig(self._datadir.run_file(f"{name}.kubeconfig"), user)
-        for node in _names(self.nodes):
-            authority.client(f"nodes/{node}", pki.node_identity(node))
         self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
         manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.nodes}
         self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
@@ -165,6 +165,30 @@ class LocalCluster:
         self._datadir.run_file("admission.json").write_bytes(
             msgspec.json.encode(to_configuration(admission))
         )
+
+    def _certify(self) -> Path:
+        """Make the certificates that are missing, or expire soon; return the administrator's."""
+        authority = pki.Authority(self._datadir.pki, self._clock.now())
+        authority.server("apiserver", SERVER_NAMES)
+        authority.server("scheduler-server", (HOST, "localhost"), "kube-scheduler")
+        for name, identity in PROCESSES.items():
+            authority.client(name, identity)
+        for node in _names(self.nodes):
+            authority.client(f"nodes/{node}", pki.node_identity(node))
+        return authority.client("admin", pki.ADMIN)
+
+    async def _renew(self) -> None:
+        """Make new certificates while everything runs; the processes look at their files."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            try:
+                before = (self._datadir.pki / "admin.pem").read_bytes()
+                admin = self._certify()
+                # Only then: people keep their own settings in that file, too.
+                if admin.read_bytes() != before:
+                    self._write_kubeconfig(self._datadir.kubeconfig, embedded_user(admin))
+            except (OSError, UsageError) as error:
+                self._tell(f"cannot renew certificates: {error}")
 
     def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
         text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)

@@ -83,8 +83,10 @@ class Cache:
     def controlled(self, resource: Resource, uid: str) -> Iterator[Any]:
         """Yield the objects of a resource that this owner manages."""
         for (other, _), item in self.dependents(uid).items():
+            if other != resource:
+                continue
             controller = item.metadata.controller
-            if other == resource and controller is not None and controller.uid == uid:
+            if controller is not None and controller.uid == uid:
                 yield item
 
     def candidates(self, resource: Resource, owner: ObjectMeta) -> Iterator[Any]:

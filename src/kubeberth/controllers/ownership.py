@@ -115,13 +115,12 @@ def controllers_of(
     resource: Resource, old: HasMetadata | None, new: HasMetadata | None
 ) -> set[str]:
     """Return the keys of a dependent's controllers, of one resource, before and after a change."""
-    return {
-        f"{item.metadata.namespace}/{item.metadata.controller.name}"
-        for item in (old, new)
-        if item is not None
-        and item.metadata.controller is not None
-        and item.metadata.controller.kind == resource.kind
-    }
+    keys = set()
+    for item in (old, new):
+        controller = item.metadata.controller if item is not None else None
+        if item is not None and controller is not None and controller.kind == resource.kind:
+            keys.add(f"{item.metadata.namespace}/{controller.name}")
+    return keys
 
 
 def _matching_owners(cache: Cache, resource: Resource, meta: ObjectMeta) -> set[str]:

@@ -43,6 +43,7 @@ from kubeberth.api.scheme import (
     SERVICES,
     STATEFUL_SETS,
     STORAGE_CLASSES,
+    VALIDATING_ADMISSION_POLICIES,
     Resource,
 )
 from kubeberth.api.storage import (
@@ -91,6 +92,10 @@ from kubeberth.controllers.namespace import NamespaceReconciler
 from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
 from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
 from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
+from kubeberth.controllers.policy_type_checking import (
+    PolicyTypeCheckingReconciler,
+    decode_validating_policy,
+)
 from kubeberth.controllers.replica_set import ReplicaSetReconciler, ReplicationControllerReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.stateful_set import StatefulSetReconciler
@@ -167,6 +172,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         EndpointsReconciler(),
         CertificateApprovalReconciler(),
         TokenCleanerReconciler(),
+        PolicyTypeCheckingReconciler(),
     ]
 
 
@@ -207,6 +213,7 @@ DECODERS: dict[Resource, Callable[[bytes], Any]] = {
     SECRETS: decode_secret,
     SERVICES: decode_service,
     STORAGE_CLASSES: decode_storage[StorageClass],
+    VALIDATING_ADMISSION_POLICIES: decode_validating_policy,
 }
 
 # Garbage collection needs to know everything that can own or be owned; events are neither, as

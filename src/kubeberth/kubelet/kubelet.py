@@ -174,7 +174,7 @@ class Kubelet:
             if pod.is_terminating:
                 self._spawn_removal(pod)
             return
-        others = [other.pod for other in self._workers.values() if other.is_active]
+        others = [other.pod for other in self._workers.values() if other.counts]
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
             self._resume(worker)

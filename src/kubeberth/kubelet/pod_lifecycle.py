@@ -247,6 +247,11 @@ class PodLife:
             effects.notices += [_killing(run) for run in running]
         return effects
 
+    @property
+    def is_preempted(self) -> bool:
+        """Whether it had to make room, or is about to: nobody counts on what it takes any more."""
+        return self.reason == PREEMPTING
+
     def preempted(self) -> Effects:
         """End the pod because a critical one needs its room."""
         self.reason, self.message = PREEMPTING, PREEMPTED

@@ -16,7 +16,7 @@ from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
 from kubeberth.kubelet.containers import ContainerStage, PastRun, Role, Run
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.pod_lifecycle import PREEMPTING, PodLife, Stage
+from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
 
 Document = dict[str, Any]
 
@@ -105,7 +105,7 @@ def _conditions(
         "ContainersReady": containers_ready,
         "PodScheduled": TRUE,
     }
-    if life.reason == PREEMPTING:
+    if life.is_preempted:
         verdicts["DisruptionTarget"] = _Verdict(True, "TerminationByKubelet", PREEMPTION)
     return [
         _condition(type_, verdict, pod.metadata.generation, shown.get(type_), now)

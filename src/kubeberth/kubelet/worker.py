@@ -48,8 +48,13 @@ class Worker:
 
     @property
     def is_active(self) -> bool:
-        """Whether the pod takes room on its node."""
+        """Whether something of the pod runs, or will."""
         return self.life.stage is not Stage.ENDED
+
+    @property
+    def counts(self) -> bool:
+        """Whether others have to do without what the pod takes."""
+        return self.is_active and not self.life.is_preempted
 
     @property
     def is_over(self) -> bool:

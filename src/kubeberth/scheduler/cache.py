@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from kubeberth.api.core import Pod
 from kubeberth.placement import observed
 from kubeberth.placement.delta import Nominated, NominationCleared, PodPut, PodRemoved
+from kubeberth.placement.loads import unpack
 from kubeberth.placement.observed import Observed
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
@@ -82,6 +83,15 @@ class Cache:
             return False
         self.state.apply(NominationCleared(key))
         return True
+
+    def is_overcommitted(self, node_name: str) -> bool:
+        """Return whether the pods of a node take more than it has."""
+        slot = self.state.slot_of(node_name)
+        if slot is None:
+            return False
+        taken = unpack(self.state.loads[slot], len(self.state.resources))
+        there = self.state.allocatable[:, slot].tolist()
+        return any(amount > room for amount, room in zip(taken, there, strict=True))
 
     def is_assumed(self, key: str) -> bool:
         """Return whether a pod is counted on a node that no watch has shown yet."""

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import cast
 
 from kubeberth.api.core import Namespace, Node, Pod, Service, Taint
+from kubeberth.api.declared_features import required_features
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
@@ -285,7 +286,8 @@ def _node_resources_fit(event: ClusterEvent, waiting: Waiting, _: NamespaceLabel
         case PlacedPodEvent(old, new) if old is not None:
             return new is None or _shrank(occupied(old), occupied(new), waiting.request)
         case OwnEvent(before, after):
-            return _shrank(effective_request(before), effective_request(after), waiting.request)
+            wanted = effective_request(before)
+            return _shrank(wanted, effective_request(after), wanted)
     return False
 
 
@@ -355,7 +357,7 @@ def _limits_rose(event: StorageEvent, waiting: Waiting) -> bool:
         case StorageEvent(old, CSINode() as new):
             return old is None or (isinstance(old, CSINode) and _has_more_room(old, new))
         case StorageEvent(VolumeAttachment(), None):
-            return bool(waiting.volumes.claims)
+            return bool(waiting.volumes.claims or waiting.volumes.migratable)
     return _claim_came(event, waiting)
 
 
@@ -407,6 +409,8 @@ def _node_declared_features(event: ClusterEvent, waiting: Waiting, _: NamespaceL
     match event:
         case NodeEvent(old, new) if new is not None:
             return old is None or old.status.declared_features != new.status.declared_features
+        case OwnEvent(before, after):
+            return required_features(before.spec) != required_features(after.spec)
     return False
 
 

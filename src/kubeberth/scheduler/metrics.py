@@ -65,6 +65,12 @@ class SchedulerMetrics:
             exponential_buckets(1, 2, 7),
         )
 
+        # Ours alone: kube-scheduler does not look.
+        self.overcommits = Count(
+            "kubeberth_scheduler_overcommits_total",
+            "Number of pods that others have put on nodes without room for them.",
+        )
+
     def __iter__(self) -> Iterator[Metric]:
         yield self.attempts
         yield self.attempt_s
@@ -73,6 +79,7 @@ class SchedulerMetrics:
         yield self.pod_attempts
         yield self.preemption_attempts
         yield self.victims
+        yield self.overcommits
         yield from self._readings
 
     def attempted(self, profile: str, result: str, seconds: float) -> None:

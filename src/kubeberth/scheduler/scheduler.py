@@ -376,7 +376,10 @@ class Scheduler:
         occupied = old if occupies_node(old) else None
         if new is not None and occupies_node(new):
             self._queue.remove(change.key)
+            is_foreign = occupied is None and not self._cache.is_assumed(change.key)
             self._cache.put_pod(new)
+            if is_foreign and self._pods.synced.is_set():
+                self._look_for_overcommit(new)
             if _differs(occupied, new):
                 self._wake(PlacedPodEvent(occupied, new))
             return
@@ -391,6 +394,19 @@ class Scheduler:
         self._follow_nomination(old, new)
         self._queue.put(new, self._clock.monotonic(), self._namespace_labels)
         self._news.set()
+
+    def _look_for_overcommit(self, pod: Pod) -> None:
+        """Take note when somebody else has put a pod where there is no room left.
+
+        Its kubelet will refuse one of them, which is then no longer on the node.
+        """
+        node_name = pod.spec.node_name
+        if self._cache.is_overcommitted(node_name):
+            self._counts.overcommits.add()
+            logger.warning(
+                "somebody else has put a pod on a node that is full",
+                extra={"pod": pod.metadata.key, "node": node_name},
+            )
 
     def _follow_nomination(self, old: Pod | None, new: Pod) -> None:
         """Take in which node a pending pod is nominated to; what is decided here comes first."""

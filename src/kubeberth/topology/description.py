@@ -195,17 +195,17 @@ def _cores(node: NumaNodeDescription) -> Iterator[CoreDescription]:
         )
     n_cores = len(cpus) // width
     for index in range(n_cores):
-        uncore = (
-            cpus[index // node.cores_per_uncore * node.cores_per_uncore]
-            if (node.cores_per_uncore > 0)
-            else None
-        )
-        yield CoreDescription(cpus=tuple(cpus[index::n_cores]), socket=node.socket, uncore=uncore)
+        threads = tuple(cpus[index::n_cores])
+        yield CoreDescription(cpus=threads, socket=node.socket, uncore=_uncore(node, cpus, index))
 
 
-def plugins_from(
-    document: object, machine: Machine, field: str = "devices"
-) -> Mapping[str, DevicePlugin]:
+def _uncore(node: NumaNodeDescription, cpus: Sequence[int], index: int) -> int | None:
+    """Return the cache group of the index-th core: the lowest CPU of its first core."""
+    size = node.cores_per_uncore
+    return cpus[index // size * size] if size > 0 else None
+
+
+def plugins_from(document: object, machine: Machine) -> Mapping[str, DevicePlugin]:
     """Return the device plugins that are described, by resource.
 
     Raises
@@ -213,10 +213,10 @@ def plugins_from(
     DescriptionError
         There can be no such devices on the machine.
     """
-    described = decode(document, tuple[PluginDescription, ...], field)
+    described = decode(document, tuple[PluginDescription, ...], "devices")
     plugins: dict[str, DevicePlugin] = {}
     for index, plugin in enumerate(described):
-        where = f"{field}[{index}]"
+        where = f"devices[{index}]"
         if plugin.resource in plugins:
             raise DescriptionError(f"{where}.resource: {plugin.resource} is described twice")
         plugins[plugin.resource] = _plugin(plugin, machine, where)

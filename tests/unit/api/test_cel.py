@@ -90,7 +90,23 @@ def test_an_error_does_not_matter_when_the_other_side_decides():
     assert value("[1, 0].exists(x, 1 / x == 1)") is True
 
 
-@pytest.mark.parametrize("text", ["1 +", "self..a", "(1", "'open", "a b", "#", "[1,"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 +",
+        "self..a",
+        "(1",
+        "'open",
+        "a b",
+        "#",
+        "[1,",
+        pytest.param("9" * 5000, id="a number of 5000 digits"),
+        pytest.param("0x" + "f" * 5000, id="a hexadecimal one"),
+        "9223372036854775809",
+        "18446744073709551616u",
+        "1e999",
+    ],
+)
 def test_what_is_no_expression_is_refused(text):
     with pytest.raises(CelSyntaxError):
         parse(text)

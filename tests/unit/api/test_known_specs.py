@@ -89,3 +89,58 @@ def test_a_field_whose_name_is_no_utf_8_is_a_field_like_others():
     decoded = decode(body, JSON, PODS)
     assert decoded.unknown_fields == ["x\N{REPLACEMENT CHARACTER}y"]
     assert decoded.document["spec"]["containers"][0]["name"] == "c"
+
+
+STORED = (
+    b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p"},'
+    b'"spec":{"containers":[{"name":"c","image":"nginx","resources":{}}],"hostNetwork":true},'
+    b'"status":{"phase":"Pending"}}'
+)
+
+
+def replaced(text, stored=STORED):
+    return decode(text, JSON, PODS, stored=stored)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(STORED.replace(b'"p"', b'"p","labels":{"a":"b"}'), id="the same parts"),
+        pytest.param(STORED.replace(b",", b", ").replace(b":", b": "), id="with spaces"),
+        pytest.param(STORED.replace(b"nginx", b"redis"), id="another spec"),
+        pytest.param(STORED.replace(b"Pending", b"Running"), id="another status"),
+        pytest.param(STORED.replace(b'"status"', b'"colour":1,"status"'), id="an unknown field"),
+        pytest.param(STORED.replace(b'"hostNetwork":true', b'"hostNetwork":true,"x":1'), id="more"),
+        pytest.param(b"{}", id="nothing"),
+    ],
+)
+def test_a_replacement_reads_the_same_whether_it_is_known_what_is_stored_or_not(text):
+    known, unknown = replaced(text), replaced(text, b"")
+    assert known.document == unknown.document
+    assert list(known.document) == list(unknown.document)
+    assert known.warnings == unknown.warnings
+
+
+def test_a_value_of_another_type_is_not_taken_for_the_stored_one():
+    with pytest.raises(BadRequestError, match="hostNetwork of type bool"):
+        replaced(STORED.replace(b"true", b"1"))
+
+
+@pytest.mark.parametrize(("stored", "sent"), [(b'"1.5"', b"1.5"), (b"5", b"5.0")])
+def test_a_number_is_not_taken_for_another_or_for_a_text(stored, sent):
+    def with_value(value):
+        return STORED.replace(b'"hostNetwork":true', b'"activeDeadlineSeconds":' + value)
+
+    with pytest.raises(BadRequestError, match="activeDeadlineSeconds"):
+        replaced(with_value(sent), with_value(stored))
+
+
+def test_a_key_that_comes_twice_is_told_in_what_is_as_it_was_too():
+    twice = STORED.replace(b'"hostNetwork":true', b'"hostNetwork":true,"hostNetwork":true')
+    assert replaced(twice).duplicate_fields == ["spec.hostNetwork"]
+
+
+def test_what_was_taken_over_is_the_callers_own():
+    first = replaced(STORED).document
+    first["spec"]["containers"].clear()
+    assert len(replaced(STORED).document["spec"]["containers"]) == 1

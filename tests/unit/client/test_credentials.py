@@ -16,7 +16,15 @@ from tests.unit.client.scripted_server import Script, refuses, says, serving
 
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
-from kubeberth.client.credentials import REREAD_S, ExecPlugin, FileToken, Proof
+from kubeberth.client.credentials import (
+    LOOK_AGAIN_S,
+    REREAD_S,
+    ExecPlugin,
+    FileIdentity,
+    FileToken,
+    Proof,
+)
+from kubeberth.cluster.pki import Authority, Identity, write_private
 from kubeberth.errors import TransportError, UnauthorizedError, UsageError
 
 V1 = "client.authentication.k8s.io/v1"
@@ -148,6 +156,53 @@ def test_a_plugin_that_fails_or_is_not_there_is_named(tmp_path):
 def test_a_plugin_that_cannot_be_used_is_refused_at_once(tmp_path, config, why):
     with pytest.raises(UsageError, match=why):
         plugin(tmp_path, **config)
+
+
+def identity(folder: Path, user: str) -> bytes:
+    """Return the certificate and key of a user, of an authority in the folder."""
+    return Authority(folder / user, 1_000_000_000.0).client("own", Identity(user)).read_bytes()
+
+
+def test_a_certificate_in_a_file_is_read_again_when_that_has_changed(tmp_path):
+    clock, file = Clock(), tmp_path / "own.pem"
+    first, second = identity(tmp_path, "ann"), identity(tmp_path, "bob")
+    write_private(file, first)
+    source = FileIdentity(file, file, Proof(cert=first, key=first), clock)
+    write_private(file, second)
+    assert asyncio.run(source.get()).cert == first
+    clock.time += LOOK_AGAIN_S
+    assert asyncio.run(source.get()) == Proof(cert=second, key=second)
+
+
+def test_a_refused_certificate_is_looked_for_at_once(tmp_path):
+    file = tmp_path / "own.pem"
+    first, second = identity(tmp_path, "ann"), identity(tmp_path, "bob")
+    write_private(file, first)
+    source = FileIdentity(file, file, Proof(cert=first, key=first), Clock())
+    write_private(file, second)
+    source.refused()
+    assert asyncio.run(source.get()).cert == second
+
+
+def test_half_a_pair_leaves_the_last_certificate(tmp_path):
+    clock, files = Clock(), (tmp_path / "own.crt", tmp_path / "own.key")
+    first, second = (pair(identity(tmp_path, user)) for user in ("ann", "bob"))
+    for file, content in zip(files, first, strict=True):
+        write_private(file, content)
+    source = FileIdentity(*files, Proof(cert=first[0], key=first[1]), clock)
+    for file, content, shown in zip(files, second, (first, second), strict=True):
+        write_private(file, content)
+        clock.time += LOOK_AGAIN_S
+        assert asyncio.run(source.get()).cert == shown[0]
+    files[0].unlink()
+    clock.time += LOOK_AGAIN_S
+    assert asyncio.run(source.get()).cert == second[0]
+
+
+def pair(pem: bytes) -> tuple[bytes, bytes]:
+    """Return certificate and key of a file that holds both."""
+    at = pem.index(b"-----BEGIN PRIVATE KEY-----")
+    return pem[:at], pem[at:]
 
 
 def authorization(request: web.Request) -> str:

@@ -174,6 +174,16 @@ def test_a_refused_pod_fails_and_says_why():
     ]
 
 
+def test_a_pod_that_makes_room_for_a_critical_one_ends_failed_and_says_why():
+    player = Player(make()).admit().run(steps=2)
+    player.take(player.life.preempted())
+    assert (player.life.phase, player.life.is_preempted) == ("Running", True)
+    player.run()
+    assert (player.life.phase, player.life.reason) == ("Failed", "Preempting")
+    assert player.life.message == "Preempted in order to admit critical pod"
+    assert [n.reason for n in player.notices][-2:] == ["Preempting", "Killing"]
+
+
 def test_timers_of_an_earlier_life_of_a_container_say_nothing():
     player = Player(make(apps=containers("c", command=["true"]))).admit().run(steps=4)
     old = Timer(Stimulus.EXITED, container="c", attempt=0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from tests.unit.placement.builders import (
     HOST,
     ZONE,
@@ -30,6 +31,7 @@ from kubeberth.scheduler.hints import (
     is_news,
     may_help,
 )
+from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 
 def helps(plugin: str, event: ClusterEvent, pod: Pod) -> bool:
@@ -172,6 +174,13 @@ def test_heartbeat_is_no_news() -> None:
     node: Node = make_node("a")
     assert not is_news(NodeEvent(node, make_node("a")))
     assert is_news(relabelled({"x": "y"}))
+
+
+@pytest.mark.parametrize("annotation", [LAYOUT_ANNOTATION, ALLOCATIONS_ANNOTATION])
+def test_what_a_node_says_of_its_machine_is_news(annotation: str) -> None:
+    node: Node = make_node("a")
+    metadata = msgspec.structs.replace(node.metadata, annotations={annotation: "new"})
+    assert is_news(NodeEvent(node, msgspec.structs.replace(node, metadata=metadata)))
 
 
 def with_claim(name: str, claim: str, namespace: str = "default") -> Pod:

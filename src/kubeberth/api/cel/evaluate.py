@@ -94,7 +94,7 @@ def free_names(node: Node, bound: frozenset[str] = _TYPES) -> set[str]:
     match node:
         case Name():
             return set() if node.name in bound else {node.name}
-        case Call() if node.target is not None and _is_macro(node):
+        case Call() if node.target is not None and is_macro(node):
             *names, body = node.arguments
             own = {name.name for name in names if isinstance(name, Name)}
             inner = bound | own
@@ -105,21 +105,22 @@ def free_names(node: Node, bound: frozenset[str] = _TYPES) -> set[str]:
             return found
         case Call(target=Name()) if _function_name(node) != node.function:
             return {name for part in node.arguments for name in free_names(part, bound)}
-    return {name for part in _below(node) for name in free_names(part, bound)}
+    return {name for part in parts_below(node) for name in free_names(part, bound)}
 
 
-def _is_macro(call: Call) -> bool:
+def is_macro(call: Call) -> bool:
+    """Tell whether a call binds variables of its own."""
     return call.function in _MACROS and len(call.arguments) >= 2
 
 
 def parts_of(node: Node) -> Iterator[Node]:
     """Yield a node and all below it."""
     yield node
-    for part in _below(node):
+    for part in parts_below(node):
         yield from parts_of(part)
 
 
-def _below(node: Node) -> Iterator[Node]:
+def parts_below(node: Node) -> Iterator[Node]:
     """Yield what a node is made of."""
     match node:
         case Select():
@@ -261,7 +262,7 @@ def _call(call: Call, variables: Variables) -> Any:
     name = call.function
     if call.target is None and name in _LAZY:
         return _LAZY[name](call.arguments, variables)
-    if call.target is not None and _is_macro(call):
+    if call.target is not None and is_macro(call):
         return _macro(call, variables)
     arguments = [evaluate(argument, variables) for argument in call.arguments]
     full = _function_name(call)

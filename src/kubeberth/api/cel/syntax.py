@@ -6,6 +6,7 @@ Grammar: https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax
 from __future__ import annotations
 
 import ast
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -329,9 +330,28 @@ def unescaped(name: str) -> str:
 
 
 def _number(token: str) -> int | float:
-    if token.startswith(("0x", "0X")):
-        return int(token.rstrip("u"), 16)
-    return float(token) if re.search(r"[.eE]", token) else int(token.rstrip("u"))
+    digits = token.rstrip("uU")
+    if digits.startswith(("0x", "0X")):
+        return _integer(token, int(digits, 16))
+    if not re.search(r"[.eE]", digits):
+        # What is longer is too large in any case, and Python reads no more than 4,300 digits.
+        return _integer(token, int(digits) if len(digits) <= _MAX_DIGITS else _MAX_UINT + 1)
+    if math.isinf(value := float(digits)):
+        raise CelSyntaxError("Syntax error: invalid double literal")
+    return value
+
+
+def _integer(token: str, value: int) -> int:
+    """Return an integer that fits into its type; the lowest one is written as `-` and 2^63."""
+    is_unsigned = token[-1] in "uU"
+    if value > (_MAX_UINT if is_unsigned else _MAX_INT + 1):
+        raise CelSyntaxError(f"Syntax error: invalid {'uint' if is_unsigned else 'int'} literal")
+    return value
+
+
+_MAX_INT = 2**63 - 1
+_MAX_UINT = 2**64 - 1
+_MAX_DIGITS = 20
 
 
 def _text(token: str) -> str | bytes:

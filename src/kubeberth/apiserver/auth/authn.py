@@ -157,6 +157,10 @@ class Authenticator:
         self.issued: IssuedTokens | None = None
         self.invited: InvitedUsers | None = None
 
+    def trust(self, certificates: CertificateUsers) -> None:
+        """Verify client certificates by others from now on."""
+        self._certificates = certificates
+
     def authenticate(self, shown: Shown, now: float) -> User:
         """Return who is asking.
 

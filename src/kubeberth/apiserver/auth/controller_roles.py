@@ -158,6 +158,15 @@ _CONTROLLERS = (
         with_events=False,
     ),
     _controller(
+        "validatingadmissionpolicy-status-controller",
+        rule(
+            "patch update",
+            "validatingadmissionpolicies/status",
+            groups="admissionregistration.k8s.io",
+        ),
+        with_events=False,
+    ),
+    _controller(
         # Ours alone: elsewhere drivers do this.
         "volume-provisioner",
         rule("create delete", "persistentvolumes"),

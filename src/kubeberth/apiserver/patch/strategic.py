@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from kubeberth.api.schema import LIST, MAP, OBJECT, Definition, Field
-from kubeberth.apiserver.patch.go_text import go_text
+from kubeberth.apiserver.patch.go_text import go_string, go_text
 
 PATCH = "$patch"
 RETAIN_KEYS = "$retainKeys"
@@ -288,7 +288,8 @@ def _identity(merge_key: str) -> Callable[[Any], Hashable]:
 
 
 def _bad_directive(holder: Object) -> StrategicPatchError:
-    return StrategicPatchError(f"unknown patch type: {holder[PATCH]} in map: {go_text(holder)}")
+    found = go_string(holder[PATCH])
+    return StrategicPatchError(f"unknown patch type: {found} in map: {go_text(holder)}")
 
 
 def _no_merge_key(element: Object, key: str) -> StrategicPatchError:

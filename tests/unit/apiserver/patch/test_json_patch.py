@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubeberth.api.json_syntax import parse_json
 from kubeberth.apiserver.patch.json_patch import JSONPatchError, apply_json_patch
 
 JSON = st.recursive(
@@ -95,3 +96,10 @@ def test_adding_a_member_and_removing_it_again_is_nothing(document, name, value)
     path = "/" + name.replace("~", "~0").replace("/", "~1")
     operations = [{"op": "add", "path": path, "value": value}, {"op": "remove", "path": path}]
     assert apply_json_patch(document, operations) == document
+
+
+def test_a_number_with_a_fraction_may_be_copied():
+    operations = parse_json(
+        b'[{"op": "add", "path": "/a", "value": 1.5}, {"op": "copy", "from": "/a", "path": "/b"}]'
+    )
+    assert apply_json_patch({}, operations) == {"a": "1.5", "b": "1.5"}

@@ -112,6 +112,13 @@ def test_directives_never_stay_in_what_is_new():
             id="no merge key",
         ),
         pytest.param(
+            {"$patch": {"a": ["b", 1, None, True]}},
+            500,
+            "unknown patch type: map[a:[b %!s(int64=1) %!s(<nil>) %!s(bool=true)]] in map: "
+            "map[$patch:map[a:[b 1 <nil> true]]]",
+            id="a directive that is no text",
+        ),
+        pytest.param(
             {"containers": [{"name": "a", "$patch": "explode"}]},
             500,
             "unknown patch type: explode in map: map[$patch:explode name:a]",
