@@ -50,6 +50,7 @@ from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 _CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 _ANY_ADDRESS = "0.0.0.0"
+_NOTHING_ADDED = NodeRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,17 @@ def _action(old: object, new: object) -> str:
 
 
 class Waiting:
-    """A waiting pod, with its rules compiled when first asked for."""
+    """A waiting pod, with its rules compiled when first asked for.
 
-    def __init__(self, pod: Pod) -> None:
+    Parameters
+    ----------
+    added
+        What its profile requires of nodes for every pod.
+    """
+
+    def __init__(self, pod: Pod, added: NodeRules = _NOTHING_ADDED) -> None:
         self.pod = pod
+        self.added = added
 
     @cached_property
     def node_rules(self) -> NodeRules:
@@ -259,10 +267,12 @@ def _is_tolerated(pod: Pod, node: Node) -> bool:
 def _node_affinity(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:
     if not isinstance(event, NodeEvent) or event.new is None:
         return False
-    rules, old, new = waiting.node_rules, event.old, event.new
-    if not rules.allow(new.name, new.metadata.labels):
-        return False
-    return old is None or not rules.allow(old.name, old.metadata.labels)
+    return _suits(waiting, event.new) and (event.old is None or not _suits(waiting, event.old))
+
+
+def _suits(waiting: Waiting, node: Node) -> bool:
+    rules = (waiting.node_rules, waiting.added)
+    return all(entry.allow(node.name, node.metadata.labels) for entry in rules)
 
 
 def _node_ports(event: ClusterEvent, waiting: Waiting, _: NamespaceLabels) -> bool:

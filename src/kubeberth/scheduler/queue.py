@@ -119,6 +119,8 @@ class SchedulingQueue:
     ----------
     is_gated
         Says whether a pod must not be tried yet.
+    to_waiting
+        Gives what hints look at of a pod.
 
     Attributes
     ----------
@@ -126,8 +128,14 @@ class SchedulingQueue:
         How many pods have come to each of kube-scheduler's queues, and by which event.
     """
 
-    def __init__(self, is_gated: Callable[[Pod], bool], backoff: Backoff = _BACKOFF) -> None:
+    def __init__(
+        self,
+        is_gated: Callable[[Pod], bool],
+        backoff: Backoff = _BACKOFF,
+        to_waiting: Callable[[Pod], Waiting] = Waiting,
+    ) -> None:
         self._is_gated = is_gated
+        self._to_waiting = to_waiting
         self._backoff_after = backoff.after
         self._pods: dict[str, QueuedPod] = {}
         self._waiting: dict[str, QueuedPod] = {}
@@ -161,7 +169,7 @@ class SchedulingQueue:
             self._update(entry, pod, now, namespaces)
             return
         self.remove(pod.metadata.key)
-        entry = QueuedPod(pod, Waiting(pod), now)
+        entry = QueuedPod(pod, self._to_waiting(pod), now)
         self._pods[pod.metadata.key] = entry
         self._enqueue(entry, Place.ACTIVE, "PodAdd")
 
@@ -293,7 +301,7 @@ class SchedulingQueue:
         event = OwnEvent(entry.pod, pod)
         if event.old.metadata.resource_version == pod.metadata.resource_version:
             return
-        entry.pod, entry.waiting = pod, Waiting(pod)
+        entry.pod, entry.waiting = pod, self._to_waiting(pod)
         match entry.place:
             case Place.GATED:
                 if not self._is_gated(pod):

@@ -34,7 +34,10 @@ from kubeberth.errors import BerthError, InvalidObjectError, NotFoundError
 from kubeberth.placement.decision import Decision, Failure, Nomination
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.observed import OBSERVED, Observed
+from kubeberth.placement.plugins.node_affinity import NodeAffinity
 from kubeberth.placement.podterm import NamespaceLabels
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.request import NodeRules
 from kubeberth.placement.ties import Shuffled
 from kubeberth.placement.why import best_nodes
 from kubeberth.scheduler.binder import Binder, PreBindError
@@ -43,7 +46,7 @@ from kubeberth.scheduler.comparer import drift
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.decisions import Attempt, Budget, Decisions
 from kubeberth.scheduler.evictor import Evictor
-from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, news_of
+from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, Waiting, news_of
 from kubeberth.scheduler.intake import PodIntake
 from kubeberth.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE
 from kubeberth.scheduler.pages import Pages, Parts
@@ -127,7 +130,8 @@ class Scheduler:
             name: Engine(self._cache.state, profile, Shuffled(settings.seed))
             for name, profile in self._profiles.items()
         }
-        self._queue = SchedulingQueue(self._is_gated, settings.backoff)
+        self._added = {name: _added_rules(profile) for name, profile in self._profiles.items()}
+        self._queue = SchedulingQueue(self._is_gated, settings.backoff, self._to_waiting)
         self._evictor = Evictor(client, clock, tasks, self._on_evicted, self._on_room_made)
         self._recorder = Recorder(client, settings, clock)
         self._news = asyncio.Event()
@@ -432,6 +436,9 @@ class Scheduler:
         rules = self._profiles[pod.spec.scheduler_name].pre_enqueue
         return any(rule.pre_enqueue(pod) is not None for rule in rules)
 
+    def _to_waiting(self, pod: Pod) -> Waiting:
+        return Waiting(pod, self._added[pod.spec.scheduler_name])
+
     def _wake(self, event: ClusterEvent) -> None:
         self._queue.wake(event, self._clock.monotonic(), self._namespace_labels)
         self._news.set()
@@ -439,6 +446,12 @@ class Scheduler:
     @property
     def _namespace_labels(self) -> NamespaceLabels:
         return self._cache.state.namespaces
+
+
+def _added_rules(profile: Profile) -> NodeRules:
+    """Return what a profile requires of nodes for every pod."""
+    rules = (rule.added for rule in profile.filters if isinstance(rule, NodeAffinity))
+    return next(rules, NodeRules())
 
 
 def _tell(entry: QueuedPod, decision: Decision, took_s: float) -> None:

@@ -23,6 +23,7 @@ from kubeberth.api.storage import (
     StorageClass,
     VolumeAttachment,
 )
+from kubeberth.placement.request import to_node_rules
 from kubeberth.scheduler.hints import (
     ClusterEvent,
     NodeEvent,
@@ -261,3 +262,13 @@ def test_a_pod_that_needs_other_features_is_tried_again() -> None:
     new = changed(old, host_network=True, host_users=False)
     event = OwnEvent(old, new)
     assert may_help("NodeDeclaredFeatures", event, Waiting(new), {})
+
+
+def test_what_the_profile_adds_to_node_affinity_counts_as_the_pods_own() -> None:
+    added = to_node_rules(make_pod("any", nodeSelector={"pool": "berth"}).spec)
+    joins = NodeEvent(node(), node(labels={**LABELS, "pool": "berth"}))
+    ssd = PODS["NodeAffinity"]
+    assert may_help("NodeAffinity", joins, Waiting(ssd, added), {})
+    assert not may_help("NodeAffinity", joins, Waiting(ssd), {})
+    other = NodeEvent(node(), node(labels={**LABELS, "pool": "other"}))
+    assert not may_help("NodeAffinity", other, Waiting(ssd, added), {})

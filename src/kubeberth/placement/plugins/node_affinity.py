@@ -37,6 +37,11 @@ class NodeAffinity:
     """Hard rule over nodeSelector and required terms, soft rule over preferred terms.
 
     The terms of its arguments apply to every pod, besides the pod's own.
+
+    Attributes
+    ----------
+    added
+        These terms.
     """
 
     name: ClassVar[str] = "NodeAffinity"
@@ -44,14 +49,12 @@ class NodeAffinity:
     normalization: ClassVar[Normalization] = Normalization.DEFAULT
 
     def __init__(self, args: NodeAffinityArgs = _DEFAULT_ARGS) -> None:
-        self._added = compile_node_rules(args.added_affinity, {})
+        self.added = compile_node_rules(args.added_affinity, {})
 
     def concerns(self, request: PodRequest) -> bool:
         """Return whether the pod, or the scheduler for it, says on which nodes it must run."""
         rules = request.node_rules
-        return (
-            bool(rules.selector) or rules.required is not None or self._added.required is not None
-        )
+        return bool(rules.selector) or rules.required is not None or self.added.required is not None
 
     def criteria(self, state: ClusterState, request: PodRequest) -> Hashable:
         """Return nodeSelector and node affinity."""
@@ -70,7 +73,7 @@ class NodeAffinity:
         """Turn away nodes that miss the selector, or all of the required terms."""
         if not self.concerns(request):
             return None
-        rules, added = request.node_rules, self._added.required
+        rules, added = request.node_rules, self.added.required
         passes = meets_all(state.nodes, rules.selector, nodes)
         if rules.required is not None:
             passes &= meets_any(state.nodes, rules.required, nodes)
@@ -87,11 +90,11 @@ class NodeAffinity:
         """Return whether there are preferred terms; one that does not parse ends the attempt."""
         if request.node_rules.error:
             raise PlacementError(request.node_rules.error)
-        return request.node_rules.has_preferred or self._added.has_preferred
+        return request.node_rules.has_preferred or self.added.has_preferred
 
     def score(self, state: ClusterState, request: PodRequest, nodes: Nodes) -> Scores:
         """Add up the weights of the preferred terms that each node meets."""
         total = np.zeros(len(state.slots[nodes]), dtype=np.int64)
-        for weight, term in (*self._added.preferred, *request.node_rules.preferred):
+        for weight, term in (*self.added.preferred, *request.node_rules.preferred):
             total += weight * meets(state.nodes, term, nodes)
         return total
