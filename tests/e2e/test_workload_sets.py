@@ -161,6 +161,41 @@ SETS = {
 }
 
 
+def test_rollouts_are_told_undone_and_restarted(berth, tmp_path):
+    berth.up("--nodes", "3")
+    kubectl = berth.kubectl()
+    names = ("statefulset/ordered", "daemonset/replacing")
+    path = tmp_path / "sets.yaml"
+    path.write_text("".join(SETS[name] for name in names))
+    done(kubectl, f"kubectl apply -f {path}")
+
+    def is_made_of(image):
+        for name in names:
+            done(kubectl, f"kubectl rollout status {name} --timeout=40s")
+        pods = [pod for pod in kubectl.items("pods") if not is_going(pod)]
+        return {pod["spec"]["containers"][0]["image"] for pod in pods} == {image}
+
+    def revisions(name):
+        lines = done(kubectl, f"kubectl rollout history {name}").splitlines()[2:]
+        return [int(line.split()[0]) for line in lines if line]
+
+    assert is_made_of("agent:0")
+    done(kubectl, f"kubectl set image {' '.join(names)} main=agent:1")
+    assert is_made_of("agent:1")
+    assert [revisions(name) for name in names] == [[1, 2]] * 2
+    for name in names:
+        before = done(kubectl, f"kubectl rollout history {name} --revision=1")
+        assert "agent:0" in before
+        done(kubectl, f"kubectl rollout undo {name}")
+    assert is_made_of("agent:0")
+    assert [revisions(name) for name in names] == [[2, 3]] * 2
+    old = {pod["metadata"]["uid"] for pod in kubectl.items("pods")}
+    for name in names:
+        done(kubectl, f"kubectl rollout restart {name}")
+    assert is_made_of("agent:0")
+    assert not old & {pod["metadata"]["uid"] for pod in kubectl.items("pods")}
+
+
 def kill_controllers(berth, chance):
     """Kill the controllers at a random moment, as soon as they are there."""
 

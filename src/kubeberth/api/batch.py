@@ -104,9 +104,14 @@ class JobStatus(ApiStruct, frozen=True):
     failed_indexes: str | None = None
     uncounted_terminated_pods: UncountedTerminatedPods | None = None
 
+    @property
+    def uncounted(self) -> UncountedTerminatedPods:
+        """The ended pods that are no numbers yet."""
+        return self.uncounted_terminated_pods or UncountedTerminatedPods()
+
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON to merge: a null takes a zero out, as Go leaves it out."""
-        uncounted = self.uncounted_terminated_pods or UncountedTerminatedPods()
+        uncounted = self.uncounted
         return {
             "conditions": to_documents(self.conditions) or None,
             "startTime": self.start_time,

@@ -22,7 +22,6 @@ from kubeberth.api.batch import (
     JOB_CONTROLLER,
     JOB_TRACKING,
     Job,
-    JobStatus,
     UncountedTerminatedPods,
 )
 from kubeberth.api.core import Pod
@@ -56,9 +55,11 @@ from kubeberth.controllers.job_pods import (
     tracked,
     untracked,
     valid_index,
+    valid_indexes,
 )
-from kubeberth.controllers.job_policy import is_counted, matched_rule
-from kubeberth.controllers.job_verdict import REACHED, Score, Verdict, deadline_in_s, verdict_of
+from kubeberth.controllers.job_policy import is_counted
+from kubeberth.controllers.job_score import counted, held_by_index, may_count, score_of
+from kubeberth.controllers.job_verdict import REACHED, Verdict, deadline_in_s, verdict_of
 from kubeberth.controllers.ownership import claim, keys_of_controller
 
 # As upstream: no sync makes or removes more pods than this, or names more of them in the status.
@@ -118,10 +119,10 @@ class _Sync:
         self._conditions = Conditions(job.status.conditions, now, stamp="last_probe_time")
         self._active = [pod for pod in pods if is_active(pod)]
         self._n_terminating = sum(pod.is_terminating and not pod.is_terminal for pod in pods)
-        self._status = _counted(job, pods)
+        self._status = counted(job, pods)
         self._completed = parse_indexes(job.status.completed_indexes, self._completions)
-        self._score = self._scored()
-        self._held = self._held_by_index()
+        self._score = score_of(job, self._status, pods)
+        self._held = held_by_index(job, self._score, pods)
         self._verdict: Verdict | None = None
 
     @property
@@ -157,69 +158,6 @@ class _Sync:
         if left is not None:
             self._plan.waits.append(left)
 
-    # What the pods have achieved.
-
-    def _scored(self) -> Score:
-        """Return the counts, with what has ended since it was last counted."""
-        job, status = self._job, self._status
-        uncounted = _uncounted(status.uncounted_terminated_pods)
-        fresh = [pod for pod in self._pods if is_tracked(pod) and self._may_count(pod)]
-        failed = [
-            pod
-            for pod in fresh
-            if is_failed(pod, job)
-            and pod.metadata.uid not in uncounted.failed
-            and is_counted(job.spec.pod_failure_policy, pod)
-        ]
-        n_failed = status.failed + len(uncounted.failed) + len(failed)
-        succeeded = [pod for pod in fresh if pod.status.phase == "Succeeded"]
-        if job.is_indexed:
-            indexes = self._completed | _valid_indexes(succeeded, job)
-            return Score(len(indexes), n_failed, indexes, self._failed_indexes(fresh))
-        new = [pod for pod in succeeded if pod.metadata.uid not in uncounted.succeeded]
-        n_succeeded = status.succeeded + len(uncounted.succeeded) + len(new)
-        return Score(n_succeeded, n_failed)
-
-    def _may_count(self, pod: Pod) -> bool:
-        return not self._job.is_indexed or valid_index(pod, self._job) is not None
-
-    def _failed_indexes(self, fresh: Iterable[Pod]) -> Indexes | None:
-        """Return the indexes that have failed too often, where each has a limit of its own."""
-        limit = self._job.spec.backoff_limit_per_index
-        if limit is None:
-            return None
-        known = parse_indexes(self._job.status.failed_indexes or "", self._completions)
-        new = (pod for pod in fresh if self._fails_index(pod, limit))
-        return known | _valid_indexes(new, self._job)
-
-    def _fails_index(self, pod: Pod, limit: int) -> bool:
-        if not is_failed(pod, self._job):
-            return False
-        rule = matched_rule(self._job.spec.pod_failure_policy, pod)
-        if rule is not None and rule.action == "FailIndex":
-            return True
-        is_ignored = rule is not None and rule.action == "Ignore"
-        return not is_ignored and failures_of_index(pod)[0] >= limit
-
-    def _held_by_index(self) -> dict[int, Pod]:
-        """Return the failed pods that are kept until there is one in their place.
-
-        The new pod takes over how often its index has failed, which is told nowhere else.
-        """
-        job, score = self._job, self._score
-        if job.spec.backoff_limit_per_index is None:
-            return {}
-        over = (score.succeeded_indexes or frozenset()) | (score.failed_indexes or frozenset())
-        over |= _valid_indexes(self._active, job)
-        held: dict[int, Pod] = {}
-        for pod in self._pods:
-            index = valid_index(pod, job)
-            if index is None or index in over or not is_tracked(pod) or not is_failed(pod, job):
-                continue
-            if index not in held or _is_later(pod, held[index]):
-                held[index] = pod
-        return held
-
     # How many pods there shall be.
 
     def _manage(self) -> None:
@@ -245,7 +183,7 @@ class _Sync:
 
     def _surplus(self, at_least: int) -> list[Pod]:
         """Return active pods that must go: doubles, those of no index, and so many others."""
-        n_indexes = len(_valid_indexes(self._active, self._job))
+        n_indexes = len(valid_indexes(self._active, self._job))
         if not at_least and (not self._job.is_indexed or n_indexes == len(self._active)):
             return []
         ranked = sorted(self._active, key=removal_order)
@@ -282,12 +220,10 @@ class _Sync:
 
     def _pending_indexes(self, n_at_most: int) -> list[int]:
         """Return the lowest indexes that nothing has been done about yet."""
-        score = self._score
-        taken = (score.succeeded_indexes or frozenset()) | (score.failed_indexes or frozenset())
         busy = self._active
         if replaces_only_failed(self._job):
             busy = [pod for pod in self._pods if not pod.is_terminal]
-        taken |= _valid_indexes(busy, self._job)
+        taken = self._score.settled | valid_indexes(busy, self._job)
         pending = (index for index in range(self._completions) if index not in taken)
         return [index for index, _ in zip(pending, range(n_at_most), strict=False)]
 
@@ -314,7 +250,7 @@ class _Sync:
 
     def _count(self) -> None:
         """Name the pods that are over in the status, and plan to let go of them."""
-        uncounted = _uncounted(self._status.uncounted_terminated_pods)
+        uncounted = self._status.uncounted
         succeeded, failed = list(uncounted.succeeded), list(uncounted.failed)
         completed = set(self._completed)
         for pod in self._pods:
@@ -330,7 +266,7 @@ class _Sync:
                     completed |= {index} if index is not None else set()
                 elif uid not in succeeded:
                     succeeded.append(uid)
-            elif uid not in failed and self._may_count(pod) and self._counts_as_failed(pod):
+            elif uid not in failed and may_count(pod, self._job) and self._counts_as_failed(pod):
                 failed.append(uid)
         self._status = msgspec.structs.replace(
             self._status,
@@ -385,7 +321,7 @@ class _Sync:
 
     def _is_over(self, verdict: Verdict) -> bool:
         """Return whether nothing is left to wait for; the verdict must have been written before."""
-        uncounted = _uncounted(self._status.uncounted_terminated_pods)
+        uncounted = self._status.uncounted
         return (
             self._job.condition(verdict.type) is not None
             and not self._active
@@ -442,38 +378,9 @@ class _Sync:
         return min(self._plan.waits) + 0.01 if self._plan.waits else None
 
 
-def _counted(job: Job, pods: Iterable[Pod]) -> JobStatus:
-    """Return the status in which pods that were let go are numbers."""
-    status, held = job.status, {pod.metadata.uid for pod in pods if is_tracked(pod)}
-    uncounted = _uncounted(status.uncounted_terminated_pods)
-    succeeded = tuple(uid for uid in uncounted.succeeded if uid in held)
-    failed = tuple(uid for uid in uncounted.failed if uid in held)
-    return msgspec.structs.replace(
-        status,
-        succeeded=status.succeeded + len(uncounted.succeeded) - len(succeeded),
-        failed=status.failed + len(uncounted.failed) - len(failed),
-        uncounted_terminated_pods=UncountedTerminatedPods(succeeded=succeeded, failed=failed),
-    )
-
-
-def _uncounted(pods: UncountedTerminatedPods | None) -> UncountedTerminatedPods:
-    return pods or UncountedTerminatedPods()
-
-
-def _valid_indexes(pods: Iterable[Pod], job: Job) -> Indexes:
-    indexes = (valid_index(pod, job) for pod in pods)
-    return frozenset(index for index in indexes if index is not None)
-
-
 def _index(pod: Pod, job: Job) -> int:
     index = valid_index(pod, job)
     return -1 if index is None else index
-
-
-def _is_later(pod: Pod, other: Pod) -> bool:
-    """Return whether a pod of the same index came after another one."""
-    before = sum(failures_of_index(other)) <= sum(failures_of_index(pod))
-    return before and finished_at(pod) >= finished_at(other)
 
 
 class JobReconciler:

@@ -5,7 +5,7 @@ Matches Kubernetes 1.36 (`pkg/controller/job`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubeberth.api.batch import (
@@ -16,6 +16,7 @@ from kubeberth.api.batch import (
     Job,
 )
 from kubeberth.api.core import Pod
+from kubeberth.api.job_indexes import Indexes
 from kubeberth.api.scheme import PODS
 from kubeberth.api.workloads import is_ready, ready_since, seconds_of
 from kubeberth.controllers.action import ObjectRef, PatchObject
@@ -55,6 +56,12 @@ def valid_index(pod: Pod, job: Job) -> int | None:
     """Return the pod's completion index if the job has one of that number."""
     index = index_of(pod)
     return index if index is not None and index < (job.spec.completions or 0) else None
+
+
+def valid_indexes(pods: Iterable[Pod], job: Job) -> Indexes:
+    """Return the completion indexes of pods, as far as they have valid ones."""
+    indexes = (valid_index(pod, job) for pod in pods)
+    return frozenset(index for index in indexes if index is not None)
 
 
 def is_failed(pod: Pod, job: Job) -> bool:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from kubeberth.api.batch import Job
 from kubeberth.api.core import Pod
-from kubeberth.api.job_indexes import Indexes
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.job_pods import is_failed
 from kubeberth.controllers.job_policy import matched_rule, met_criteria
+from kubeberth.controllers.job_score import Score
 
 FAILURE_TARGET = "FailureTarget"
 SUCCESS_CRITERIA_MET = "SuccessCriteriaMet"
@@ -42,24 +42,6 @@ class Verdict:
 REACHED = Verdict(
     SUCCESS_CRITERIA_MET, "CompletionsReached", "Reached expected number of succeeded pods"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How the pods of a job have done so far.
-
-    Parameters
-    ----------
-    failed
-        How many failures count.
-    succeeded_indexes, failed_indexes
-        None where there is no such thing.
-    """
-
-    succeeded: int
-    failed: int
-    succeeded_indexes: Indexes | None = None
-    failed_indexes: Indexes | None = None
 
 
 def verdict_of(job: Job, score: Score, pods: Iterable[Pod], now: float) -> Verdict | None:

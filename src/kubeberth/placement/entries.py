@@ -57,6 +57,9 @@ class Entries:
     ----------
     of_slot
         The entry of each slot, as of the last call of `follow`; the same list for good.
+    n_many
+        With more changes than this it is cheaper to start over, for rankings too: whoever is behind
+        by more has missed what has not become news.
     news
         Slots whose entry became lower, or where there was no room left. Of the others, those who
         have lined them up need not know before they come to them.
@@ -78,6 +81,7 @@ class Entries:
         self._bases: list[int] = bases.tolist()
         self._array = self._judge.judge_loads() + bases
         self.of_slot[:] = self._array.tolist()
+        self.n_many = len(bases) // 2 + 64
         self.news.keep(len(bases))
         self._seen = self._seen_by_array = self._log.end
 
@@ -88,7 +92,7 @@ class Entries:
         if n_new == 1:
             self._judge_one(log.latest[0])
         elif n_new:
-            changed = log.since(self._seen, len(self.of_slot) // 4 + 1)
+            changed = log.since(self._seen, self.n_many)
             if changed is None:
                 self.start(np.array(self._bases))
             else:

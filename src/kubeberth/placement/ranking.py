@@ -106,7 +106,6 @@ class Ranking:
         self._nominated = state.nominations.pods
         self._cared_for = Memo(rules.care_for)
         # How far the logs have been followed.
-        self._n_many = 0
         self._seen_nodes = self._seen_usage = self._seen_news = -1
         self._seen_census = self._seen_epoch = -1
         self._seen_pulse = self._seen_filters = self._seen_scores = -1
@@ -209,7 +208,7 @@ class Ranking:
             if self._cared_for[pods] or self._nominated:
                 self._judge(slot)
         elif n_new:
-            changed: Iterable[int] | None = log.since(self._seen_usage, self._n_many)
+            changed: Iterable[int] | None = log.since(self._seen_usage, self._worth.n_many)
             if changed is None:
                 self._start()
                 return
@@ -226,7 +225,7 @@ class Ranking:
     def _follow_news(self) -> None:
         """Look at nodes that have become better, or full."""
         news = self._worth.news
-        changed = news.since(self._seen_news, self._n_many)
+        changed = news.since(self._seen_news, self._worth.n_many)
         if changed is None:
             self._start()
             return
@@ -508,7 +507,6 @@ class Ranking:
         self._has_other_groups = True
         self._layouts, self._of_cells, self._openers = {}, {}, []
         self._n_feasible = 0
-        self._n_many = state.n_slots // 4 + 1
         self._cared_for.clear()
         self._unsettled.clear()
         self._latest = 0

@@ -63,4 +63,11 @@ def cpu_policy(
             f"(size of  did not equal {count})",
             "kubeReserved",
         )
+    if unknown := sorted(cpus - machine.cpus):
+        raise StartError(
+            CPU_MANAGER,
+            "new static policy error: [cpumanager] unable to build the reserved physical CPUs from "
+            f"the reserved set: unknown CPU ID: {unknown[0]}",
+            "reservedSystemCPUs",
+        )
     return StaticCpuPolicy(machine, cpus, on)

@@ -18,6 +18,7 @@ from kubeberth.controllers.action import (
     ObjectRef,
     PatchObject,
     Stop,
+    Together,
     Told,
 )
 from kubeberth.controllers.executor import Executor, StoppedError
@@ -176,6 +177,20 @@ def test_groups_are_done_in_batches_that_double_until_one_fails():
 
 def named(name):
     return {"metadata": {"name": name, "namespace": "default"}}
+
+
+def test_of_what_is_done_together_all_is_tried_before_a_failure_is_told():
+    api = FakeApi()
+    first, second = put_pod(api, "a"), put_pod(api, "b")
+    gone = ObjectRef(PODS, "gone", "default")
+    note = {"metadata": {"annotations": {"seen": "yes"}}}
+    patches = tuple(PatchObject(target, note) for target in (first, gone, second))
+    with pytest.raises(NotFoundError):
+        carry_out(api, Together(patches), DeleteObject(first))
+    assert [pod["metadata"]["annotations"] for pod in api.objects[PODS].values()] == [
+        {"seen": "yes"},
+        {"seen": "yes"},
+    ]
 
 
 def test_what_is_there_already_is_an_error_unless_that_is_fine():

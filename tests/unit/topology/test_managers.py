@@ -2,12 +2,14 @@
 
 import copy
 
+import msgspec
 import pytest
 from tests.replay.kubelet_objects import to_pod
 
 from kubeberth.topology.configuration import StartError
 from kubeberth.topology.layout import layout_from
 from kubeberth.topology.requests import pod_request
+from kubeberth.topology.start import start
 
 BASE = {
     "numaNodes": [
@@ -183,6 +185,17 @@ def test_a_kubelet_does_not_start_with_what_it_kept_of_another_machine(changes, 
     with pytest.raises(StartError) as caught:
         layout(**changes).start(kept(request))
     assert caught.value.message == message
+
+
+def test_a_kubelet_does_not_start_with_reserved_cpus_that_there_are_not():
+    known = layout()
+    configuration = msgspec.structs.replace(known.configuration, reserved_system_cpus="0,9")
+    with pytest.raises(StartError) as caught:
+        start(known.machine, configuration, known.plugins)
+    assert caught.value.message == (
+        "new static policy error: [cpumanager] unable to build the reserved physical CPUs from the "
+        "reserved set: unknown CPU ID: 9"
+    )
 
 
 def test_a_threshold_may_be_a_part_of_the_memory():
