@@ -17,8 +17,8 @@ from assigning_pods.walkthrough import FOLDER, walk
 from kubeberth.apiserver.auth import bootstrap
 from kubeberth.apiserver.auth.authn import SERVICE_ACCOUNT
 from kubeberth.apiserver.auth.default_roles import DefaultRole
-from kubeberth.controllers.certificate_signing import CertificateSigningReconciler
 from kubeberth.controllers.supervisor import ControllerSettings, reconcilers
+from kubeberth.controllers.trust.certificate_signing import CertificateSigningReconciler
 from tests.e2e.conftest import BERTH, Berth
 
 pytestmark = pytest.mark.e2e

@@ -26,7 +26,7 @@ from kubeberth.controllers.action import (
     Together,
     Told,
 )
-from kubeberth.controllers.daemon_pods import target_of
+from kubeberth.controllers.workloads.daemon_pods import target_of
 
 
 def steps_of(actions: tuple[Action, ...]) -> Iterator[Action]:

@@ -11,11 +11,11 @@ from tests.property.controlled_world import World, is_serving, steps_of
 
 from kubeberth.api.scheme import PODS
 from kubeberth.api.workloads import is_active
-from kubeberth.controllers import daemon_pods
-from kubeberth.controllers import daemon_set as daemons
-from kubeberth.controllers import stateful_set as stateful
 from kubeberth.controllers.action import CreateObject, DeleteObject
-from kubeberth.controllers.stateful_pods import ordinal_of, ordinals, revision_of
+from kubeberth.controllers.workloads import daemon_pods
+from kubeberth.controllers.workloads import daemon_set as daemons
+from kubeberth.controllers.workloads import stateful_set as stateful
+from kubeberth.controllers.workloads.stateful_pods import ordinal_of, ordinals, revision_of
 
 NODES = ("n1", "n2", "n3", "n4")
 MANY = 400  # more steps than any decision has

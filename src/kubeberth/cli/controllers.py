@@ -11,8 +11,8 @@ from kubeberth.cli.options import kubeconfig_option, read_file
 from kubeberth.client.account_token import AccountToken
 from kubeberth.client.client import Client
 from kubeberth.clock import SystemClock
-from kubeberth.controllers.signing_authority import Authority
 from kubeberth.controllers.supervisor import ControllerSettings, run
+from kubeberth.controllers.trust.signing_authority import Authority
 from kubeberth.errors import UsageError
 
 AGENT = "kube-controller-manager"

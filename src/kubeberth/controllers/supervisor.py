@@ -69,45 +69,48 @@ from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock, SystemClock
+from kubeberth.controllers.batch.cron_job import CronJobReconciler
+from kubeberth.controllers.batch.job import JobReconciler
+from kubeberth.controllers.batch.orphaned_job_pods import OrphanedJobPodReconciler
+from kubeberth.controllers.batch.ttl_after_finished import TTLAfterFinishedReconciler
 from kubeberth.controllers.bootstrap import ROOT_CA, RootCAReconciler, ServiceAccountReconciler
 from kubeberth.controllers.cache import Cache
-from kubeberth.controllers.certificate_approval import CertificateApprovalReconciler
-from kubeberth.controllers.certificate_signing import (
-    CertificateSigningReconciler,
-    Signer,
-    decode_signing_request,
-)
 from kubeberth.controllers.controller import Controller, Reconciler
-from kubeberth.controllers.cron_job import CronJobReconciler
-from kubeberth.controllers.daemon_set import DaemonSetReconciler
-from kubeberth.controllers.deployment import DeploymentReconciler
 from kubeberth.controllers.disruption import DisruptionReconciler
-from kubeberth.controllers.endpoint_slice import EndpointSliceReconciler
-from kubeberth.controllers.endpoints import EndpointsReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
-from kubeberth.controllers.job import JobReconciler
 from kubeberth.controllers.kinds import decode_definition
 from kubeberth.controllers.namespace import NamespaceReconciler
-from kubeberth.controllers.node_lifecycle import NodeLifecycleReconciler
-from kubeberth.controllers.orphaned_job_pods import OrphanedJobPodReconciler
-from kubeberth.controllers.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
+from kubeberth.controllers.nodes.node_lifecycle import NodeLifecycleReconciler
+from kubeberth.controllers.nodes.pod_gc import TERMINATED_THRESHOLD, PodGCReconciler
+from kubeberth.controllers.nodes.taint_eviction import TaintEvictionReconciler
 from kubeberth.controllers.policy_type_checking import (
     PolicyTypeCheckingReconciler,
     decode_validating_policy,
 )
-from kubeberth.controllers.replica_set import ReplicaSetReconciler, ReplicationControllerReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
-from kubeberth.controllers.stateful_set import StatefulSetReconciler
-from kubeberth.controllers.taint_eviction import TaintEvictionReconciler
-from kubeberth.controllers.token_cleaner import TokenCleanerReconciler, decode_secret
-from kubeberth.controllers.ttl_after_finished import TTLAfterFinishedReconciler
-from kubeberth.controllers.volume_provisioning import (
+from kubeberth.controllers.services.endpoint_slice import EndpointSliceReconciler
+from kubeberth.controllers.services.endpoints import EndpointsReconciler
+from kubeberth.controllers.storage.volume_provisioning import (
     DefaultClassReconciler,
     ProvisioningReconciler,
     ReclaimReconciler,
 )
-from kubeberth.controllers.volumes import ClaimReconciler, VolumeReconciler
+from kubeberth.controllers.storage.volumes import ClaimReconciler, VolumeReconciler
+from kubeberth.controllers.trust.certificate_approval import CertificateApprovalReconciler
+from kubeberth.controllers.trust.certificate_signing import (
+    CertificateSigningReconciler,
+    Signer,
+    decode_signing_request,
+)
+from kubeberth.controllers.trust.token_cleaner import TokenCleanerReconciler, decode_secret
+from kubeberth.controllers.workloads.daemon_set import DaemonSetReconciler
+from kubeberth.controllers.workloads.deployment import DeploymentReconciler
+from kubeberth.controllers.workloads.replica_set import (
+    ReplicaSetReconciler,
+    ReplicationControllerReconciler,
+)
+from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
 
 ClientOf = Callable[[str], Client]
 

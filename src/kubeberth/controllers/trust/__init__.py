@@ -1,0 +1,1 @@
+"""Certificates that are signed, and tokens that end."""
