@@ -5,10 +5,11 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.conftest import BERTH
+from tests.e2e.conftest import BERTH, Berth
 
 pytestmark = pytest.mark.e2e
 
@@ -63,6 +64,18 @@ def test_a_smaller_wish_removes_the_nodes_that_are_left_out(berth):
     assert "removed     node-3" in berth.up("--nodes", "2")
     names = {node["metadata"]["name"] for node in berth.kubectl().items("nodes")}
     assert names == {"node-1", "node-2"}
+
+
+def test_clusters_that_are_started_together_all_come_up(tmp_path):
+    clusters = [Berth(tmp_path / name) for name in ("one", "two", "three")]
+    try:
+        with ThreadPoolExecutor() as pool:
+            said = list(pool.map(lambda cluster: cluster.up("--nodes", "1"), clusters))
+        assert all("kubeberth is up" in text for text in said)
+        assert all(len(cluster.pids()) == 5 for cluster in clusters)
+    finally:
+        for cluster in clusters:
+            cluster.run("down")
 
 
 def test_interrupting_leaves_no_process_behind(berth):

@@ -122,8 +122,10 @@ class LocalCluster:
         if warning := restriction_warning(self.settings.admission or AdmissionSettings()):
             tell(f"WARNING: {warning}")
         self._children: list[Child] = []
-        # A new one at each start: nobody but `berth why` needs to know it.
-        self._scheduler_port = SCHEDULER_PORT if _is_free(SCHEDULER_PORT) else _any_port()
+        # Nobody but `berth why` needs to know it. The usual one goes with the API's usual one, or
+        # clusters that are started together would all find it free, and but one of them get it.
+        is_usual = self.settings.port == DEFAULT_PORT and _is_free(SCHEDULER_PORT)
+        self._scheduler_port = SCHEDULER_PORT if is_usual else _any_port()
         scheduler = f"https://{HOST}:{self._scheduler_port}"
         self._running = Running(os.getpid(), self.server, clock.now(), scheduler=scheduler)
         self._save_running()
