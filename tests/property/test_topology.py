@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.oracle.merging import merge
 from tests.replay.kubelet_objects import to_pod
@@ -173,6 +173,8 @@ def test_a_kubelet_that_starts_again_goes_on_with_what_it_kept(layout, arriving)
     managers, allocations = layout.start()
     for pod in arriving:
         allocations = admitted(managers, allocations, pod)
+    # With strict reservation, one that has given every CPU away refuses to start, as recorded.
+    assume(allocations.cpus.shared or not allocations.cpus.assigned)
     kept = from_json(to_json(layout.kept(allocations)))
     _, again = layout.start(kept)
     assert again.cpus.assigned == allocations.cpus.assigned
