@@ -23,8 +23,13 @@ BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 MIGRATED_PLUGINS = "storage.alpha.kubernetes.io/migrated-plugins"
+# Annotations of the class that claims get which name none; written is the first.
+IS_DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
-_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 WAIT_FOR_FIRST_CONSUMER = "WaitForFirstConsumer"
@@ -59,7 +64,7 @@ class PersistentVolumeClaim(ApiStruct, frozen=True):
     @property
     def class_name(self) -> str:
         """Name of its class; empty for none."""
-        beta = self.metadata.annotations.get(_BETA_CLASS)
+        beta = self.metadata.annotations.get(BETA_CLASS)
         return (self.spec.storage_class_name or "") if beta is None else beta
 
     @property
@@ -119,7 +124,7 @@ class PersistentVolume(ApiStruct, frozen=True):
     @property
     def class_name(self) -> str:
         """Name of its class; empty for none."""
-        return self.metadata.annotations.get(_BETA_CLASS, self.spec.storage_class_name)
+        return self.metadata.annotations.get(BETA_CLASS, self.spec.storage_class_name)
 
 
 class TopologySelectorLabelRequirement(ApiStruct, frozen=True):

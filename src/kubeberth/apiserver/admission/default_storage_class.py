@@ -8,19 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES
+from kubeberth.api.storage import BETA_CLASS, IS_DEFAULT_CLASS
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
-
-BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
-IS_DEFAULT = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
 
 
 def is_default(storage_class: Document) -> bool:
     """Return whether a class is marked as the default one."""
     annotations = storage_class["metadata"].get("annotations") or {}
-    return any(annotations.get(name) == "true" for name in IS_DEFAULT)
+    return any(annotations.get(name) == "true" for name in IS_DEFAULT_CLASS)
 
 
 def newest(classes: Iterable[Document]) -> Document:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, STORAGE_CLASSES
+from kubeberth.api.storage import BETA_CLASS
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
-from kubeberth.apiserver.admission.default_storage_class import BETA_CLASS
 
 
 class PersistentVolumeClaimResize(Plugin):

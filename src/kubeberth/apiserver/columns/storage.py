@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubeberth.api.storage import BETA_CLASS, IS_DEFAULT_CLASS
 from kubeberth.apiserver.cells import UNKNOWN, age_of
 from kubeberth.apiserver.columns.printer import AGE, NAME, Column, Document, Printer, name_of
 
@@ -14,11 +15,6 @@ _MODES = {
     "ReadWriteMany": "RWX",
     "ReadWriteOncePod": "RWOP",
 }
-_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
-_IS_DEFAULT = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
 
 
 def _access_modes(modes: list[str] | None) -> str:
@@ -28,7 +24,7 @@ def _access_modes(modes: list[str] | None) -> str:
 
 def _class_of(document: Document) -> str:
     annotations = document["metadata"].get("annotations") or {}
-    name: str = annotations.get(_BETA_CLASS) or (document.get("spec") or {}).get(
+    name: str = annotations.get(BETA_CLASS) or (document.get("spec") or {}).get(
         "storageClassName", ""
     )
     return name
@@ -77,7 +73,7 @@ def _claim_cells(claim: Document, now: float) -> list[Any]:
 
 def _class_cells(storage_class: Document, now: float) -> list[Any]:
     annotations = storage_class["metadata"].get("annotations") or {}
-    is_default = any(annotations.get(name) == "true" for name in _IS_DEFAULT)
+    is_default = any(annotations.get(name) == "true" for name in IS_DEFAULT_CLASS)
     return [
         name_of(storage_class) + (" (default)" if is_default else ""),
         storage_class.get("provisioner", ""),

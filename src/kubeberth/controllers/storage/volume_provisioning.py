@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
-from kubeberth.api.core import Node
+from kubeberth.api.core import ZONE_LABEL, Node
 from kubeberth.api.scheme import (
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
@@ -24,6 +24,7 @@ from kubeberth.api.scheme import (
     Resource,
 )
 from kubeberth.api.storage import (
+    IS_DEFAULT_CLASS,
     PROVISIONED_BY,
     SELECTED_NODE,
     WAIT_FOR_FIRST_CONSUMER,
@@ -45,8 +46,6 @@ from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 PROVISIONER = "simulated.kubeberth.io"
 # Parameter of a class: the label in which nodes agree that reach the same volumes.
 TOPOLOGY_KEY = "topologyKey"
-ZONE = "topology.kubernetes.io/zone"
-IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 
 
 def reconcile_claim(
@@ -55,7 +54,7 @@ def reconcile_claim(
     """Return the volume that a claim of a simulated class waits for."""
     if claim.spec.volume_name or claim.metadata.deletion_timestamp is not None:
         return Outcome()
-    key = storage_class.parameters.get(TOPOLOGY_KEY, ZONE)
+    key = storage_class.parameters.get(TOPOLOGY_KEY, ZONE_LABEL)
     if storage_class.volume_binding_mode != WAIT_FOR_FIRST_CONSUMER:
         return _provision(claim, storage_class, key, _spread(claim, storage_class, key, nodes))
     name = claim.metadata.annotations.get(SELECTED_NODE)
@@ -145,7 +144,7 @@ def reconcile_volume(volume: PersistentVolume) -> Outcome:
 def default_class(name: str) -> dict[str, Any]:
     """Return the storage class that claims have which name none."""
     return {
-        "metadata": {"name": name, "annotations": {IS_DEFAULT: "true"}},
+        "metadata": {"name": name, "annotations": {IS_DEFAULT_CLASS[0]: "true"}},
         "provisioner": PROVISIONER,
         "volumeBindingMode": WAIT_FOR_FIRST_CONSUMER,
         "allowVolumeExpansion": True,

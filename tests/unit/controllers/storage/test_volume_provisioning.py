@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from tests.objects import node
 
+from kubeberth.api.core import ZONE_LABEL as ZONE
 from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES
 from kubeberth.api.storage import PersistentVolume, PersistentVolumeClaim, StorageClass
 from kubeberth.controllers.action import DeleteObject
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.storage.volume_provisioning import (
     PROVISIONER,
-    ZONE,
     DefaultClassReconciler,
     ProvisioningReconciler,
     default_class,
