@@ -21,9 +21,9 @@ Ready = Callable[[], None]
 # looked through too often. But the young ones often, lest so many come together that it stops all
 # else for long: 5,000 take a millisecond or two.
 GC_THRESHOLDS = (5_000, 200, 100)
-# How long a thread that wants the interpreter waits for a busy event loop to let go of it. The store
-# writes in such a thread, and has to have it back several times a batch: by default, these 5 ms
-# are most of what a write takes when the server is busy.
+# How long a thread that wants the interpreter waits for a busy event loop to let go of it. The
+# store's thread has to have it back several times a batch; by default, that makes waiting for 5 ms
+# each time most of what a write takes.
 SWITCH_INTERVAL_S = 0.0005
 
 
