@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
+from operator import add
 from typing import ClassVar
 
 import numpy as np
@@ -145,7 +146,6 @@ class Crowding:
         self.columns = tuple(part.column for part in self._of_domains)
         self.node_columns = () if self._of_nodes is None else (self._of_nodes.column,)
         self.node_counters = [] if self._of_nodes is None else [self._of_nodes.counter]
-        self.reads_sizes = self._of_nodes is not None
         # Of the groups that were scored last.
         self._groups: Groups | None = None
         self._is_ignored: list[bool] = []
@@ -156,14 +156,7 @@ class Crowding:
         self._terms: list[list[float]] = [[] for _ in parts]
         self._raw: list[int] = []
         self._ends = (0, 0)
-        self._scores: list[int] = []
-
-    def version(self) -> int:
-        """Return a number that changes with the counts of domains."""
-        version = 0
-        for part in self._of_domains:
-            version += part.counter.version
-        return version
+        self.scores: list[int] = []
 
     def node_value(self, slot: int) -> int:
         """Return a node's value."""
@@ -179,24 +172,32 @@ class Crowding:
             return np.zeros(0, dtype=np.int64)
         return np.where(part.column.ids == ABSENT, 0, 1 + part.counter.on(slice(None)))
 
-    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        """Return each group's score, normalised over the groups: 0..100."""
+    def rescore(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
+        """Bring the scores up to date; return the groups with another one, None for any."""
         if groups is not self._groups:
             self._meet(groups, node_values)
         changed = self._follow(groups, node_values)
         if changed is None:
-            self._raw = [self._raw_score(group) for group in range(len(groups.sizes))]
-            return self._normalize()
+            self._raw = self._raw_scores()
+            self._normalize()
+            return None
+        if not changed:
+            return changed
+        raw = self._raw
         for group in changed:
-            self._raw[group] = self._raw_score(group)
+            total = 0.0
+            for terms in self._terms:
+                total += terms[group]
+            raw[group] = int(total + 0.5)
         high, low = self._ends
-        if max(self._raw) != high or min(self._raw) != low or not high:
-            return self._normalize()
+        if max(raw) != high or min(raw) != low or not high:
+            self._normalize()
+            return None
         for group in changed:
-            self._scores[group] = MAX_SCORE * (high + low - self._raw[group]) // high
-        return self._scores
+            self.scores[group] = MAX_SCORE * (high + low - raw[group]) // high
+        return changed
 
-    def _meet(self, groups: Groups, node_values: list[int]) -> None:
+    def _meet(self, groups: Groups, node_values: Sequence[int]) -> None:
         """Take in what depends on nothing but which groups there are."""
         self._groups = groups
         ids = [groups.pick(column, range(column.n_values)) for column in self.columns]
@@ -212,7 +213,7 @@ class Crowding:
         self._seen = [_LONG_AGO] * len(ids)
         self._n_nodes = -1
 
-    def _follow(self, groups: Groups, node_values: list[int]) -> Sequence[int] | None:
+    def _follow(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
         """Renew the terms; return the groups where one changed, None when it may be any."""
         changed: Sequence[int] | None = ()
         if self._of_nodes is not None and self._follow_nodes(self._of_nodes, groups, node_values):
@@ -237,11 +238,12 @@ class Crowding:
         return changed
 
     def _follow_nodes(
-        self, part: CountedConstraint, groups: Groups, node_values: list[int]
+        self, part: CountedConstraint, groups: Groups, node_values: Sequence[int]
     ) -> bool:
         """Renew the terms of node values, and return whether they are others than before."""
-        sizes = groups.sizes
-        n_nodes = sum(sizes) - sum(compress(sizes, self._is_ignored))
+        n_nodes = groups.n_nodes
+        if self._is_ignored:
+            n_nodes -= sum(compress(groups.sizes, self._is_ignored))
         if n_nodes == self._n_nodes:
             return False
         self._n_nodes = n_nodes
@@ -257,19 +259,19 @@ class Crowding:
         terms[ABSENT] = 0.0
         self._terms[self._places[index]] = list(groups.pick(part.column, terms))
 
-    def _raw_score(self, group: int) -> int:
-        if self._is_ignored and self._is_ignored[group]:
-            return IGNORED
-        total = 0.0
-        for terms in self._terms:
-            total += terms[group]
-        return int(total + 0.5)
+    def _raw_scores(self) -> list[int]:
+        totals, *others = self._terms
+        for terms in others:
+            totals = list(map(add, totals, terms))
+        raw = [int(total + 0.5) for total in totals]
+        if self._is_ignored:
+            raw = [IGNORED if i else score for i, score in zip(self._is_ignored, raw, strict=True)]
+        return raw
 
-    def _normalize(self) -> list[int]:
+    def _normalize(self) -> None:
         raw = self._raw
         self._ends = max(raw), min(raw)
-        self._scores = by_inversion(raw)
-        return self._scores
+        self.scores = by_inversion(raw)
 
 
 def _members(domains: Sequence[int]) -> dict[int, list[int]]:
