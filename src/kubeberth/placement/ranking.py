@@ -18,7 +18,7 @@ stays where it is in its lineup until it is about to be the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import compress, count
 
 import numpy as np
@@ -126,7 +126,7 @@ class Ranking:
             self._count_groups()
         elif self._standings.may_change:
             self._weigh()
-        keys, tops = self._standings.keys, self._tops
+        keys, only, tops = self._standings.keys, self._standings.only, self._tops
         if not keys:
             return None
         order, entries, groups = self._order, self._entries, self._groups
@@ -135,7 +135,7 @@ class Ranking:
         if entries[order[tops[group] & _RANK]] != tops[group]:
             self._settle(group)
         while True:
-            key = min(keys)
+            key = min(keys) if only is None else tops[only] + keys[0]
             slot = order[key & _RANK]
             group = groups[slot]
             if entries[slot] == tops[group]:
@@ -271,7 +271,7 @@ class Ranking:
     def _push(self, group: int, entry: int) -> None:
         n_moved = self._lineups[group].push(entry)
         if entry < self._tops[group]:
-            self._set_top(group, entry)
+            self._settle(group)
         if n_moved > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
@@ -297,10 +297,7 @@ class Ranking:
 
     def _settle(self, group: int) -> None:
         """Bring to the top of a lineup what belongs there."""
-        lineup = self._lineups[group]
-        self._set_top(group, lineup.settle(self._entries, self._groups, group, self._order))
-
-    def _set_top(self, group: int, entry: int) -> None:
+        entry = self._lineups[group].settle(self._entries, self._groups, group, self._order)
         standings = self._standings
         place = standings.places.get(group)
         if place is not None:
@@ -348,7 +345,7 @@ class Ranking:
         if vacant:
             group = vacant.pop()
             self._lineups[group] = Lineup()
-            self._set_top(group, END)
+            self._settle(group)
         elif len(self._lineups) < _MAX_GROUPS:
             group = len(self._lineups)
             self._lineups.append(Lineup())
@@ -400,7 +397,7 @@ class Ranking:
             standings.start(self._tops)
             self._standings = standings
         self._n_feasible = sum(standings.pick(sizes))
-        if live:
+        if standings.shares:
             self._weigh()
 
     def _stand(self, live: tuple[int, ...]) -> Standings:
@@ -415,7 +412,8 @@ class Ranking:
             known = self._of_cells[cells] = self._look_at_cells(cells)
         static, pick_domains = known
         view = GroupsView(picker(live), self._sizes, pick_domains)
-        shares = [Share(score, weight) for score, weight, _ in rules.group_scores]
+        # Where nobody is there is nothing to weigh.
+        shares = [Share(score, weight) for score, weight, _ in rules.group_scores if live]
         may_change = bool(shares) and (len(live) > 1 or not rules.is_relative)
         return Standings(live, view, static, shares, may_change=may_change)
 
@@ -434,10 +432,10 @@ class Ranking:
         standings = self._standings
         if standings.n_renamed != self._n_renamed:
             standings.n_renamed = self._n_renamed
-            standings.rename(self._values_of(standings.places))
+            standings.rename(self._values_of(standings.live))
         standings.weigh(self._n_feasible)
 
-    def _values_of(self, groups: Iterable[int]) -> list[list[int]]:
+    def _values_of(self, groups: Sequence[int]) -> list[list[int]]:
         keys = [self._group_keys[group][1] for group in groups]
         return [
             [] if index is None else [key[index] for key in keys]

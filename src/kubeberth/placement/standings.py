@@ -118,8 +118,10 @@ class Standings:
     ----------
     pick
         Takes these groups' entries out of a list of all groups.
+    only
+        The group, if there is but one. Nothing is compared then: its key lacks the entry.
     places
-        At which place here a group is.
+        At which place here the key of a group is that moves with its first entry.
     keys
         The key of each.
     n_renamed
@@ -135,17 +137,19 @@ class Standings:
         *,
         may_change: bool,
     ) -> None:
-        self.may_change = may_change
+        self.live, self.may_change = live, may_change
         self.pick = picker(live)
-        self.places = {group: place for place, group in enumerate(live)}
+        self.only = live[0] if len(live) == 1 else None
+        self.places = {group: place for place, group in enumerate(live) if len(live) > 1}
         self.keys: list[int] = []
         self.n_renamed = -1
-        self._view, self._static, self._shares = view, static, shares
+        self._view, self._static, self.shares = view, static, shares
 
     def start(self, tops: list[int]) -> None:
         """Begin with what the groups earn for good; `tops` holds the first entry of all groups."""
-        self.keys = list(map(sub, self.pick(tops), self._static))
-        for share in self._shares:
+        entries = self.pick(tops) if self.only is None else (0,)
+        self.keys = list(map(sub, entries, self._static))
+        for share in self.shares:
             share.earned = [0] * len(self.keys)
         # Soft rules must not take the groups for those of the last time.
         self.n_renamed = -1
@@ -153,14 +157,14 @@ class Standings:
     def rename(self, values: Sequence[list[int]]) -> None:
         """Take in other node values, for each soft rule those of every group."""
         self._view = self._view.renamed()
-        for share, of_groups in zip(self._shares, values, strict=True):
+        for share, of_groups in zip(self.shares, values, strict=True):
             share.values = of_groups
 
     def weigh(self, n_nodes: int) -> None:
         """Normalise over the groups, which have so many nodes now."""
         keys, view = self.keys, self._view
         view.n_nodes = n_nodes
-        for share in self._shares:
+        for share in self.shares:
             score, worths, earned = share.score, share.worths, share.earned
             changed = score.rescore(view, share.values)
             if changed is None:
