@@ -66,13 +66,11 @@ class CountedConstraint:
         """What a domain without pods scores."""
         return float(self.constraint.max_skew - 1)
 
-    @property
-    def has_empty_value(self) -> bool:
-        """Whether there is a domain that nodes without the key are taken for, as upstream does."""
-        return self.column.id_of("") is not None
-
     def sums(self) -> Sequence[int]:
-        """Return the count of each domain as it is scored."""
+        """Return the count of each domain as it is scored.
+
+        As upstream, nodes without the key are taken for those with an empty value.
+        """
         view = self.counter.fit()
         empty = self.column.id_of("")
         if empty is None:
@@ -151,6 +149,8 @@ class Crowding:
         self._is_ignored: list[bool] = []
         self._weights: list[float] = []
         self._members: list[dict[int, list[int]]] = []
+        # Whether a change of one domain concerns its groups and no others.
+        self._is_plain: list[bool] = []
         self._n_nodes = -1
         self._seen: list[int] = []
         self._terms: list[list[float]] = [[] for _ in parts]
@@ -183,14 +183,15 @@ class Crowding:
             return None
         if not changed:
             return changed
-        raw = self._raw
+        raw, (high, low) = self._raw, self._ends
+        is_within = high > 0
         for group in changed:
             total = 0.0
             for terms in self._terms:
                 total += terms[group]
-            raw[group] = int(total + 0.5)
-        high, low = self._ends
-        if max(raw) != high or min(raw) != low or not high:
+            raw[group] = score = int(total + 0.5)
+            is_within = is_within and low <= score <= high
+        if not (is_within and high in raw and low in raw):
             self._normalize()
             return None
         for group in changed:
@@ -210,21 +211,25 @@ class Crowding:
             for part, domains in zip(self._of_domains, ids, strict=True)
         ]
         self._members = [_members(domains) for domains in ids]
+        self._is_plain = [
+            not self._is_ignored and part.column.id_of("") not in members
+            for part, members in zip(self._of_domains, self._members, strict=True)
+        ]
         self._seen = [_LONG_AGO] * len(ids)
         self._n_nodes = -1
 
     def _follow(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
         """Renew the terms; return the groups where one changed, None when it may be any."""
         changed: Sequence[int] | None = ()
-        if self._of_nodes is not None and self._follow_nodes(self._of_nodes, groups, node_values):
-            changed = None
+        if self._of_nodes is not None and (groups.n_nodes != self._n_nodes or self._is_ignored):
+            changed = self._follow_nodes(self._of_nodes, groups, node_values)
         for index, part in enumerate(self._of_domains):
             n_news = part.counter.version - self._seen[index]
             if not n_news:
                 continue
             self._seen[index] += n_news
             latest = part.counter.latest
-            if n_news > 1 or latest == ABSENT or part.has_empty_value or self._is_ignored:
+            if n_news > 1 or latest == ABSENT or not self._is_plain[index]:
                 self._count_domains(index, part, groups)
                 changed = None
                 continue
@@ -239,19 +244,19 @@ class Crowding:
 
     def _follow_nodes(
         self, part: CountedConstraint, groups: Groups, node_values: Sequence[int]
-    ) -> bool:
-        """Renew the terms of node values, and return whether they are others than before."""
+    ) -> Sequence[int] | None:
+        """Renew the terms of node values, which depend on how many nodes there are."""
         n_nodes = groups.n_nodes
         if self._is_ignored:
             n_nodes -= sum(compress(groups.sizes, self._is_ignored))
-        if n_nodes == self._n_nodes:
-            return False
+            if n_nodes == self._n_nodes:
+                return ()
         self._n_nodes = n_nodes
         weight, least = log(n_nodes + 2), part.least
         term_of = {value: (value - 1) * weight + least for value in set(node_values)}
         term_of[0] = 0.0
         self._terms[self._place_of_nodes] = [term_of[value] for value in node_values]
-        return True
+        return None
 
     def _count_domains(self, index: int, part: CountedConstraint, groups: Groups) -> None:
         weight, least = self._weights[index], part.least
