@@ -207,6 +207,39 @@ def test_a_running_pod_outlives_a_label_but_not_the_kubelets_next_start():
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"unschedulable": True}, id="N81: cordoned"),
+        pytest.param({"taints": [{"key": "x", "effect": "NoSchedule"}]}, id="N82: tainted"),
+    ],
+)
+def test_what_keeps_the_scheduler_away_does_not_keep_a_kubelet_from_running_a_pod(spec):
+    async def scenario():
+        api = FakeApi()
+        api.put(NODES, {"metadata": {"name": "node-1"}, "spec": spec})
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+
+    asyncio.run(scenario())
+
+
+def test_a_taint_that_evicts_is_looked_at_by_the_kubelet():
+    """N83."""
+
+    async def scenario():
+        api = FakeApi()
+        taint = {"key": "x", "effect": "NoExecute"}
+        api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {"taints": [taint]}})
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: status(api).get("phase") == "Failed")
+        assert status(api)["reason"] == "TaintToleration"
+
+    asyncio.run(scenario())
+
+
 def test_a_restart_of_the_nodes_changes_nothing_about_running_pods():
     async def scenario():
         api = FakeApi()
