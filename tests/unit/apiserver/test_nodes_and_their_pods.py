@@ -1,10 +1,9 @@
 """Nodes, and pods on them, through the server; numbers are those of rules/node_cases.yaml."""
 
 import pytest
+from tests.unit.apiserver.captured_node import N1, NODES, PODS, allow_nodes, nodes
 
-NODES = "/api/v1/nodes"
 HOME = "/api/v1/namespaces/default"
-PODS = f"{HOME}/pods"
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
 
@@ -64,6 +63,22 @@ def test_a_node_stays_the_machine_that_it_is(run):
         answer = await api.patch(f"{NODES}/n1", {"spec": {"providerID": "b"}})
         assert answer.code == 422
         assert 'node updates may not change providerID except from "" to valid' in answer.message
+
+    run(scenario)
+
+
+def test_what_nodes_may_not_read_as_nodes_rbac_may_allow_them(run):
+    """N62."""
+
+    async def scenario(api):
+        await nodes(api)
+        await api.post(f"{HOME}/secrets", {"metadata": {"name": "s"}})
+        refusal = "no relationship found between node 'n1' and this object"
+        answer = await api.get(f"{HOME}/secrets/s", user=N1)
+        assert answer.code == 403
+        assert refusal in answer.message
+        await allow_nodes(api, ["get"], "secrets")
+        assert (await api.get(f"{HOME}/secrets/s", user=N1)).code == 200
 
     run(scenario)
 
