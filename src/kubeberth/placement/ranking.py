@@ -4,9 +4,9 @@ A node's total is what it earns by itself (room, balance) plus what is normalise
 that pass (taints, preferences, spread). The second part depends on a few values only: the node's
 own preference score, its zone, how many such pods it has. Nodes with the same values form a
 *group*: whatever happens elsewhere, the order within a group stays. So each group is lined up by
-the first part, and a decision looks at the first of every group, adds the second part, and takes
-the best: exactly the best of all nodes that pass, since the groups that hold a node are all there
-is to normalise over.
+the first part, and a decision takes the best of the first nodes of all groups with the second part
+added (see `standings.py`): exactly the best of all nodes that pass, since the groups that hold a
+node are all there is to normalise over.
 
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
