@@ -21,7 +21,7 @@ def _check(workload: Workload, world: World) -> Iterator[Problem]:
     request = {
         name: amount for name, amount in request_of(workload.spec).items() if is_counted(name)
     }
-    # Where no node is eligible, by a slip that is told elsewhere, none of them must be large enough.
+    # Where no node is eligible, which is told elsewhere, size is judged by all.
     possible = world.eligible(workload) or world.nodes or ()
     nodes = [node for node in possible if node.allocatable]
     if not nodes:
