@@ -13,7 +13,8 @@ import msgspec
 from kubeberth.api.core import Pod
 from kubeberth.api.requests import shown_amount
 from kubeberth.client.client import Client
-from kubeberth.client.election import Election, Mandate
+from kubeberth.client.election import Election
+from kubeberth.client.mandate import Mandate
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import NotFoundError
 from kubeberth.metrics import Labels, Metric, Reading
