@@ -110,8 +110,8 @@ def test_a_new_deployment_gets_a_replica_set_of_its_template():
     progressing = conditions_of(outcome)["Progressing"]
     assert progressing["reason"] == "NewReplicaSetCreated"
     assert progressing["message"] == f'Created new replica set "web-{hash_}"'
-    [shown] = [p for p in of_type(outcome, PatchObject) if "metadata" in p.patch]
-    assert shown.patch == {"metadata": {"annotations": {REVISION: "1"}}}
+    [shown] = of_type(outcome, PatchObject)
+    assert shown.patch["metadata"] == {"annotations": {REVISION: "1"}}, "with the status, at once"
 
 
 def test_a_finished_rollout_is_left_alone():
@@ -136,7 +136,7 @@ def test_the_hash_is_stable_short_and_differs_by_template_and_collision():
 def test_a_name_that_is_taken_by_another_template_raises_the_collision_count():
     d = deployment(3)
     taken = f"web-{template_hash(d.spec.template, None)}"
-    outcome = decide(d, taken_names=frozenset([taken]))
+    outcome = decide(d, taken_sets={f"default/{taken}": replica_set(taken)})
     assert of_type(outcome, CreateObject) == []
     assert status_of(outcome)["collisionCount"] == 1
 
