@@ -2,8 +2,8 @@
 
 informer -> cache -> Reconciler.keys -> WorkQueue -> Reconciler.reconcile -> Executor
 A key whose last writes are not in the cache yet waits (expectations.py); one that fails comes again
-with back-off; one that takes long to decide, as thousands of pods belong to it, rests afterwards, so
-that what changes meanwhile is looked at together.
+with back-off. One that takes long to decide, as thousands of pods belong to it, rests afterwards:
+what changes meanwhile is looked at together.
 """
 
 from __future__ import annotations
