@@ -205,7 +205,7 @@ class GarbageReconciler:
 
 
 def _dependents(cache: Cache, uid: str) -> list[str]:
-    return [_key(resource, key) for resource, key in cache.dependents(uid)]
+    return [_key(resource, item.metadata.key) for resource, item in cache.dependents(uid)]
 
 
 def _owners(cache: Cache, meta: ObjectMeta) -> Iterable[str]:
@@ -226,7 +226,7 @@ def _view(cache: Cache, resource: Resource, item: HasMetadata) -> View:
         return View(target, meta, owners)
     dependents = (
         (ref_of(other, dependent), dependent.metadata)
-        for (other, _), dependent in cache.dependents(meta.uid).items()
+        for other, dependent in cache.dependents(meta.uid)
     )
     return View(target, meta, owners, tuple(dependents))
 

@@ -154,7 +154,8 @@ class _Step:
         return self._resize(new, target)
 
     def _new_target(self, current: int) -> int:
-        total = sum(item.spec.replicas for item in self._sets())
+        # What a set has still to delete takes its room until it is gone.
+        total = sum(max(item.spec.replicas, item.status.replicas) for item in self._sets())
         rolling = self._deployment.spec.strategy.type == "RollingUpdate"
         return rollout.new_set_target(self._bounds, current, total, rolling=rolling)
 

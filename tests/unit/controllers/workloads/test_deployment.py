@@ -178,6 +178,15 @@ def test_pods_that_a_set_is_about_to_lose_do_not_count_as_available():
     assert sizes_of(decide(d, old, new)) == {"old": 7}
 
 
+def test_pods_that_a_set_is_about_to_lose_still_take_their_room():
+    d = deployment(10, image="nginx:2", status=complete_status(10))
+    new = owned(d, "new", 3, image="nginx:2", annotations=scaled_for(10, 3, "2"))
+    gone = owned(d, "old", 8, available=8, annotations=scaled_for(10, 3), created=NOW - 999)
+    going = msgspec.structs.replace(gone, status=msgspec.structs.replace(gone.status, replicas=10))
+    assert sizes_of(decide(d, new, going)) == {}
+    assert sizes_of(decide(d, new, gone)) == {"new": 5}
+
+
 def test_patches_of_sets_fail_when_somebody_else_wrote_first():
     d = deployment(2, image="nginx:2", unavailable=1)
     outcome = decide(d, owned(d, "old", 2, available=2, annotations=scaled_for(2, 1)))
