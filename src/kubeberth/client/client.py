@@ -18,7 +18,8 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
-from kubeberth.client.credentials import Credentials, Proof, ProofSource, load_identity
+from kubeberth.client.credentials import Credentials, Proof, ProofSource
+from kubeberth.client.handshakes import handshakes_of
 from kubeberth.client.http import Answer, Pool
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.errors import ApiError, TransportError
@@ -67,7 +68,6 @@ class Client:
         self._user_agent = user_agent
         self._max_requests = max_requests
         self._pool: Pool | None = None
-        self._context: ssl.SSLContext | None = None
         self._proof = Proof()
         self.answers: Counter[tuple[str, ...]] = Counter()
 
@@ -93,9 +93,21 @@ class Client:
         headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
         known = self.credentials
         self._proof = Proof(known.token, known.cert, known.key)
-        self._context = known.ssl_context()
-        self._pool = Pool(known.server, headers, self._context, self._max_requests)
+        is_secure = known.server.startswith("https:")
+        if is_secure:
+            try:
+                handshakes_of(known, self._proof).check(self._proof)
+            except (ssl.SSLError, ValueError) as error:
+                raise known.unusable(error) from None
+        begin = self._begin_handshake if is_secure else None
+        self._pool = Pool(known.server, headers, begin, self._max_requests)
         return self
+
+    def _begin_handshake(
+        self, host: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    ) -> ssl.SSLObject:
+        handshakes = handshakes_of(self.credentials, self._proof)
+        return handshakes.begin(self._proof, host, incoming, outgoing)
 
     async def __aexit__(
         self,
@@ -245,8 +257,7 @@ class Client:
         proof = await source.get()
         if proof != self._proof:
             self._proof = proof
-            if proof.cert and proof.key and self._context is not None:
-                load_identity(self._context, proof.cert, proof.key)
+            if proof.cert and proof.key:
                 self._opened.renew()
         return proof
 

@@ -14,11 +14,14 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
+
+from kubeberth import tls
 
 CONNECT_S = 5.0
 # From the first byte that is sent to the last one of the answer.
@@ -31,6 +34,8 @@ MAX_WAITING_BYTES = 1 << 20
 # What may be sent again when a connection that was kept turns out to be gone.
 _REPEATABLE = frozenset(("GET", "PUT", "DELETE"))
 _BY_GZIP = 16 + zlib.MAX_WBITS
+
+BeginWith = Callable[[str, ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
 
 
 class LostConnectionError(ConnectionError):
@@ -224,8 +229,8 @@ class Pool:
         URL; a path in it comes before that of every request.
     headers
         Sent with every request, besides `Host`.
-    context
-        Of TLS; None for plain connections.
+    begin
+        Begins a TLS handshake with a host, see `tls.Begin`; None for plain connections.
     max_connections
         How many requests are under way at once; watches do not count.
     """
@@ -234,14 +239,14 @@ class Pool:
         self,
         server: str,
         headers: dict[str, str],
-        context: ssl.SSLContext | None,
+        begin: BeginWith | None,
         max_connections: int,
     ) -> None:
         url = urlsplit(server)
         self._host = url.hostname or ""
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self._prefix = url.path.rstrip("/")
-        self._context = context
+        self._begin = partial(begin, self._host) if begin is not None else None
         # Within a machine, packing a list takes longer than sending it.
         packing = {} if _is_near(self._host) else {"Accept-Encoding": "gzip"}
         fixed = {"Host": url.netloc.rpartition("@")[2], **headers, **packing}
@@ -354,17 +359,14 @@ class Pool:
         self._n_asking -= 1
 
     async def _connect(self) -> _Connection:
-        loop = asyncio.get_running_loop()
         plain = await self._dial()
-        is_secure = self._context is not None
+        connection = _Connection(self._forget, self._generation)
         try:
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self._forget, self._generation),
-                sock=plain,
-                ssl=self._context,
-                server_hostname=self._host if is_secure else None,
-                ssl_handshake_timeout=HANDSHAKE_S if is_secure else None,
-            )
+            if self._begin is not None:
+                await tls.connect(plain, self._begin, connection, HANDSHAKE_S)
+            else:
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: connection, sock=plain)
         except BaseException:
             plain.close()
             raise
