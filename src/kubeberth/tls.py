@@ -113,7 +113,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
             self._above.connection_lost(exc or self._error)
         else:
             self._end_handshake(exc or self._error or ConnectionResetError("hung up on in TLS"))
-        self._object = None
+        self._object = self._below = None
 
     # What the protocol asks for.
 

@@ -43,6 +43,9 @@ class _WatchLine(msgspec.Struct):
     object: msgspec.Raw
 
 
+_decode_line = msgspec.json.Decoder(_WatchLine).decode
+
+
 class Client:
     """A connection pool to one API server, under one identity. Use it as `async with`.
 
@@ -201,7 +204,6 @@ class Client:
             The connection broke.
         """
         call = calls.watch(resource, namespace, **parameters)
-        decode = msgspec.json.Decoder(_WatchLine).decode
         with self._trouble(call):
             headers = await self._headers(call)
             async with self._opened.stream(_target(call), headers) as (answer, parts):
@@ -212,10 +214,10 @@ class Client:
                 pending = b""
                 async for part in parts:
                     *lines, pending = (pending + part).split(b"\n")
-                    for event in map(decode, lines):
-                        if event.type == "ERROR":
-                            raise ApiError.from_status(msgspec.json.decode(event.object), 500)
-                        yield WatchEvent(event.type, bytes(event.object))
+                    # Thousands of watches wait here: none keeps what it has told already.
+                    del part
+                    while lines:
+                        yield _event(lines.pop(0))
 
     async def _document(self, call: Call) -> Document:
         document: Document = msgspec.json.decode(await self.send(call))
@@ -290,6 +292,13 @@ class Client:
         except OSError as error:
             self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
+
+
+def _event(line: bytes) -> WatchEvent:
+    event = _decode_line(line)
+    if event.type == "ERROR":
+        raise ApiError.from_status(msgspec.json.decode(event.object), 500)
+    return WatchEvent(event.type, bytes(event.object))
 
 
 def _target(call: Call) -> str:

@@ -11,7 +11,6 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -66,13 +65,33 @@ class Answer:
 class _Connection(asyncio.Protocol):
     """One connection: `ask` gives a whole answer; `open` and `parts` give one that goes on."""
 
+    __slots__ = (
+        "_answer",
+        "_ended",
+        "_error",
+        "_has_served",
+        "_is_complete",
+        "_is_over",
+        "_is_paused",
+        "_is_stream",
+        "_lost",
+        "_may_go_on",
+        "_n_waiting",
+        "_parser",
+        "_parts",
+        "_transport",
+        "_waiting",
+        "generation",
+        "idle_since",
+    )
+
     def __init__(self, lost: Callable[[_Connection], None], generation: int) -> None:
         self._lost = lost
         self.generation = generation
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
-        self._parts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._n_waiting = 0
         self._is_stream = self._is_paused = False
         self._is_complete = self._may_go_on = True
@@ -80,7 +99,8 @@ class _Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.idle_since = 0.0
-        self.ended = asyncio.Event()
+        self._is_over = False
+        self._ended: asyncio.Future[None] | None = None
 
     # What the transport calls
 
@@ -98,7 +118,11 @@ class _Connection(asyncio.Protocol):
             self.on_message_complete()
         has_begun = bool(self._answer.status or self._parts)
         self._fail(exc or LostConnectionError(is_stale=self._has_served and not has_begun))
-        self.ended.set()
+        self._is_over = True
+        self._transport = None
+        del self._parser  # which knows the connection, and would keep it
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
 
     def _ends_with_connection(self) -> bool:
         headers = self._answer.headers
@@ -161,9 +185,10 @@ class _Connection(asyncio.Protocol):
                 await self._news()
         finally:
             alarm.cancel()
-        answer, parts = self._answer, self._parts
+        # A connection that waits for its next request keeps nothing of the last one.
+        answer, self._answer = self._answer, Answer()
+        parts, self._parts = self._parts, []
         answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
         return answer
 
     async def open(self, request: bytes, timeout_s: float) -> Answer:
@@ -179,12 +204,12 @@ class _Connection(asyncio.Protocol):
         """Yield the body as it comes."""
         while True:
             while self._parts:
-                part = self._parts.popleft()
-                self._n_waiting -= len(part)
-                if self._is_paused and not self._parts:
+                parts, self._parts, self._n_waiting = self._parts, [], 0
+                if self._is_paused:
                     self._is_paused = False
                     self.transport.resume_reading()
-                yield part
+                while parts:
+                    yield parts.pop(0)
             if self._is_complete:
                 return
             await self._news()
@@ -192,6 +217,12 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up at once."""
         self._fail(LostConnectionError())
+
+    async def ended(self) -> None:
+        """Return once the transport has let go."""
+        if not self._is_over:
+            self._ended = asyncio.get_running_loop().create_future()
+            await self._ended
 
     def _send(self, request: bytes) -> None:
         if self._error is not None:
@@ -252,11 +283,11 @@ class Pool:
         fixed = {"Host": url.netloc.rpartition("@")[2], **headers, **packing}
         self._head = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
         self._max_connections = max_connections
-        self._idle: deque[_Connection] = deque()
+        self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
         self._n_asking = 0
         self._generation = 0
-        self._turns: deque[asyncio.Future[None]] = deque()
+        self._turns: list[asyncio.Future[None]] = []
 
     async def request(
         self, method: str, target: str, headers: dict[str, str], body: bytes | None
@@ -306,7 +337,7 @@ class Pool:
         for connection in connections:
             connection.abort()
         for connection in connections:
-            await connection.ended.wait()
+            await connection.ended()
 
     async def _ask(self, method: str, request: bytes) -> Answer:
         while True:
@@ -352,7 +383,7 @@ class Pool:
 
     def _pass_turn(self) -> None:
         while self._turns:
-            turn = self._turns.popleft()
+            turn = self._turns.pop(0)
             if not turn.done():
                 turn.set_result(None)
                 return

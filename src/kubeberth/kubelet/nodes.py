@@ -80,19 +80,26 @@ class _Fleet:
         self._timers = Timers(clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
         self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._missing: set[str] = set()  # those that are not registered yet
+        self._complete = asyncio.Event()
 
     async def run(self, specs: Sequence[NodeSpec], ready: Callable[[], None] | None) -> None:
-        registered = [asyncio.Event() for _ in specs]
+        self._missing = {spec.name for spec in specs}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._timers.run())
-            for spec, event in zip(specs, registered, strict=True):
-                tasks.create_task(self._keep_running(spec, event))
-            for event in registered:
-                await event.wait()
+            for spec in specs:
+                tasks.create_task(self._keep_running(spec))
+            if self._missing:
+                await self._complete.wait()
             if ready is not None:
                 ready()
 
-    async def _keep_running(self, spec: NodeSpec, registered: asyncio.Event) -> None:
+    def _note_registered(self, name: str) -> None:
+        self._missing.discard(name)
+        if not self._missing:
+            self._complete.set()
+
+    async def _keep_running(self, spec: NodeSpec) -> None:
         """Run one node; when it fails it starts anew, as a service of a real machine would.
 
         One that cannot start, because of what it kept, says so once and keeps nobody waiting.
@@ -101,9 +108,9 @@ class _Fleet:
         while True:
             try:
                 async with AsyncExitStack() as stack:
-                    await self._run_node(spec, stack, registered)
+                    await self._run_node(spec, stack)
             except* UsageError as errors:
-                registered.set()
+                self._note_registered(spec.name)
                 if told != (told := str(errors.exceptions[0])):
                     logger.error("node %s does not start: %s", spec.name, told)
             except* BerthError as errors:
@@ -113,9 +120,7 @@ class _Fleet:
                 logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    async def _run_node(
-        self, spec: NodeSpec, stack: AsyncExitStack, registered: asyncio.Event
-    ) -> None:
+    async def _run_node(self, spec: NodeSpec, stack: AsyncExitStack) -> None:
         # Reading thousands of certificates takes longer than a server waits for a handshake.
         async with self._starting:
             client = await stack.enter_async_context(self._clients(spec.name))
@@ -130,5 +135,5 @@ class _Fleet:
                 with_events=self._settings.with_events,
             )
             await kubelet.register()
-        registered.set()
+        self._note_registered(spec.name)
         await kubelet.run()
