@@ -47,8 +47,8 @@ from kubeberth.topology.publication import from_text
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
 JOINING_AT_ONCE = 32
-# Of one node, besides its watch: thousands of nodes each keep their connections.
-REQUESTS_AT_ONCE = 2
+# Of one node, besides its watch: thousands of nodes each keep their connections, at 24 KiB each.
+REQUESTS_AT_ONCE = 1
 
 
 @click.group("nodes", invoke_without_command=True)
