@@ -126,6 +126,15 @@ class Client:
             pool, self._pool = self._pool, None
             await pool.close()
 
+    def cut(self) -> None:
+        """Have no network until `mend`: what is under way breaks off, and nobody is reached."""
+        self._opened.cut()
+
+    def mend(self) -> None:
+        """Have a network again."""
+        if self._pool is not None:
+            self._pool.mend()
+
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
         """Read one object."""
         return await self._document(calls.get(resource, name, namespace))

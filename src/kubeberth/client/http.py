@@ -8,6 +8,8 @@ ends with it.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 import zlib
@@ -286,6 +288,7 @@ class Pool:
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
         self._n_asking = 0
+        self._is_cut = False
         self._generation = 0
         self._turns: list[asyncio.Future[None]] = []
 
@@ -330,6 +333,16 @@ class Pool:
         self._generation += 1
         for connection in tuple(self._idle):
             connection.abort()
+
+    def cut(self) -> None:
+        """Break off all connections, and make no other until `mend`."""
+        self._is_cut = True
+        for connection in tuple(self._all):
+            connection.abort()
+
+    def mend(self) -> None:
+        """Make connections again."""
+        self._is_cut = False
 
     async def close(self) -> None:
         """Hang up all connections."""
@@ -390,6 +403,8 @@ class Pool:
         self._n_asking -= 1
 
     async def _connect(self) -> _Connection:
+        if self._is_cut:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         plain = await self._dial()
         connection = _Connection(self._forget, self._generation)
         try:
@@ -402,6 +417,8 @@ class Pool:
             plain.close()
             raise
         self._all.add(connection)
+        if self._is_cut:  # meanwhile
+            connection.abort()
         return connection
 
     async def _dial(self) -> socket.socket:
