@@ -109,10 +109,10 @@ class Control:
             for (reconciler, key), failure in self._failures.items()
         ]
 
-    def knows(self, namespace: str, owner: OwnerReference) -> bool:
-        """Return whether an owner is here, to care for what it owns."""
-        found = self._cache.owner(namespace, owner)
-        return found is not None and found.metadata.uid == owner.uid
+    def owner(self, namespace: str, reference: OwnerReference) -> Any | None:
+        """Return the object that a reference means; None when it is not here."""
+        found = self._cache.owner(namespace, reference)
+        return found if found is not None and found.metadata.uid == reference.uid else None
 
     def run(self) -> bool:
         """Let the controllers act until none has anything to do; return whether one had."""

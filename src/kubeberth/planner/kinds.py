@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from kubeberth.api.batch import Job
+from kubeberth.api.batch import CronJob, Job
 from kubeberth.api.core import Pod
 from kubeberth.api.meta import ApiStruct
 from kubeberth.api.scheme import (
     CONTROLLER_REVISIONS,
+    CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
     JOBS,
@@ -28,6 +29,7 @@ TYPES: dict[Resource, type[ApiStruct]] = {
     CONTROLLER_REVISIONS: ControllerRevision,
     DEPLOYMENTS: Deployment,
     DAEMON_SETS: DaemonSet,
+    CRON_JOBS: CronJob,
     JOBS: Job,
     PODS: Pod,
 }

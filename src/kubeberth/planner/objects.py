@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from typing import Any
@@ -29,7 +30,7 @@ from kubeberth.apiserver.patch.strategic import apply_strategic_patch
 from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare_update
 from kubeberth.clock import rfc3339
 from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
-from kubeberth.library.stored import SYSTEM_CLASSES, to_stored
+from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
 from kubeberth.planner.kinds import KEPT_AS_THEY_ARE, TYPES
 
 Document = dict[str, Any]
@@ -78,6 +79,11 @@ class Objects:
 
     # Looking
 
+    @property
+    def time(self) -> datetime:
+        """What time it is."""
+        return datetime.fromtimestamp(self.now, UTC)
+
     def get(self, resource: Resource, key: str) -> Any | None:
         """Return an object, or None."""
         entry = self._entries[resource].get(key)
@@ -104,6 +110,23 @@ class Objects:
         if resource is PRIORITY_CLASSES:
             self._classes[document["metadata"]["name"]] = document
         self._put(resource, _Entry(_decode(resource, document), document))
+
+    def load(self, resource: Resource, sent: Mapping[str, Any]) -> None:
+        """Take in an object of the cluster: one that an API server has admitted as it is.
+
+        Raises
+        ------
+        InvalidObjectError
+            None has admitted it, and none would.
+        """
+        meta = sent.get("metadata") or {}
+        if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
+            self.put(resource, dict(sent))
+            return
+        accepted = _accepted(to_stored(resource, dict(sent), self._classes.values()))
+        accepted["metadata"].setdefault("uid", self._new_uid())
+        accepted["metadata"].setdefault("resourceVersion", _REVISION)
+        self.put(resource, accepted)
 
     def create(self, resource: Resource, sent: Mapping[str, Any]) -> str:
         """Take in a new object as an API server would, and return its key.
@@ -154,8 +177,8 @@ class Objects:
         new = replace(meta, name=name, uid=self._new_uid(), creation_timestamp=self._stamp())
         self._put(PODS, _Entry(replace(pod, metadata=new)))
 
-    def apply(self, resource: Resource, sent: Document) -> bool:
-        """Take in an object, new or changed, and return whether it counts.
+    def apply(self, resource: Resource, sent: Document) -> str | None:
+        """Take in an object, new or changed, and return its key; None when it stays as it is.
 
         What the new version does not say of its size stays as it is. Objects of kinds that hardly
         change stay as they are altogether.
@@ -168,10 +191,9 @@ class Objects:
         key = _key_of(resource, {"namespace": "default", **(sent.get("metadata") or {})})
         entry = self._entries[resource].get(key)
         if entry is None:
-            self.create(resource, sent)
-            return True
+            return self.create(resource, sent)
         if resource in KEPT_AS_THEY_ARE:
-            return False
+            return None
         old, spec = entry.to_document(), sent.get("spec")
         if isinstance(spec, dict) and "replicas" not in spec and "replicas" in old.get("spec", {}):
             sent = {**sent, "spec": {**spec, "replicas": old["spec"]["replicas"]}}
@@ -180,7 +202,7 @@ class Objects:
         if faults:
             raise _refusal(new, [(fault.field, fault.body) for fault in faults])
         self.put(resource, new)
-        return True
+        return key
 
     def _admitted(
         self, resource: Resource, sent: Mapping[str, Any], old: Document | None = None
@@ -190,11 +212,7 @@ class Objects:
         if isinstance(meta, dict):
             document["metadata"] = {k: v for k, v in meta.items() if k != "resourceVersion"}
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
-        stored = to_stored(resource, document, self._classes.values(), prepare)
-        faults = [*((path, "unknown field") for path in stored.unknown_fields), *stored.faults]
-        if faults:
-            raise _refusal(stored.document, faults)
-        return stored.document
+        return _accepted(to_stored(resource, document, self._classes.values(), prepare))
 
     def _prepare(self, resource: Resource, document: Document) -> None:
         meta = document["metadata"]
@@ -347,6 +365,14 @@ class Objects:
 
     def _stamp(self) -> str:
         return rfc3339(self.now)
+
+
+def _accepted(stored: Stored) -> Document:
+    """Return an object as it is stored, unless there is a fault in it."""
+    faults = [*((path, "unknown field") for path in stored.unknown_fields), *stored.faults]
+    if faults:
+        raise _refusal(stored.document, faults)
+    return stored.document
 
 
 def _decode(resource: Resource, document: Document) -> Any:

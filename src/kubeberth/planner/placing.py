@@ -72,7 +72,7 @@ class Placing:
     Attributes
     ----------
     placed
-        By key, the decision for each pod that was given a node here.
+        By UID, the decision for each pod that was given a node here.
     preempted
         Who had to go, in order.
     n_tried
@@ -152,7 +152,7 @@ class Placing:
             self._cache.assume(pod, decision.node, decision.reservations)
             for promise in decision.reservations:
                 self._make_good(promise)
-            self.placed[key] = decision
+            self.placed[pod.metadata.uid] = decision
             return decision.node
         entry.failure, entry.order = decision.failure, next(self._orders)
         if decision.nomination is not None:

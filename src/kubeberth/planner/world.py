@@ -97,7 +97,7 @@ class World:
         owner = old.metadata.controller
         if owner is None or owner.kind == "DaemonSet" or old.is_terminal:
             return
-        if not self.control.knows(old.metadata.namespace, owner):
+        if self.control.owner(old.metadata.namespace, owner) is None:
             self._lost.append(old)
 
     def _stand_in(self) -> bool:
