@@ -14,7 +14,6 @@ from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.sample import KUBE_SCHEDULER
 
-
 # As a percentage; 0 leaves it to the scheduler.
 ALL_NODES = 100
 
@@ -76,7 +75,7 @@ def to_settings(
 ) -> Settings:
     """Return the settings that a configuration means.
 
-    Every node is looked at, whatever `percentageOfNodesToScore` and `parallelism` say: see `remarks`.
+    Every node is looked at, whatever `percentageOfNodesToScore` and `parallelism` say (`remarks`).
 
     Raises
     ------
