@@ -63,8 +63,8 @@ def test_everything_of_upstreams_example_is_accepted() -> None:
         pytest.param("percentageOfNodesToScore: 0\n", [], id="as the scheduler likes"),
         pytest.param("percentageOfNodesToScore: 100\n", [], id="all of them"),
         pytest.param(
-            "percentageOfNodesToScore: 5\nprofiles: [{schedulerName: a, percentageOfNodesToScore: 7}, "
-            "{schedulerName: b}]\n",
+            "percentageOfNodesToScore: 5\nprofiles:\n"
+            "- {schedulerName: a, percentageOfNodesToScore: 7}\n- {schedulerName: b}\n",
             ["percentageOfNodesToScore: 5", "profiles[0].percentageOfNodesToScore: 7"],
             id="a sample, and another one for a profile",
         ),
