@@ -10,11 +10,10 @@ from benchmarks.soak_rollouts import INDEX, Auditor, workloads
 from kubeberth.client.client import Client
 
 N_NODES = 3
+Document = dict[str, Any]
 
 
-def pod(
-    app: str, name: str, *, node: str = "n1", ready: bool = True, **meta: Any
-) -> dict[str, Any]:
+def pod(app: str, name: str, *, node: str = "n1", ready: bool = True, **meta: Any) -> Document:
     condition = {"type": "Ready", "status": "True" if ready else "False"}
     labels = {"app": app}
     return {
