@@ -99,14 +99,16 @@ def _rolling(surge: int | str, unavailable: int | str) -> Document:
 def workloads(n_nodes: int) -> list[Workload]:
     """Return what is rolled in a cluster of so many nodes."""
     update = {"updateStrategy": _rolling(1, 0)}
-    parallel = {"podManagementPolicy": "Parallel"}
+    # Without saying so, as upstream, a new template amid an update may take a second one away.
+    one_by_one = {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 1}}}
+    parallel = {"podManagementPolicy": "Parallel", "serviceName": "parallel", **one_by_one}
     return [
         Workload(DEPLOYMENTS, "usual", 10, 13, 8, {"strategy": _rolling("25%", "25%")}),
         Workload(DEPLOYMENTS, "careful", 5, 6, 5, {"strategy": _rolling(1, 0)}),
         Workload(DEPLOYMENTS, "tight", 6, 6, 4, {"strategy": _rolling(0, 2)}),
         Workload(DEPLOYMENTS, "recreated", 4, 4, 0, {"strategy": {"type": "Recreate"}}),
         Workload(STATEFUL_SETS, "ordered", 4, 4, 3, {"serviceName": "ordered"}),
-        Workload(STATEFUL_SETS, "parallel", 4, 4, 3, {"serviceName": "parallel", **parallel}),
+        Workload(STATEFUL_SETS, "parallel", 4, 4, 3, parallel),
         Workload(DAEMON_SETS, "replacing", n_nodes, n_nodes, n_nodes - 1, per_node=1),
         Workload(DAEMON_SETS, "surging", n_nodes, n_nodes + 1, n_nodes, update, per_node=2),
     ]
