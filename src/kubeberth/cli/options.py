@@ -41,6 +41,13 @@ def kubeconfig_option(function: F) -> F:
     )(function)
 
 
+def context_option(function: F) -> F:
+    """Add `--context`, which of a kubeconfig's contexts is meant."""
+    return click.option(
+        "--context", metavar="NAME", help="Of the kubeconfig.  [default: its current one]"
+    )(function)
+
+
 def read_file(path: Path) -> bytes:
     """Return a file's content; `-` is standard input."""
     try:
@@ -49,11 +56,16 @@ def read_file(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
-def read_node_specs(path: Path) -> list[NodeSpec]:
-    """Return the nodes that a file of manifests describes; errors name the file."""
+def read_node_specs(path: Path, *, first: int = 1, may_be_none: bool = False) -> list[NodeSpec]:
+    """Return the nodes that a file of manifests describes; errors name the file.
+
+    The parameters are those of `specs_from_manifests`.
+    """
     content = read_file(path)
     try:
-        return specs_from_manifests(list(parse_documents(content)))
+        return specs_from_manifests(
+            list(parse_documents(content)), first=first, may_be_none=may_be_none
+        )
     except YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
     except UsageError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -18,9 +19,11 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
-from kubeberth.client.credentials import Credentials, Proof, ProofSource, load_identity
+from kubeberth.client.credentials import Credentials, Proof, ProofSource
+from kubeberth.client.handshakes import handshakes_of
 from kubeberth.client.http import Answer, Pool
 from kubeberth.client.kubeconfig import load_kubeconfig
+from kubeberth.client.mandate import Alone, LeadershipLostError, Mandate
 from kubeberth.errors import ApiError, TransportError
 
 Document = dict[str, Any]
@@ -40,6 +43,9 @@ class WatchEvent(NamedTuple):
 class _WatchLine(msgspec.Struct):
     type: str
     object: msgspec.Raw
+
+
+_decode_line = msgspec.json.Decoder(_WatchLine).decode
 
 
 class Client:
@@ -67,8 +73,8 @@ class Client:
         self._user_agent = user_agent
         self._max_requests = max_requests
         self._pool: Pool | None = None
-        self._context: ssl.SSLContext | None = None
         self._proof = Proof()
+        self._mandate: Mandate = Alone()
         self.answers: Counter[tuple[str, ...]] = Counter()
 
     @classmethod
@@ -89,13 +95,35 @@ class Client:
         other.answers = self.answers
         return other
 
+    def under(self, mandate: Mandate) -> Client:
+        """Return a client that writes nothing unless a mandate holds, by the connections of this.
+
+        A write that finds that it does not raises a LeadershipLostError, however long before that
+        the write was asked for. Reads are free.
+        """
+        other = copy.copy(self)
+        other._mandate = mandate
+        return other
+
     async def __aenter__(self) -> Client:
         headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
         known = self.credentials
         self._proof = Proof(known.token, known.cert, known.key)
-        self._context = known.ssl_context()
-        self._pool = Pool(known.server, headers, self._context, self._max_requests)
+        is_secure = known.server.startswith("https:")
+        if is_secure:
+            try:
+                handshakes_of(known, self._proof).check(self._proof)
+            except (ssl.SSLError, ValueError) as error:
+                raise known.unusable(error) from None
+        begin = self._begin_handshake if is_secure else None
+        self._pool = Pool(known.server, headers, begin, self._max_requests)
         return self
+
+    def _begin_handshake(
+        self, host: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    ) -> ssl.SSLObject:
+        handshakes = handshakes_of(self.credentials, self._proof)
+        return handshakes.begin(self._proof, host, incoming, outgoing)
 
     async def __aexit__(
         self,
@@ -110,6 +138,15 @@ class Client:
         if self._pool is not None:
             pool, self._pool = self._pool, None
             await pool.close()
+
+    def cut(self) -> None:
+        """Have no network until `mend`: what is under way breaks off, and nobody is reached."""
+        self._opened.cut()
+
+    def mend(self) -> None:
+        """Have a network again."""
+        if self._pool is not None:
+            self._pool.mend()
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
         """Read one object."""
@@ -189,7 +226,6 @@ class Client:
             The connection broke.
         """
         call = calls.watch(resource, namespace, **parameters)
-        decode = msgspec.json.Decoder(_WatchLine).decode
         with self._trouble(call):
             headers = await self._headers(call)
             async with self._opened.stream(_target(call), headers) as (answer, parts):
@@ -200,10 +236,10 @@ class Client:
                 pending = b""
                 async for part in parts:
                     *lines, pending = (pending + part).split(b"\n")
-                    for event in map(decode, lines):
-                        if event.type == "ERROR":
-                            raise ApiError.from_status(msgspec.json.decode(event.object), 500)
-                        yield WatchEvent(event.type, bytes(event.object))
+                    # Thousands of watches wait here: none keeps what it has told already.
+                    del part
+                    while lines:
+                        yield _event(lines.pop(0))
 
     async def _document(self, call: Call) -> Document:
         document: Document = msgspec.json.decode(await self.send(call))
@@ -219,10 +255,17 @@ class Client:
         TransportError
             There was no answer.
         """
+
+        def check() -> None:
+            if call.method != "GET" and not self._mandate.holds:
+                raise LeadershipLostError("leaderelection lost")
+
         for retries_left in range(MAX_RETRIES, -1, -1):
             with self._trouble(call):
                 headers = await self._headers(call)
-                answer = await self._opened.request(call.method, _target(call), headers, call.body)
+                answer = await self._opened.request(
+                    call.method, _target(call), headers, call.body, check
+                )
             self._note(call, answer)
             retry_after_s = _retry_after_s(answer)
             if self._may_be_outdated(answer) and retries_left == MAX_RETRIES:
@@ -245,8 +288,7 @@ class Client:
         proof = await source.get()
         if proof != self._proof:
             self._proof = proof
-            if proof.cert and proof.key and self._context is not None:
-                load_identity(self._context, proof.cert, proof.key)
+            if proof.cert and proof.key:
                 self._opened.renew()
         return proof
 
@@ -279,6 +321,13 @@ class Client:
         except OSError as error:
             self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
+
+
+def _event(line: bytes) -> WatchEvent:
+    event = _decode_line(line)
+    if event.type == "ERROR":
+        raise ApiError.from_status(msgspec.json.decode(event.object), 500)
+    return WatchEvent(event.type, bytes(event.object))
 
 
 def _target(call: Call) -> str:

@@ -21,6 +21,7 @@ from kubeberth.controllers.action import (
     ObjectRef,
     Outcome,
     PatchObject,
+    RecordEvent,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.ownership import to_document
@@ -48,11 +49,14 @@ class Owner:
         have as owner: such a reference counts as solid.
     meta
         The metadata of what has that name now.
+    is_out_of_reach
+        Whether it is of a kind within namespaces, and the object is outside of them.
     """
 
     reference: OwnerReference
     ref: ObjectRef | None
     meta: ObjectMeta | None
+    is_out_of_reach: bool = False
 
     @property
     def standing(self) -> Standing:
@@ -68,7 +72,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An object, its owners, and the objects that name it as owner."""
+    """An object, its owners, and the objects that name it as owner, where these matter."""
 
     target: ObjectRef
     meta: ObjectMeta
@@ -97,16 +101,28 @@ def _examine(view: View) -> list[Action]:
     solid, dangling, waiting = (
         by_standing[standing] for standing in (Standing.SOLID, Standing.DANGLING, Standing.WAITING)
     )
+    actions: list[Action] = [
+        RecordEvent(
+            view.target, "OwnerRefInvalidNamespace", _out_of_reach(owner.reference), "Warning"
+        )
+        for owner in view.owners
+        if owner.is_out_of_reach
+    ]
     if solid and not dangling and not waiting:
-        return []
+        return actions
     # The cache may not know a young owner yet: nothing is deleted before the API has been asked.
-    actions: list[Action] = [ConfirmAbsent(owner.ref) for owner in dangling if owner.ref]
+    actions += [ConfirmAbsent(owner.ref) for owner in dangling if owner.ref]
     if solid:
         lost = {owner.reference.uid for owner in (*dangling, *waiting)}
         return [*actions, _without_owners(view.target, view.meta, lost)]
     if waiting and view.dependents:
         return [*actions, DeleteObject(view.target, propagation="Foreground")]
     return [*actions, DeleteObject(view.target, propagation=_own_propagation(view.meta))]
+
+
+def _out_of_reach(reference: OwnerReference) -> str:
+    where = f"{reference.api_version}/{reference.kind}, namespace: , name: {reference.name}"
+    return f'ownerRef [{where}, uid: {reference.uid}] does not exist in namespace ""'
 
 
 def _own_propagation(meta: ObjectMeta) -> str:
@@ -189,7 +205,7 @@ class GarbageReconciler:
 
 
 def _dependents(cache: Cache, uid: str) -> list[str]:
-    return [_key(resource, key) for resource, key in cache.dependents(uid)]
+    return [_key(resource, item.metadata.key) for resource, item in cache.dependents(uid)]
 
 
 def _owners(cache: Cache, meta: ObjectMeta) -> Iterable[str]:
@@ -202,21 +218,25 @@ def _owners(cache: Cache, meta: ObjectMeta) -> Iterable[str]:
 
 def _view(cache: Cache, resource: Resource, item: HasMetadata) -> View:
     meta = item.metadata
-    return View(
-        ref_of(resource, item),
-        meta,
-        tuple(_owner(cache, meta.namespace, reference) for reference in meta.owner_references),
-        tuple(
-            (ref_of(other, dependent), dependent.metadata)
-            for (other, _), dependent in cache.dependents(meta.uid).items()
-        ),
+    target = ref_of(resource, item)
+    owners = tuple(_owner(cache, meta.namespace, reference) for reference in meta.owner_references)
+    # An owner of thousands is looked at whenever one of them goes.
+    is_going = meta.deletion_timestamp is not None
+    if not is_going and all(owner.standing is not Standing.WAITING for owner in owners):
+        return View(target, meta, owners)
+    dependents = (
+        (ref_of(other, dependent), dependent.metadata)
+        for other, dependent in cache.dependents(meta.uid)
     )
+    return View(target, meta, owners, tuple(dependents))
 
 
 def _owner(cache: Cache, namespace: str, reference: OwnerReference) -> Owner:
     found = cache.owner(namespace, reference)
     meta = found.metadata if found is not None else None
-    return Owner(reference, _owner_ref(cache, namespace, reference), meta)
+    resource = cache.kinds.of(reference.api_version, reference.kind)
+    is_out_of_reach = resource is not None and resource.namespaced and not namespace
+    return Owner(reference, _owner_ref(cache, namespace, reference), meta, is_out_of_reach)
 
 
 def _owner_ref(cache: Cache, namespace: str, reference: OwnerReference) -> ObjectRef | None:
