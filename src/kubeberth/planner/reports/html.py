@@ -14,7 +14,7 @@ from zlib import crc32
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Amount, NodeUse, Pending, Plan, PlannedPod
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import amount, headline, names, of_zones, percent
+from kubeberth.planner.words import amount, headline, names, percent, shown_uses
 
 # Of a node, and of the whole map: a page with more than this is no map any more.
 _TILES_OF_NODE = 60
@@ -238,9 +238,7 @@ def _zones(plan: Plan) -> Iterator[str]:
             percent(use.before, use.allocatable),
             percent(use.after, use.allocatable),
         ]
-        for zone, resources in sorted(of_zones(plan.nodes).items())
-        for resource, use in resources.items()
-        if use.before or use.after
+        for zone, resource, use in shown_uses(plan)
     ]
     if rows:
         yield "<h2>Utilisation</h2>"
