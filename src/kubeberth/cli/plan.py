@@ -20,7 +20,7 @@ from kubeberth.planner.manifests import read
 from kubeberth.planner.plan import Plan
 from kubeberth.planner.planning import Task, default_rules, make_plan
 from kubeberth.planner.questions import NewNodes, Questions
-from kubeberth.planner.reports import FORMS, render, render_comparison
+from kubeberth.planner.reports import COMPARED_FORMS, FORMS, render, render_comparison
 from kubeberth.planner.world import Rules
 
 NOT_GOOD, BAD_INPUT = 1, 2
@@ -124,6 +124,9 @@ def command(
         wanted = read([_source(file) for file in (*files, *more_files)], namespace)
         if not (wanted.wanted or wanted.passed_over or questions != Questions()):
             raise UsageError("nothing to plan: give manifests with -f, or a question as --drain")
+        if compare_config is not None and output not in COMPARED_FORMS:
+            forms = ", ".join(COMPARED_FORMS)
+            raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
         sources = clusters or (LIVE,)
         is_live = LIVE in sources
         reach = credentials_of(data_dir, kubeconfig, is_told=is_told) if is_live else None
