@@ -15,6 +15,7 @@ COMMANDS = {
     "up": ("up", "Start a cluster on this machine."),
     "down": ("down", "Stop it."),
     "status": ("status", "Show what runs, and what it costs."),
+    "plan": ("plan", "Show where the pods of manifests would land."),
     "why": ("why", "Show why a pod is where it is, or nowhere."),
     "kubeconfig": ("kubeconfig", "Print the kubeconfig of a cluster."),
     "apiserver": ("apiserver", "Run an API server."),

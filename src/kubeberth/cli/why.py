@@ -14,8 +14,8 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from kubeberth.cli.live import read_cluster
 from kubeberth.cli.options import data_dir_option, kubeconfig_option
-from kubeberth.cli.snapshot import read_cluster
 from kubeberth.client.calls import Call
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials

@@ -14,9 +14,9 @@ from typing import Protocol
 
 from kubeberth.api.scheme import Resource
 from kubeberth.clock import Clock
-from kubeberth.controllers.action import Failure, ObjectRef, Outcome
+from kubeberth.controllers.action import Failure, ObjectRef, Outcome, StoppedError, failure_of
 from kubeberth.controllers.cache import Cache, HasMetadata
-from kubeberth.controllers.executor import Executor, StoppedError
+from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.expectations import Expectations
 from kubeberth.controllers.workqueue import MAX_DELAY_S, WorkQueue
 from kubeberth.errors import BerthError, ConflictError, NotFoundError, TransportError
@@ -190,12 +190,6 @@ class Controller:
     def note_deletion(self, key: str, target: ObjectRef) -> None:
         """Hold the key until the cache has seen the object go."""
         self._expectations.deleted(key, target, self._clock.monotonic())
-
-
-def failure_of(error: Exception) -> Failure:
-    """Return what the next attempt is told of an error."""
-    reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
-    return Failure(reason, str(error))
 
 
 class _KeyJournal:
