@@ -1,0 +1,42 @@
+"""All nodes that are selected have taints that the pods do not tolerate.
+
+Labels say where pods want to go, tolerations where they may. Nodes that are set apart mostly have
+both, and pods meant for them need both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubeberth.lint.near import listed
+from kubeberth.lint.requirements import alternatives
+from kubeberth.lint.rule import Problem, Rule, Severity
+from kubeberth.lint.subject import Workload
+from kubeberth.lint.tolerations import shown_taint, tolerations, untolerated
+from kubeberth.lint.world import World
+
+
+def _check(workload: Workload, world: World) -> Iterator[Problem]:
+    terms = alternatives(workload.spec)
+    nodes = world.candidates(terms)
+    tolerated = tolerations(workload.spec)
+    in_the_way = [untolerated(node.taints, tolerated) for node in nodes]
+    if not nodes or not all(in_the_way):
+        return
+    taints = listed({shown_taint(taint) for taints in in_the_way for taint in taints})
+    which = f"all {len(nodes)} nodes" if len(nodes) > 1 else f"node {nodes[0].name}"
+    what = f"{which} that match" if terms and len(nodes) > 1 else which
+    verb = "have" if len(nodes) > 1 else "has"
+    field = terms[0].field if terms else workload.spec
+    message = f"{what} {verb} taints that are not tolerated: {taints}"
+    yield Problem(field, message, is_key=True)
+
+
+RULE = Rule(
+    "KB403",
+    "selected-nodes-tainted",
+    Severity.ERROR,
+    __doc__,
+    of_workload=_check,
+    needs_cluster=True,
+)
