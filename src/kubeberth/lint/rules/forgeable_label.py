@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeberth.api.forgeable import ShapeError, forgeable_uses, protected_key
+from kubeberth.api.well_known import NODE_LABELS
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject
-from kubeberth.lint.well_known import NODE_LABELS
 from kubeberth.lint.world import World
 
 

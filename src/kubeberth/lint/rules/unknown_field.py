@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.near import did_you_mean
 from kubeberth.lint.field import Field
-from kubeberth.lint.near import did_you_mean
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.stored import field_path, known_fields, stored
 from kubeberth.lint.subject import Subject
