@@ -46,7 +46,8 @@ from kubeberth.placement.plugin import Rejection
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import FirstAdded, Shuffled
-from kubeberth.placement.why import Why, why_pending
+from kubeberth.placement.why import Why
+from kubeberth.placement.why_now import why_pending
 
 Document = dict[str, Any]
 
