@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kubeberth.api.core import Node
 from kubeberth.api.near import near_miss
@@ -52,6 +53,17 @@ def shortages(
         free = there - int(used[resource, slot])
         if asked > free:
             yield state.resources.values[resource], asked, free, there
+
+
+def shortfall(
+    state: ClusterState, request: PodRequest, slots: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return how much is missing on nodes, in parts of what is asked for: shape (n_slots,)."""
+    total = np.zeros(len(slots))
+    for resource, asked in ((PODS, 1), *request.amounts):
+        free = state.allocatable[resource, slots] - state.requested[resource, slots]
+        total += np.maximum(asked - free, 0) / asked
+    return total
 
 
 def _fit(state: ClusterState, request: PodRequest, slot: int) -> Facts:

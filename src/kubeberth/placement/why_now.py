@@ -6,6 +6,7 @@ every rule about every node: what is one step away from fitting shows.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from kubeberth.api.core import Pod
 from kubeberth.api.requests import shown_amount
 from kubeberth.placement.explain import explain
 from kubeberth.placement.normalize import normalize
-from kubeberth.placement.obstacles import facts, shortages
+from kubeberth.placement.obstacles import facts, shortages, shortfall
 from kubeberth.placement.plugin import PlacementError
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
@@ -51,11 +52,8 @@ def why_pending(state: ClusterState, pod: Pod, profile: Profile) -> Why:
         obstacle = Obstacle(found.refused.plugin, reasons, tuple(state.node_names))
         return Why(key, "pending", message, n_nodes=found.n_nodes, obstacles=(obstacle,))
     refusals = _refusals(state, request, profile)
-    held = {
-        name: rejection
-        for name, rejection in found.rejected.items()
-        if not any(name in nodes for nodes in refusals.values())
-    }
+    refused = set(itertools.chain.from_iterable(refusals.values()))
+    held = {name: why for name, why in found.rejected.items() if name not in refused}
     for name, rejection in held.items():
         # Every rule passes the node as it is: it is the room of nominated pods that is missing.
         for reason in rejection.reasons:
@@ -190,19 +188,14 @@ def _nearest(state: ClusterState, request: PodRequest, refusals: _Refusals) -> t
     for found, nodes in refusals.items():
         for name in nodes:
             reasons.setdefault(name, []).append(found)
-    names = sorted(reasons, key=lambda name: (len(reasons[name]), _shortfall(state, request, name)))
+    names = [name for name in reasons if state.slot_of(name) is not None]
+    slots = np.array([state.slot_of(name) for name in names], dtype=np.intp)
+    n_reasons = np.array([len(reasons[name]) for name in names], dtype=np.int64)
+    order = np.lexsort((shortfall(state, request, slots), n_reasons))
     misses = []
-    for name in names[:_MAX_NEAREST]:
+    for name in [names[place] for place in order[:_MAX_NEAREST].tolist()]:
         needs: list[str] = []
         for rule, reason in reasons[name]:
             needs += _facts(state, request, rule, name) or (reason,)
         misses.append(NearMiss(name, tuple(dict.fromkeys(needs))))
     return tuple(misses)
-
-
-def _shortfall(state: ClusterState, request: PodRequest, name: str) -> float:
-    """Return how much is missing on a node, as shares of what is asked for."""
-    slot = state.slot_of(name)
-    if slot is None:
-        return 0.0
-    return sum((asked - free) / asked for _, asked, free, _ in shortages(state, request, slot))

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.near import near_miss
+from kubeberth.placement.obstacles import shortfall
 from kubeberth.placement.plugin import FilterPlugin
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.vocabulary import PODS
 
 # So many nodes of those that the same rules refuse, and so many in all.
 _MAX_ALIKE = 5
@@ -73,15 +73,6 @@ def refusals(
             rules.append(rule)
             rows.append(codes)
     return rules, rows
-
-
-def shortfall(state: ClusterState, request: PodRequest, slots: Slots) -> NDArray[np.float64]:
-    """Return how much is missing on nodes, in parts of what is asked for: shape (n_slots,)."""
-    total = np.zeros(len(slots))
-    for resource, asked in ((PODS, 1), *request.amounts):
-        free = state.allocatable[resource, slots] - state.requested[resource, slots]
-        total += np.maximum(asked - free, 0) / asked
-    return total
 
 
 def _looks(state: ClusterState, request: PodRequest, slots: Slots) -> list[NDArray[np.int64]]:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.placement.delta import Delta
+from kubeberth.api.storage import StorageObject
 
 # What one change comes to. A field of the pod is less than a node, which others use, too.
 CORRECT = 1.0
@@ -42,8 +42,10 @@ class Edit:
         A node, and what it makes of it.
     evicts
         Keys of the pods that have to go.
-    adds
-        What comes.
+    node_comes
+        A new node.
+    volumes_come
+        New volumes and the like.
     command
         What carries it out; empty when it is in the pod, or cannot be said.
     """
@@ -55,7 +57,8 @@ class Edit:
     node: str = ""
     on_node: Callable[[Node], Node] | None = None
     evicts: tuple[str, ...] = ()
-    adds: tuple[Delta, ...] = ()
+    node_comes: Node | None = None
+    volumes_come: tuple[StorageObject, ...] = ()
     command: str = ""
 
 

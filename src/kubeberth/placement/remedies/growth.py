@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from kubeberth.api.core import HOSTNAME_LABEL, ZONE_LABEL, Node
 from kubeberth.api.machines import made_like
 from kubeberth.api.requests import shown_amount, to_amounts
+from kubeberth.api.storage import CSINode
 from kubeberth.api.well_known import is_reserved
-from kubeberth.placement.delta import NodePut, StoragePut
 from kubeberth.placement.remedies.edit import ADD_NODE, Alternative, Edit
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
@@ -88,10 +88,14 @@ def _added(state: ClusterState, model: Node, make: Node, how: str, effort: float
     zone = model.metadata.labels.get(ZONE_LABEL)
     make_text = f"{model.name} ({', '.join(filter(None, (size, zone)))})"
     text = f"add a node like {make_text}" + (f", but with {how}" if how else "")
-    adds = [NodePut(made_like(make, name))]
     csi_node = state.storage.csi_nodes.get(model.name)
-    storage = []
+    drivers: tuple[CSINode, ...] = ()
     if csi_node is not None:
-        meta = replace(csi_node.metadata, name=name)
-        storage.append(StoragePut(replace(csi_node, metadata=meta)))
-    return Edit("add-node", text, ADD_NODE + effort, adds=(*adds, *storage))
+        drivers = (replace(csi_node, metadata=replace(csi_node.metadata, name=name)),)
+    return Edit(
+        "add-node",
+        text,
+        ADD_NODE + effort,
+        node_comes=made_like(make, name),
+        volumes_come=drivers,
+    )

@@ -25,7 +25,6 @@ from kubeberth.api.storage import (
     VolumeNodeAffinity,
 )
 from kubeberth.api.volumes import Volume
-from kubeberth.placement.delta import StoragePut
 from kubeberth.placement.remedies.edit import ADD_VOLUME, CORRECT, Alternative, Edit, with_spec
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
@@ -98,16 +97,14 @@ def _add_volume(claim: PersistentVolumeClaim, zone: str, *, is_bound: bool) -> E
         ),
         status=PersistentVolumeStatus(phase="Bound" if is_bound else "Available"),
     )
-    adds = [StoragePut(volume)]
-    if is_bound:
-        adds.append(StoragePut(_bound(claim, name)))
+    come = (volume, _bound(claim, name)) if is_bound else (volume,)
     modes = ", ".join(claim.spec.access_modes)
     text = (
         f"create a PersistentVolume of {size}, {modes}, for claim {claim.metadata.key}"
         + (f" of class {claim.class_name}" if claim.class_name else "")
         + (f" in zone {zone}" if zone else "")
     )
-    return Edit("add-volume", text, ADD_VOLUME, adds=tuple(adds))
+    return Edit("add-volume", text, ADD_VOLUME, volumes_come=come)
 
 
 def _reference(claim: PersistentVolumeClaim) -> ObjectReference:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.placement.decision import Nomination
-from kubeberth.placement.delta import NodePut, PodPut, PodRemoved
+from kubeberth.placement.delta import NodePut, NodeRemoved, PodPut, PodRemoved, StoragePut
 from kubeberth.placement.engine import Engine
 from kubeberth.placement.placed import PlacedPod
 from kubeberth.placement.profile import Profile
@@ -50,8 +50,8 @@ class WhatIf:
         """Return where the pod goes once edits are made; None when it still fits nowhere."""
         edits = tuple(edits)
         pod = edited(self.pod, edits)
-        if any(edit.evicts or edit.adds for edit in edits):
-            return self._after_evictions(pod, edits)
+        if any(edit.evicts or edit.volumes_come for edit in edits):
+            return self._in_copy(pod, edits)
         with self._changed_nodes(self.state, edits):
             node = self._place(self.state, pod)
         return None if node is None else Landing(node)
@@ -60,11 +60,11 @@ class WhatIf:
         """Return whom another version of the pod would preempt."""
         return Engine(self.state, self.profile).place(pod).nomination
 
-    def _after_evictions(self, pod: Pod, edits: tuple[Edit, ...]) -> Landing | None:
+    def _in_copy(self, pod: Pod, edits: tuple[Edit, ...]) -> Landing | None:
         state = self.state.fork()
         evicted = [self.placed(key) for edit in edits for key in edit.evicts]
         state.apply_all(PodRemoved(placed.key) for placed in evicted)
-        state.apply_all(delta for edit in edits for delta in edit.adds)
+        state.apply_all(StoragePut(item) for edit in edits for item in edit.volumes_come)
         with self._changed_nodes(state, edits):
             node = self._place(state, pod)
             if node is None:
@@ -99,8 +99,11 @@ class WhatIf:
             if slot is not None and edit.on_node is not None:
                 before.setdefault(edit.node, state.node(slot))
                 state.apply(NodePut(edit.on_node(state.node(slot))))
+        new = [edit.node_comes for edit in edits if edit.node_comes is not None]
+        state.apply_all(map(NodePut, new))
         yield
-        state.apply_all(NodePut(node) for node in before.values())
+        state.apply_all(NodeRemoved(node.name) for node in new)
+        state.apply_all(map(NodePut, before.values()))
 
 
 def to_pod(placed: PlacedPod) -> Pod:
