@@ -146,9 +146,16 @@ class FakeClient:
     def __init__(self, api: FakeApi, mandate: Mandate | None = None) -> None:
         self.api = api
         self._mandate = mandate or Alone()
+        self._is_cut = asyncio.Event()
 
     def under(self, mandate: Mandate) -> FakeClient:
         return FakeClient(self.api, mandate)
+
+    def cut(self) -> None:
+        self._is_cut.set()
+
+    def mend(self) -> None:
+        self._is_cut.clear()
 
     async def __aenter__(self) -> FakeClient:
         return self
@@ -280,7 +287,8 @@ class FakeClient:
     ) -> AsyncIterator[WatchEvent]:
         await self._answer("watch", resource, "")
         seen: set[str] = set()
-        async for type_, raw in self.api.events_after(resource, int(resource_version)):
+        events = self.api.events_after(resource, int(resource_version))
+        async for type_, raw in _until(self._is_cut, events):
             item = msgspec.json.decode(raw)
             if namespace and item["metadata"].get("namespace") != namespace:
                 continue
@@ -295,7 +303,7 @@ class FakeClient:
     async def _answer(self, verb: str, resource: Resource, name: str) -> None:
         # Another task may run in between, as over a network.
         await asyncio.sleep(0)
-        if self.api.is_down:
+        if self.api.is_down or self._is_cut.is_set():
             raise TransportError("the server is down")
         if verb not in ("get", "list", "watch") and not self._mandate.holds:
             raise LeadershipLostError("leaderelection lost")
@@ -319,6 +327,23 @@ class FakeClient:
         if current is None:
             raise NotFoundError(f'{resource.group_resource} "{name}" not found')
         return key, current
+
+
+async def _until(
+    is_over: asyncio.Event, events: AsyncIterator[tuple[str, bytes]]
+) -> AsyncIterator[tuple[str, bytes]]:
+    """Yield events until it is over, which breaks the watch."""
+    over = asyncio.ensure_future(is_over.wait())
+    try:
+        while True:
+            event = asyncio.ensure_future(anext(events))
+            await asyncio.wait([event, over], return_when=asyncio.FIRST_COMPLETED)
+            if over.done():
+                event.cancel()
+                raise TransportError("the network is gone")
+            yield event.result()
+    finally:
+        over.cancel()
 
 
 _PROPAGATION = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}

@@ -7,10 +7,10 @@ and an object gets 25 events at once, then one in five minutes. Pure: `now` is a
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 # Origin of all four: client-go's defaults.
@@ -20,7 +20,9 @@ SIMILAR_LIMIT = 10
 SIMILAR_WINDOW_S = 600.0
 MAX_ENTRIES = 4096
 
-Identity = tuple[str, ...]
+# What an event is about and says, as a digest: a process may be thousands of kubelets, and each
+# remembers its last events.
+Identity = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class _Bucket:
 
 @dataclass(slots=True)
 class _Similar:
-    messages: set[str]
+    messages: tuple[Identity, ...]
     at: float
 
 
@@ -70,19 +72,19 @@ class EventCorrelator:
 
     def __init__(self, component: str, host: str = "") -> None:
         self._source = {"component": component, **({"host": host} if host else {})}
-        self._buckets: OrderedDict[Identity, _Bucket] = OrderedDict()
-        self._similar: OrderedDict[Identity, _Similar] = OrderedDict()
-        self._counted: OrderedDict[Identity, _Counted] = OrderedDict()
+        self._buckets: dict[Identity, _Bucket] = {}
+        self._similar: dict[Identity, _Similar] = {}
+        self._counted: dict[Identity, _Counted] = {}
         self._serial = 0
 
     def observe(
         self, about: Mapping[str, str], type_: str, reason: str, message: str, now: float
     ) -> NewEvent | CountedEvent | None:
         """Return what to write about an `ObjectReference`, or None when it has had its share."""
-        object_identity = tuple(f"{key}={value}" for key, value in sorted(about.items()))
-        if not self._take_token(object_identity, now):
+        thing = [f"{key}={value}" for key, value in sorted(about.items())]
+        if not self._take_token(_identity(*thing), now):
             return None
-        similar = (*object_identity, type_, reason)
+        similar = _identity(*thing, type_, reason)
         identity, message = self._aggregate(similar, message, now)
         known = self._counted.get(identity)
         if known is not None:
@@ -102,13 +104,15 @@ class EventCorrelator:
     def _aggregate(self, similar: Identity, message: str, now: float) -> tuple[Identity, str]:
         entry = self._similar.get(similar)
         if entry is None or now - entry.at > SIMILAR_WINDOW_S:
-            entry = self._similar[similar] = _Similar(set(), now)
+            entry = self._similar[similar] = _Similar((), now)
         _touch(self._similar, similar)
         entry.at = now
-        entry.messages.add(message)
+        identity = _identity(similar.hex(), message)
+        if identity not in entry.messages:
+            entry.messages = (*entry.messages, identity)
         if len(entry.messages) < SIMILAR_LIMIT:
-            return (*similar, message), message
-        entry.messages.pop()
+            return identity, message
+        entry.messages = entry.messages[1:]
         return similar, f"(combined from similar events): {message}"
 
     def _count(self, identity: Identity, known: _Counted, message: str, now: float) -> CountedEvent:
@@ -150,11 +154,15 @@ class EventCorrelator:
         return NewEvent(namespace, body)
 
 
-def _touch(entries: OrderedDict[Identity, Any], identity: Identity) -> None:
+def _identity(*parts: str) -> Identity:
+    return blake2b("\0".join(parts).encode(), digest_size=12).digest()
+
+
+def _touch(entries: dict[Identity, Any], identity: Identity) -> None:
     """Mark an entry as recently used; the least recently used one makes room."""
-    entries.move_to_end(identity)
+    entries[identity] = entries.pop(identity)
     if len(entries) > MAX_ENTRIES:
-        entries.popitem(last=False)
+        del entries[next(iter(entries))]
 
 
 def _time(now: float) -> str:

@@ -46,10 +46,8 @@ def _are_siblings(one: str, other: str) -> bool:
     if len(left) != len(right):
         return False
     differing = [(a, b) for a, b in zip(left, right, strict=True) if a != b]
-    return all(
-        (len(a) == 1 and len(b) == 1) or re.sub(r"\d+", "", a) == re.sub(r"\d+", "", b)
-        for a, b in differing
-    )
+    letters = [(re.sub(r"\d+", "", a), re.sub(r"\d+", "", b)) for a, b in differing]
+    return all(a == b or (len(a) <= 1 and len(b) <= 1) for a, b in letters)
 
 
 def _distance(one: str, other: str, most: int) -> int:

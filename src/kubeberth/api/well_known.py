@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kubeberth.api.near import near_miss
-from kubeberth.api.node_labels import ARCH, HOSTNAME, OS, RENAMED
+from kubeberth.api.node_labels import ARCH, HOSTNAME, OS, PROTECTED, RENAMED
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
@@ -71,4 +71,6 @@ def meant_label(key: str, known: Collection[str]) -> str:
 def is_reserved(key: str) -> bool:
     """Return whether a label is one that only Kubernetes gives a meaning to."""
     domain, slash, _ = key.rpartition("/")
+    if f".{domain}".endswith(f".{PROTECTED}"):
+        return False  # those are for administrators to name
     return bool(slash) and f".{domain}".endswith((".kubernetes.io", ".k8s.io"))

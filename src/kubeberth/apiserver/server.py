@@ -231,7 +231,7 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     # A resumed session brings the client's certificate, but not the chain that goes with it.
     context.num_tickets = 0
-    context.options |= ssl.OP_NO_TICKET
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     try:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     except (OSError, ssl.SSLError) as error:

@@ -16,6 +16,7 @@ COMMANDS = {
     "down": ("down", "Stop it."),
     "status": ("status", "Show what runs, and what it costs."),
     "plan": ("plan", "Show where the pods of manifests would land."),
+    "snapshot": ("snapshot", "Write down what placing in a cluster depends on."),
     "why": ("why", "Show why a pod is where it is, or nowhere."),
     "kubeconfig": ("kubeconfig", "Print the kubeconfig of a cluster."),
     "apiserver": ("apiserver", "Run an API server."),

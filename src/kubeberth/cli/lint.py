@@ -22,8 +22,8 @@ from kubeberth.library.manifests import read_manifests, read_texts
 from kubeberth.lint.finding import Finding
 from kubeberth.lint.fixes import diff, fixed
 from kubeberth.lint.linter import Report, Settings, lint
-from kubeberth.lint.reports import github, json, sarif, text
-from kubeberth.lint.rule import Rule, Severity
+from kubeberth.lint.reports import catalogue, github, json, sarif, text
+from kubeberth.lint.rule import Severity
 from kubeberth.lint.rules import RULES
 from kubeberth.lint.selection import Selection, UnknownRuleError
 
@@ -46,9 +46,7 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "c
 def _show_rules(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if not is_asked or context.resilient_parsing:
         return
-    for rule in RULES.values():
-        about = "cluster" if rule.needs_cluster else ""
-        click.echo(f"{rule.id}  {rule.severity.word:<7}  {about:<7}  {rule.name}: {rule.summary}")
+    click.echo(catalogue.table(RULES.values()))
     context.exit()
 
 
@@ -59,17 +57,8 @@ def _explain(context: click.Context, _: click.Parameter, rule_id: str | None) ->
     rule = named.get(rule_id) or named.get(rule_id.upper())
     if rule is None:
         raise click.BadParameter(f"there is no rule {rule_id}: `berth lint --rules` lists all")
-    click.echo(_explanation(rule))
+    click.echo(catalogue.explanation(rule))
     context.exit()
-
-
-def _explanation(rule: Rule) -> str:
-    notes = [f"Severity: {rule.severity.word}."]
-    if rule.needs_cluster:
-        notes.append("Needs --cluster.")
-    if rule.is_fixable:
-        notes.append("--fix mends it.")
-    return f"{rule.id} {rule.name}\n\n{(rule.explanation or '').strip()}\n\n{' '.join(notes)}"
 
 
 @click.command("lint")

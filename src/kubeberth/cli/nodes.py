@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cryptography import x509
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.scheme import NODES, PODS
+from kubeberth.cli import nodes_commands
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.numa_map import draw
 from kubeberth.cli.options import (
@@ -30,8 +32,9 @@ from kubeberth.cluster.datadir import DataDir
 from kubeberth.cluster.pki import write_private
 from kubeberth.errors import NotFoundError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
+from kubeberth.kubelet.control import listening
 from kubeberth.kubelet.joining import join
-from kubeberth.kubelet.nodes import NodesSettings, run
+from kubeberth.kubelet.nodes import Fleet, NodesSettings
 from kubeberth.topology.checkpoint import CheckpointError
 from kubeberth.topology.description import DescriptionError
 from kubeberth.topology.layout import (
@@ -47,8 +50,8 @@ from kubeberth.topology.publication import from_text
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)
 JOINING_AT_ONCE = 32
-# Of one node, besides its watch: thousands of nodes each keep their connections.
-REQUESTS_AT_ONCE = 2
+# Of one node, besides its watch: thousands of nodes each keep their connections, at 24 KiB each.
+REQUESTS_AT_ONCE = 1
 
 
 @click.group("nodes", invoke_without_command=True)
@@ -79,6 +82,11 @@ REQUESTS_AT_ONCE = 2
     "devices.  [default: a restart forgets it]",
 )
 @click.option(
+    "--control",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Socket to make, at which `berth nodes add`, remove, fail and heal reach these nodes.",
+)
+@click.option(
     "--join", "server", metavar="URL", help="Join the cluster of this API server, with a token."
 )
 @click.option(
@@ -98,6 +106,7 @@ def command(
     filename: Path | None,
     identities: Path | None,
     state: Path | None,
+    control: Path | None,
     server: str | None,
     token: str | None,
     certificate_authority: Path | None,
@@ -110,7 +119,8 @@ def command(
         return
     if filename is None:
         raise click.UsageError("Missing option '-f' / '--filename'.", context)
-    specs = read_node_specs(filename)
+    # All of those that are commanded may have gone.
+    specs = read_node_specs(filename, may_be_none=control is not None)
     if server is None:
         credentials = load_kubeconfig(kubeconfig or default_kubeconfig())
     else:
@@ -134,9 +144,17 @@ def command(
         if server is not None and identities is not None:
             await join_all(credentials, [spec.name for spec in specs], identities)
         settings = NodesSettings(checkpoints=Checkpoints(state) if state is not None else None)
-        await run(specs, client_of, settings, ready=ready)
+        fleet = Fleet(client_of, settings)
+        async with AsyncExitStack() as stack:
+            if control is not None:
+                await stack.enter_async_context(listening(control, fleet))
+            await fleet.run(specs, ready)
 
     run_component(main)
+
+
+for subcommand in nodes_commands.COMMANDS:
+    command.add_command(subcommand)
 
 
 @command.command("describe")

@@ -56,11 +56,16 @@ def read_file(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
-def read_node_specs(path: Path) -> list[NodeSpec]:
-    """Return the nodes that a file of manifests describes; errors name the file."""
+def read_node_specs(path: Path, *, first: int = 1, may_be_none: bool = False) -> list[NodeSpec]:
+    """Return the nodes that a file of manifests describes; errors name the file.
+
+    The parameters are those of `specs_from_manifests`.
+    """
     content = read_file(path)
     try:
-        return specs_from_manifests(list(parse_documents(content)))
+        return specs_from_manifests(
+            list(parse_documents(content)), first=first, may_be_none=may_be_none
+        )
     except YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
     except UsageError as error:

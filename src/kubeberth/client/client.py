@@ -19,7 +19,8 @@ import msgspec
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.client import calls
 from kubeberth.client.calls import Body, Call, PatchBody, PatchKind
-from kubeberth.client.credentials import Credentials, Proof, ProofSource, load_identity
+from kubeberth.client.credentials import Credentials, Proof, ProofSource
+from kubeberth.client.handshakes import handshakes_of
 from kubeberth.client.http import Answer, Pool
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.client.mandate import Alone, LeadershipLostError, Mandate
@@ -42,6 +43,9 @@ class WatchEvent(NamedTuple):
 class _WatchLine(msgspec.Struct):
     type: str
     object: msgspec.Raw
+
+
+_decode_line = msgspec.json.Decoder(_WatchLine).decode
 
 
 class Client:
@@ -69,7 +73,6 @@ class Client:
         self._user_agent = user_agent
         self._max_requests = max_requests
         self._pool: Pool | None = None
-        self._context: ssl.SSLContext | None = None
         self._proof = Proof()
         self._mandate: Mandate = Alone()
         self.answers: Counter[tuple[str, ...]] = Counter()
@@ -106,9 +109,21 @@ class Client:
         headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
         known = self.credentials
         self._proof = Proof(known.token, known.cert, known.key)
-        self._context = known.ssl_context()
-        self._pool = Pool(known.server, headers, self._context, self._max_requests)
+        is_secure = known.server.startswith("https:")
+        if is_secure:
+            try:
+                handshakes_of(known, self._proof).check(self._proof)
+            except (ssl.SSLError, ValueError) as error:
+                raise known.unusable(error) from None
+        begin = self._begin_handshake if is_secure else None
+        self._pool = Pool(known.server, headers, begin, self._max_requests)
         return self
+
+    def _begin_handshake(
+        self, host: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    ) -> ssl.SSLObject:
+        handshakes = handshakes_of(self.credentials, self._proof)
+        return handshakes.begin(self._proof, host, incoming, outgoing)
 
     async def __aexit__(
         self,
@@ -123,6 +138,15 @@ class Client:
         if self._pool is not None:
             pool, self._pool = self._pool, None
             await pool.close()
+
+    def cut(self) -> None:
+        """Have no network until `mend`: what is under way breaks off, and nobody is reached."""
+        self._opened.cut()
+
+    def mend(self) -> None:
+        """Have a network again."""
+        if self._pool is not None:
+            self._pool.mend()
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Document:
         """Read one object."""
@@ -202,7 +226,6 @@ class Client:
             The connection broke.
         """
         call = calls.watch(resource, namespace, **parameters)
-        decode = msgspec.json.Decoder(_WatchLine).decode
         with self._trouble(call):
             headers = await self._headers(call)
             async with self._opened.stream(_target(call), headers) as (answer, parts):
@@ -213,10 +236,10 @@ class Client:
                 pending = b""
                 async for part in parts:
                     *lines, pending = (pending + part).split(b"\n")
-                    for event in map(decode, lines):
-                        if event.type == "ERROR":
-                            raise ApiError.from_status(msgspec.json.decode(event.object), 500)
-                        yield WatchEvent(event.type, bytes(event.object))
+                    # Thousands of watches wait here: none keeps what it has told already.
+                    del part
+                    while lines:
+                        yield _event(lines.pop(0))
 
     async def _document(self, call: Call) -> Document:
         document: Document = msgspec.json.decode(await self.send(call))
@@ -265,8 +288,7 @@ class Client:
         proof = await source.get()
         if proof != self._proof:
             self._proof = proof
-            if proof.cert and proof.key and self._context is not None:
-                load_identity(self._context, proof.cert, proof.key)
+            if proof.cert and proof.key:
                 self._opened.renew()
         return proof
 
@@ -299,6 +321,13 @@ class Client:
         except OSError as error:
             self.answers[call.method, "<error>"] += 1
             raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
+
+
+def _event(line: bytes) -> WatchEvent:
+    event = _decode_line(line)
+    if event.type == "ERROR":
+        raise ApiError.from_status(msgspec.json.decode(event.object), 500)
+    return WatchEvent(event.type, bytes(event.object))
 
 
 def _target(call: Call) -> str:

@@ -96,15 +96,32 @@ class Credentials:
         if not self.server.startswith("https:"):
             return None
         try:
-            context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
+            context = client_context(self.ca, insecure=self.insecure)
             if self.cert and self.key:
                 load_identity(context, self.cert, self.key)
         except (ssl.SSLError, ValueError) as error:
-            raise UsageError(f"the credentials for {self.server} cannot be used: {error}") from None
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            raise self.unusable(error) from None
         return context
+
+    def unusable(self, error: Exception) -> UsageError:
+        """Return what to say of credentials with which no connection can be made."""
+        return UsageError(f"the credentials for {self.server} cannot be used: {error}")
+
+
+def client_context(ca: bytes | None, *, insecure: bool) -> ssl.SSLContext:
+    """Return a context that trusts authorities, the machine's own when none are given.
+
+    Raises
+    ------
+    ssl.SSLError, ValueError
+        They are no PEM.
+    """
+    context = ssl.create_default_context(cadata=ca.decode() if ca else None)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def load_identity(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:

@@ -8,17 +8,21 @@ ends with it.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 import zlib
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
+
+from kubeberth import tls
 
 CONNECT_S = 5.0
 # From the first byte that is sent to the last one of the answer.
@@ -31,6 +35,8 @@ MAX_WAITING_BYTES = 1 << 20
 # What may be sent again when a connection that was kept turns out to be gone.
 _REPEATABLE = frozenset(("GET", "PUT", "DELETE"))
 _BY_GZIP = 16 + zlib.MAX_WBITS
+
+BeginWith = Callable[[str, ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
 
 
 class LostConnectionError(ConnectionError):
@@ -61,13 +67,33 @@ class Answer:
 class _Connection(asyncio.Protocol):
     """One connection: `ask` gives a whole answer; `open` and `parts` give one that goes on."""
 
+    __slots__ = (
+        "_answer",
+        "_ended",
+        "_error",
+        "_has_served",
+        "_is_complete",
+        "_is_over",
+        "_is_paused",
+        "_is_stream",
+        "_lost",
+        "_may_go_on",
+        "_n_waiting",
+        "_parser",
+        "_parts",
+        "_transport",
+        "_waiting",
+        "generation",
+        "idle_since",
+    )
+
     def __init__(self, lost: Callable[[_Connection], None], generation: int) -> None:
         self._lost = lost
         self.generation = generation
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
-        self._parts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._n_waiting = 0
         self._is_stream = self._is_paused = False
         self._is_complete = self._may_go_on = True
@@ -75,7 +101,8 @@ class _Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.idle_since = 0.0
-        self.ended = asyncio.Event()
+        self._is_over = False
+        self._ended: asyncio.Future[None] | None = None
 
     # What the transport calls
 
@@ -93,7 +120,11 @@ class _Connection(asyncio.Protocol):
             self.on_message_complete()
         has_begun = bool(self._answer.status or self._parts)
         self._fail(exc or LostConnectionError(is_stale=self._has_served and not has_begun))
-        self.ended.set()
+        self._is_over = True
+        self._transport = None
+        del self._parser  # which knows the connection, and would keep it
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
 
     def _ends_with_connection(self) -> bool:
         headers = self._answer.headers
@@ -156,9 +187,10 @@ class _Connection(asyncio.Protocol):
                 await self._news()
         finally:
             alarm.cancel()
-        answer, parts = self._answer, self._parts
+        # A connection that waits for its next request keeps nothing of the last one.
+        answer, self._answer = self._answer, Answer()
+        parts, self._parts = self._parts, []
         answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
         return answer
 
     async def open(self, request: bytes, timeout_s: float) -> Answer:
@@ -174,12 +206,12 @@ class _Connection(asyncio.Protocol):
         """Yield the body as it comes."""
         while True:
             while self._parts:
-                part = self._parts.popleft()
-                self._n_waiting -= len(part)
-                if self._is_paused and not self._parts:
+                parts, self._parts, self._n_waiting = self._parts, [], 0
+                if self._is_paused:
                     self._is_paused = False
                     self.transport.resume_reading()
-                yield part
+                while parts:
+                    yield parts.pop(0)
             if self._is_complete:
                 return
             await self._news()
@@ -187,6 +219,12 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up at once."""
         self._fail(LostConnectionError())
+
+    async def ended(self) -> None:
+        """Return once the transport has let go."""
+        if not self._is_over:
+            self._ended = asyncio.get_running_loop().create_future()
+            await self._ended
 
     def _send(self, request: bytes) -> None:
         if self._error is not None:
@@ -224,8 +262,8 @@ class Pool:
         URL; a path in it comes before that of every request.
     headers
         Sent with every request, besides `Host`.
-    context
-        Of TLS; None for plain connections.
+    begin
+        Begins a TLS handshake with a host, see `tls.Begin`; None for plain connections.
     max_connections
         How many requests are under way at once; watches do not count.
     """
@@ -234,24 +272,25 @@ class Pool:
         self,
         server: str,
         headers: dict[str, str],
-        context: ssl.SSLContext | None,
+        begin: BeginWith | None,
         max_connections: int,
     ) -> None:
         url = urlsplit(server)
         self._host = url.hostname or ""
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self._prefix = url.path.rstrip("/")
-        self._context = context
+        self._begin = partial(begin, self._host) if begin is not None else None
         # Within a machine, packing a list takes longer than sending it.
         packing = {} if _is_near(self._host) else {"Accept-Encoding": "gzip"}
         fixed = {"Host": url.netloc.rpartition("@")[2], **headers, **packing}
         self._head = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
         self._max_connections = max_connections
-        self._idle: deque[_Connection] = deque()
+        self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
         self._n_asking = 0
+        self._is_cut = False
         self._generation = 0
-        self._turns: deque[asyncio.Future[None]] = deque()
+        self._turns: list[asyncio.Future[None]] = []
 
     async def request(
         self,
@@ -306,13 +345,23 @@ class Pool:
         for connection in tuple(self._idle):
             connection.abort()
 
+    def cut(self) -> None:
+        """Break off all connections, and make no other until `mend`."""
+        self._is_cut = True
+        for connection in tuple(self._all):
+            connection.abort()
+
+    def mend(self) -> None:
+        """Make connections again."""
+        self._is_cut = False
+
     async def close(self) -> None:
         """Hang up all connections."""
         connections = list(self._all)
         for connection in connections:
             connection.abort()
         for connection in connections:
-            await connection.ended.wait()
+            await connection.ended()
 
     async def _ask(self, method: str, request: bytes, check: Callable[[], None]) -> Answer:
         while True:
@@ -359,28 +408,29 @@ class Pool:
 
     def _pass_turn(self) -> None:
         while self._turns:
-            turn = self._turns.popleft()
+            turn = self._turns.pop(0)
             if not turn.done():
                 turn.set_result(None)
                 return
         self._n_asking -= 1
 
     async def _connect(self) -> _Connection:
-        loop = asyncio.get_running_loop()
+        if self._is_cut:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         plain = await self._dial()
-        is_secure = self._context is not None
+        connection = _Connection(self._forget, self._generation)
         try:
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self._forget, self._generation),
-                sock=plain,
-                ssl=self._context,
-                server_hostname=self._host if is_secure else None,
-                ssl_handshake_timeout=HANDSHAKE_S if is_secure else None,
-            )
+            if self._begin is not None:
+                await tls.connect(plain, self._begin, connection, HANDSHAKE_S)
+            else:
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: connection, sock=plain)
         except BaseException:
             plain.close()
             raise
         self._all.add(connection)
+        if self._is_cut:  # meanwhile
+            connection.abort()
         return connection
 
     async def _dial(self) -> socket.socket:

@@ -194,6 +194,7 @@ class Informer(Generic[T]):
         async with aclosing(events):
             async for event in events:
                 self._apply(event)
+                del event  # or it would stay until the next one
 
     def _apply(self, event: WatchEvent) -> None:
         meta = _meta(event.object)

@@ -42,22 +42,28 @@ class EventRecorder:
         self._writing = writing or asyncio.Semaphore()
         self._clock = clock
         self._correlator = EventCorrelator(component, host)
-        self._queue: asyncio.Queue[NewEvent | CountedEvent] = asyncio.Queue(QUEUE_LENGTH)
+        self._queue: list[NewEvent | CountedEvent] = []
+        self._news: asyncio.Future[None] | None = None  # waited for while there is nothing to write
 
     def record(self, about: Mapping[str, str], type_: str, reason: str, message: str) -> None:
         """Note an event about an `ObjectReference`; one too many is dropped."""
         event = self._correlator.observe(about, type_, reason, message, self._clock.now())
         if event is None:
             return
-        try:
-            self._queue.put_nowait(event)
-        except asyncio.QueueFull:
+        if len(self._queue) >= QUEUE_LENGTH:
             logger.warning("too many events at once: dropping %s of %s", reason, about.get("name"))
+            return
+        self._queue.append(event)
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
-            event = await self._queue.get()
+            if not self._queue:
+                self._news = asyncio.get_running_loop().create_future()
+                await self._news
+            event = self._queue.pop(0)
             try:
                 async with self._writing:
                     await self._write(event)

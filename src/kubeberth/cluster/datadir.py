@@ -112,6 +112,11 @@ class DataDir:
         """File that people name in KUBECONFIG."""
         return self.path / "kubeconfig"
 
+    @property
+    def nodes_socket(self) -> Path:
+        """Socket at which the nodes take commands."""
+        return self.run_file("nodes.sock")
+
     def run_file(self, name: str) -> Path:
         """Return a file that one process hands to another at start."""
         return self.path / "run" / name

@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.node_labels import closed_to_kubelet
 from kubeberth.apiserver.admission_selection import (
     DISABLE,
     ENABLE,
@@ -29,6 +28,7 @@ from kubeberth.clock import Clock
 from kubeberth.cluster import pki
 from kubeberth.cluster.datadir import DataDir, ProcessState, Running, Settings
 from kubeberth.cluster.kubeconfigs import embedded_user, kubeconfig, linked_user
+from kubeberth.cluster.membership import NODES_FILE, closed_labels, tend, write_nodes_file
 from kubeberth.cluster.process import Child
 from kubeberth.errors import UsageError
 
@@ -160,8 +160,7 @@ class LocalCluster:
             user = linked_user(self._datadir.pki / f"{name}.pem")
             self._write_kubeconfig(self._datadir.run_file(f"{name}.kubeconfig"), user)
         self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
-        manifests = {"apiVersion": "v1", "kind": "NodeList", "items": self.nodes}
-        self._datadir.run_file("nodes.json").write_bytes(msgspec.json.encode(manifests))
+        write_nodes_file(self._datadir, self.nodes)
         self._datadir.run_file("scheduler.yaml").write_text(self.settings.scheduler_config)
         admission = self.settings.admission or AdmissionSettings()
         self._datadir.run_file("admission.json").write_bytes(
@@ -175,7 +174,8 @@ class LocalCluster:
         authority.server("scheduler-server", (HOST, "localhost"), "kube-scheduler")
         for name, identity in PROCESSES.items():
             authority.client(name, identity)
-        for node in _names(self.nodes):
+        # Others may have come meanwhile.
+        for node in _names(self._datadir.settings().nodes or []):
             authority.client(f"nodes/{node}", pki.node_identity(node))
         return authority.client("admin", pki.ADMIN)
 
@@ -235,8 +235,9 @@ class LocalCluster:
             commands["nodes"] = [
                 *("--kubeconfig", run_file("nodes.kubeconfig")),
                 *("--identities", folder.pki / "nodes"),
-                *("--filename", run_file("nodes.json")),
-                *("--state", self._datadir.nodes),
+                *("--filename", run_file(NODES_FILE)),
+                *("--state", folder.nodes),
+                *("--control", folder.nodes_socket),
             ]
         for name, arguments in commands.items():
             command = [sys.executable, "-m", "kubeberth", name, *map(str, arguments)]
@@ -264,31 +265,10 @@ class LocalCluster:
 
     async def _tend_nodes(self) -> None:
         """Do what no kubelet may: label new nodes, and delete those that are here no longer."""
-        labels = dict(self._labels_of_new())
-        if not self.dismissed and not labels:
-            return
-        # Imported here because a plain start has no use for it and should not wait for it.
-        from kubeberth.api.scheme import NODES
-        from kubeberth.client.client import Client
-        from kubeberth.errors import NotFoundError
-
-        async with Client.from_kubeconfig(self._datadir.kubeconfig) as client:
-            for name, wanted in labels.items():
-                await client.patch(NODES, name, {"metadata": {"labels": wanted}})
-            for name in self.dismissed:
-                try:
-                    await client.delete(NODES, name)
-                except NotFoundError:
-                    continue
-
-    def _labels_of_new(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield what new nodes are to be labelled with that they may not say of themselves."""
-        for node in self.nodes:
-            metadata = node["metadata"]
-            wanted = metadata.get("labels") or {}
-            closed = closed_to_kubelet(wanted)
-            if closed and metadata["name"] in self._new:
-                yield metadata["name"], {key: wanted[key] for key in closed}
+        new = [node for node in self.nodes if node["metadata"]["name"] in self._new]
+        labels = closed_labels(new)
+        if self.dismissed or labels:
+            await tend(self._datadir.kubeconfig, labels, self.dismissed)
 
 
 def _names(nodes: list[dict[str, Any]]) -> set[str]:

@@ -87,6 +87,11 @@ class Allotment:
             return None
 
     @property
+    def is_described(self) -> bool:
+        """Whether anything is known of the machine that pods could be given."""
+        return self._layout is not None
+
+    @property
     def allowed_unsafe_sysctls(self) -> tuple[str, ...]:
         """What the node's configuration lets pods set."""
         return self._layout.configuration.allowed_unsafe_sysctls if self._layout else ()

@@ -159,12 +159,18 @@ class Heartbeat:
     async def _renew(self) -> None:
         now = self._clock.now()
         if self._lease is None:
-            self._lease = await self._find_lease(now)
+            self._keep(await self._find_lease(now))
+        assert self._lease is not None
         try:
-            self._lease = await self._client.update(LEASES, renewed(self._lease, now))
+            self._keep(await self._client.update(LEASES, renewed(self._lease, now)))
         except (ConflictError, NotFoundError):
             self._lease = None
             raise
+
+    def _keep(self, lease: dict[str, Any]) -> None:
+        # Who sets what is the server's to know, and the larger part of it.
+        lease["metadata"].pop("managedFields", None)
+        self._lease = lease
 
     async def _find_lease(self, now: float) -> dict[str, Any]:
         try:

@@ -24,6 +24,7 @@ from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
+from kubeberth.kubelet.sharing import shared
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 from kubeberth.kubelet.timers import Alarm, Timers
@@ -82,7 +83,7 @@ class Kubelet:
         self._is_started = False
         self._tasks: asyncio.TaskGroup | None = None
         self._informer: Informer[KubeletPod] = Informer(
-            client, PODS, decode_kubelet_pod, field_selector=f"spec.nodeName={spec.name}"
+            client, PODS, _decode, field_selector=f"spec.nodeName={spec.name}"
         )
 
     async def register(self) -> None:
@@ -102,7 +103,8 @@ class Kubelet:
                 await self._informer.synced.wait()
                 self._start()
                 tasks.create_task(self._write_statuses())
-                tasks.create_task(self._allotment.publish())
+                if self._allotment.is_described:
+                    tasks.create_task(self._allotment.publish())
         finally:
             for alarm in beat:
                 alarm.cancel()
@@ -266,11 +268,11 @@ class Kubelet:
 
     def _schedule(self, worker: Worker, timer: Timer, delay_s: float) -> None:
         def due() -> None:
-            worker.alarms.discard(alarm)
+            worker.alarms.remove(alarm)
             self._due(worker, timer)
 
         alarm = self._timers.call_in(delay_s, due)
-        worker.alarms.add(alarm)
+        worker.alarms.append(alarm)
 
     def _due(self, worker: Worker, timer: Timer) -> None:
         if timer.stimulus is Stimulus.SANDBOX_READY and not self._give_address(worker):
@@ -328,7 +330,7 @@ class Kubelet:
         status = worker.status(self._spec.internal_ip, self._clock.now())
         overruled = worker.was_overruled()
         try:
-            if status != worker.written or overruled:
+            if overruled or not worker.has_written(status):
                 meta = pod.metadata
                 patch = {"metadata": {"uid": meta.uid}, "status": status}
                 document = await self._client.patch(
@@ -371,6 +373,10 @@ class Kubelet:
             )
         except (NotFoundError, ConflictError):
             return
+
+
+def _decode(raw: bytes) -> KubeletPod:
+    return shared(decode_kubelet_pod(raw))
 
 
 def _grace_s(pod: KubeletPod) -> float | None:

@@ -1,10 +1,13 @@
-"""Many simulated nodes in one process, each a kubelet with an identity of its own."""
+"""Many simulated nodes in one process, each a kubelet with an identity of its own.
+
+Nodes come and go, fail and recover while the process runs; see `control`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -12,10 +15,11 @@ from kubeberth.client.client import Client
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
+from kubeberth.kubelet.faults import Fault, How
 from kubeberth.kubelet.kubelet import Kubelet
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
-from kubeberth.kubelet.timers import Timers
+from kubeberth.kubelet.timers import Alarm, Timers
 
 logger = logging.getLogger(__name__)
 
@@ -55,55 +59,167 @@ async def run(
     clock: Clock | None = None,
     ready: Callable[[], None] | None = None,
 ) -> None:
-    """Run all nodes until cancelled.
+    """Run nodes until cancelled; see `Fleet`."""
+    await Fleet(clients, settings, clock).run(specs, ready)
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """One node of the process."""
+
+    spec: NodeSpec
+    task: asyncio.Task[None] | None = None
+    client: Client | None = None
+    fault: Fault | None = None
+    alarm: Alarm | None = None
+    is_cut: bool = False
+    is_settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Fleet:
+    """The nodes of one process, and what they share.
 
     Parameters
     ----------
     clients
         Returns a node's own client, for the user system:node:NAME; it is opened and closed here.
-    ready
-        Called once every node is registered.
     """
-    fleet = _Fleet(clients, settings or NodesSettings(), clock or SystemClock())
-    await fleet.run(specs, ready)
-
-
-class _Fleet:
-    """What the nodes of one process share."""
 
     def __init__(
-        self, clients: Callable[[str], Client], settings: NodesSettings, clock: Clock
+        self,
+        clients: Callable[[str], Client],
+        settings: NodesSettings | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._clients = clients
-        self._settings = settings
-        self._clock = clock
-        self._timers = Timers(clock)
+        self._settings = settings or NodesSettings()
+        self._clock = clock or SystemClock()
+        self._timers = Timers(self._clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
         self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._members: dict[str, _Member] = {}
+        self._tasks: asyncio.TaskGroup | None = None
 
-    async def run(self, specs: Sequence[NodeSpec], ready: Callable[[], None] | None) -> None:
-        registered = [asyncio.Event() for _ in specs]
+    async def run(self, specs: Iterable[NodeSpec], ready: Callable[[], None] | None = None) -> None:
+        """Run until cancelled.
+
+        Parameters
+        ----------
+        ready
+            Called once each of these nodes is registered, or cannot be.
+        """
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             tasks.create_task(self._timers.run())
-            for spec, event in zip(specs, registered, strict=True):
-                tasks.create_task(self._keep_running(spec, event))
-            for event in registered:
-                await event.wait()
+            first = [self._begin(spec) for spec in specs]
+            for member in first:
+                await member.is_settled.wait()
             if ready is not None:
                 ready()
 
-    async def _keep_running(self, spec: NodeSpec, registered: asyncio.Event) -> None:
+    async def add(self, spec: NodeSpec) -> None:
+        """Run one more node; returns once it is registered, or cannot be.
+
+        Raises
+        ------
+        UsageError
+            There is one of that name.
+        """
+        if spec.name in self._members:
+            raise UsageError(f"node {spec.name} is there already")
+        await self._begin(spec).is_settled.wait()
+
+    async def remove(self, name: str) -> None:
+        """Run a node no longer; what the API says of it stays."""
+        member = self._member(name)
+        await self._stop(member)
+        del self._members[name]
+
+    async def fail(self, name: str, fault: Fault) -> None:
+        """Have a node fail; it stays so until it is healed."""
+        member = self._member(name)
+        if member.fault is not None:
+            raise UsageError(f"node {name} has failed already ({member.fault.how.value}): heal it")
+        member.fault = fault
+        if fault.how is How.DEAD:
+            await self._stop(member)
+        else:
+            self._cut(member)
+
+    async def heal(self, name: str) -> Fault:
+        """Have a failed node be well again; return what it had."""
+        member = self._member(name)
+        fault = member.fault
+        if fault is None:
+            raise UsageError(f"node {name} is well")
+        member.fault = None
+        self._mend(member)
+        if fault.how is How.DEAD:
+            self._start(member)
+        return fault
+
+    def _member(self, name: str) -> _Member:
+        member = self._members.get(name)
+        if member is None:
+            raise UsageError(f"no node {name} runs here")
+        return member
+
+    def _begin(self, spec: NodeSpec) -> _Member:
+        member = self._members[spec.name] = _Member(spec)
+        self._start(member)
+        return member
+
+    def _start(self, member: _Member) -> None:
+        assert self._tasks is not None
+        member.task = self._tasks.create_task(self._keep_running(member))
+
+    async def _stop(self, member: _Member) -> None:
+        """End a node at once, as when its power goes: it has no time to tell anybody."""
+        self._mend(member)
+        task, member.task = member.task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        member.is_settled.set()
+
+    def _cut(self, member: _Member) -> None:
+        """Take the node's network away, and give it back in time if it flaps."""
+        member.is_cut = True
+        if member.client is not None:
+            member.client.cut()
+        self._flap(member, self._mended)
+
+    def _mended(self, member: _Member) -> None:
+        self._reconnect(member)
+        self._flap(member, self._cut)
+
+    def _flap(self, member: _Member, then: Callable[[_Member], None]) -> None:
+        if member.fault is not None and member.fault.how is How.FLAP:
+            member.alarm = self._timers.call_in(member.fault.period_s, lambda: then(member))
+
+    def _mend(self, member: _Member) -> None:
+        if member.alarm is not None:
+            member.alarm.cancel()
+            member.alarm = None
+        self._reconnect(member)
+
+    def _reconnect(self, member: _Member) -> None:
+        member.is_cut = False
+        if member.client is not None:
+            member.client.mend()
+
+    async def _keep_running(self, member: _Member) -> None:
         """Run one node; when it fails it starts anew, as a service of a real machine would.
 
         One that cannot start, because of what it kept, says so once and keeps nobody waiting.
         """
-        told = ""
+        spec, told = member.spec, ""
         while True:
             try:
                 async with AsyncExitStack() as stack:
-                    await self._run_node(spec, stack, registered)
+                    await self._run_node(member, stack)
             except* UsageError as errors:
-                registered.set()
+                member.is_settled.set()
                 if told != (told := str(errors.exceptions[0])):
                     logger.error("node %s does not start: %s", spec.name, told)
             except* BerthError as errors:
@@ -113,12 +229,14 @@ class _Fleet:
                 logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    async def _run_node(
-        self, spec: NodeSpec, stack: AsyncExitStack, registered: asyncio.Event
-    ) -> None:
+    async def _run_node(self, member: _Member, stack: AsyncExitStack) -> None:
+        spec = member.spec
         # Reading thousands of certificates takes longer than a server waits for a handshake.
         async with self._starting:
             client = await stack.enter_async_context(self._clients(spec.name))
+            member.client = client
+            if member.is_cut:
+                client.cut()
             kubelet = Kubelet(
                 spec,
                 client,
@@ -130,5 +248,5 @@ class _Fleet:
                 with_events=self._settings.with_events,
             )
             await kubelet.register()
-        registered.set()
+        member.is_settled.set()
         await kubelet.run()

@@ -11,7 +11,6 @@ Step, and the shell knows how long that takes). Matches kubelet 1.36 as referenc
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -92,6 +91,10 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
 }
 
 
+# So many of the last steps an error tells.
+HISTORY = 10
+
+
 class InvalidTransitionError(Exception):
     """The machine was told something that cannot happen where it is."""
 
@@ -150,6 +153,20 @@ class PodLife:
         Whether it was refused: then nothing of it was ever started.
     """
 
+    __slots__ = (
+        "_history",
+        "is_refused",
+        "key",
+        "message",
+        "phase",
+        "reason",
+        "restart_policy",
+        "runs",
+        "stage",
+        "started_at",
+        "uid",
+    )
+
     def __init__(self, pod: KubeletPod) -> None:
         meta = pod.metadata
         self.key = meta.key
@@ -162,7 +179,7 @@ class PodLife:
         self.is_refused = False
         self.runs = list(runs_of(pod))
         self.started_at = 0.0
-        self._history: deque[str] = deque(maxlen=10)
+        self._history: tuple[tuple[Stage, Stimulus], ...] = ()
 
     def run_of(self, name: str) -> Run:
         """Return the container of that name."""
@@ -410,12 +427,15 @@ class PodLife:
             run.ready = False
 
     def _move(self, stimulus: Stimulus) -> None:
-        following = TRANSITIONS.get((self.stage, stimulus))
-        self._history.append(f"{self.stage.name} + {stimulus.name}")
+        step = (self.stage, stimulus)
+        self._history = (*self._history[1 - HISTORY :], step)
+        following = TRANSITIONS.get(step)
         if following is None:
-            told = ", ".join(self._history)
-            raise InvalidTransitionError(f"pod {self.key} cannot go on from: {told}")
+            raise InvalidTransitionError(f"pod {self.key} cannot go on from: {self._told()}")
         self.stage = following
+
+    def _told(self) -> str:
+        return ", ".join(f"{stage.name} + {stimulus.name}" for stage, stimulus in self._history)
 
     def check_invariants(self) -> None:
         """Raise InvariantError if the machine contradicts itself."""
@@ -444,7 +464,7 @@ class PodLife:
 
     def _check(self, holds: bool, rule: str) -> None:
         if not holds:
-            raise InvariantError(f"{self.key}: {rule}; {', '.join(self._history)}")
+            raise InvariantError(f"{self.key}: {rule}; {self._told()}")
 
 
 def _starting(run: Run, step: Step) -> Timer:

@@ -195,11 +195,28 @@ def pod_cidr(number: int) -> str:
     return f"{start}/{POD_NETWORK_PREFIX}"
 
 
-def specs_from_manifests(documents: Iterable[Mapping[str, Any]]) -> list[NodeSpec]:
+def next_number(cidrs: Iterable[str]) -> int:
+    """Return the number after those of the nodes whose pods have these addresses."""
+    size = 2 ** (32 - POD_NETWORK_PREFIX)
+    starts = (int(ip_network(cidr).network_address) for cidr in cidrs if cidr)
+    numbers = ((start - int(POD_NETWORK)) // size for start in starts)
+    return max((number for number in numbers if 0 < number < 2**16), default=0) + 1
+
+
+def specs_from_manifests(
+    documents: Iterable[Mapping[str, Any]], *, first: int = 1, may_be_none: bool = False
+) -> list[NodeSpec]:
     """Return the nodes that manifests describe: Nodes, NodeLists, Lists of Nodes, and Machines.
 
     What only one cluster's server knows (uid, resourceVersion, conditions, taints that mirror a
     node's state) is left behind.
+
+    Parameters
+    ----------
+    first
+        Number of the first node: addresses that are not said follow from it.
+    may_be_none
+        Whether there may be no node among them.
 
     Raises
     ------
@@ -207,12 +224,12 @@ def specs_from_manifests(documents: Iterable[Mapping[str, Any]]) -> list[NodeSpe
         A document that is no node, or a field that no node can have.
     """
     specs: dict[str, NodeSpec] = {}
-    for number, document in enumerate(with_machines(_documents(documents)), start=1):
+    for number, document in enumerate(with_machines(_documents(documents)), start=first):
         spec = _spec_from(document, number)
         if spec.name in specs:
             raise UsageError(f'node "{spec.name}" is described twice')
         specs[spec.name] = spec
-    if not specs:
+    if not specs and not may_be_none:
         raise UsageError("the manifests describe no Node")
     return list(specs.values())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -11,9 +13,30 @@ from kubeberth.api.meta import Condition
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
 from kubeberth.kubelet.pod_status import Addresses, to_status
+from kubeberth.kubelet.sharing import shared_condition
 from kubeberth.kubelet.timers import Alarm
 
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is remembered of the last status that the API took.
+
+    Parameters
+    ----------
+    digest
+        Of all of it.
+    types
+        The conditions that it had.
+    version
+        The pod's resource version after that.
+    """
+
+    digest: bytes
+    phase: str
+    types: tuple[str, ...]
+    version: int
 
 
 @dataclass(slots=True)
@@ -25,26 +48,22 @@ class Worker:
     pod
         The newest version seen.
     shown
-        The conditions that the API shows, by type.
+        The conditions that the API shows.
     written
-        The last status that the API took; None before the first.
-    version
-        The pod's resource version after that.
+        None before the first status.
     """
 
     pod: KubeletPod
     life: PodLife
     ip: str = ""
-    shown: dict[str, Condition] = field(default_factory=dict)
-    alarms: set[Alarm] = field(default_factory=set)
-    written: Document | None = None
-    version: int = 0
+    shown: tuple[Condition, ...] = ()
+    alarms: list[Alarm] = field(default_factory=list)
+    written: Written | None = None
 
     @classmethod
     def of(cls, pod: KubeletPod) -> Worker:
         """Return the worker of a pod that was not seen before."""
-        shown = {condition.type: condition for condition in pod.status.conditions}
-        return cls(pod, PodLife(pod), pod.status.pod_ip, shown)
+        return cls(pod, PodLife(pod), pod.status.pod_ip, pod.status.conditions)
 
     @property
     def is_active(self) -> bool:
@@ -70,28 +89,38 @@ class Worker:
     def status(self, host_ip: str, now: float) -> Document:
         """Return the status to show."""
         addresses = Addresses(host_ip, self.ip)
-        return to_status(self.life, self.pod, addresses, self.shown, now)
+        shown = {condition.type: condition for condition in self.shown}
+        return to_status(self.life, self.pod, addresses, shown, now)
+
+    def has_written(self, status: Document) -> bool:
+        """Return whether a status is the one that the API took last."""
+        return self.written is not None and self.written.digest == _digest(status)
 
     def note_written(self, status: Document, version: str) -> None:
         """Note that the API took a status."""
-        self.written = status
-        self.version = int(version) if version.isdecimal() else 0
-        for entry in status.get("conditions", []):
-            said = {key: value for key, value in entry.items() if value is not None}
-            self.shown[entry["type"]] = msgspec.convert(said, Condition)
+        entries = status.get("conditions", [])
+        shown = {condition.type: condition for condition in self.shown}
+        shown |= {entry["type"]: _condition(entry) for entry in entries}
+        self.shown = tuple(shown.values())
+        self.written = Written(
+            _digest(status),
+            status["phase"],
+            tuple(entry["type"] for entry in entries),
+            int(version) if version.isdecimal() else 0,
+        )
 
     def was_overruled(self) -> bool:
         """Return whether somebody wrote another status over the last one."""
-        version = self.pod.metadata.resource_version
-        if self.written is None or not version.isdecimal() or int(version) <= self.version:
+        version, written = self.pod.metadata.resource_version, self.written
+        if written is None or not version.isdecimal() or int(version) <= written.version:
             return False
-        status = self.pod.status
-        if status.phase != self.written["phase"]:
+        if self.pod.status.phase != written.phase:
             return True
-        by_type = {condition.type: condition.status for condition in status.conditions}
+        by_type = {condition.type: condition.status for condition in self.pod.status.conditions}
         return any(
-            by_type.get(condition["type"]) != condition["status"]
-            for condition in self.written.get("conditions", [])
+            by_type.get(condition.type) != condition.status
+            for condition in self.shown
+            if condition.type in written.types
         )
 
     def object_reference(self, container: str = "") -> dict[str, str]:
@@ -117,3 +146,12 @@ class Worker:
             if any(entry.name == container for entry in entries):
                 return place
         return "containers"
+
+
+def _condition(entry: Mapping[str, Any]) -> Condition:
+    said = {key: value for key, value in entry.items() if value is not None}
+    return shared_condition(msgspec.convert(said, Condition))
+
+
+def _digest(status: Document) -> bytes:
+    return blake2b(msgspec.json.encode(status), digest_size=16).digest()

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import Pod, PodSpec
+from kubeberth.api.core import Pod
 from kubeberth.api.quantity import QuantityError
 from kubeberth.api.requests import Amounts, effective_request
+from kubeberth.api.scheme import PODS
+from kubeberth.library.stored import to_stored
 from kubeberth.lint.field import Field
 
 
@@ -25,8 +27,10 @@ def scaled(value: Any, total: int, *, default: int | str, is_up: bool) -> int:
 
 
 def request_of(spec: Field) -> Amounts:
-    """Return what a pod asks for, base units; nothing if its spec is malformed."""
+    """Return what a pod with a spec asks for, base units; nothing if the spec is malformed."""
+    # As it would be stored: a pod requests what it is limited to, which a template need not say.
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": spec.value}
     try:
-        return effective_request(Pod(spec=msgspec.convert(spec.value, PodSpec, strict=False)))
+        return effective_request(msgspec.convert(to_stored(PODS, pod).document, Pod))
     except (msgspec.ValidationError, QuantityError):
         return {}

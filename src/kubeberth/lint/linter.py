@@ -6,7 +6,7 @@ subject, world -> problems of each rule -> findings, less what comments suppress
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -150,7 +150,17 @@ def _edit(subject: Subject, replacement: Replacement | None, text: _Text) -> Edi
     old = replacement.field.path[-1] if replacement.is_key else replacement.field.value
     if written != f"{quote}{old}{quote}":
         return None  # an alias, a folded text: nothing to be replaced safely
+    if replacement.is_key and replacement.text in _siblings(subject, replacement):
+        return None  # which of the two values is meant is for people to say
     return Edit(place.start, place.end, f"{quote}{replacement.text}{quote}")
+
+
+def _siblings(subject: Subject, replacement: Replacement) -> Container[str]:
+    """Return the keys that stand beside one that is to be replaced."""
+    found = subject.root.value
+    for step in replacement.field.path[:-1]:
+        found = found[step]
+    return found  # type: ignore[no-any-return]
 
 
 def _unused(

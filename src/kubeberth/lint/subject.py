@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from kubeberth.api.schema import has_kind
+from kubeberth.api.scheme import BY_KIND, PODS
+from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
 from kubeberth.lint.field import Field, Path
 
 Document = Mapping[str, Any]
@@ -26,7 +30,7 @@ _OWN_LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """An object, and where it was written.
 
@@ -71,6 +75,21 @@ class Subject:
     def shown(self) -> str:
         """As messages name it."""
         return f"{self.kind} {self.name}".rstrip()
+
+    @cached_property
+    def stored(self) -> Stored | None:
+        """What an API server would store, or why not; None of kinds that are not built in."""
+        resource = BY_KIND.get((self.api_version, self.kind))
+        if resource is None or not has_kind(self.api_version, self.kind):
+            return None
+        classes = SYSTEM_CLASSES
+        if resource is PODS:
+            # Whether there is such a class is another rule's business.
+            name = self.root.at("spec", "priorityClassName").text
+            known = {str(entry["metadata"]["name"]) for entry in SYSTEM_CLASSES}
+            if name and name not in known:
+                classes = (*SYSTEM_CLASSES, {"metadata": {"name": name}, "value": 0})
+        return to_stored(resource, self.root.value, classes)
 
     @property
     def workload(self) -> Workload | None:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from kubeberth.api import schema, validation
 from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
+from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.meta import Condition
 from kubeberth.api.scheme import NAMESPACES, PODS, PRIORITY_CLASSES, Resource
 from kubeberth.apiserver.patch.merge import apply_merge_patch
@@ -32,6 +33,7 @@ from kubeberth.clock import rfc3339
 from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
 from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
 from kubeberth.planner.kinds import KEPT_AS_THEY_ARE, TYPES
+from kubeberth.planner.snapshot import as_json, is_reduced, reduced
 
 Document = dict[str, Any]
 
@@ -51,7 +53,7 @@ class _Entry:
 
     def to_document(self) -> Document:
         if self.document is None:
-            self.document = msgspec.to_builtins(self.item)
+            self.document = as_json(self.item)
         return self.document
 
 
@@ -198,7 +200,11 @@ class Objects:
         if isinstance(spec, dict) and "replicas" not in spec and "replicas" in old.get("spec", {}):
             sent = {**sent, "spec": {**spec, "replicas": old["spec"]["replicas"]}}
         new = self._admitted(resource, sent, old)
-        faults = validation.validate_update(resource, new, old)
+        judged = new, old
+        if is_reduced(old):
+            new = reduced(resource, new)
+            judged = _with_defaults(resource, new), _with_defaults(resource, old)
+        faults = validation.validate_update(resource, *judged)
         if faults:
             raise _refusal(new, [(fault.field, fault.body) for fault in faults])
         self.put(resource, new)
@@ -373,6 +379,13 @@ def _accepted(stored: Stored) -> Document:
     if faults:
         raise _refusal(stored.document, faults)
     return stored.document
+
+
+def _with_defaults(resource: Resource, document: Document) -> Document:
+    """Return a copy of an object with the defaults of what it leaves out."""
+    whole: Document = msgspec.json.decode(msgspec.json.encode(document))
+    apply_defaults(resource, whole)
+    return whole
 
 
 def _decode(resource: Resource, document: Document) -> Any:

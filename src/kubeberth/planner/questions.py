@@ -24,6 +24,7 @@ from kubeberth.apiserver import eviction
 from kubeberth.errors import ApiError, UsageError
 from kubeberth.library.pods import belongs_to_node
 from kubeberth.planner.kinds import WORKLOADS
+from kubeberth.planner.snapshot import as_json
 from kubeberth.planner.world import World
 
 _SHORT = {
@@ -83,7 +84,7 @@ def add_nodes(world: World, wanted: NewNodes) -> None:
     for _ in range(wanted.count):
         while world.objects.get(NODES, name := f"{model.name}-new-{number}") is not None:
             number += 1
-        world.objects.put(NODES, msgspec.to_builtins(made_like(model, name)))
+        world.objects.put(NODES, as_json(made_like(model, name)))
 
 
 def scale(world: World, name: str, size: int) -> tuple[Resource, str]:
@@ -160,7 +161,7 @@ def cordon(world: World, name: str) -> None:
     UsageError
         There is none of that name.
     """
-    world.objects.put(NODES, msgspec.to_builtins(cordoned(_node(world, name))))
+    world.objects.put(NODES, as_json(cordoned(_node(world, name))))
 
 
 def drain(world: World, name: str) -> tuple[list[Pod], list[Blocked]]:

@@ -7,12 +7,14 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 from kubeberth.apiserver.http.connection import Connection, Patience
 from kubeberth.apiserver.http.request import Request
 from kubeberth.apiserver.responses import Response, StreamResponse
 from kubeberth.clock import Clock
+from kubeberth.tls import SecureTransport
 
 Answering = Callable[[Request], Coroutine[Any, Any, Response | StreamResponse]]
 
@@ -44,13 +46,15 @@ class HttpServer:
         """Serve whoever connects, over TLS if there is a context."""
         loop = asyncio.get_running_loop()
         self._tick(loop)
-        self._server = await loop.create_server(
-            lambda: Connection(self),
-            sock=listener,
-            ssl=context,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=self.patience.head if context is not None else None,
-        )
+        accept = self._accept if context is None else partial(self._accept_secure, context)
+        self._server = await loop.create_server(accept, sock=listener, backlog=BACKLOG)
+
+    def _accept(self) -> asyncio.Protocol:
+        return Connection(self)
+
+    def _accept_secure(self, context: ssl.SSLContext) -> asyncio.Protocol:
+        begin = partial(context.wrap_bio, server_side=True)
+        return SecureTransport(begin, Connection(self), self.patience.head)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self.date = f"Date: {formatdate(self._clock.now(), usegmt=True)}\r\n".encode()

@@ -4,8 +4,9 @@ A kubelet may set most labels on its own node. Where pods are kept apart by such
 that was broken into can draw them to itself. Labels under `node-restriction.kubernetes.io/` are out
 of a node's reach.
 
-What only says what a node is (its operating system, architecture, name, zone, region or instance
-type), and what is merely preferred, is information. `--allow LABEL` says nothing of a label.
+What says where a node is (its name, zone or region), and what is merely preferred, is information;
+nothing is said of its operating system, architecture and instance type. `--allow LABEL` says
+nothing of one more label.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeberth.api.forgeable import ShapeError, forgeable_uses, protected_key
-from kubeberth.api.well_known import NODE_LABELS
+from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, OS
+from kubeberth.api.well_known import INSTANCE_TYPE, NODE_LABELS
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject
 from kubeberth.lint.world import World
+
+# What kind of machine a node is keeps nobody apart.
+_OF_THE_MACHINE = (ARCH, BETA_ARCH, BETA_OS, INSTANCE_TYPE, OS)
 
 
 def _check(subject: Subject, world: World) -> Iterator[Problem]:
@@ -26,8 +31,10 @@ def _check(subject: Subject, world: World) -> Iterator[Problem]:
     except ShapeError:
         return  # told by the rule that is about it
     for use in uses:
-        if world.is_allowed(use.key):
+        if world.is_allowed(use.key) or use.key in _OF_THE_MACHINE:
             continue
+        if world.nodes is not None and use.key not in world.label_keys:
+            continue  # nothing is kept apart by it so far, and that is told
         is_isolation = use.is_binding and use.key not in NODE_LABELS
         yield Problem(
             Field(None, use.path),

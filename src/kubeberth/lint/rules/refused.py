@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.lint.answers import field_path
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
-from kubeberth.lint.stored import field_path, stored
 from kubeberth.lint.subject import Subject
 from kubeberth.lint.world import World
 
 
 def _check(subject: Subject, world: World) -> Iterator[Problem]:
-    found = stored(subject)
+    found = subject.stored
     for field, body in found.faults if found is not None else ():
         where = f"{field}: " if field else ""
         yield Problem(Field(None, field_path(field)), f"{where}{body}")

@@ -21,7 +21,9 @@ def _check(workload: Workload, world: World) -> Iterator[Problem]:
     request = {
         name: amount for name, amount in request_of(workload.spec).items() if is_counted(name)
     }
-    nodes = [node for node in world.eligible(workload) if node.allocatable]
+    # Where no node is eligible, which is told elsewhere, size is judged by all.
+    possible = world.eligible(workload) or world.nodes or ()
+    nodes = [node for node in possible if node.allocatable]
     if not nodes:
         return
     lacking = [name for name in request if request[name] > _largest(nodes, name)]
@@ -29,7 +31,9 @@ def _check(workload: Workload, world: World) -> Iterator[Problem]:
         field = _field(workload, name)
         if not any(name in node.allocatable for node in nodes):
             hint = did_you_mean(name, {known for node in nodes for known in node.allocatable})
-            yield Problem(field, f"no node for these pods has the resource {name}{hint}")
+            yield Problem(
+                field, f"no node for these pods has the resource {name}{hint}", is_key=True
+            )
             continue
         asked, there = shown_amount(name, request[name]), shown_amount(name, _largest(nodes, name))
         yield Problem(

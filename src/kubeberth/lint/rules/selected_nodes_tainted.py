@@ -6,14 +6,14 @@ both, and pods meant for them need both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kubeberth.api.near import listed
 from kubeberth.lint.requirements import alternatives
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
 from kubeberth.lint.tolerations import shown_taint, tolerations, untolerated
-from kubeberth.lint.world import World
+from kubeberth.lint.world import KnownNode, World
 
 
 def _check(workload: Workload, world: World) -> Iterator[Problem]:
@@ -24,12 +24,17 @@ def _check(workload: Workload, world: World) -> Iterator[Problem]:
     if not nodes or not all(in_the_way):
         return
     taints = listed({shown_taint(taint) for taints in in_the_way for taint in taints})
-    which = f"all {len(nodes)} nodes" if len(nodes) > 1 else f"node {nodes[0].name}"
-    what = f"{which} that match" if terms and len(nodes) > 1 else which
-    verb = "have" if len(nodes) > 1 else "has"
     field = terms[0].field if terms else workload.spec
-    message = f"{what} {verb} taints that are not tolerated: {taints}"
+    message = f"{_shown(nodes, bool(terms))} taints that are not tolerated: {taints}"
     yield Problem(field, message, is_key=True)
+
+
+def _shown(nodes: Sequence[KnownNode], are_selected: bool) -> str:
+    selected = " that match" if are_selected else ""
+    if len(nodes) == 1:
+        [node] = nodes
+        return f"the only node{selected and ' that matches'}, {node.name}, has"
+    return f"all {len(nodes)} nodes{selected} have"
 
 
 RULE = Rule(

@@ -23,7 +23,7 @@ def _check(workload: Workload, world: World) -> Iterator[Problem]:
             continue
         near = selector.near_miss(workload.labels)
         hint = f"; the pods have {near[1]}" if near is not None else ""
-        message = f"{selector} does not match the pods of {workload.subject.shown} itself{hint}"
+        message = f"{selector} does not match the pods themselves{hint}"
         yield Problem(selector.field, message, is_key=True)
 
 

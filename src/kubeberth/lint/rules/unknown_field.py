@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeberth.api.near import did_you_mean
+from kubeberth.lint.answers import field_path, known_fields
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
-from kubeberth.lint.stored import field_path, known_fields, stored
 from kubeberth.lint.subject import Subject
 from kubeberth.lint.world import World
 
 
 def _check(subject: Subject, world: World) -> Iterator[Problem]:
-    found = stored(subject)
+    found = subject.stored
     for field in found.unknown_fields if found is not None else ():
         path = field_path(field)
         hint = did_you_mean(str(path[-1]), known_fields(subject, path[:-1]))

@@ -33,7 +33,8 @@ def _message(asked: Asked, there: set[str]) -> str:
     wanted = sorted(asked.requirement.values)
     what = f"no node has {asked}" if asked.is_label else f"no node is called {listed(wanted)}"
     near = next(filter(None, (near_miss(value, there) for value in wanted)), "")
-    return f"{what}; did you mean {near}?" if near else f"{what}; nodes have {listed(there)}"
+    others = f"; nodes have {listed(there)}" if asked.is_label else f"; there are {listed(there)}"
+    return f"{what}; did you mean {near}?" if near else f"{what}{others}"
 
 
 RULE = Rule(

@@ -1,0 +1,81 @@
+"""`berth snapshot`: what placing pods in a cluster depends on, in one file."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import yaml
+from click.core import ParameterSource
+
+from kubeberth.cli.cluster_source import credentials_of
+from kubeberth.cli.live import read_objects
+from kubeberth.cli.options import data_dir_option, kubeconfig_option
+from kubeberth.client.client import Client
+from kubeberth.client.credentials import Credentials
+from kubeberth.errors import UsageError
+from kubeberth.planner.anonymous import anonymised
+from kubeberth.planner.kinds import TYPES
+from kubeberth.planner.snapshot import Document, reduced, to_list
+
+_YAML = (".yaml", ".yml")
+
+
+@click.command("snapshot")
+@kubeconfig_option
+@data_dir_option
+@click.option("-o", "--output", default="-", metavar="FILE", help="[default: standard output]")
+@click.option("--anonymise", is_flag=True, help="Take out the names that people gave.")
+@click.pass_context
+def command(
+    context: click.Context, kubeconfig: Path, data_dir: Path, output: str, anonymise: bool
+) -> None:
+    """Write down what placing pods in a cluster depends on, for `berth plan --cluster FILE`.
+
+    Read are nodes, pods, workloads, claims, volumes, storage classes, budgets, priority classes,
+    namespaces and services; kept of each are the fields that decisions depend on. Secrets are not
+    read; environment variables, commands and arguments are not kept.
+
+    With --anonymise, names, labels, taints and images become others, the same for the same; every
+    decision stays as it is. A kind that you may not read is left out, and that is said.
+
+    \b
+    berth snapshot -o cluster.json
+    berth snapshot --kubeconfig ~/.kube/config --anonymise -o report.yaml
+    """
+    is_told = context.get_parameter_source("kubeconfig") in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
+    )
+    documents = asyncio.run(_read(credentials_of(data_dir, kubeconfig, is_told=is_told)))
+    if anonymise:
+        documents = anonymised(documents)
+    text = _written(documents, is_yaml=Path(output).suffix in _YAML)
+    if output == "-":
+        sys.stdout.buffer.write(text)
+        return
+    Path(output).write_bytes(text)
+    click.echo(f"{len(documents)} objects written to {output}")
+
+
+async def _read(credentials: Credentials) -> list[Document]:
+    async with Client(credentials) as client:
+        documents, forbidden = await read_objects(client, TYPES)
+    for line in forbidden:
+        click.echo(f"warning: {line}", err=True)
+    if not documents and forbidden:
+        raise UsageError("nothing of the cluster may be read")
+    by_kind = {(resource.api_version, resource.kind): resource for resource in TYPES}
+    return [reduced(by_kind[each["apiVersion"], each["kind"]], each) for each in documents]
+
+
+def _written(documents: list[Document], *, is_yaml: bool) -> bytes:
+    whole = to_list(documents)
+    if is_yaml:
+        text: str = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, width=1000)
+        return text.encode()
+    # JSON, too, is YAML, and is read a hundred times as fast.
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
