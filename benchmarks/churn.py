@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from kubeberth.api.quantity import milli_value
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.client.client import Client, WatchEvent
+from kubeberth.client.mandate import Mandate
 from kubeberth.clock import rfc3339
 from kubeberth.errors import ConflictError, NotFoundError, TransportError
 from kubeberth.scheduler.config import Settings
@@ -124,6 +125,10 @@ class Api:
         event = WatchEvent(kind, msgspec.json.encode(document))
         for watcher in self._watchers[resource.plural]:
             watcher.put_nowait(event)
+
+    def under(self, _: Mandate) -> Api:
+        """Return itself: the scheduler has no rivals here."""
+        return self
 
     async def list_bytes(self, resource: Resource, *_: Any, **__: Any) -> bytes:
         """Return a List."""

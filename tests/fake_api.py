@@ -19,6 +19,7 @@ import msgspec
 from kubeberth.api.scheme import NAMESPACES, PODS, Resource
 from kubeberth.api.selectors import parse_field_selector
 from kubeberth.client.client import WatchEvent
+from kubeberth.client.mandate import Alone, LeadershipLostError, Mandate
 from kubeberth.clock import Clock, SystemClock, rfc3339
 from kubeberth.errors import (
     AlreadyExistsError,
@@ -142,9 +143,13 @@ class FakeApi:
 class FakeClient:
     """The methods of `kubeberth.client.Client`, on a FakeApi."""
 
-    def __init__(self, api: FakeApi) -> None:
+    def __init__(self, api: FakeApi, mandate: Mandate | None = None) -> None:
         self.api = api
+        self._mandate = mandate or Alone()
         self._is_cut = asyncio.Event()
+
+    def under(self, mandate: Mandate) -> FakeClient:
+        return FakeClient(self.api, mandate)
 
     def cut(self) -> None:
         self._is_cut.set()
@@ -300,6 +305,8 @@ class FakeClient:
         await asyncio.sleep(0)
         if self.api.is_down or self._is_cut.is_set():
             raise TransportError("the server is down")
+        if verb not in ("get", "list", "watch") and not self._mandate.holds:
+            raise LeadershipLostError("leaderelection lost")
         self.api.log.append((verb, resource.group_resource, name))
         refusal = self.api.refusals.get((verb, resource))
         if refusal is not None:

@@ -1,4 +1,4 @@
-"""Which labels a kubelet may set on its own Node, and which only others can.
+"""The labels of nodes that Kubernetes knows, and which of all a kubelet may set on its own Node.
 
 Who isolates workloads by a label must take one that a node cannot give itself.
 Rule: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
@@ -8,6 +8,22 @@ Matches `k8s.io/kubelet/pkg/apis/well_known_labels.go` and NodeRestriction of Ku
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+HOSTNAME = "kubernetes.io/hostname"
+OS = "kubernetes.io/os"
+ARCH = "kubernetes.io/arch"
+# Deprecated, but kubelets still write them.
+BETA_OS = "beta.kubernetes.io/os"
+BETA_ARCH = "beta.kubernetes.io/arch"
+
+RENAMED = {
+    BETA_ARCH: ("1.14", ARCH),
+    BETA_OS: ("1.14", OS),
+    "beta.kubernetes.io/instance-type": ("1.17", "node.kubernetes.io/instance-type"),
+    "failure-domain.beta.kubernetes.io/region": ("1.17", "topology.kubernetes.io/region"),
+    "failure-domain.beta.kubernetes.io/zone": ("1.17", "topology.kubernetes.io/zone"),
+}
+"""Labels that have a new name: since when, and which."""
 
 # Of labels that nobody but administrators sets; also as the end of a longer domain.
 PROTECTED = "node-restriction.kubernetes.io"
@@ -28,6 +44,11 @@ _OPEN_KEYS = frozenset(
         "topology.kubernetes.io/zone",
     )
 )
+
+
+def default_labels(name: str) -> dict[str, str]:
+    """Return the labels that every kubelet gives its node."""
+    return {BETA_ARCH: "amd64", BETA_OS: "linux", ARCH: "amd64", HOSTNAME: name, OS: "linux"}
 
 
 def is_open_to_kubelet(key: str) -> bool:

@@ -32,6 +32,18 @@ def to_amounts(resources: ResourceList) -> Amounts:
     }
 
 
+def shown_amount(resource: str, value: int) -> str:
+    """Return an amount of a resource in base units, short enough to be read."""
+    if resource == "cpu":
+        return f"{value // 1000}" if value % 1000 == 0 else f"{value}m"
+    if resource not in ("memory", "ephemeral-storage") and not resource.startswith("hugepages-"):
+        return str(value)
+    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if value >= size:
+            return f"{value / size:.1f}".removesuffix(".0") + unit
+    return str(value)
+
+
 def is_counted(name: str) -> bool:
     """Return whether the scheduler keeps account of a resource of that name.
 

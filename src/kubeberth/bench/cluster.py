@@ -171,6 +171,40 @@ class OwnCluster:
         return {} if running is None else {entry.name: entry.pid for entry in running.processes}
 
 
+class Meter:
+    """Reads what the processes of a cluster take, and the load that it is under.
+
+    Parameters
+    ----------
+    cluster
+        None for a foreign one, of which nothing can be seen.
+    """
+
+    def __init__(self, load: LoadGenerator, cluster: OwnCluster | None) -> None:
+        self._load = load
+        self._cluster = cluster
+        self._before: dict[str, float | None] = {}
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._before = {name: cpu_seconds(pid) for name, pid in self._pids().items()}
+
+    def costs(self) -> tuple[Cost, ...]:
+        """Return what each process took since then."""
+        return tuple(self._costs())
+
+    def _costs(self) -> Iterator[Cost]:
+        for name, pid in self._pids().items():
+            was, now = self._before.get(name), cpu_seconds(pid)
+            used = None if was is None or now is None else now - was
+            yield Cost(name, used, resident_kibibytes(pid) / 1024)
+
+    def _pids(self) -> dict[str, int]:
+        if self._cluster is None:
+            return {}
+        return {**self._cluster.pids(), "load": self._load.pid}
+
+
 class Measurement:
     """Measures one cluster, in namespaces of its own.
 
@@ -193,7 +227,7 @@ class Measurement:
         n_others = listed["metadata"].get("remainingItemCount", 0)
         self.n_nodes: int = len(listed["items"]) + n_others
         self._clock = clock
-        self._cluster = cluster
+        self._meter = Meter(load, cluster)
 
     def burst(self, workload: Workload, tell: Callable[[int], None]) -> Placement:
         """Measure pods that come as fast as the clients get answers."""
@@ -223,7 +257,8 @@ class Measurement:
             job: dict[str, Any] = {"workload": workload.name, "namespaces": namespaces, "run": run}
             self._load.do("place", **job, prefix="warm", n=N_WARM, connections=1)
             self._load.do("until_running", run=run)
-            before, began_at = self._cpu_seconds(), self._clock.monotonic()
+            self._meter.begin()
+            began_at = self._clock.monotonic()
             found = self._load.do(
                 "place",
                 tell,
@@ -234,7 +269,7 @@ class Measurement:
                 connections=connections * 4 if rate else connections,
                 rate=rate,
             )
-            costs = tuple(self._costs(before))
+            costs = self._meter.costs()
             runs = self._load.do("until_running", run=run)["is_complete"]
             running_s = self._clock.monotonic() - began_at if runs else None
         seconds = found["seconds"]
@@ -276,20 +311,6 @@ class Measurement:
                 empty_namespace(self._load, name)
                 path = f"/api/v1/namespaces/{name}"
                 self._load.do("ask", method="DELETE", path=path, ok=[409])
-
-    def _pids(self) -> dict[str, int]:
-        if self._cluster is None:
-            return {}
-        return {**self._cluster.pids(), "load": self._load.pid}
-
-    def _cpu_seconds(self) -> dict[str, float | None]:
-        return {name: cpu_seconds(pid) for name, pid in self._pids().items()}
-
-    def _costs(self, before: dict[str, float | None]) -> Iterator[Cost]:
-        for name, pid in self._pids().items():
-            was, now = before.get(name), cpu_seconds(pid)
-            used = None if was is None or now is None else now - was
-            yield Cost(name, used, resident_kibibytes(pid) / 1024)
 
 
 def measure_scheduler_start(clock: Clock, n_nodes: int, n_pods: int) -> SchedulerStart:

@@ -9,7 +9,8 @@ the processors to the cluster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -83,34 +84,28 @@ class PlacementLoad(Load):
             `elapsed` from the first request to the last pod that got a node, `creating` to the last
             answer, `seconds` from when each pod was to be created until it had a node, sorted.
         """
-        pending = _Leaving()
         asked_at: dict[str, float] = {}
         query = f"watch=true&fieldSelector=spec.nodeName%3D&labelSelector={RUN_LABEL}%3D{run}"
-        watch = await self._watch(f"/api/v1/pods?{query}", pending.feed)
         workers = await self._connections(connections)
         bodies = _bodies(workload_named(workload), namespaces, run, prefix)
         todo = enumerate(islice(bodies, n))
-        began_at = perf_counter()
+        async with self.following(f"/api/v1/pods?{query}") as pending:
+            began_at = perf_counter()
 
-        async def work(connection: Any) -> None:
-            for index, (key, body) in todo:
-                due_at = began_at + index / rate if rate else perf_counter()
-                if (wait_s := due_at - perf_counter()) > 0:
-                    await asyncio.sleep(wait_s)
-                asked_at[key] = due_at
-                path = f"/api/v1/namespaces/{key.partition('/')[0]}/pods"
-                answer = await connection.ask("POST", path, body)
-                if answer.status != 201:
-                    raise answer.refusal()
+            async def work(connection: Any) -> None:
+                for index, (key, body) in todo:
+                    due_at = began_at + index / rate if rate else perf_counter()
+                    if (wait_s := due_at - perf_counter()) > 0:
+                        await asyncio.sleep(wait_s)
+                    asked_at[key] = due_at
+                    path = f"/api/v1/namespaces/{key.partition('/')[0]}/pods"
+                    answer = await connection.ask("POST", path, body)
+                    if answer.status != 201:
+                        raise answer.refusal()
 
-        telling = asyncio.create_task(_tell(pending))
-        try:
             await asyncio.gather(*map(work, workers))
             creating = perf_counter() - began_at
             await pending.until_left(n)
-        finally:
-            telling.cancel()
-            watch.close()
         seconds = [at - asked_at[key] for key, at in pending.left_at.items()]
         elapsed = max(pending.left_at.values(), default=began_at) - began_at
         return {"elapsed": elapsed, "creating": creating, "seconds": sorted(seconds)}
@@ -119,24 +114,36 @@ class PlacementLoad(Load):
         """Wait until every pod runs; `is_complete` is false when no more of them begin to."""
         query = f"labelSelector={RUN_LABEL}%3D{run}&fieldSelector=status.phase%21%3DRunning"
         listed = await self.read(f"/api/v1/pods?{query}")
-        starting = _Leaving()
         version = listed["metadata"]["resourceVersion"]
         path = f"/api/v1/pods?{query}&watch=true&resourceVersion={version}"
-        watch = await self._watch(path, starting.feed)
-        try:
+        async with self.following(path) as starting:
             return {"is_complete": await starting.until_left(len(listed["items"]))}
+
+    @asynccontextmanager
+    async def following(self, path: str) -> AsyncIterator[Leaving]:
+        """Give the pods that leave what a watch selects, and tell how many now and then."""
+        leaving = Leaving()
+        async with self.watching(path, leaving.feed):
+            telling = asyncio.create_task(_tell(leaving))
+            try:
+                yield leaving
+            finally:
+                telling.cancel()
+
+    @asynccontextmanager
+    async def watching(self, path: str, feed: Callable[[bytes], None]) -> AsyncIterator[None]:
+        """Follow a watch for a while."""
+        watch = await self._watch(path, feed)
+        try:
+            yield
         finally:
             watch.close()
 
 
-class _Leaving:
-    """Pods that leave what a watch has selected, by `namespace/name`, and when they did.
-
-    One that gets a node leaves the pods without one, one that starts those that do not run.
-    """
+class Progress:
+    """What a watch brings, line by line, for those who wait for something to come about."""
 
     def __init__(self) -> None:
-        self.left_at: dict[str, float] = {}
         self._rest = b""
         self._news = asyncio.Event()
 
@@ -145,21 +152,44 @@ class _Leaving:
         now = perf_counter()
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
-            event = _decode_event(line)
-            if event.type == "DELETED":
-                meta = event.object.metadata
-                self.left_at[f"{meta.namespace}/{meta.name}"] = now
+            self.take(line, now)
         self._news.set()
 
-    async def until_left(self, n: int) -> bool:
-        """Return true when so many have left, or false when nothing happens any more."""
-        while len(self.left_at) < n:
+    def take(self, line: bytes, now: float) -> None:
+        """Take in one event."""
+        raise NotImplementedError
+
+    async def wait_for(self, is_there: Callable[[], bool], stall_s: float) -> bool:
+        """Return true when it is there, or false when nothing happens for so long."""
+        while not is_there():
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), STALL_S)
+                await asyncio.wait_for(self._news.wait(), stall_s)
             except TimeoutError:
                 return False
         return True
+
+
+class Leaving(Progress):
+    """Pods that leave what a watch has selected, by `namespace/name`, and when they did.
+
+    One that gets a node leaves the pods without one, one that starts those that do not run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_at: dict[str, float] = {}
+
+    def take(self, line: bytes, now: float) -> None:
+        """Take in one event."""
+        event = _decode_event(line)
+        if event.type == "DELETED":
+            meta = event.object.metadata
+            self.left_at[f"{meta.namespace}/{meta.name}"] = now
+
+    async def until_left(self, n: int) -> bool:
+        """Return true when so many have left, or false when nothing happens any more."""
+        return await self.wait_for(lambda: len(self.left_at) >= n, STALL_S)
 
 
 def _bodies(
@@ -184,7 +214,7 @@ def _bodies(
         index += 1
 
 
-async def _tell(pending: _Leaving) -> None:
+async def _tell(pending: Leaving) -> None:
     while True:
         await asyncio.sleep(_TELL_S)
         say({"done": len(pending.left_at)})

@@ -116,14 +116,16 @@ class Connection(asyncio.Protocol):
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(self._answer)
 
-    async def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
+    ) -> Answer:
         """Send a request and return its answer."""
         assert self._transport is not None
         self._answer = Answer()
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(
-            b"%s %s HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s"
-            % (method.encode(), path.encode(), self._head, len(body), body)
+            b"%s %s HTTP/1.1\r\n%scontent-type: %s\r\ncontent-length: %d\r\n\r\n%s"
+            % (method.encode(), path.encode(), self._head, content_type.encode(), len(body), body)
         )
         return await asyncio.wait_for(self._waiting, PATIENCE_S)
 
@@ -141,7 +143,7 @@ class Load:
         self._host, self._port = url.hostname or "", url.port or 443
         self._tls = credentials.ssl_context()
         lines = [f"host: {self._host}:{self._port}", "accept: application/json"]
-        lines += ["content-type: application/json", "user-agent: berth-bench"]
+        lines += ["user-agent: berth-bench"]
         if credentials.token:
             lines.append(f"authorization: Bearer {credentials.token}")
         self._head = "".join(f"{line}\r\n" for line in lines).encode()

@@ -22,7 +22,7 @@ COMMANDS = {
     "controllers": ("controllers", "Run the controllers."),
     "nodes": ("nodes", "Run simulated nodes."),
     "token": ("token", "Invite nodes."),
-    "lint": ("lint", "Find placements in manifests that a node could forge."),
+    "lint": ("lint", "Find what is wrong with how manifests would be placed."),
     "audit": ("audit", "Show what a live cluster trusts."),
     "check-plugin": ("check_plugin", "Check a scheduling plugin of your own."),
     "bench": ("bench", "Measure how fast things are on this machine."),

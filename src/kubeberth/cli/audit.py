@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from kubeberth.api import scheme
 from kubeberth.api.scheme import Resource
+from kubeberth.cli.listing import list_all
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.client.client import Client
-from kubeberth.errors import NotFoundError
 from kubeberth.library.label_audit import LabelAudit, audit_labels
 
 # What places pods, each before what it makes.
@@ -30,8 +29,6 @@ PLACING: tuple[Resource, ...] = (
     scheme.REPLICATION_CONTROLLERS,
     scheme.PODS,
 )
-# Of a large cluster, what is read at once.
-PAGE = 500
 
 
 @click.group("audit")
@@ -58,23 +55,9 @@ def labels(kubeconfig: Path, all_labels: bool, output: str) -> None:
 
 async def _audit(kubeconfig: Path, *, all_labels: bool) -> LabelAudit:
     async with Client.from_kubeconfig(kubeconfig) as client:
-        objects = [found for resource in PLACING for found in await _all(client, resource)]
-        nodes = await _all(client, scheme.NODES)
+        objects = [found for resource in PLACING for found in await list_all(client, resource)]
+        nodes = await list_all(client, scheme.NODES)
     return audit_labels(objects, nodes, all_labels=all_labels)
-
-
-async def _all(client: Client, resource: Resource) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    continue_ = ""
-    while True:
-        try:
-            page = await client.list(resource, limit=PAGE, continue_=continue_)
-        except NotFoundError:
-            return []  # a server that has no such kind has no such placements
-        found += ({**item, "kind": resource.kind} for item in page.get("items") or ())
-        continue_ = page["metadata"].get("continue", "")
-        if not continue_:
-            return found
 
 
 def _tables(found: LabelAudit) -> Iterator[str]:

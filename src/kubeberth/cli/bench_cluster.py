@@ -19,7 +19,7 @@ from kubeberth.bench import cluster
 from kubeberth.bench.apiserver import LoadGenerator
 from kubeberth.bench.cluster import Measurement, OwnCluster, Placement, Plan, Result, SchedulerStart
 from kubeberth.bench.workloads import WORKLOADS, Workload
-from kubeberth.cli.bench_tables import figures_table
+from kubeberth.cli.bench_tables import cost_tables, figures_table
 from kubeberth.clock import SystemClock
 
 # What a shell says of a command that Ctrl-C has ended.
@@ -187,24 +187,18 @@ def _tables(results: list[Result]) -> Iterator[Table]:
     placements = [result for result in results if isinstance(result, Placement)]
     titles = ("workload", "pods", "bound/s", "created/s", "p50 ms", "p99 ms", "all run s")
     rates = figures_table("Pods from created to bound", *titles)
-    names = list(dict.fromkeys(cost.process for p in placements for cost in p.costs))
-    cpu = figures_table("Processor seconds", "workload", *names)
-    memory = figures_table("MiB afterwards", "workload", *names)
+    rows = []
     for entry in placements:
         name = entry.workload + (f", {entry.rate:g} a second" if entry.rate else "")
+        rows.append((name, entry.costs))
         of = "" if entry.n_bound == entry.n_pods else f" of {entry.n_pods:,}"
         runs = "-" if entry.running_s is None else f"{entry.running_s:.1f}"
         figures = (f"{entry.per_second:,.0f}", f"{entry.created_per_second:,.0f}")
         delays = (f"{entry.p50_ms:,.1f}", f"{entry.p99_ms:,.1f}")
         rates.add_row(name, f"{entry.n_bound:,}{of}", *figures, *delays, runs)
-        costs = {cost.process: cost for cost in entry.costs}
-        if costs:
-            used = [costs[process].cpu_s for process in names]
-            cpu.add_row(name, *("-" if s is None else f"{s:.1f}" for s in used))
-            memory.add_row(name, *(f"{costs[process].mebibytes:,.0f}" for process in names))
     starts = figures_table("Start of a scheduler", "nodes", "pods", "s", "MiB")
     for result in results:
         if isinstance(result, SchedulerStart):
             figures = (f"{result.seconds:.2f}", f"{result.mebibytes:,.0f}")
             starts.add_row(f"{result.n_nodes:,}", f"{result.n_pods:,}", *figures)
-    return (table for table in (rates, cpu, memory, starts) if table.row_count)
+    return (table for table in (rates, *cost_tables(rows), starts) if table.row_count)

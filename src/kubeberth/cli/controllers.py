@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from kubeberth.api.scheduler_config import LeaderElection
 from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.leader_election import ElectionFlags, election_options, mandate_by
 from kubeberth.cli.options import kubeconfig_option, read_file
 from kubeberth.client.account_token import AccountToken
 from kubeberth.client.client import Client
@@ -48,6 +50,7 @@ SYSTEM = "kube-system"
     default="",
     help="A class of simulated volumes, made at the start in a cluster that has no class.",
 )
+@election_options(AGENT, "controllers")
 def command(
     kubeconfig: Path,
     root_ca_file: Path | None,
@@ -55,12 +58,17 @@ def command(
     cluster_signing_key_file: Path | None,
     use_service_account_credentials: bool,
     default_storage_class: str,
+    election: ElectionFlags,
 ) -> None:
-    """Run the controllers."""
+    """Run the controllers.
+
+    Of several processes that run them, one works; the others wait for its lease to run out.
+    """
     if (cluster_signing_cert_file is None) != (cluster_signing_key_file is None):
         raise UsageError(
             "--cluster-signing-cert-file and --cluster-signing-key-file go together: name both"
         )
+    elected = election.over(LeaderElection(resource_name=AGENT))
     client = Client.from_kubeconfig(kubeconfig, user_agent=AGENT)
     nobody = Client(client.credentials.without_proof(), user_agent=AGENT)
     clock = SystemClock()
@@ -78,7 +86,9 @@ def command(
         return nobody.showing(AccountToken(client, SYSTEM, account, clock))
 
     async def main(ready: Ready) -> None:
-        async with client, nobody:
-            await run(client, settings, client_of=client_of, clock=clock, ready=ready)
+        async with client, nobody, mandate_by(elected, client, AGENT) as mandate:
+            await run(
+                client, settings, client_of=client_of, clock=clock, ready=ready, mandate=mandate
+            )
 
     run_component(main)

@@ -1,82 +1,181 @@
-"""`berth lint`: find placements in manifests that a node could forge."""
+"""`berth lint`: what is wrong with how manifests would be placed."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import stat
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from kubeberth.api.forgeable import ShapeError, Use, forgeable_uses, protected_key, shown_path
-from kubeberth.errors import ManifestError
-from kubeberth.library.field_lines import FieldLines
-from kubeberth.library.manifests import Manifest, objects_of, read_texts
+from kubeberth.api import scheme
+from kubeberth.cli.listing import list_all
+from kubeberth.cli.options import context_option, kubeconfig_option
+from kubeberth.client.client import Client
+from kubeberth.client.kubeconfig import load_kubeconfig
+from kubeberth.errors import BerthError, ManifestError, UsageError
+from kubeberth.library.manifests import read_manifests, read_texts
+from kubeberth.lint.finding import Finding
+from kubeberth.lint.fixes import diff, fixed
+from kubeberth.lint.linter import Report, Settings, lint
+from kubeberth.lint.reports import catalogue, github, json, sarif, text
+from kubeberth.lint.rule import Severity
+from kubeberth.lint.rules import RULES
+from kubeberth.lint.selection import Selection, UnknownRuleError
 
 FOUND, BAD_INPUT = 1, 2
+LIVE, STDIN, STDIN_NAME = "live", "-", "<stdin>"
+# What rules ask about in a cluster; nothing else of it is read.
+_ASKED_ABOUT = (
+    scheme.NODES,
+    scheme.PODS,
+    scheme.NAMESPACES,
+    scheme.PRIORITY_CLASSES,
+    scheme.RUNTIME_CLASSES,
+    scheme.STORAGE_CLASSES,
+    scheme.PERSISTENT_VOLUME_CLAIMS,
+)
+_THRESHOLDS = {severity.word: severity for severity in reversed(Severity)} | {"never": None}
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-class Finding(msgspec.Struct, rename="camel"):
-    """One placement that a node could forge, as `--output json` prints it."""
+def _show_rules(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if not is_asked or context.resilient_parsing:
+        return
+    click.echo(catalogue.table(RULES.values()))
+    context.exit()
 
-    file: str
-    line: int
-    severity: str
-    kind: str
-    namespace: str
-    name: str
-    field: str
-    label: str
-    use_instead: str
 
-    def __str__(self) -> str:
-        """Return the finding as compilers print theirs."""
-        where = f"{self.file}:{self.line}: {self.severity}: {self.kind} {self.name}: {self.field}"
-        return (
-            f"{where}: a kubelet may set the label {self.label} on its own node; "
-            f"use {self.use_instead}"
-        )
+def _explain(context: click.Context, _: click.Parameter, rule_id: str | None) -> None:
+    if rule_id is None or context.resilient_parsing:
+        return
+    named = {rule.name: rule for rule in RULES.values()} | RULES
+    rule = named.get(rule_id) or named.get(rule_id.upper())
+    if rule is None:
+        raise click.BadParameter(f"there is no rule {rule_id}: `berth lint --rules` lists all")
+    click.echo(catalogue.explanation(rule))
+    context.exit()
 
 
 @click.command("lint")
-@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.argument("files", nargs=-1, metavar="[FILES...]")
+@click.option(
+    "-f",
+    "--filename",
+    "named",
+    multiple=True,
+    metavar="FILE",
+    help="A file, a folder, or - for standard input, as kubectl takes them. May be repeated.",
+)
+@click.option(
+    "--cluster",
+    metavar="FILE|live",
+    help="Judge by the nodes, pods and classes of this file, or of the cluster of the kubeconfig.",
+)
+@kubeconfig_option
+@context_option
+@click.option(
+    "-n", "--namespace", default="default", help="Where objects go that do not say so themselves."
+)
+@click.option("--select", multiple=True, metavar="IDS", help="Only these rules; KB3 is all KB3xx.")
+@click.option("--ignore", multiple=True, metavar="IDS", help="Not these rules.")
 @click.option(
     "--allow",
     multiple=True,
     metavar="LABEL",
-    help="Say nothing of this label; PREFIX/* is all that begin so. May be repeated.",
+    help="KB111: say nothing of this label; PREFIX/* is all that begin so. May be repeated.",
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
-def command(files: tuple[str, ...], allow: tuple[str, ...], output: str) -> None:
-    """Find placements that a node could forge.
+@click.option("--fix", "is_to_fix", is_flag=True, help="Mend what can be mended safely.")
+@click.option("--diff", "is_to_diff", is_flag=True, help="Show what --fix would change.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(list(_THRESHOLDS)),
+    default="warning",
+    show_default=True,
+    help="Exit with 1 from this severity on.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--rules",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_rules,
+    help="List all rules.",
+)
+@click.option(
+    "--explain",
+    metavar="ID",
+    is_eager=True,
+    expose_value=False,
+    callback=_explain,
+    help="Tell what a rule is about, and what to do.",
+)
+def command(
+    files: tuple[str, ...],
+    named: tuple[str, ...],
+    cluster: str | None,
+    kubeconfig: Path,
+    context: str | None,
+    namespace: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    allow: tuple[str, ...],
+    is_to_fix: bool,
+    is_to_diff: bool,
+    fail_on: str,
+    output: str,
+) -> None:
+    """Find what is wrong with how manifests would be placed.
 
-    A kubelet may set most labels on its own node. Where pods are kept apart by such a label, a
-    node that was broken into can draw them to itself. FILES are manifests in YAML or JSON, folders
-    of them, or - for standard input.
+    Misspelt labels, rules that contradict each other, replicas for which there is no place,
+    isolation that a node could forge. Without --cluster, only what is wrong on any cluster.
 
-    A node selector and required node affinity are warnings, preferred ones information.
-    Exit code 0: no warnings; 1: warnings; 2: what was given is no manifest.
+    Exit code 0: nothing of the severity of --fail-on; 1: something; 2: what was given is no
+    manifest.
 
     \b
-    berth lint deploy/ --allow kubernetes.io/os
-    kubectl get deploy -A -o yaml | berth lint -
+    berth lint -f deploy/ --cluster live
+    helm template web ./chart | berth lint -f - --cluster nodes.yaml
+    kustomize build . | berth lint -f - -o sarif > lint.sarif
     """
-    found: list[Finding] = []
     try:
-        for file in files:
-            found += _findings(file, allow)
-    except (ManifestError, ShapeError, UnicodeDecodeError) as error:
+        settings = Settings(
+            Selection(_ids(select), _ids(ignore)),
+            _read_cluster(cluster, kubeconfig, context),
+            allow,
+            namespace,
+        )
+        texts = _read((*files, *named))
+        report = lint(texts, settings)
+        if is_to_diff:
+            sys.exit(_show_diff(texts, report))
+        if is_to_fix:
+            texts, report = _mend(texts, report, settings)
+    except (BerthError, UnknownRuleError) as error:
         _give_up(str(error))
     except OSError as error:
         _give_up(f"cannot read {error.filename}: {error.strerror}")
-    if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
-    else:
-        for finding in found:
-            click.echo(str(finding))
-    sys.exit(FOUND if any(finding.severity == "warning" for finding in found) else 0)
+    # What was mended of standard input goes to standard output.
+    is_taken = is_to_fix and STDIN_NAME in texts
+    _show(report, texts, output, settings.selection, is_error=is_taken)
+    threshold = _THRESHOLDS[fail_on]
+    is_bad = threshold is not None and any(f.severity >= threshold for f in report.findings)
+    sys.exit(FOUND if is_bad else 0)
+
+
+def _ids(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for text in given for part in text.split(",") if part.strip())
 
 
 def _give_up(why: str) -> None:
@@ -84,45 +183,116 @@ def _give_up(why: str) -> None:
     sys.exit(BAD_INPUT)
 
 
-def _findings(file: str, allowed: Collection[str]) -> Iterator[Finding]:
-    is_stream = file == "-"
-    texts = [("<stdin>", sys.stdin.buffer.read())] if is_stream else read_texts(Path(file))
-    for name, text in texts:
-        lines: FieldLines | None = None  # made when there is something to show
-        for manifest in objects_of(text, name):
-            for use in _uses(manifest):
-                if not _is_allowed(use.key, allowed):
-                    lines = lines or FieldLines(text)
-                    yield _finding(name, manifest, use, lines)
+def _read(files: Sequence[str]) -> dict[str, str]:
+    """Return the texts of files and folders, by name."""
+    if not files:
+        raise UsageError("name files to look at, with -f or without; - is standard input")
+    texts = {}
+    for file in files:
+        read = [(STDIN_NAME, sys.stdin.buffer.read())] if file == STDIN else read_texts(Path(file))
+        for name, content in read:
+            texts[name] = content if isinstance(content, str) else _decoded(name, content)
+    return texts
 
 
-def _uses(manifest: Manifest) -> list[Use]:
-    document, where = manifest.document, manifest.source
-    if not isinstance(document.get("kind"), str) or not isinstance(document.get("apiVersion"), str):
-        raise ManifestError(f"{where}: an object must have apiVersion and kind")
+def _decoded(name: str, content: bytes) -> str:
     try:
-        return forgeable_uses(document)
-    except ShapeError as error:
-        raise ManifestError(f"{where}: {document['kind']}: {error}") from error
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{name}: not UTF-8 text, from byte {error.start} on") from None
 
 
-def _is_allowed(key: str, allowed: Collection[str]) -> bool:
-    return any(
-        key == known or (known.endswith("*") and key.startswith(known[:-1])) for known in allowed
-    )
+def _read_cluster(
+    cluster: str | None, kubeconfig: Path, context: str | None
+) -> tuple[Mapping[str, Any], ...] | None:
+    if cluster is None:
+        return None
+    if cluster == LIVE:
+        return asyncio.run(_read_live(kubeconfig, context))
+    source = sys.stdin.buffer if cluster == STDIN else Path(cluster)
+    found = tuple(manifest.document for manifest in read_manifests(source))
+    if not any(document.get("kind") == "Node" for document in found):
+        raise UsageError(f"{cluster} has no Node: no cluster to judge by")
+    return found
 
 
-def _finding(file: str, manifest: Manifest, use: Use, lines: FieldLines) -> Finding:
-    metadata: Any = manifest.document.get("metadata")
-    told = metadata if isinstance(metadata, dict) else {}
-    return Finding(
-        file=file,
-        line=lines.line(manifest.line, (*manifest.path, *use.path)),
-        severity=use.severity,
-        kind=manifest.document["kind"],
-        namespace=str(told.get("namespace") or ""),
-        name=str(told.get("name") or told.get("generateName") or ""),
-        field=shown_path(use.path),
-        label=use.key,
-        use_instead=protected_key(use.key),
-    )
+async def _read_live(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, Any], ...]:
+    async with Client(load_kubeconfig(kubeconfig, context)) as client:
+        lists = await asyncio.gather(*(list_all(client, resource) for resource in _ASKED_ABOUT))
+    return tuple(document for found in lists for document in found)
+
+
+def _show_diff(texts: Mapping[str, str], report: Report) -> int:
+    """Print what would be mended; return the exit code."""
+    changed = False
+    for name, new, _ in _mended(texts, report):
+        click.echo(diff(name, texts[name], new), nl=False)
+        changed = True
+    return FOUND if changed else 0
+
+
+def _mend(
+    texts: dict[str, str], report: Report, settings: Settings
+) -> tuple[dict[str, str], Report]:
+    """Write what can be mended; return the texts as they are now, and what is left."""
+    now, done = dict(texts), 0
+    for name, new, n_edits in _mended(texts, report):
+        now[name] = new
+        done += n_edits
+        if name != STDIN_NAME:
+            _write(Path(name), new)
+    if STDIN_NAME in now:
+        click.echo(now[STDIN_NAME], nl=False)
+    if done:
+        n_files = sum(now[name] != texts[name] for name in texts)
+        click.echo(f"mended {done} in {n_files} file{'s' * (n_files != 1)}", err=True)
+    return now, lint(now, settings)
+
+
+def _mended(texts: Mapping[str, str], report: Report) -> Iterator[tuple[str, str, int]]:
+    """Yield name, new text and number of edits of every text that can be mended."""
+    for name, content in texts.items():
+        new, n_edits = fixed(content, (f for f in report.findings if f.file == name))
+        if n_edits:
+            yield name, new, n_edits
+
+
+def _write(path: Path, content: str) -> None:
+    """Replace a file's content; it is the old or the new one, never a part."""
+    target = path.resolve()
+    partial = target.with_name(f".{target.name}.berth")
+    partial.write_bytes(content.encode())
+    partial.chmod(stat.S_IMODE(target.stat().st_mode))
+    os.replace(partial, target)
+
+
+def _show(
+    report: Report, texts: Mapping[str, str], output: str, selection: Selection, *, is_error: bool
+) -> None:
+    if output == "json":
+        click.echo(json.render(report.findings), err=is_error)
+    elif output == "sarif":
+        asked = (rule for rule in RULES.values() if selection.includes(rule))
+        click.echo(sarif.render(report, asked), err=is_error)
+    elif output == "github":
+        for finding in report.findings:
+            click.echo(github.line(finding), err=is_error)
+    else:
+        _show_text(report, texts, is_error=is_error)
+
+
+def _show_text(report: Report, texts: Mapping[str, str], *, is_error: bool) -> None:
+    looks_on = (sys.stderr if is_error else sys.stdout).isatty()
+    lines = text.lines_of(texts) if looks_on else {}
+    for finding in report.findings:
+        click.echo(_styled(finding) if looks_on else text.line(finding), err=is_error)
+        for line in text.excerpt(finding, lines.get(finding.file, ())):
+            click.echo(line, err=is_error)
+    if looks_on:
+        click.echo(text.summary(report.findings, len(texts)), err=is_error)
+
+
+def _styled(finding: Finding) -> str:
+    where, severity, rest = text.line(finding).partition(f"{finding.severity.word}: ")
+    coloured = click.style(severity, fg=_COLOURS[finding.severity], bold=True)
+    return f"{where}{coloured}{rest}"

@@ -41,6 +41,13 @@ def kubeconfig_option(function: F) -> F:
     )(function)
 
 
+def context_option(function: F) -> F:
+    """Add `--context`, which of a kubeconfig's contexts is meant."""
+    return click.option(
+        "--context", metavar="NAME", help="Of the kubeconfig.  [default: its current one]"
+    )(function)
+
+
 def read_file(path: Path) -> bytes:
     """Return a file's content; `-` is standard input."""
     try:

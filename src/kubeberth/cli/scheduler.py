@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,34 +18,17 @@ from kubeberth.api.scheduler_config import (
 )
 from kubeberth.cli.component import Ready, run_component
 from kubeberth.cli.doors import DoorFlags, door_options
-from kubeberth.cli.leader_election import ElectionFlags, election_options, to_terms
+from kubeberth.cli.leader_election import ElectionFlags, election_options, mandate_by
 from kubeberth.cli.logs import log_options
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.cli.scheduler_config import read_configuration
 from kubeberth.client.client import Client
-from kubeberth.client.election import Alone, Election, Mandate
-from kubeberth.client.lease import Terms
-from kubeberth.client.recorder import EventRecorder
-from kubeberth.clock import SystemClock
 from kubeberth.errors import UsageError
 from kubeberth.extensions import own_plugins
 from kubeberth.scheduler.config import to_settings
 from kubeberth.scheduler.scheduler import run
 
-
-@asynccontextmanager
-async def _mandate(client: Client, terms: Terms | None) -> AsyncIterator[Mandate]:
-    """Give what allows this process to schedule, for a while."""
-    if terms is None:
-        yield Alone()
-        return
-    clock = SystemClock()
-    recorder = EventRecorder(client, "kube-scheduler", clock)
-    telling = asyncio.create_task(recorder.run())
-    try:
-        yield Election(client, terms, clock, recorder=recorder)
-    finally:
-        telling.cancel()
+AGENT = "kube-scheduler"
 
 
 @click.command("scheduler")
@@ -65,7 +47,7 @@ async def _mandate(client: Client, terms: Terms | None) -> AsyncIterator[Mandate
 @click.option("--seed", default=0, show_default=True, help="Decides among equally good nodes.")
 @log_options
 @door_options
-@election_options
+@election_options(LeaderElection().resource_name, "schedulers")
 @click.pass_context
 def command(
     context: click.Context,
@@ -95,13 +77,13 @@ def command(
     configured = configuration.client_connection.kubeconfig
     if configured and context.get_parameter_source("kubeconfig") != ParameterSource.COMMANDLINE:
         kubeconfig = Path(configured)
-    terms = to_terms(election.over(configuration.leader_election))
-    client = Client.from_kubeconfig(kubeconfig, user_agent="kube-scheduler")
+    elected = election.over(configuration.leader_election)
+    client = Client.from_kubeconfig(kubeconfig, user_agent=AGENT)
 
     opened = doors.open(client)
 
     async def main(ready: Ready) -> None:
-        async with client, _mandate(client, terms) as mandate:
+        async with client, mandate_by(elected, client, AGENT) as mandate:
             await run(
                 client, settings, ready=ready, mandate=mandate, doors=opened, dump_on=_on_signal
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -22,6 +23,7 @@ from kubeberth.client.credentials import Credentials, Proof, ProofSource
 from kubeberth.client.handshakes import handshakes_of
 from kubeberth.client.http import Answer, Pool
 from kubeberth.client.kubeconfig import load_kubeconfig
+from kubeberth.client.mandate import Alone, LeadershipLostError, Mandate
 from kubeberth.errors import ApiError, TransportError
 
 Document = dict[str, Any]
@@ -72,6 +74,7 @@ class Client:
         self._max_requests = max_requests
         self._pool: Pool | None = None
         self._proof = Proof()
+        self._mandate: Mandate = Alone()
         self.answers: Counter[tuple[str, ...]] = Counter()
 
     @classmethod
@@ -90,6 +93,16 @@ class Client:
         other = Client(replace(self.credentials, source=source), user_agent=self._user_agent)
         other._pool = self._pool
         other.answers = self.answers
+        return other
+
+    def under(self, mandate: Mandate) -> Client:
+        """Return a client that writes nothing unless a mandate holds, by the connections of this.
+
+        A write that finds that it does not raises a LeadershipLostError, however long before that
+        the write was asked for. Reads are free.
+        """
+        other = copy.copy(self)
+        other._mandate = mandate
         return other
 
     async def __aenter__(self) -> Client:
@@ -242,10 +255,17 @@ class Client:
         TransportError
             There was no answer.
         """
+
+        def check() -> None:
+            if call.method != "GET" and not self._mandate.holds:
+                raise LeadershipLostError("leaderelection lost")
+
         for retries_left in range(MAX_RETRIES, -1, -1):
             with self._trouble(call):
                 headers = await self._headers(call)
-                answer = await self._opened.request(call.method, _target(call), headers, call.body)
+                answer = await self._opened.request(
+                    call.method, _target(call), headers, call.body, check
+                )
             self._note(call, answer)
             retry_after_s = _retry_after_s(answer)
             if self._may_be_outdated(answer) and retries_left == MAX_RETRIES:

@@ -15,11 +15,11 @@ import math
 import random
 import socket
 import uuid
-from typing import Protocol
 
 from kubeberth.api.scheme import LEASES
 from kubeberth.client.client import Client
 from kubeberth.client.lease import Candidate, Document, Terms
+from kubeberth.client.mandate import LeadershipLostError
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock, rfc3339_micro
 from kubeberth.errors import ApiError, BerthError, NotFoundError
@@ -30,48 +30,6 @@ logger = logging.getLogger(__name__)
 JITTER = 1.2
 # A process that was told to end does not wait for longer than this to give up its seat.
 RELEASE_S = 2.0
-
-
-class LeadershipLostError(BerthError):
-    """The seat could not be renewed in time: somebody else may have it."""
-
-
-class Mandate(Protocol):
-    """What allows a process to work."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether it may work at this very moment."""
-
-    async def win(self) -> None:
-        """Return once it may work."""
-
-    async def keep(self) -> None:
-        """Do what it takes to go on, until cancelled.
-
-        Raises
-        ------
-        LeadershipLostError
-            It may work no longer.
-        """
-
-    async def release(self) -> None:
-        """Let others work."""
-
-
-class Alone:
-    """The mandate of a process that has no rivals."""
-
-    holds = True
-
-    async def win(self) -> None:
-        """There is nobody to win against."""
-
-    async def keep(self) -> None:
-        """There is nothing to be done for it."""
-
-    async def release(self) -> None:
-        """There is nobody to work instead."""
 
 
 class Election:

@@ -293,9 +293,20 @@ class Pool:
         self._turns: list[asyncio.Future[None]] = []
 
     async def request(
-        self, method: str, target: str, headers: dict[str, str], body: bytes | None
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        check: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Send a request and return its answer.
+
+        Parameters
+        ----------
+        check
+            Called right before the request is sent, however long that has had to wait for its
+            turn; what it raises keeps the request from being sent.
 
         Raises
         ------
@@ -304,7 +315,7 @@ class Pool:
         """
         request = self._encode(method, target, headers, body)
         async with self._turn():
-            answer = await self._ask(method, request)
+            answer = await self._ask(method, request, check)
         if answer.headers.get("content-encoding") == "gzip":
             answer.body = zlib.decompress(answer.body, _BY_GZIP)
         return answer
@@ -352,10 +363,11 @@ class Pool:
         for connection in connections:
             await connection.ended()
 
-    async def _ask(self, method: str, request: bytes) -> Answer:
+    async def _ask(self, method: str, request: bytes, check: Callable[[], None]) -> Answer:
         while True:
             connection = self._idle.pop() if self._idle else await self._connect()
             try:
+                check()
                 return await connection.ask(request, REQUEST_S)
             except LostConnectionError as error:
                 if not error.is_stale or method not in _REPEATABLE:

@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a seat is held; defaults are kube-scheduler's.
+    """How a seat is held; times are those of upstream's components.
 
     Parameters
     ----------

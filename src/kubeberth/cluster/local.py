@@ -198,6 +198,8 @@ class LocalCluster:
 
     def _make_children(self) -> Iterator[Child]:
         folder, run_file = self._datadir, self._datadir.run_file
+        # There is one scheduler, and one set of controllers. Killed, they go on at once, and wait
+        # for no lease to run out.
         commands: dict[str, list[object]] = {
             "apiserver": [
                 *("--data-dir", folder.store, "--host", HOST, "--port", self.settings.port),
@@ -210,7 +212,6 @@ class LocalCluster:
             ],
             "scheduler": [
                 *("--kubeconfig", run_file("scheduler.kubeconfig")),
-                # There is one. Killed, it goes on at once, and waits for no lease to run out.
                 "--leader-elect=false",
                 # Thousands a second can be decided: `berth why` remembers, the log need not.
                 "--v=1",
@@ -224,6 +225,7 @@ class LocalCluster:
                 *("--cluster-signing-cert-file", folder.pki / "ca.crt"),
                 *("--cluster-signing-key-file", folder.pki / "ca.key"),
                 "--use-service-account-credentials",
+                "--leader-elect=false",
                 *("--default-storage-class", STORAGE_CLASS),
             ],
         }

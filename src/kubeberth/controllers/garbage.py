@@ -21,6 +21,7 @@ from kubeberth.controllers.action import (
     ObjectRef,
     Outcome,
     PatchObject,
+    RecordEvent,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.ownership import to_document
@@ -48,11 +49,14 @@ class Owner:
         have as owner: such a reference counts as solid.
     meta
         The metadata of what has that name now.
+    is_out_of_reach
+        Whether it is of a kind within namespaces, and the object is outside of them.
     """
 
     reference: OwnerReference
     ref: ObjectRef | None
     meta: ObjectMeta | None
+    is_out_of_reach: bool = False
 
     @property
     def standing(self) -> Standing:
@@ -97,16 +101,28 @@ def _examine(view: View) -> list[Action]:
     solid, dangling, waiting = (
         by_standing[standing] for standing in (Standing.SOLID, Standing.DANGLING, Standing.WAITING)
     )
+    actions: list[Action] = [
+        RecordEvent(
+            view.target, "OwnerRefInvalidNamespace", _out_of_reach(owner.reference), "Warning"
+        )
+        for owner in view.owners
+        if owner.is_out_of_reach
+    ]
     if solid and not dangling and not waiting:
-        return []
+        return actions
     # The cache may not know a young owner yet: nothing is deleted before the API has been asked.
-    actions: list[Action] = [ConfirmAbsent(owner.ref) for owner in dangling if owner.ref]
+    actions += [ConfirmAbsent(owner.ref) for owner in dangling if owner.ref]
     if solid:
         lost = {owner.reference.uid for owner in (*dangling, *waiting)}
         return [*actions, _without_owners(view.target, view.meta, lost)]
     if waiting and view.dependents:
         return [*actions, DeleteObject(view.target, propagation="Foreground")]
     return [*actions, DeleteObject(view.target, propagation=_own_propagation(view.meta))]
+
+
+def _out_of_reach(reference: OwnerReference) -> str:
+    where = f"{reference.api_version}/{reference.kind}, namespace: , name: {reference.name}"
+    return f'ownerRef [{where}, uid: {reference.uid}] does not exist in namespace ""'
 
 
 def _own_propagation(meta: ObjectMeta) -> str:
@@ -216,7 +232,9 @@ def _view(cache: Cache, resource: Resource, item: HasMetadata) -> View:
 def _owner(cache: Cache, namespace: str, reference: OwnerReference) -> Owner:
     found = cache.owner(namespace, reference)
     meta = found.metadata if found is not None else None
-    return Owner(reference, _owner_ref(cache, namespace, reference), meta)
+    resource = cache.kinds.of(reference.api_version, reference.kind)
+    is_out_of_reach = resource is not None and resource.namespaced and not namespace
+    return Owner(reference, _owner_ref(cache, namespace, reference), meta, is_out_of_reach)
 
 
 def _owner_ref(cache: Cache, namespace: str, reference: OwnerReference) -> ObjectRef | None:

@@ -67,6 +67,7 @@ from kubeberth.api.workloads import (
 )
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
+from kubeberth.client.mandate import Alone, Mandate
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.controllers.batch.cron_job import CronJobReconciler
@@ -338,8 +339,12 @@ async def run(
     client_of: ClientOf | None = None,
     clock: Clock | None = None,
     ready: Callable[[], None] | None = None,
+    mandate: Mandate | None = None,
 ) -> None:
     """Run all controllers until cancelled.
+
+    As upstream, whoever has to wait for the mandate follows nothing meanwhile: what is listed once
+    it holds has all that the last holder has done, so that nothing is done twice.
 
     Parameters
     ----------
@@ -347,10 +352,29 @@ async def run(
         See `Supervisor`.
     ready
         Called once every controller works on a complete picture.
+    mandate
+        Without one, there are no other controllers to take turns with.
+
+    Raises
+    ------
+    LeadershipLostError
+        Somebody else may be at work now.
     """
-    supervisor = Supervisor(client, settings, client_of=client_of, clock=clock)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(supervisor.run())
-        await supervisor.synced.wait()
-        if ready is not None:
-            ready()
+    mandate, acting_as = mandate or Alone(), client_of or (lambda _: client)
+    try:
+        await mandate.win()
+        supervisor = Supervisor(
+            client,
+            settings,
+            client_of=lambda account: acting_as(account).under(mandate),
+            clock=clock,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(mandate.keep())
+            tasks.create_task(supervisor.run())
+            await supervisor.synced.wait()
+            if ready is not None:
+                ready()
+    finally:
+        # All that was under way has ended: whoever comes next finds things as they are.
+        await mandate.release()

@@ -23,7 +23,7 @@ from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
-from kubeberth.kubelet.predicates import NODE_AFFINITY, with_own_os
+from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
 from kubeberth.kubelet.sharing import shared
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
@@ -176,22 +176,22 @@ class Kubelet:
             if pod.is_terminating:
                 self._spawn_removal(pod)
             return
-        others = [other.pod for other in self._workers.values() if other.counts]
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
             self._resume(worker)
             return
         node = self._heartbeat.node
-        verdict = self._admit(pod, with_own_os(node) if node is not None else None, others)
-        if verdict.failures == (NODE_AFFINITY,) and self._tasks is not None:
-            self._tasks.create_task(self._admit_live(worker, others))
+        verdict = self._admit(worker, with_own_os(node) if node is not None else None)
+        if verdict.refusal in (NODE_AFFINITY, TAINT_TOLERATION) and self._tasks is not None:
+            self._tasks.create_task(self._admit_live(worker))
         else:
             self._judge(worker, verdict)
 
-    def _admit(self, pod: KubeletPod, node: Node | None, others: list[KubeletPod]) -> Verdict:
+    def _admit(self, worker: Worker, node: Node | None) -> Verdict:
+        pod = worker.pod
         situation = Situation(
             node,
-            others,
+            self._earlier_than(worker),
             allowed_unsafe_sysctls=self._allotment.allowed_unsafe_sysctls,
             declared_features=frozenset(node.status.declared_features if node else ()),
         )
@@ -199,15 +199,26 @@ class Kubelet:
         self._allotment.take(pod, verdict)
         return verdict
 
-    async def _admit_live(self, worker: Worker, others: list[KubeletPod]) -> None:
-        """Ask the API how the Node's labels are now, before a pod is refused for them."""
+    def _earlier_than(self, worker: Worker) -> list[KubeletPod]:
+        """Return the pods that have their place before a pod: those let in, and those that wait."""
+        others = []
+        is_later = False
+        for other in self._workers.values():
+            if other is worker:
+                is_later = True
+            elif other.counts and not (is_later and other.life.stage is Stage.PENDING):
+                others.append(other.pod)
+        return others
+
+    async def _admit_live(self, worker: Worker) -> None:
+        """Ask the API how the Node is now, before a pod is refused for its labels or taints."""
         try:
             node = await self._heartbeat.fetch()
         except BerthError as error:
             logger.info("node %s cannot be read: %s", self._spec.name, error)
             node = self._heartbeat.node
         if worker.life.stage is Stage.PENDING and worker.pod.metadata.uid in self._workers:
-            self._judge(worker, self._admit(worker.pod, node, others))
+            self._judge(worker, self._admit(worker, node))
 
     def _judge(self, worker: Worker, verdict: Verdict) -> None:
         for victim in verdict.victims:

@@ -11,18 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from kubeberth.api.core import Node
+from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, HOSTNAME, OS
 from kubeberth.clock import rfc3339, rfc3339_micro
-from kubeberth.kubelet.specs import (
-    ARCH,
-    BETA_ARCH,
-    BETA_OS,
-    HOSTNAME,
-    INSTANCE_TYPE,
-    OS,
-    REGION,
-    ZONE,
-    NodeSpec,
-)
+from kubeberth.kubelet.specs import INSTANCE_TYPE, REGION, ZONE, NodeSpec
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 LEASE_NAMESPACE = "kube-node-lease"

@@ -13,10 +13,10 @@ import msgspec
 
 from kubeberth.api.core import Node
 from kubeberth.api.node_affinity import matches_node
+from kubeberth.api.node_labels import OS
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
 from kubeberth.api.taints import tolerates
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.specs import OS
 from kubeberth.topology.refusal import Refusal
 
 NODE_OS = "linux"

@@ -13,20 +13,15 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from kubeberth.api.names import dns1123_subdomain_errors, label_value_errors, qualified_name_errors
+from kubeberth.api.node_labels import default_labels
 from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, parse_quantity
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.machines import MACHINE_KIND, layout_of, with_machines
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
 
-HOSTNAME = "kubernetes.io/hostname"
-OS = "kubernetes.io/os"
-ARCH = "kubernetes.io/arch"
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
-# Deprecated, but kubelets still write them.
-BETA_OS = "beta.kubernetes.io/os"
-BETA_ARCH = "beta.kubernetes.io/arch"
 
 DEFAULT_REGION = "local"
 DEFAULT_INSTANCE_TYPE = "sim.xlarge"
@@ -176,11 +171,6 @@ def node_specs(
         )
         for number in range(1, count + 1)
     ]
-
-
-def default_labels(name: str) -> dict[str, str]:
-    """Return the labels that every kubelet gives its node."""
-    return {BETA_ARCH: "amd64", BETA_OS: "linux", ARCH: "amd64", HOSTNAME: name, OS: "linux"}
 
 
 def zone_letters(index: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from kubeberth.api.core import Node
+from kubeberth.api.requests import shown_amount
 from kubeberth.api.selectors import Requirement, Selector
 from kubeberth.api.taints import tolerates
 from kubeberth.placement.nodeterm import NodeTerm
@@ -37,18 +38,6 @@ def facts(state: ClusterState, request: PodRequest, plugin: str, slot: int) -> t
     return () if teller is None else tuple(dict.fromkeys(teller(state, request, slot)))
 
 
-def amount(resource: str, value: int) -> str:
-    """Return an amount of a resource in base units, short enough to be read."""
-    if resource == "cpu":
-        return f"{value // 1000}" if value % 1000 == 0 else f"{value}m"
-    if resource not in ("memory", "ephemeral-storage") and not resource.startswith("hugepages-"):
-        return str(value)
-    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
-        if value >= size:
-            return f"{value / size:.1f}".removesuffix(".0") + unit
-    return str(value)
-
-
 def shortages(
     state: ClusterState, request: PodRequest, slot: int
 ) -> Iterator[tuple[str, int, int, int]]:
@@ -66,15 +55,13 @@ def _fit(state: ClusterState, request: PodRequest, slot: int) -> Facts:
         if resource == "pods":
             yield f"holds {there} pods, as many as it may"
             continue
-        short = amount(resource, asked - max(free, 0))
-        asks = f"asks for {amount(resource, asked)} {resource}"
+        short = shown_amount(resource, asked - max(free, 0))
+        asks = f"asks for {shown_amount(resource, asked)} {resource}"
         if asked > there:
-            yield f"{asks}, the node has {amount(resource, there)} in all"
+            yield f"{asks}, the node has {shown_amount(resource, there)} in all"
         else:
-            yield (
-                f"{asks}, {amount(resource, max(free, 0))} of {amount(resource, there)} "
-                f"is free: {short} short"
-            )
+            left, in_all = shown_amount(resource, max(free, 0)), shown_amount(resource, there)
+            yield f"{asks}, {left} of {in_all} is free: {short} short"
 
 
 def _node_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Pod
+from kubeberth.api.requests import shown_amount
 from kubeberth.placement.explain import explain
 from kubeberth.placement.normalize import normalize
-from kubeberth.placement.obstacles import amount, facts, shortages
+from kubeberth.placement.obstacles import facts, shortages
 from kubeberth.placement.plugin import PlacementError
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
@@ -247,13 +248,13 @@ def _closest(
         yield f"the nodes hold as many pods as they may, {name} {there}", fullest
         return
     text = (
-        f"asks for {amount(wanted, asked)} {wanted}; most is free on {name}: "
-        f"{amount(wanted, max(free, 0))} of {amount(wanted, there)}, "
-        f"{amount(wanted, asked - max(free, 0))} short"
+        f"asks for {shown_amount(wanted, asked)} {wanted}; most is free on {name}: "
+        f"{shown_amount(wanted, max(free, 0))} of {shown_amount(wanted, there)}, "
+        f"{shown_amount(wanted, asked - max(free, 0))} short"
     )
     yield text, fullest
     if too_small:
-        yield f"even empty they would not have {amount(wanted, asks)} {wanted}", too_small
+        yield f"even empty they would not have {shown_amount(wanted, asks)} {wanted}", too_small
 
 
 def _nearest(state: ClusterState, request: PodRequest, refusals: _Refusals) -> tuple[NearMiss, ...]:

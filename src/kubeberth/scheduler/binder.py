@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from kubeberth.api.core import Pod
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
-from kubeberth.client.election import LeadershipLostError, Mandate
 from kubeberth.errors import (
     ApiError,
     BerthError,
@@ -44,8 +43,6 @@ class Binder:
     ----------
     tasks
         Where the calls run; a bug in one ends them all.
-    mandate
-        Nothing is sent when it holds no longer, however long ago the decision was made.
     done
         Called at the end of each binding with the pod, the node, and what went wrong or None.
     """
@@ -55,10 +52,8 @@ class Binder:
         client: Client,
         volumes: Volumes,
         tasks: asyncio.TaskGroup,
-        mandate: Mandate,
         done: Done,
     ) -> None:
-        self._mandate = mandate
         self._client = client
         self._volumes = volumes
         self._tasks = tasks
@@ -102,8 +97,6 @@ class Binder:
     async def _failure(self, pod: Pod, node_name: str) -> BerthError | None:
         """Bind, and return what went wrong."""
         meta = pod.metadata
-        if not self._mandate.holds:
-            return LeadershipLostError("leaderelection lost")
         try:
             await self._client.bind(meta.namespace, meta.name, node_name, uid=meta.uid)
         except BerthError as error:

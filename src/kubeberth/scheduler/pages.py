@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Pod
+from kubeberth.api.requests import shown_amount
 from kubeberth.client.client import Client
-from kubeberth.client.election import Election, Mandate
+from kubeberth.client.election import Election
+from kubeberth.client.mandate import Mandate
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import NotFoundError
 from kubeberth.metrics import Labels, Metric, Reading
 from kubeberth.placement.delta import PodRemoved
-from kubeberth.placement.obstacles import amount
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.vocabulary import PODS
 from kubeberth.placement.why import Why, best_nodes, why_pending
@@ -295,7 +296,7 @@ def _in_queue(entry: QueuedPod, now: float) -> dict[str, object]:
 
 
 def _amount(resource: str, index: int, value: int) -> str:
-    return str(value) if index == PODS else amount(resource, value)
+    return str(value) if index == PODS else shown_amount(resource, value)
 
 
 def _resident() -> Mapping[Labels, float]:

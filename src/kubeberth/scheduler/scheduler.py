@@ -27,8 +27,8 @@ from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.scheme import PODS
 from kubeberth.api.storage import PersistentVolumeClaim
 from kubeberth.client.client import Client
-from kubeberth.client.election import Alone, LeadershipLostError, Mandate
 from kubeberth.client.informer import Change, Informer
+from kubeberth.client.mandate import Alone, LeadershipLostError, Mandate
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, InvalidObjectError, NotFoundError
 from kubeberth.placement.decision import Decision, Failure, Nomination
@@ -101,7 +101,7 @@ async def run(
     clock, mandate = clock or SystemClock(), mandate or Alone()
     try:
         async with asyncio.TaskGroup() as tasks:
-            scheduler = Scheduler(client, settings, clock, tasks, mandate)
+            scheduler = Scheduler(client.under(mandate), settings, clock, tasks, mandate)
             dump_on(scheduler.dump)
             async with serving(scheduler.pages, doors):
                 await scheduler.run(ready)
@@ -141,7 +141,7 @@ class Scheduler:
         }
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
-        self._binder = Binder(client, self._volumes, tasks, mandate, self._on_bound)
+        self._binder = Binder(client, self._volumes, tasks, self._on_bound)
         self._pods = Informer(client, PODS, PodIntake().decode, field_selector=_LIVE_PODS)
         self._decisions, self._budget = Decisions(), Budget()
         self.pages = Pages(

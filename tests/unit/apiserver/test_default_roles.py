@@ -156,6 +156,14 @@ def test_nobody_gathers_rights_that_he_does_not_have(run):
             "system:kube-controller-manager",
             *("escalate", "clusterroles", "rbac.authorization.k8s.io", False),
         ),
+        (
+            "system:kube-controller-manager",
+            *("create", "leases", "coordination.k8s.io", True),
+        ),
+        (
+            "system:kube-controller-manager",
+            *("update", "leases", "coordination.k8s.io", False),
+        ),
         ("system:kube-controller-manager", "impersonate", "users", "", False),
         ("system:serviceaccount:kube-system:replicaset-controller", "create", "pods", "", True),
         ("system:serviceaccount:kube-system:replicaset-controller", "get", "secrets", "", False),

@@ -8,6 +8,7 @@ from tests.unit.client.scripted_server import Script, event, refuses, says, serv
 from kubeberth.api.scheme import DEPLOYMENTS, PODS
 from kubeberth.client.client import MAX_REQUESTS, Client
 from kubeberth.client.credentials import Credentials
+from kubeberth.client.mandate import LeadershipLostError
 from kubeberth.errors import (
     ApiError,
     ConflictError,
@@ -147,5 +148,53 @@ def test_however_many_watches_are_open_requests_are_answered():
             script.is_over.set()
             for watch in watches:
                 await watch.aclose()
+
+    asyncio.run(scenario())
+
+
+class Seat:
+    """A mandate that a test can take away."""
+
+    holds = True
+
+
+def test_nothing_is_written_without_a_mandate_and_reads_are_free():
+    async def scenario():
+        script, seat = Script(*[says({})] * 3), Seat()
+        async with serving(script) as client:
+            acting = client.under(seat)
+            await acting.patch(PODS, "a", {}, "team")
+            seat.holds = False
+            for write in (
+                acting.create(PODS, {"metadata": {"name": "a"}}, "team"),
+                acting.delete(PODS, "a", "team"),
+            ):
+                with pytest.raises(LeadershipLostError):
+                    await write
+            await acting.get(PODS, "a", "team")
+            # Whoever has no mandate to keep, such as the candidate itself, goes on.
+            await client.patch(PODS, "a", {}, "team")
+        assert [request.method for request in script.requests] == ["PATCH", "GET", "PATCH"]
+
+    asyncio.run(scenario())
+
+
+def test_what_waited_for_its_turn_when_the_mandate_was_lost_is_not_written():
+    async def scenario():
+        script, seat = Script(), Seat()
+        async with serving(script) as client:
+            acting = client.under(seat)
+            writes = [
+                asyncio.create_task(acting.delete(PODS, str(i), "team"))
+                for i in range(MAX_REQUESTS + 10)
+            ]
+            async with asyncio.timeout(5):
+                while len(script.requests) < MAX_REQUESTS:
+                    await asyncio.sleep(0.01)
+            seat.holds = False
+            script.is_over.set()
+            results = await asyncio.gather(*writes, return_exceptions=True)
+        assert len(script.requests) == MAX_REQUESTS
+        assert sum(isinstance(result, LeadershipLostError) for result in results) == 10
 
     asyncio.run(scenario())

@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from kubeberth.client.client import Client
-from kubeberth.client.election import Election, LeadershipLostError
+from kubeberth.client.election import Election
 from kubeberth.client.lease import Candidate, Terms
+from kubeberth.client.mandate import LeadershipLostError
 from kubeberth.errors import ConflictError, NotFoundError, TransportError
 
 TERMS = Terms()

@@ -2,10 +2,20 @@ import pytest
 from tests.objects import NOW
 
 from kubeberth.api.meta import ObjectMeta, OwnerReference
-from kubeberth.api.scheme import DEPLOYMENTS, PODS, REPLICA_SETS
+from kubeberth.api.scheme import DEPLOYMENTS, NODES, PODS, REPLICA_SETS
+from kubeberth.api.workloads import Object
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import ConfirmAbsent, DeleteObject, ObjectRef, PatchObject
-from kubeberth.controllers.garbage import FOREGROUND, ORPHAN, Owner, Standing, View, reconcile
+from kubeberth.controllers.cache import Cache
+from kubeberth.controllers.garbage import (
+    FOREGROUND,
+    ORPHAN,
+    GarbageReconciler,
+    Owner,
+    Standing,
+    View,
+    reconcile,
+)
 
 POD = ObjectRef(PODS, "p", "default", "uid-p")
 SET = ObjectRef(REPLICA_SETS, "web", "default", "uid-web")
@@ -110,3 +120,27 @@ def test_orphaning_frees_the_dependents_and_then_lets_the_owner_go():
 def test_an_object_that_is_already_going_is_not_deleted_again():
     view = View(POD, meta(deleting=True), (owner(present=False),))
     assert reconcile(view).actions == ()
+
+
+def test_an_owner_in_a_namespace_is_out_of_reach_of_an_object_outside_of_them():
+    """N142."""
+    cache, reconciler = Cache(), GarbageReconciler()
+    outside = ObjectMeta(name="n", uid="uid-n", owner_references=(reference(),))
+    cache.apply(NODES, None, Object(metadata=outside))
+    (event,) = reconciler.reconcile(cache, "nodes/n", NOW, None).actions
+    told = (event.target.name, event.reason, event.type)
+    assert told == ("n", "OwnerRefInvalidNamespace", "Warning")
+    assert event.message == (
+        "ownerRef [apps/v1/ReplicaSet, namespace: , name: web, uid: uid-web] "
+        'does not exist in namespace ""'
+    )
+
+
+def test_an_owner_of_another_namespace_is_none():
+    cache, reconciler = Cache(), GarbageReconciler()
+    elsewhere = ObjectMeta(name="web", namespace="other", uid="uid-web")
+    cache.apply(REPLICA_SETS, None, Object(metadata=elsewhere))
+    cache.apply(PODS, None, Object(metadata=meta("p", reference())))
+    confirmation, deletion = reconciler.reconcile(cache, "pods/default/p", NOW, None).actions
+    assert confirmation == ConfirmAbsent(SET)
+    assert deletion == DeleteObject(POD, propagation="Background")

@@ -14,6 +14,7 @@ from kubeberth.api.scheme import (
     DAEMON_SETS,
     DEPLOYMENTS,
     EVENTS,
+    LEASES,
     NAMESPACES,
     NODES,
     PODS,
@@ -21,6 +22,10 @@ from kubeberth.api.scheme import (
     SERVICE_ACCOUNTS,
     STATEFUL_SETS,
 )
+from kubeberth.client.election import Election
+from kubeberth.client.lease import Terms
+from kubeberth.client.mandate import LeadershipLostError
+from kubeberth.clock import SystemClock
 from kubeberth.controllers.supervisor import ControllerSettings, run
 from kubeberth.errors import ForbiddenError
 
@@ -30,15 +35,20 @@ DEADLINE_S = 10
 @asynccontextmanager
 async def controllers(api):
     """Run controllers as a process of their own would, until the block ends."""
-    ready = asyncio.Event()
-    settings = ControllerSettings(root_ca="PEM")
-    task = asyncio.create_task(run(api.client(), settings, ready=ready.set))
+    task, ready = start(api)
     await asyncio.wait_for(ready.wait(), DEADLINE_S)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def start(api, mandate=None):
+    ready = asyncio.Event()
+    settings = ControllerSettings(root_ca="PEM")
+    task = asyncio.create_task(run(api.client(), settings, ready=ready.set, mandate=mandate))
+    return task, ready
 
 
 async def until(condition):
@@ -359,5 +369,55 @@ def test_controllers_go_on_after_the_server_was_away():
             api.is_down = False
             await until(lambda: is_rolled_out(api))
         assert len(api.objects[PODS]) == 6
+
+    asyncio.run(scenario())
+
+
+def elected(api, identity):
+    terms = Terms(name="kube-controller-manager", lease_s=1, renew_s=0.6, retry_s=0.05)
+    return Election(api.client(), terms, SystemClock(), identity=identity)
+
+
+def test_of_several_controllers_one_works_and_the_next_goes_on_when_it_is_told_to_end():
+    async def scenario():
+        api = api_with(("web", 3))
+        async with ready_pods(api):
+            (first, is_first), (second, is_second) = (start(api, elected(api, n)) for n in "ab")
+            await until(lambda: is_rolled_out(api))
+            await until(lambda: is_first.is_set() or is_second.is_set())
+            leader, follower = (first, is_second) if is_first.is_set() else (second, is_first)
+            assert not follower.is_set()
+            set_image(api, "nginx:2")
+            await asyncio.sleep(0.01)
+            leader.cancel()
+            await until(lambda: is_rolled_out(api) and follower.is_set())
+            first.cancel()
+            second.cancel()
+            await asyncio.gather(first, second, return_exceptions=True)
+        assert len(api.objects[PODS]) == 3
+        [lease] = api.objects[LEASES].values()
+        assert lease["spec"]["leaseTransitions"] >= 1
+
+    asyncio.run(scenario())
+
+
+def test_controllers_that_lose_their_seat_end_and_write_nothing_more():
+    async def scenario():
+        api = api_with(("web", 3))
+        mandate = elected(api, "a")
+        task, ready = start(api, mandate)
+        await asyncio.wait_for(ready.wait(), DEADLINE_S)
+        await until(lambda: len(api.objects[PODS]) == 3)
+        rival = {"spec": {"holderIdentity": "b", "leaseDurationSeconds": 60}}
+        api.change(LEASES, "kube-system/kube-controller-manager", rival)
+        with pytest.raises(BaseExceptionGroup) as ended:
+            await asyncio.wait_for(task, DEADLINE_S)
+        assert ended.group_contains(LeadershipLostError)
+        before = len(api.log)
+        set_image(api, "nginx:2")
+        await asyncio.sleep(0.05)
+        assert api.log[before:] == []
+        [lease] = api.objects[LEASES].values()
+        assert lease["spec"]["holderIdentity"] == "b"
 
     asyncio.run(scenario())

@@ -186,6 +186,28 @@ def test_labels_are_looked_up_again_before_a_pod_is_refused_for_them():
     asyncio.run(scenario())
 
 
+def test_taints_are_looked_up_again_before_pods_are_refused_for_them():
+    """Pods that wait for the answer are let in in the order in which they came."""
+    taint = {"key": "gone", "effect": "NoExecute"}
+    half = {"resources": {"requests": {"cpu": "2500m"}}}
+
+    async def scenario():
+        api = FakeApi()
+        api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {"taints": [taint]}})
+        async with nodes(api):
+            put_pod(api, "no")
+            await until(lambda: status(api, "no").get("phase") == "Failed")
+            assert status(api, "no")["reason"] == "TaintToleration"
+            api.change(NODES, "node-1", {"spec": {"taints": None}})
+            put_pod(api, "first", container=half)
+            put_pod(api, "second", container=half)
+            await until(lambda: is_ready(api, "first"))
+            await until(lambda: status(api, "second").get("phase") == "Failed")
+            assert status(api, "second")["reason"] == "OutOfcpu"
+
+    asyncio.run(scenario())
+
+
 def test_a_running_pod_outlives_a_label_but_not_the_kubelets_next_start():
     """N89."""
 
@@ -203,6 +225,39 @@ def test_a_running_pod_outlives_a_label_but_not_the_kubelets_next_start():
         async with nodes(api):
             await until(lambda: status(api).get("phase") == "Failed")
         assert status(api)["reason"] == "NodeAffinity"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"unschedulable": True}, id="N81: cordoned"),
+        pytest.param({"taints": [{"key": "x", "effect": "NoSchedule"}]}, id="N82: tainted"),
+    ],
+)
+def test_what_keeps_the_scheduler_away_does_not_keep_a_kubelet_from_running_a_pod(spec):
+    async def scenario():
+        api = FakeApi()
+        api.put(NODES, {"metadata": {"name": "node-1"}, "spec": spec})
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+
+    asyncio.run(scenario())
+
+
+def test_a_taint_that_evicts_is_looked_at_by_the_kubelet():
+    """N83."""
+
+    async def scenario():
+        api = FakeApi()
+        taint = {"key": "x", "effect": "NoExecute"}
+        api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {"taints": [taint]}})
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: status(api).get("phase") == "Failed")
+        assert status(api)["reason"] == "TaintToleration"
 
     asyncio.run(scenario())
 

@@ -153,6 +153,12 @@ def test_a_custom_label_of_the_spec_is_not_added_to_an_existing_node():
     assert patch["metadata"]["labels"] == {"topology.kubernetes.io/zone": "z2"}
 
 
+def test_a_taint_of_the_spec_is_not_added_to_an_existing_node():
+    """N6."""
+    spec = NodeSpec("n", taints=({"key": "dedicated", "value": "x", "effect": "NoSchedule"},))
+    assert "spec" not in status_patch(spec, node("n"), NOW)
+
+
 def test_a_lease_goes_with_its_node():
     lease = new_lease("n", "uid-n", NOW)
     assert lease["spec"]["leaseDurationSeconds"] == 40

@@ -179,3 +179,13 @@ def test_an_ephemeral_container_is_shown_beside_the_others():
     (status,) = show(player, debugged)["ephemeralContainerStatuses"]
     assert status["state"] == {"running": {"startedAt": rfc3339(NOW)}}
     assert (status["ready"], "resources" in status) == (False, False)
+
+
+def test_a_container_that_is_not_found_any_more_ended_with_137():
+    """N110."""
+    player = Player(make()).admit()
+    player.take(player.life.deleted(30))
+    player.run()
+    [container] = show(player)["containerStatuses"]
+    ended = container["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("ContainerStatusUnknown", 137)

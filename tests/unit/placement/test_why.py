@@ -8,7 +8,7 @@ import pytest
 from tests.unit.library.builders import ZONE, node, pod, priority_class
 
 from kubeberth import Cluster
-from kubeberth.placement.obstacles import amount
+from kubeberth.api.requests import shown_amount
 from kubeberth.placement.why import Why
 
 HOSTNAME = "kubernetes.io/hostname"
@@ -199,4 +199,4 @@ def test_a_gated_pod_waits_for_its_gates_alone() -> None:
     ],
 )
 def test_amounts_are_short(resource: str, value: int, text: str) -> None:
-    assert amount(resource, value) == text
+    assert shown_amount(resource, value) == text

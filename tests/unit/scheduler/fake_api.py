@@ -11,6 +11,7 @@ import msgspec
 
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.client.client import WatchEvent
+from kubeberth.client.mandate import Mandate
 from kubeberth.errors import ApiError, BerthError, ConflictError, NotFoundError, TransportError
 
 Document = dict[str, Any]
@@ -73,6 +74,10 @@ class FakeApi:
                 await self._changed.wait()
 
     # What the client offers
+
+    def under(self, mandate: Mandate) -> FakeApi:
+        """Return itself: those who test it are alone."""
+        return self
 
     async def list_bytes(
         self, resource: Resource, namespace: str | None = None, **parameters: Any

@@ -64,6 +64,16 @@ def test_capacity_is_what_the_machine_has_and_allocatable_what_is_not_kept():
     }
 
 
+def test_what_kubelet_and_system_keep_adds_up():
+    """N9."""
+    described = layout(
+        numa_node(0),
+        systemReserved={"cpu": "500m", "memory": "1Gi"},
+        kubeReserved={"cpu": "500m"},
+    )
+    assert layout_from(described).allocatable() == {"cpu": "3", "memory": "7068Mi"}
+
+
 def test_an_annotation_reads_as_the_layout_that_it_was_written_from():
     described = layout(**STATIC)
     assert parse_layout(json.dumps(described)) == layout_from(described)

@@ -11,6 +11,7 @@ from typing import Any
 
 from kubeberth.api import names
 from kubeberth.api.custom.rules import uncheckable_rules
+from kubeberth.api.node_labels import RENAMED
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import Resource
 from kubeberth.api.validation.faultless import Faultless
@@ -23,14 +24,6 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _NULL_SELECTOR = "a null labelSelector results in matching no pod"
 _CRITICAL_POD = "scheduler.alpha.kubernetes.io/critical-pod"
-# Labels of nodes that have a new name: since when, and which.
-_RENAMED_LABELS = {
-    "beta.kubernetes.io/arch": ("1.14", "kubernetes.io/arch"),
-    "beta.kubernetes.io/os": ("1.14", "kubernetes.io/os"),
-    "beta.kubernetes.io/instance-type": ("1.17", "node.kubernetes.io/instance-type"),
-    "failure-domain.beta.kubernetes.io/region": ("1.17", "topology.kubernetes.io/region"),
-    "failure-domain.beta.kubernetes.io/zone": ("1.17", "topology.kubernetes.io/zone"),
-}
 # Resources that are counted in bytes.
 _BYTE_RESOURCES = ("memory", "ephemeral-storage")
 
@@ -198,9 +191,9 @@ _of_pod_spec = Faultless(_of_spec)
 
 def _renamed(label: str) -> str:
     """Return what to say of a node label that has a new name."""
-    if label not in _RENAMED_LABELS:
+    if label not in RENAMED:
         return ""
-    version, successor = _RENAMED_LABELS[label]
+    version, successor = RENAMED[label]
     return f'deprecated since v{version}; use "{successor}" instead'
 
 

@@ -51,7 +51,13 @@ VOLUME_SCHEDULER = (
 )
 # What the controllers' process may do itself: follow everything. What else it may, to become its
 # controllers, is in `controller_roles`.
-KUBE_CONTROLLER_MANAGER = (rule("list watch", "*", groups="*"),)
+KUBE_CONTROLLER_MANAGER = (
+    rule("list watch", "*", groups="*"),
+    # To be elected among several, and to say so.
+    *EVENTS,
+    rule("create", "leases", groups="coordination.k8s.io"),
+    rule("get update", "leases", groups="coordination.k8s.io", names="kube-controller-manager"),
+)
 # What every node may do, whatever RBAC says, besides what depends on the node: `node_authorizer`.
 NODE = (
     *EVENTS,

@@ -83,7 +83,6 @@ _CONTROLLERS = (
         # Of every kind there is, also of those that somebody defines.
         "generic-garbage-collector",
         rule("get patch update delete", "*", groups="*"),
-        with_events=False,
     ),
     _controller(
         "job-controller",

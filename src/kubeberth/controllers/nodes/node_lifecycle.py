@@ -1,12 +1,14 @@
 """Node lifecycle: what a node's conditions, its cordon and its silence mean for placement.
 
 Matches Kubernetes 1.36 (`pkg/controller/nodelifecycle`): NoSchedule taints mirror conditions at
-once; a kubelet silent for 50 s makes its node Unknown and its pods not ready. NoExecute
-taints are set without the per-zone rate limit, and not at all when every node is down.
+once; a kubelet silent for 50 s makes its node Unknown and its pods not ready. NoExecute taints
+come one after the other, zone by zone (`zone_evictions`). Who starts begins anew: such taints of
+before go, and must be earned again.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,8 @@ import msgspec
 
 from kubeberth.api.core import Node, Pod, Taint
 from kubeberth.api.scheme import NODES, PODS, Resource
-from kubeberth.api.workloads import Lease, is_ready, seconds_of
+from kubeberth.api.workloads import Lease, seconds_of
+from kubeberth.api.workloads import is_ready as is_pod_ready
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import (
     Action,
@@ -25,12 +28,14 @@ from kubeberth.controllers.action import (
     RecordEvent,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.nodes.zone_evictions import ZoneEvictions, is_ready
 from kubeberth.errors import TransportError
 
 MONITOR_PERIOD_S = 5.0
 GRACE_PERIOD_S = 50.0
 STARTUP_GRACE_PERIOD_S = 60.0
 LEASE_NAMESPACE = "kube-node-lease"
+PASS = ""
 # The failure of a reconcile whose API calls were not answered.
 SERVER_AWAY = TransportError.__name__
 
@@ -59,15 +64,14 @@ class View:
     ----------
     silent_for_s
         How long nothing was heard of the kubelet, by the controller's own clock.
-    all_down
-        Whether no node of the cluster is ready: then the fault is likely ours, and nobody is
-        evicted.
+    evicts_in_s
+        When the node may evict its pods, if it is down; infinity for never as things are.
     """
 
     node: Node
     pods: tuple[Pod, ...]
     silent_for_s: float
-    all_down: bool = False
+    evicts_in_s: float = math.inf
 
 
 def reconcile(view: View, now: float) -> Outcome:
@@ -77,10 +81,11 @@ def reconcile(view: View, now: float) -> Outcome:
         # The taints follow when the conditions are back from the API.
         actions = _declare_unknown(view, now)
     else:
-        actions = _taint(node, now, evict=not view.all_down)
+        actions = _taint(node, now, evict=view.evicts_in_s <= 0)
     if _status_of(node, "Ready") == "Unknown":
         actions += _pods_not_ready(view.pods, now)
-    return Outcome(tuple(actions), MONITOR_PERIOD_S)
+    wait_s = view.evicts_in_s if view.evicts_in_s > 0 else math.inf
+    return Outcome(tuple(actions), min(wait_s, MONITOR_PERIOD_S))
 
 
 def _is_silent(view: View) -> bool:
@@ -133,7 +138,7 @@ def _unknown(node: Node, type_: str, now: float) -> dict[str, Any]:
 def _pods_not_ready(pods: Iterable[Pod], now: float) -> list[Action]:
     actions: list[Action] = []
     for pod in pods:
-        if is_ready(pod):
+        if is_pod_ready(pod):
             ref = ref_of(PODS, pod)
             condition = {"type": "Ready", "status": "False", "lastTransitionTime": rfc3339(now)}
             patch = {"status": {"conditions": [condition]}}
@@ -200,42 +205,58 @@ class _Heard:
 class NodeLifecycleReconciler:
     """Feeds `reconcile` from the cache, and remembers when each kubelet was last heard of.
 
-    Signs of life are compared with each other only, never with the controller's clock.
+    Signs of life are compared with each other only, never with the controller's clock. Keys are
+    nodes, and one for a pass over all of them.
     """
 
     name = "node-controller"
     account = "node-controller"
-    seeds: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = (PASS,)
 
     def __init__(self) -> None:
         self._heard: dict[str, _Heard] = {}
+        self._evictions = ZoneEvictions()
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the node that changed."""
+        """Return the node that changed, after a pass over all if that makes a zone another one."""
         if resource != NODES:
-            return []
+            return
+        was_ready, ready = (isinstance(node, Node) and is_ready(node) for node in (old, new))
+        if ready is not was_ready:
+            yield PASS
         latest = new if new is not None else old
-        return [latest.metadata.name] if latest is not None else []
+        if latest is not None:
+            yield latest.metadata.name
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the node needs."""
+        if key == PASS:
+            return self._look_at_all(cache, now)
         node = cache.node(key)
         if node is None:
             self._heard.pop(key, None)
+            self._evictions.forget(key)
             return Outcome()
         if failure is not None and failure.reason == SERVER_AWAY:
             # No kubelet could be heard of either: each gets its time again.
             self._heard.pop(key, None)
         silent_for_s = now - self._last_heard(node, cache.lease(f"{LEASE_NAMESPACE}/{key}"), now)
-        is_down = _status_of(node, "Ready") != "True"
+        is_down = not is_ready(node)
         suspicious = is_down or silent_for_s > GRACE_PERIOD_S
         pods = _pods_of(cache, key) if suspicious else ()
-        all_down = is_down and all(
-            _status_of(other, "Ready") != "True" for other in cache.nodes().values()
-        )
-        return reconcile(View(node, pods, silent_for_s, all_down), now)
+        if not is_down:
+            self._evictions.forget(key)
+            return reconcile(View(node, pods, silent_for_s), now)
+        return reconcile(View(node, pods, silent_for_s, self._evictions.wait_s(key, now)), now)
+
+    def _look_at_all(self, cache: Cache, now: float) -> Outcome:
+        """See how much of each zone is down; after a time when all was, all start anew."""
+        if self._evictions.look(cache.nodes().values(), now):
+            for heard in self._heard.values():
+                heard.at = now
+        return Outcome(requeue_after_s=MONITOR_PERIOD_S)
 
     def _last_heard(self, node: Node, lease: Lease | None, now: float) -> float:
         ready = node.condition("Ready")
