@@ -50,7 +50,7 @@ class Subject:
     prefix: Path = ()
     default_namespace: str = "default"
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Its kind."""
         return self.root.at("kind").text
@@ -91,7 +91,7 @@ class Subject:
                 classes = (*SYSTEM_CLASSES, {"metadata": {"name": name}, "value": 0})
         return to_stored(resource, self.root.value, classes)
 
-    @property
+    @cached_property
     def workload(self) -> Workload | None:
         """The pods that it makes; None when it makes none."""
         template = _template(self)

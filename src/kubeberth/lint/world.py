@@ -87,6 +87,14 @@ class World:
         return tuple(w for subject in self.subjects if (w := subject.workload) is not None)
 
     @cached_property
+    def workloads_of(self) -> dict[str, list[Workload]]:
+        """What makes pods in the manifests, by namespace."""
+        found: dict[str, list[Workload]] = {}
+        for workload in self.workloads:
+            found.setdefault(workload.namespace, []).append(workload)
+        return found
+
+    @cached_property
     def pod_groups(self) -> tuple[PodGroup, ...]:
         """All pods: those that the manifests will make, and those of the cluster."""
         found = [PodGroup(w.namespace, w.labels, w.subject.shown) for w in self.workloads]
@@ -110,7 +118,7 @@ class World:
 
     def all_of(self, kind: str) -> Iterator[Subject]:
         """Yield every object of a kind, in manifests and cluster."""
-        yield from (subject for subject in self.subjects if subject.kind == kind)
+        yield from self._by_kind.get(kind, ())
         yield from map(_subject, self._of(kind))
 
     def names_of(self, kind: str, namespace: str | None = None) -> set[str]:
@@ -175,8 +183,22 @@ class World:
         """Return the values that nodes have of a label."""
         return {node.labels[key] for node in self.nodes or () if key in node.labels}
 
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Subject]]:
+        found: dict[str, list[Subject]] = {}
+        for subject in self.subjects:
+            found.setdefault(subject.kind, []).append(subject)
+        return found
+
+    @cached_property
+    def _cluster_by_kind(self) -> dict[str, list[Document]]:
+        found: dict[str, list[Document]] = {}
+        for document in self._cluster or ():
+            found.setdefault(str(document.get("kind")), []).append(document)
+        return found
+
     def _of(self, kind: str) -> Iterator[Document]:
-        return (document for document in self._cluster or () if document.get("kind") == kind)
+        return iter(self._cluster_by_kind.get(kind, ()))
 
 
 def _subject(document: Document) -> Subject:
