@@ -16,13 +16,10 @@ from typing import Any
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.errors import InvalidObjectError, ManifestError
 from kubeberth.library.field_lines import FieldLines, field_path
-from kubeberth.library.manifests import Source, read_texts
+from kubeberth.library.manifests import MAX_BYTES, Source, read_texts
 from kubeberth.library.parsing import Manifest, objects_of
 from kubeberth.library.stored import to_stored
 from kubeberth.planner.kinds import TYPES
-
-# A file of manifests is read by people; one that is larger than this was given by mistake.
-MAX_BYTES = 32 * 1024 * 1024
 
 # What must be there before the objects that need it.
 _FIRST = ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume", "CSINode", "Node")
@@ -93,13 +90,7 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
 def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:
     for source in sources:
         for single in _expanded(source):
-            for file, text in read_texts(single):
-                if len(text) > MAX_BYTES:
-                    megabytes = len(text) // 1024**2
-                    raise ManifestError(
-                        f"{file}: {megabytes} MiB are no manifest (at most {MAX_BYTES // 1024**2})"
-                    )
-                yield file, text
+            yield from read_texts(single, MAX_BYTES)
 
 
 def _expanded(source: Source) -> list[Source]:
