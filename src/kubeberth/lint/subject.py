@@ -66,7 +66,7 @@ class Subject:
         metadata = self.root.at("metadata")
         return metadata.at("name").text or metadata.at("generateName").text
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         """Its namespace, or where it goes if it says none."""
         return self.root.at("metadata", "namespace").text or self.default_namespace
