@@ -72,6 +72,12 @@ class Subject:
         return self.root.at("metadata", "namespace").text or self.default_namespace
 
     @property
+    def is_controlled(self) -> bool:
+        """Whether a controller has made it, so that it cannot be changed for long."""
+        owners = self.root.each("metadata", "ownerReferences")
+        return any(owner.at("controller").value is True for owner in owners)
+
+    @property
     def shown(self) -> str:
         """As messages name it."""
         return f"{self.kind} {self.name}".rstrip()
