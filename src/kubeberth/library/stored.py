@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api import schema, validation
+from kubeberth.api.custom.version import storage_version
 from kubeberth.api.default_tolerations import add_default_tolerations
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.job_selection import select_own_pods
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.priority import SYSTEM_PRIORITIES, fill_in_priority, global_default
-from kubeberth.api.scheme import JOBS, PODS, Resource
+from kubeberth.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, JOBS, PODS, Resource
 from kubeberth.api.validation.field_error import FieldError
 
 Document = dict[str, Any]
@@ -63,6 +64,9 @@ def _prepare(resource: Resource, document: Document) -> None:
         merge_label_keys(document)
     elif resource is JOBS and document.get("spec", {}).get("template"):
         select_own_pods(document)
+    elif resource is CUSTOM_RESOURCE_DEFINITIONS:
+        name = storage_version(document.get("spec") or {})
+        document["status"] = {"storedVersions": [name] if name else []}
 
 
 def to_stored(

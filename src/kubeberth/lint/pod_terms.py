@@ -34,6 +34,11 @@ class PodTerm:
         return f"{asked} pod {'anti-affinity' if self.is_anti else 'affinity'}"
 
     @property
+    def must_be_met(self) -> bool:
+        """Whether no pod is placed if the term is never met."""
+        return self.is_required and not self.is_anti
+
+    @property
     def topology_key(self) -> Field:
         """The label of nodes that tells places apart."""
         return self.field.at("topologyKey")

@@ -44,7 +44,8 @@ def _covers(wide: Toleration, narrow: Toleration) -> bool:
 
 
 def _normal(toleration: Toleration) -> dict[str, object]:
-    return {**(toleration.field.value or {}), "operator": toleration.operator}
+    given = {key: item.value for key, item in toleration.field.entries()}
+    return {**given, "operator": toleration.operator}
 
 
 RULE = Rule("KB404", "covered-toleration", Severity.INFO, __doc__, of_workload=_check)

@@ -23,23 +23,29 @@ def _check(workload: Workload, world: World) -> Iterator[Problem]:
         return  # then what no node has is told by the rules that are about it
     spec = workload.spec
     seen = set()
-    for term in (*alternatives(spec), *preferred_terms(spec)):
-        for asked in term.asked:
+    for terms, severity in (
+        (alternatives(spec), None),
+        (preferred_terms(spec), Severity.WARNING),
+    ):
+        for asked in (asked for term in terms for asked in term.asked):
             key, path = asked.requirement.key, asked.key.path
             if path not in seen and not asked.requirement.matches({}) and "/" in key:
                 seen.add(path)
-                yield from _of_key(asked.key, key, is_key=asked.is_entry)
-    for field in (
-        *(term.topology_key for term in pod_terms(spec, workload.namespace)),
-        *(constraint.topology_key for constraint in spread_constraints(spec)),
-    ):
-        yield from _of_key(field, field.text)
+                yield from _of_key(asked.key, key, severity, is_key=asked.is_entry)
+    for term in pod_terms(spec, workload.namespace):
+        severity = None if term.must_be_met else Severity.WARNING
+        yield from _of_key(term.topology_key, term.topology_key.text, severity)
+    for constraint in spread_constraints(spec):
+        severity = None if constraint.is_hard else Severity.WARNING
+        yield from _of_key(constraint.topology_key, constraint.topology_key.text, severity)
 
 
-def _of_key(field: Field, key: str, *, is_key: bool = False) -> Iterator[Problem]:
+def _of_key(
+    field: Field, key: str, severity: Severity | None, *, is_key: bool = False
+) -> Iterator[Problem]:
     if meant := meant_label(key, NODE_LABELS):
         message = f"{key} is no label that nodes have; did you mean {meant}?"
-        yield Problem(field, message, is_key=is_key)
+        yield Problem(field, message, severity, is_key=is_key)
 
 
 RULE = Rule("KB110", "misspelt-label", Severity.ERROR, __doc__, of_workload=_check)

@@ -19,22 +19,26 @@ _SELECTING = ("DaemonSet", "Deployment", "PodDisruptionBudget", "ReplicaSet", "S
 
 
 def _check(subject: Subject, world: World) -> Iterator[Problem]:
-    for selector in _selectors(subject):
+    for selector, severity in _selectors(subject):
         if found := conflict(selector.asked):
             message = f"{' and '.join(map(str, found))} can never hold together"
-            yield Problem(found[-1].key, f"{message}: nothing is selected")
+            yield Problem(found[-1].key, f"{message}: nothing is selected", severity)
 
 
-def _selectors(subject: Subject) -> Iterator[LabelSelector]:
+def _selectors(subject: Subject) -> Iterator[tuple[LabelSelector, Severity]]:
+    """Yield every selector, and how bad it is that it selects nothing."""
     if subject.kind in _SELECTING:
-        yield label_selector(subject.root.at("spec", "selector"))
+        is_budget = subject.kind == "PodDisruptionBudget"
+        severity = Severity.WARNING if is_budget else Severity.ERROR
+        yield label_selector(subject.root.at("spec", "selector")), severity
     workload = subject.workload
     if workload is not None:
         for term in pod_terms(workload.spec, workload.namespace):
-            yield term.selector
-            yield term.namespace_selector
+            severity = Severity.ERROR if term.must_be_met else Severity.WARNING
+            yield term.selector, severity
+            yield term.namespace_selector, severity
         for constraint in spread_constraints(workload.spec):
-            yield constraint.selector
+            yield constraint.selector, Severity.WARNING
 
 
 RULE = Rule("KB208", "selects-nothing", Severity.ERROR, __doc__, of_object=_check)
