@@ -16,6 +16,8 @@ IS_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 class DefaultIngressClass(Plugin):
     """Fills in the class of new ingresses."""
 
+    resources = (INGRESSES,)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
@@ -23,7 +25,7 @@ class DefaultIngressClass(Plugin):
         """Give a new ingress a class."""
         ingress = attributes.document
         is_new = attributes.operation == "CREATE"
-        if ingress is None or attributes.resource is not INGRESSES or not is_new:
+        if ingress is None or not is_new:
             return
         spec = ingress.get("spec") or {}
         annotations = ingress["metadata"].get("annotations") or {}

@@ -27,6 +27,8 @@ def newest(classes: Iterable[Document]) -> Document:
 class DefaultStorageClass(Plugin):
     """Fills in the class of new claims."""
 
+    resources = (PERSISTENT_VOLUME_CLAIMS,)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
@@ -34,7 +36,7 @@ class DefaultStorageClass(Plugin):
         """Give a new claim a class; an empty name asks for none."""
         claim = attributes.document
         is_new = attributes.operation == "CREATE"
-        if claim is None or attributes.resource is not PERSISTENT_VOLUME_CLAIMS or not is_new:
+        if claim is None or not is_new:
             return
         annotations = claim["metadata"].get("annotations") or {}
         if BETA_CLASS in annotations or claim["spec"].get("storageClassName") is not None:

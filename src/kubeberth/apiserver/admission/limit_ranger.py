@@ -21,6 +21,8 @@ _FIELDS = (("containers", "container"), ("initContainers", "init container"))
 class LimitRanger(Plugin):
     """Fills in and checks pods, and checks claims."""
 
+    resources = (PODS, PERSISTENT_VOLUME_CLAIMS)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
