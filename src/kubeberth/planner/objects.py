@@ -123,7 +123,9 @@ class Objects:
         """
         meta = sent.get("metadata") or {}
         if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
-            self.put(resource, dict(sent))
+            # What controllers make of a template has its defaults: to be equal, it has them, too.
+            lacks = is_reduced(sent) and resource is not PODS
+            self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
             return
         accepted = _accepted(to_stored(resource, dict(sent), self._classes.values()))
         accepted["metadata"].setdefault("uid", self._new_uid())
@@ -200,11 +202,9 @@ class Objects:
         if isinstance(spec, dict) and "replicas" not in spec and "replicas" in old.get("spec", {}):
             sent = {**sent, "spec": {**spec, "replicas": old["spec"]["replicas"]}}
         new = self._admitted(resource, sent, old)
-        judged = new, old
         if is_reduced(old):
-            new = reduced(resource, new)
-            judged = _with_defaults(resource, new), _with_defaults(resource, old)
-        faults = validation.validate_update(resource, *judged)
+            new = _with_defaults(resource, reduced(resource, new))
+        faults = validation.validate_update(resource, new, old)
         if faults:
             raise _refusal(new, [(fault.field, fault.body) for fault in faults])
         self.put(resource, new)
@@ -381,7 +381,7 @@ def _accepted(stored: Stored) -> Document:
     return stored.document
 
 
-def _with_defaults(resource: Resource, document: Document) -> Document:
+def _with_defaults(resource: Resource, document: Mapping[str, Any]) -> Document:
     """Return a copy of an object with the defaults of what it leaves out."""
     whole: Document = msgspec.json.decode(msgspec.json.encode(document))
     apply_defaults(resource, whole)
