@@ -25,7 +25,15 @@ from kubeberth.planner.kinds import TYPES
 MAX_BYTES = 32 * 1024 * 1024
 
 # What must be there before the objects that need it.
-_FIRST = ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume", "CSINode", "Node")
+_FIRST = (
+    "Namespace",
+    "LimitRange",
+    "PriorityClass",
+    "StorageClass",
+    "PersistentVolume",
+    "CSINode",
+    "Node",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,19 @@ from msgspec.structs import replace
 from kubeberth.api import schema, validation
 from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
+from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
+from kubeberth.api.limit_ranges import faults_of, fill_in
 from kubeberth.api.meta import Condition
-from kubeberth.api.scheme import NAMESPACES, PODS, PRIORITY_CLASSES, Resource
+from kubeberth.api.scheme import (
+    LIMIT_RANGES,
+    NAMESPACES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    PRIORITY_CLASSES,
+    STORAGE_CLASSES,
+    Resource,
+)
 from kubeberth.apiserver.patch.merge import apply_merge_patch
 from kubeberth.apiserver.patch.strategic import apply_strategic_patch
 from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare_update
@@ -39,6 +49,7 @@ Document = dict[str, Any]
 
 # Of every object: nothing here depends on it, but a server demands one of whoever updates.
 _REVISION = "1"
+_LIMITED = frozenset((PODS, PERSISTENT_VOLUME_CLAIMS))
 
 Follower = Callable[[Resource, Any, Any], None]
 """Told of a change: the resource, the object before and after; None where there was or is none."""
@@ -218,10 +229,25 @@ class Objects:
         if isinstance(meta, dict):
             document["metadata"] = {k: v for k, v in meta.items() if k != "resourceVersion"}
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
-        return _accepted(to_stored(resource, document, self._classes.values(), prepare))
+        admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
+        if resource in _LIMITED:
+            for limit_range in self._limit_ranges(admitted["metadata"]["namespace"]):
+                if why_not := faults_of(resource, admitted, limit_range):
+                    raise _refusal(admitted, [("", f"forbidden: {why_not}")])
+        return admitted
+
+    def _limit_ranges(self, namespace: str) -> list[Document]:
+        entries = self._entries[LIMIT_RANGES].values()
+        return [e.to_document() for e in entries if e.item.metadata.namespace == namespace]
 
     def _prepare(self, resource: Resource, document: Document) -> None:
         meta = document["metadata"]
+        if resource is PODS:
+            for limit_range in self._limit_ranges(meta["namespace"]):
+                fill_in(document, limit_range)
+        elif resource is PERSISTENT_VOLUME_CLAIMS:
+            classes = self._entries[STORAGE_CLASSES].values()
+            fill_in_class(document, (entry.to_document() for entry in classes))
         prepare_create(resource, document, uid=self._new_uid(), now=self._stamp())
         meta["resourceVersion"] = _REVISION
         if not meta.get("name") and meta.get("generateName"):
