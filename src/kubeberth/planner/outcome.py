@@ -10,7 +10,8 @@ from kubeberth.api.core import Pod
 from kubeberth.api.meta import OwnerReference
 from kubeberth.api.scheme import CRON_JOBS, PODS, Resource
 from kubeberth.api.workloads import is_active
-from kubeberth.placement.why import Obstacle, why_pending
+from kubeberth.placement.why import Obstacle
+from kubeberth.placement.why_now import why_pending
 from kubeberth.planner.kinds import WORKLOADS
 from kubeberth.planner.placing import Waiting
 from kubeberth.planner.plan import Pending, Plan, PlannedPod, Removed, Stuck, Workload

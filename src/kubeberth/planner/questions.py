@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import ZONE_LABEL, Node, Pod
+from kubeberth.api.machines import cordoned, made_like
 from kubeberth.api.scheme import NODES, POD_DISRUPTION_BUDGETS, PODS, Resource
 from kubeberth.apiserver import eviction
 from kubeberth.errors import ApiError, UsageError
-from kubeberth.library.machines import cordoned, made_like
 from kubeberth.library.pods import belongs_to_node
 from kubeberth.planner.kinds import WORKLOADS
 from kubeberth.planner.snapshot import as_json

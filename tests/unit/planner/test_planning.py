@@ -156,7 +156,9 @@ def test_limit_ranges_say_what_containers_ask_for_and_what_is_too_little():
     del silent["spec"]["containers"][0]["resources"]
     cluster = [node("n1"), limits]
     assert plan(cluster, silent).nodes[0].resources["cpu"].after == 3000
-    with pytest.raises(RefusedError, match="minimum cpu usage per Container is 1, but request is 100m"):
+    with pytest.raises(
+        RefusedError, match="minimum cpu usage per Container is 1, but request is 100m"
+    ):
         plan(cluster, pod("tiny", cpu="100m"))
 
 
