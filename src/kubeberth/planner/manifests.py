@@ -90,7 +90,8 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
                 continue
             document = _placed_in(manifest.document, namespace if resource.namespaced else "")
             found = Wanted(resource, document, manifest, text, file)
-            if resource in TYPES:
+            is_shapeless = not isinstance(document.get("metadata"), dict | None)
+            if resource in TYPES and not is_shapeless:
                 wanted.append(found)
             else:
                 _check(found)
