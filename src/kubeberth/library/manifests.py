@@ -18,8 +18,8 @@ _STREAM = "<stream>"
 class Stream(Protocol):
     """Anything that can be read, such as an open file or `sys.stdin`."""
 
-    def read(self) -> str | bytes:
-        """Return the rest of it."""
+    def read(self, n: int = -1, /) -> str | bytes:
+        """Return so much of it, or all the rest."""
 
 
 Source = str | PathLike[str] | Stream

@@ -16,7 +16,7 @@ from typing import Any
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.errors import InvalidObjectError, ManifestError
 from kubeberth.library.field_lines import FieldLines, field_path
-from kubeberth.library.manifests import Source, read_texts
+from kubeberth.library.manifests import Source, Stream, read_texts
 from kubeberth.library.parsing import Manifest, objects_of
 from kubeberth.library.stored import to_stored
 from kubeberth.planner.kinds import TYPES
@@ -25,7 +25,15 @@ from kubeberth.planner.kinds import TYPES
 MAX_BYTES = 32 * 1024 * 1024
 
 # What must be there before the objects that need it.
-_FIRST = ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume", "CSINode", "Node")
+_FIRST = (
+    "Namespace",
+    "LimitRange",
+    "PriorityClass",
+    "StorageClass",
+    "PersistentVolume",
+    "CSINode",
+    "Node",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,8 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
                 continue
             document = _placed_in(manifest.document, namespace if resource.namespaced else "")
             found = Wanted(resource, document, manifest, text, file)
-            if resource in TYPES:
+            is_shapeless = not isinstance(document.get("metadata"), dict | None)
+            if resource in TYPES and not is_shapeless:
                 wanted.append(found)
             else:
                 _check(found)
@@ -90,16 +99,39 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
     return Reading(tuple(sorted(wanted, key=_rank)), passed_over)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounded:
+    """A stream of which no more is read than is needed to see that it is too long."""
+
+    stream: Stream
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors."""
+        return str(getattr(self.stream, "name", "<stream>"))
+
+    def read(self, n: int = MAX_BYTES + 1, /) -> str | bytes:
+        """Return its beginning."""
+        return self.stream.read(n)
+
+
 def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:
     for source in sources:
         for single in _expanded(source):
+            if not isinstance(single, str | PathLike):
+                single = _Bounded(single)
+            elif Path(single).is_file():
+                _check_size(str(single), Path(single).stat().st_size)
             for file, text in read_texts(single):
-                if len(text) > MAX_BYTES:
-                    megabytes = len(text) // 1024**2
-                    raise ManifestError(
-                        f"{file}: {megabytes} MiB are no manifest (at most {MAX_BYTES // 1024**2})"
-                    )
+                _check_size(file, len(text))
                 yield file, text
+
+
+def _check_size(file: str, n_bytes: int) -> None:
+    """Refuse what is too large to be a manifest."""
+    if n_bytes > MAX_BYTES:
+        megabytes, most = n_bytes // 1024**2, MAX_BYTES // 1024**2
+        raise ManifestError(f"{file}: {megabytes} MiB are no manifest (at most {most})")
 
 
 def _expanded(source: Source) -> list[Source]:

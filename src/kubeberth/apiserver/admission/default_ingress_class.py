@@ -5,9 +5,9 @@ Matches `plugin/pkg/admission/network/defaultingressclass` of Kubernetes 1.36.
 
 from __future__ import annotations
 
+from kubeberth.api.default_class import newest
 from kubeberth.api.scheme import INGRESS_CLASSES, INGRESSES
 from kubeberth.apiserver.admission.chain import Attributes, Plugin, Reader
-from kubeberth.apiserver.admission.default_storage_class import newest
 
 OLD_CLASS = "kubernetes.io/ingress.class"
 IS_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
