@@ -13,6 +13,7 @@ from typing import Any
 
 from kubeberth.api import schema
 from kubeberth.api.custom.version import storage_version
+from kubeberth.api.job_selection import select_own_pods
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.qos import qos_class
 from kubeberth.api.scheme import Resource
@@ -235,19 +236,7 @@ def _note_storage_version(definition: Document) -> None:
 
 
 def _prepare_job(job: Document, now: str) -> None:
-    """Make a new job select the pods that it makes, and no other's."""
-    spec, metadata = job["spec"], job["metadata"]
-    if spec.get("manualSelector"):
-        return
-    labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
-    # Also under the names of before 1.27, which somebody may still select by.
-    for prefix in ("batch.kubernetes.io/", ""):
-        if not labels.get(f"{prefix}job-name"):
-            labels[f"{prefix}job-name"] = metadata.get("name", "")
-        if not labels.get(f"{prefix}controller-uid"):
-            labels[f"{prefix}controller-uid"] = metadata["uid"]
-    match_labels = spec.setdefault("selector", {}).setdefault("matchLabels", {})
-    match_labels.setdefault("batch.kubernetes.io/controller-uid", metadata["uid"])
+    select_own_pods(job)
 
 
 def _note_taint_times(resource_slice: Document, now: str) -> None:

@@ -19,7 +19,7 @@ from kubeberth.cli.options import (
     kubeconfig_option,
 )
 from kubeberth.errors import BerthError, ManifestError, UsageError
-from kubeberth.library.manifests import read_texts
+from kubeberth.library.manifests import MAX_BYTES, read_texts
 from kubeberth.lint.finding import Finding
 from kubeberth.lint.fixes import diff, fixed
 from kubeberth.lint.linter import Report, Settings, lint
@@ -195,8 +195,9 @@ def _read(files: Sequence[str]) -> dict[str, str]:
         raise UsageError("name files to look at, with -f or without; - is standard input")
     texts = {}
     for file in files:
-        read = [(STDIN_NAME, sys.stdin.buffer.read())] if file == STDIN else read_texts(Path(file))
-        for name, content in read:
+        source = sys.stdin.buffer if file == STDIN else Path(file)
+        for path, content in read_texts(source, MAX_BYTES):
+            name = STDIN_NAME if file == STDIN else path
             texts[name] = content if isinstance(content, str) else _decoded(name, content)
     return texts
 

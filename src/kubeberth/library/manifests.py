@@ -7,9 +7,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
+from kubeberth.errors import ManifestError
 from kubeberth.library.parsing import Manifest, objects_of
 
-__all__ = ["Manifest", "Source", "Stream", "objects_of", "read_manifests", "read_texts"]
+__all__ = [
+    "MAX_BYTES",
+    "Manifest",
+    "Source",
+    "Stream",
+    "objects_of",
+    "read_manifests",
+    "read_texts",
+]
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _STREAM = "<stream>"
@@ -18,9 +27,12 @@ _STREAM = "<stream>"
 class Stream(Protocol):
     """Anything that can be read, such as an open file or `sys.stdin`."""
 
-    def read(self, n: int = -1, /) -> str | bytes:
-        """Return so much of it, or all the rest."""
+    def read(self, size: int = -1, /) -> str | bytes:
+        """Return the rest of it, or so much of that."""
 
+
+# A file of manifests is read by people; one that is larger than this was given by mistake.
+MAX_BYTES = 32 * 1024 * 1024
 
 Source = str | PathLike[str] | Stream
 """A file, a folder of files, or a stream."""
@@ -44,19 +56,38 @@ def read_manifests(*sources: Source) -> Iterator[Manifest]:
             yield from objects_of(text, name)
 
 
-def read_texts(source: Source) -> Iterator[tuple[str, str | bytes]]:
+def read_texts(source: Source, max_bytes: int | None = None) -> Iterator[tuple[str, str | bytes]]:
     """Yield the name and the text of every file of a source.
+
+    Parameters
+    ----------
+    max_bytes
+        How large each may be, and how much of a larger one is read to see that it is; None takes
+        any.
 
     Raises
     ------
+    ManifestError
+        When one is larger.
     OSError
         When a file cannot be read.
     """
     if not isinstance(source, str | PathLike):
-        yield str(getattr(source, "name", _STREAM)), source.read()
+        name = str(getattr(source, "name", _STREAM))
+        yield name, _read(source, name, max_bytes)
         return
     for path in _files(Path(source)):
-        yield str(path), path.read_bytes()
+        with path.open("rb") as file:
+            yield str(path), _read(file, str(path), max_bytes)
+
+
+def _read(stream: Stream, name: str, max_bytes: int | None) -> str | bytes:
+    if max_bytes is None:
+        return stream.read()
+    text = stream.read(max_bytes + 1)
+    if len(text) > max_bytes:
+        raise ManifestError(f"{name}: more than {max_bytes // 1024**2} MiB are no manifest")
+    return text
 
 
 def _files(path: Path) -> list[Path]:

@@ -15,9 +15,10 @@ from kubeberth.api import schema, validation
 from kubeberth.api.default_tolerations import add_default_tolerations
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.fields import FieldTypeError, Walk
+from kubeberth.api.job_selection import select_own_pods
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.priority import SYSTEM_PRIORITIES, fill_in_priority, global_default
-from kubeberth.api.scheme import PODS, Resource
+from kubeberth.api.scheme import JOBS, PODS, Resource
 from kubeberth.api.validation.field_error import FieldError
 
 Document = dict[str, Any]
@@ -57,9 +58,11 @@ class Stored:
 
 
 def _prepare(resource: Resource, document: Document) -> None:
-    """Work out what a pod's label keys stand for."""
+    """Fill in what depends on nothing but the object, and is judged with it."""
     if resource is PODS:
         merge_label_keys(document)
+    elif resource is JOBS and document.get("spec", {}).get("template"):
+        select_own_pods(document)
 
 
 def to_stored(

@@ -12,6 +12,6 @@ def protected_workloads(budget: Subject, world: World) -> list[Workload]:
     selector = label_selector(budget.root.at("spec", "selector"))
     return [
         workload
-        for workload in world.workloads
-        if workload.namespace == budget.namespace and selector.matches(workload.labels)
+        for workload in world.workloads_of.get(budget.namespace, ())
+        if selector.matches(workload.labels)
     ]

@@ -23,6 +23,9 @@ from kubeberth.lint.subject import Document, Subject
 from kubeberth.lint.suppressions import Suppression, covering, suppressions_in
 from kubeberth.lint.world import World
 
+# So many findings of one rule in one object are enough to see what is wrong.
+MOST_ALIKE = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -86,9 +89,11 @@ def lint(texts: Mapping[str, str], settings: Settings | None = None) -> Report:
     read = {name: _Text(text) for name, text in texts.items()}
     report, used = Report(), set[tuple[str, Suppression, str]]()
     for subject in subjects:
+        if subject.is_controlled:
+            continue  # what is wrong with it is wrong with what made it
         text = read[subject.file]
         for rule in _asked(settings.selection):
-            for problem in _once(rule.check(subject, world)):
+            for problem in _told(rule.check(subject, world)):
                 finding, lines = _located(subject, rule, problem, text)
                 known = covering(text.suppressions, rule.id, lines)
                 if known is None:
@@ -105,9 +110,16 @@ def _asked(selection: Selection) -> Iterator[Rule]:
     return (rule for rule in RULES.values() if selection.includes(rule))
 
 
-def _once(problems: Iterable[Problem]) -> Iterable[Problem]:
-    """Return problems without those that say the same of the same field."""
-    return {(problem.field.path, problem.message): problem for problem in problems}.values()
+def _told(problems: Iterator[Problem]) -> Iterable[Problem]:
+    """Return the first problems, without those that say the same of the same field."""
+    told: dict[tuple[Path, str], Problem] = {}
+    for problem in problems:
+        if len(told) == MOST_ALIKE:
+            problem = Problem(problem.field, f"{problem.message} (and there is more like it)")
+            told[problem.field.path, problem.message] = problem
+            break
+        told[problem.field.path, problem.message] = problem
+    return told.values()
 
 
 def _subjects(name: str, text: str, settings: Settings) -> Iterator[Subject]:

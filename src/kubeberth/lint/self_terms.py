@@ -7,13 +7,20 @@ from kubeberth.lint.pod_terms import PodTerm, SpreadConstraint
 from kubeberth.lint.requirements import Asked, alternatives
 from kubeberth.lint.subject import Workload
 
+# Labels of which each pod has a value of its own.
+_OF_ONE_POD = {
+    "apps.kubernetes.io/pod-index",
+    "batch.kubernetes.io/job-completion-index",
+    "statefulset.kubernetes.io/pod-name",
+}
+
 
 def is_of_itself(workload: Workload, term: PodTerm) -> bool:
     """Return whether a term means the pods that have it, too."""
     if not term.covers(workload.namespace):
         return False
-    if term.field.at("mismatchLabelKeys").values:
-        return False  # only pods that differ from it are meant
+    if term.field.at("mismatchLabelKeys").values or term.narrowed_by & _OF_ONE_POD:
+        return False  # only pods that differ from it are meant, or only itself
     return term.selector.matches(workload.labels)
 
 

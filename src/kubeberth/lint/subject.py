@@ -50,7 +50,7 @@ class Subject:
     prefix: Path = ()
     default_namespace: str = "default"
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Its kind."""
         return self.root.at("kind").text
@@ -66,10 +66,16 @@ class Subject:
         metadata = self.root.at("metadata")
         return metadata.at("name").text or metadata.at("generateName").text
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         """Its namespace, or where it goes if it says none."""
         return self.root.at("metadata", "namespace").text or self.default_namespace
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether a controller has made it, so that it cannot be changed for long."""
+        owners = self.root.each("metadata", "ownerReferences")
+        return any(owner.at("controller").value is True for owner in owners)
 
     @property
     def shown(self) -> str:
@@ -91,7 +97,7 @@ class Subject:
                 classes = (*SYSTEM_CLASSES, {"metadata": {"name": name}, "value": 0})
         return to_stored(resource, self.root.value, classes)
 
-    @property
+    @cached_property
     def workload(self) -> Workload | None:
         """The pods that it makes; None when it makes none."""
         template = _template(self)

@@ -16,7 +16,7 @@ from kubeberth.api.well_known import is_of_state
 from kubeberth.errors import InvalidObjectError
 from kubeberth.lint.field import Field
 from kubeberth.lint.pod_terms import PodTerm
-from kubeberth.lint.requirements import NODE_NAME, Term, alternatives
+from kubeberth.lint.requirements import NODE_NAME, alternatives
 from kubeberth.lint.subject import Document, Subject, Workload
 from kubeberth.lint.tolerations import tolerations, untolerated
 
@@ -79,12 +79,23 @@ class World:
         self.subjects = tuple(subjects)
         self._allowed = tuple(allowed_labels)
         self._cluster = None if cluster is None else tuple(cluster)
+        # Many rules ask for these, of workload after workload.
+        self._candidates: dict[Subject, tuple[KnownNode, ...]] = {}
+        self._eligible: dict[Subject, tuple[KnownNode, ...]] = {}
         self.nodes = None if self._cluster is None else tuple(map(_known, self._of("Node")))
 
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
         """What makes pods in the manifests."""
         return tuple(w for subject in self.subjects if (w := subject.workload) is not None)
+
+    @cached_property
+    def workloads_of(self) -> dict[str, list[Workload]]:
+        """What makes pods in the manifests, by namespace."""
+        found: dict[str, list[Workload]] = {}
+        for workload in self.workloads:
+            found.setdefault(workload.namespace, []).append(workload)
+        return found
 
     @cached_property
     def pod_groups(self) -> tuple[PodGroup, ...]:
@@ -99,6 +110,14 @@ class World:
         return tuple(found)
 
     @cached_property
+    def pod_groups_of(self) -> dict[str, list[PodGroup]]:
+        """All pods, by namespace."""
+        found: dict[str, list[PodGroup]] = {}
+        for group in self.pod_groups:
+            found.setdefault(group.namespace, []).append(group)
+        return found
+
+    @cached_property
     def namespaces(self) -> dict[str, Mapping[str, str] | None]:
         """Labels of every namespace that anything is in; None where they are not known."""
         found: dict[str, Mapping[str, str] | None] = {
@@ -110,7 +129,7 @@ class World:
 
     def all_of(self, kind: str) -> Iterator[Subject]:
         """Yield every object of a kind, in manifests and cluster."""
-        yield from (subject for subject in self.subjects if subject.kind == kind)
+        yield from self._by_kind.get(kind, ())
         yield from map(_subject, self._of(kind))
 
     def names_of(self, kind: str, namespace: str | None = None) -> set[str]:
@@ -126,21 +145,31 @@ class World:
             if is_there and term.selector.matches(group.labels):
                 yield group
 
-    def candidates(self, terms: list[Term]) -> tuple[KnownNode, ...]:
-        """Return the nodes that meet one of several terms; all nodes if there are no terms."""
-        nodes = self.nodes or ()
-        if not terms:
-            return nodes
-        return tuple(node for node in nodes if any(term.matches(node.labels) for term in terms))
+    def candidates(self, workload: Workload) -> tuple[KnownNode, ...]:
+        """Return the nodes that meet the node selector and required node affinity of pods."""
+        found = self._candidates.get(workload.subject)
+        if found is None:
+            terms = alternatives(workload.spec)
+            found = tuple(
+                node
+                for node in self.nodes or ()
+                if not terms or any(term.matches(node.labels) for term in terms)
+            )
+            self._candidates[workload.subject] = found
+        return found
 
     def eligible(self, workload: Workload) -> tuple[KnownNode, ...]:
         """Return the nodes that pods may be on by labels and taints, however full they are."""
-        tolerated = tolerations(workload.spec)
-        return tuple(
-            node
-            for node in self.candidates(alternatives(workload.spec))
-            if not untolerated(node.taints, tolerated)
-        )
+        found = self._eligible.get(workload.subject)
+        if found is None:
+            tolerated = tolerations(workload.spec)
+            found = tuple(
+                node
+                for node in self.candidates(workload)
+                if not untolerated(node.taints, tolerated)
+            )
+            self._eligible[workload.subject] = found
+        return found
 
     def scalers_of(self, workload: Workload) -> Iterator[Subject]:
         """Yield the autoscalers that change how many pods there are."""
@@ -175,8 +204,22 @@ class World:
         """Return the values that nodes have of a label."""
         return {node.labels[key] for node in self.nodes or () if key in node.labels}
 
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Subject]]:
+        found: dict[str, list[Subject]] = {}
+        for subject in self.subjects:
+            found.setdefault(subject.kind, []).append(subject)
+        return found
+
+    @cached_property
+    def _cluster_by_kind(self) -> dict[str, list[Document]]:
+        found: dict[str, list[Document]] = {}
+        for document in self._cluster or ():
+            found.setdefault(str(document.get("kind")), []).append(document)
+        return found
+
     def _of(self, kind: str) -> Iterator[Document]:
-        return (document for document in self._cluster or () if document.get("kind") == kind)
+        return iter(self._cluster_by_kind.get(kind, ()))
 
 
 def _subject(document: Document) -> Subject:

@@ -16,13 +16,10 @@ from typing import Any
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.errors import InvalidObjectError, ManifestError
 from kubeberth.library.field_lines import FieldLines, field_path
-from kubeberth.library.manifests import Source, Stream, read_texts
+from kubeberth.library.manifests import MAX_BYTES, Source, read_texts
 from kubeberth.library.parsing import Manifest, objects_of
 from kubeberth.library.stored import to_stored
 from kubeberth.planner.kinds import TYPES
-
-# A file of manifests is read by people; one that is larger than this was given by mistake.
-MAX_BYTES = 32 * 1024 * 1024
 
 # What must be there before the objects that need it.
 _FIRST = (
@@ -99,39 +96,10 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
     return Reading(tuple(sorted(wanted, key=_rank)), passed_over)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounded:
-    """A stream of which no more is read than is needed to see that it is too long."""
-
-    stream: Stream
-
-    @property
-    def name(self) -> str:
-        """What it is called in errors."""
-        return str(getattr(self.stream, "name", "<stream>"))
-
-    def read(self, n: int = MAX_BYTES + 1, /) -> str | bytes:
-        """Return its beginning."""
-        return self.stream.read(n)
-
-
 def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:
     for source in sources:
         for single in _expanded(source):
-            if not isinstance(single, str | PathLike):
-                single = _Bounded(single)
-            elif Path(single).is_file():
-                _check_size(str(single), Path(single).stat().st_size)
-            for file, text in read_texts(single):
-                _check_size(file, len(text))
-                yield file, text
-
-
-def _check_size(file: str, n_bytes: int) -> None:
-    """Refuse what is too large to be a manifest."""
-    if n_bytes > MAX_BYTES:
-        megabytes, most = n_bytes // 1024**2, MAX_BYTES // 1024**2
-        raise ManifestError(f"{file}: {megabytes} MiB are no manifest (at most {most})")
+            yield from read_texts(single, MAX_BYTES)
 
 
 def _expanded(source: Source) -> list[Source]:

@@ -19,7 +19,7 @@ def _check(subject: Subject, world: World) -> Iterator[Problem]:
     selector = label_selector(subject.root.at("spec", "selector"))
     if subject.kind != "PodDisruptionBudget" or selector.is_empty or conflict(selector.asked):
         return
-    groups = [group for group in world.pod_groups if group.namespace == subject.namespace]
+    groups = world.pod_groups_of.get(subject.namespace, [])
     if not groups or any(selector.matches(group.labels) for group in groups):
         return
     near = ((group, selector.near_miss(group.labels)) for group in groups)

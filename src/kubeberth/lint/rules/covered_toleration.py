@@ -15,16 +15,28 @@ from kubeberth.lint.world import World
 
 
 def _check(workload: Workload, world: World) -> Iterator[Problem]:
-    every = tolerations(workload.spec)
-    for index, toleration in enumerate(every):
-        for other_index, other in enumerate(every):
-            if other_index == index or not _covers(other, toleration):
-                continue
-            # Of two that are the same the first one stays.
-            if other_index < index or not _covers(toleration, other):
-                message = f"tolerating {other} covers this toleration of {toleration}"
+    # Only those of the same key, or of no key at all, can cover one.
+    by_key: dict[str, list[Toleration]] = {}
+    for toleration in tolerations(workload.spec):
+        by_key.setdefault(toleration.key, []).append(toleration)
+    for key, same in by_key.items():
+        others = [*(by_key.get("", ()) if key else ()), *same]
+        for toleration in same:
+            cover = _cover(toleration, others)
+            if cover is not None:
+                message = f"tolerating {cover} covers this toleration of {toleration}"
                 yield Problem(toleration.field, message)
-                break
+
+
+def _cover(toleration: Toleration, others: list[Toleration]) -> Toleration | None:
+    """Return another one that covers a toleration; of those that are alike, the first stays."""
+    is_later = False
+    for other in others:
+        if other is toleration:
+            is_later = True
+        elif _covers(other, toleration) and not (is_later and _covers(toleration, other)):
+            return other
+    return None
 
 
 def _covers(wide: Toleration, narrow: Toleration) -> bool:

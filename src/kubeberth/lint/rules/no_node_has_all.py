@@ -17,7 +17,7 @@ from kubeberth.lint.world import World
 
 def _check(workload: Workload, world: World) -> Iterator[Problem]:
     terms = alternatives(workload.spec)
-    if not terms or not world.nodes or world.candidates(terms):
+    if not terms or not world.nodes or world.candidates(workload):
         return
     for term in terms:
         alone_unmet = any(not _meet(world, (asked,)) for asked in term.asked)

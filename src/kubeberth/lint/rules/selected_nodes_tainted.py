@@ -18,7 +18,7 @@ from kubeberth.lint.world import KnownNode, World
 
 def _check(workload: Workload, world: World) -> Iterator[Problem]:
     terms = alternatives(workload.spec)
-    nodes = world.candidates(terms)
+    nodes = world.candidates(workload)
     tolerated = tolerations(workload.spec)
     in_the_way = [untolerated(node.taints, tolerated) for node in nodes]
     if not nodes or not all(in_the_way):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeberth.lint.budgets import protected_workloads
+from kubeberth.lint.label_selector import label_selector
 from kubeberth.lint.rule import Problem, Rule, Severity
-from kubeberth.lint.subject import Subject
+from kubeberth.lint.subject import Subject, Workload
 from kubeberth.lint.world import World
 
 _KIND = "PodDisruptionBudget"
@@ -19,22 +20,28 @@ _KIND = "PodDisruptionBudget"
 def _check(subject: Subject, world: World) -> Iterator[Problem]:
     if subject.kind != _KIND:
         return
-    mine = protected_workloads(subject, world)
-    for other in world.subjects:
-        if other is subject:
-            return
-        if other.kind != _KIND or other.namespace != subject.namespace:
-            continue
-        if other.name == subject.name:
-            continue
-        both = [workload for workload in protected_workloads(other, world) if workload in mine]
-        if both:
-            message = f"{other.shown} protects the pods of {both[0].subject.shown}, too: with two "
+    for workload in protected_workloads(subject, world):
+        other = _other_budget(subject, workload, world)
+        if other is not None:
+            message = f"{other.shown} protects the pods of {workload.subject.shown}, too: with two "
             yield Problem(
                 subject.root.at("spec", "selector"),
                 message + "budgets they cannot be evicted",
                 is_key=True,
             )
+            return
+
+
+def _other_budget(subject: Subject, workload: Workload, world: World) -> Subject | None:
+    """Return a budget before this one that protects a workload, too."""
+    for other in world.all_of(_KIND):
+        if other is subject:
+            return None
+        is_another = other.namespace == subject.namespace and other.name != subject.name
+        selector = label_selector(other.root.at("spec", "selector"))
+        if is_another and selector.matches(workload.labels):
+            return other
+    return None
 
 
 RULE = Rule("KB508", "two-budgets", Severity.WARNING, __doc__, of_object=_check)

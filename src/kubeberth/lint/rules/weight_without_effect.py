@@ -18,17 +18,17 @@ from kubeberth.lint.world import World
 def _check(workload: Workload, world: World) -> Iterator[Problem]:
     required = alternatives(workload.spec)
     for term in preferred_terms(workload.spec):
-        if why := _why_not(term, required, world):
+        if why := _why_not(term, required, workload, world):
             yield Problem(term.field.at("weight"), f"{why}: this weight changes nothing")
 
 
-def _why_not(term: Term, required: list[Term], world: World) -> str:
+def _why_not(term: Term, required: list[Term], workload: Workload, world: World) -> str:
     if not term.asked or conflict(term.asked):
         return ""  # told by other rules
     wanted = {one.requirement for one in term.asked}
     if required and all(wanted <= {one.requirement for one in way.asked} for way in required):
         return "what is preferred is required anyway"
-    nodes = world.candidates(required)
+    nodes = world.candidates(workload)
     if len(nodes) < 2:
         return ""
     n_matching = sum(term.matches(node.labels) for node in nodes)
