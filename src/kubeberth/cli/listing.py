@@ -12,7 +12,9 @@ from kubeberth.errors import NotFoundError
 PAGE = 500
 
 
-async def list_all(client: Client, resource: Resource) -> list[dict[str, Any]]:
+async def list_all(
+    client: Client, resource: Resource, namespace: str | None = None
+) -> list[dict[str, Any]]:
     """Return every object of a resource, with apiVersion and kind, which lists leave out.
 
     A server that does not have the kind has no objects of it.
@@ -22,7 +24,7 @@ async def list_all(client: Client, resource: Resource) -> list[dict[str, Any]]:
     continue_ = ""
     while True:
         try:
-            page = await client.list(resource, limit=PAGE, continue_=continue_)
+            page = await client.list(resource, namespace, limit=PAGE, continue_=continue_)
         except NotFoundError:
             return []
         found += ({**item, **identity} for item in page.get("items") or ())
