@@ -4,45 +4,52 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kubeberth.cli.cluster_source import LIVE, credentials_of, read_sources
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
 from kubeberth.placement.ties import FirstAdded
-from kubeberth.planner.manifests import read
+from kubeberth.planner.manifests import Reading, read
 from kubeberth.planner.planning import Task, carry_out, default_rules
 from kubeberth.planner.world import Rules, World
 
 
-def planned_world(
-    files: Sequence[str],
-    clusters: Sequence[str],
-    namespace: str,
-    config: Path | None,
-    paths: tuple[Path, Path],
-    is_told: bool,
-) -> World:
-    """Return a cluster in which everything has found its place.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which cluster is meant, and by whose rules.
 
     Parameters
     ----------
-    files
-        Manifests; `-` is standard input.
     clusters
         `live`, or files; by default the live one.
-    paths
-        The data directory and the kubeconfig of the live cluster.
+    data_dir, kubeconfig
+        Of the live cluster.
     is_told
         Whether somebody has named the kubeconfig.
     """
-    data_dir, kubeconfig = paths
-    sources = clusters or (LIVE,)
-    is_live = LIVE in sources
-    reach = credentials_of(data_dir, kubeconfig, is_told=is_told) if is_live else None
-    wanted = read([_source(file) for file in files], namespace)
-    task = Task(read_sources(sources, reach), wanted, rules=rules_of(config))
+
+    clusters: Sequence[str]
+    config: Path | None
+    data_dir: Path
+    kubeconfig: Path
+    is_told: bool
+
+
+def planned_world(asked: Asked, wanted: Reading) -> World:
+    """Return a cluster in which everything has found its place, that of manifests, too."""
+    sources = asked.clusters or (LIVE,)
+    reach = None
+    if LIVE in sources:
+        reach = credentials_of(asked.data_dir, asked.kubeconfig, is_told=asked.is_told)
+    task = Task(read_sources(sources, reach), wanted, rules=rules_of(asked.config))
     return carry_out(task)[0]
+
+
+def read_manifests_of(files: Sequence[str], namespace: str) -> Reading:
+    """Return what manifests hold; `-` is standard input."""
+    return read([_source(file) for file in files], namespace)
 
 
 def rules_of(config: Path | None) -> Rules:

@@ -94,12 +94,12 @@ def command(
         if scheduler is not None:
             raise UsageError("--scheduler is asked about a live cluster, not about files")
         # What reads and plans takes a while to import, and is not needed to ask a scheduler.
-        from kubeberth.cli.plan_source import planned_world
+        from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
         from kubeberth.planner.why import why_in_plan
 
-        world = planned_world(
-            files, clusters, namespace or "default", config_file, (data_dir, kubeconfig), is_told
-        )
+        where_from = Asked(clusters, config_file, data_dir, kubeconfig, is_told)
+        wanted = read_manifests_of(files, namespace or "default")
+        world = planned_world(where_from, wanted)
         answer = why_in_plan(world, namespace or "default", target)
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
