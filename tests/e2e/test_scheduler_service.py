@@ -68,7 +68,38 @@ def test_why_asks_the_scheduler_of_the_data_folder(cluster_with_pods: Berth) -> 
     fits = json.loads(berth.run("why", "fits", "-o", "json").stdout)
     assert fits["state"] == "placed"
     assert fits["at"]
-    assert berth.run("why", "nobody", check=False).stderr == 'error: pods "nobody" not found\n'
+    gone = berth.run("why", "fitz", check=False)
+    there_is = "not found in namespace default; did you mean fits?"
+    assert gone.stderr == f'error: pods "fitz" {there_is}\n'
+
+
+def test_who_does_what_why_suggests_sees_the_pod_placed(cluster_with_pods: Berth) -> None:
+    berth, kubectl = cluster_with_pods, cluster_with_pods.kubectl()
+    found = json.loads(berth.run("why", "waits", "-o", "json").stdout)
+    assert found["conflict"]["rules"] == [{"text": "nodeSelector disk=ssd", "nodes": 0}]
+    label = next(r for r in found["remedies"] if r["kinds"] == ["label-node"])
+    (command,) = label["commands"]
+    done = kubectl.run(*command.split()[1:])
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: pods(kubectl)["waits"]["spec"].get("nodeName") == label["node"])
+
+
+def test_a_pod_that_cannot_be_changed_is_replaced_as_suggested(cluster_with_pods: Berth) -> None:
+    berth = cluster_with_pods
+    found = json.loads(berth.run("why", "waits", "-o", "json").stdout)
+    softer = next(r for r in found["remedies"] if r["kinds"] == ["soften-node-selector"])
+    environment = {**os.environ, "KUBECONFIG": str(berth.data / "kubeconfig")}
+    (command,) = softer["commands"]
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: pods(berth.kubectl())["waits"]["spec"].get("nodeName"))
 
 
 def test_why_works_on_a_cluster_without_such_a_scheduler(
