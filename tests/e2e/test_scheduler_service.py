@@ -79,7 +79,7 @@ def test_who_does_what_why_suggests_sees_the_pod_placed(cluster_with_pods: Berth
     assert found["conflict"]["rules"] == [{"text": "nodeSelector disk=ssd", "nodes": 0}]
     label = next(r for r in found["remedies"] if r["kinds"] == ["label-node"])
     (command,) = label["commands"]
-    done = kubectl.run(*command.split()[1:])
+    done = kubectl.run(command)
     assert done.returncode == 0, done.stderr
     wait_for(lambda: pods(kubectl)["waits"]["spec"].get("nodeName") == label["node"])
 

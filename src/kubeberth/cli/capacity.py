@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import msgspec
-from click.core import ParameterSource
 
-from kubeberth.cli.options import data_dir_option, kubeconfig_option
+from kubeberth.cli.cluster_source import credentials_of
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
 from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
 from kubeberth.errors import BerthError, UsageError
 from kubeberth.planner.capacity import MAX_COPIES, Capacity, is_counted, measure, to_shapes
@@ -39,6 +45,7 @@ TOO_FEW, BAD_INPUT = 1, 2
     "nodes,pods -A -o yaml`. May be repeated.  [default: live]",
 )
 @kubeconfig_option
+@context_option
 @data_dir_option
 @click.option(
     "-n", "--namespace", default="default", show_default=True, help="For what names none."
@@ -67,11 +74,12 @@ TOO_FEW, BAD_INPUT = 1, 2
 )
 @click.pass_context
 def command(
-    context: click.Context,
+    click_context: click.Context,
     files: tuple[str, ...],
     more_files: tuple[str, ...],
     clusters: tuple[str, ...],
     kubeconfig: Path,
+    context: str | None,
     data_dir: Path,
     namespace: str,
     config: Path | None,
@@ -92,14 +100,12 @@ def command(
     berth capacity -f web.yaml --cluster snapshot.json --at-least 20
     berth capacity -f web.yaml -f cache.yaml --mix web=2,cache=1
     """
-    is_told = context.get_parameter_source("kubeconfig") in (
-        ParameterSource.COMMANDLINE,
-        ParameterSource.ENVIRONMENT,
-    )
+    is_told = is_kubeconfig_told(click_context)
+    reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
     try:
         wanted = read_manifests_of((*files, *more_files), namespace)
         parts = None if mix is None else _parts(mix)
-        asked = Asked(clusters, config, data_dir, kubeconfig, is_told)
+        asked = Asked(clusters, config, reach)
         around = tuple(item for item in wanted.wanted if not is_counted(item))
         world = planned_world(asked, replace(wanted, wanted=around))
         shapes = to_shapes(world, wanted.wanted)

@@ -32,7 +32,7 @@ async def read_cluster(
     config = None if config_file is None else config_file.read_text()
     cluster, passed_over = Cluster(config=config), []
     for resource in RESOURCES.values():
-        async for document in _objects(client, resource):
+        async for document in all_of(client, resource):
             try:
                 cluster.put(document)
             except InvalidObjectError as error:
@@ -48,18 +48,20 @@ async def read_objects(
     forbidden: list[str] = []
     for resource in resources:
         try:
-            documents += [document async for document in _objects(client, resource)]
+            documents += [document async for document in all_of(client, resource)]
         except ForbiddenError as error:
             forbidden.append(f"{resource.group_resource} may not be read and are left out: {error}")
     return documents, forbidden
 
 
-async def _objects(client: Client, resource: Resource) -> AsyncIterator[Document]:
+async def all_of(
+    client: Client, resource: Resource, namespace: str | None = None
+) -> AsyncIterator[Document]:
     """Yield all objects of a kind; a server that does not have the kind has none of it."""
     continue_ = ""
     while True:
         try:
-            body = await client.list_bytes(resource, limit=PAGE, continue_=continue_)
+            body = await client.list_bytes(resource, namespace, limit=PAGE, continue_=continue_)
         except NotFoundError:
             return
         page = msgspec.json.decode(body)

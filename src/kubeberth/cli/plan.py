@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from kubeberth.cli.cluster_source import LIVE, credentials_of, read_sources
-from kubeberth.cli.options import data_dir_option, kubeconfig_option
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
 from kubeberth.errors import BerthError, UsageError
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
@@ -20,7 +24,7 @@ from kubeberth.planner.manifests import read
 from kubeberth.planner.plan import Plan
 from kubeberth.planner.planning import Task, default_rules, make_plan
 from kubeberth.planner.questions import NewNodes, Questions
-from kubeberth.planner.reports import FORMS, render, render_comparison
+from kubeberth.planner.reports import COMPARED_FORMS, FORMS, render, render_comparison
 from kubeberth.planner.world import Rules
 
 NOT_GOOD, BAD_INPUT = 1, 2
@@ -47,6 +51,7 @@ _TELL_EVERY = 1000
     "`kubectl get nodes,pods -A -o yaml`. May be repeated.  [default: live]",
 )
 @kubeconfig_option
+@context_option
 @data_dir_option
 @click.option(
     "-n", "--namespace", default="default", show_default=True, help="For what names none."
@@ -82,11 +87,12 @@ _TELL_EVERY = 1000
 @click.option("-o", "--output", type=click.Choice(FORMS), default="text", show_default=True)
 @click.pass_context
 def command(
-    context: click.Context,
+    click_context: click.Context,
     files: tuple[str, ...],
     more_files: tuple[str, ...],
     clusters: tuple[str, ...],
     kubeconfig: Path,
+    context: str | None,
     data_dir: Path,
     namespace: str,
     scale: tuple[str, ...],
@@ -114,19 +120,19 @@ def command(
     berth plan -f web.yaml --without zone-a --assert "no pod pending"
     berth plan --drain kube-02
     """
-    is_told = context.get_parameter_source("kubeconfig") in (
-        ParameterSource.COMMANDLINE,
-        ParameterSource.ENVIRONMENT,
-    )
+    is_told = is_kubeconfig_told(click_context)
     try:
         conditions = [parse_assertion(text) for text in assertions]
         questions = _questions(scale, drain, without, add_nodes)
         wanted = read([_source(file) for file in (*files, *more_files)], namespace)
         if not (wanted.wanted or wanted.passed_over or questions != Questions()):
             raise UsageError("nothing to plan: give manifests with -f, or a question as --drain")
+        if compare_config is not None and output not in COMPARED_FORMS:
+            forms = ", ".join(COMPARED_FORMS)
+            raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
         sources = clusters or (LIVE,)
         is_live = LIVE in sources
-        reach = credentials_of(data_dir, kubeconfig, is_told=is_told) if is_live else None
+        reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told) if is_live else None
         cluster = read_sources(sources, reach)
         ties = FirstAdded() if seed is None else Shuffled(seed)
         progress = _Progress() if sys.stderr.isatty() else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeberth.cli.cluster_source import LIVE, credentials_of, read_sources
+from kubeberth.cli.cluster_source import LIVE, read_sources
+from kubeberth.client.credentials import Credentials
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
 from kubeberth.placement.ties import FirstAdded
@@ -24,25 +25,19 @@ class Asked:
     ----------
     clusters
         `live`, or files; by default the live one.
-    data_dir, kubeconfig
-        Of the live cluster.
-    is_told
-        Whether somebody has named the kubeconfig.
+    reach
+        Says how to reach the live one.
     """
 
     clusters: Sequence[str]
     config: Path | None
-    data_dir: Path
-    kubeconfig: Path
-    is_told: bool
+    reach: Callable[[], Credentials]
 
 
 def planned_world(asked: Asked, wanted: Reading) -> World:
     """Return a cluster in which everything has found its place, that of manifests, too."""
     sources = asked.clusters or (LIVE,)
-    reach = None
-    if LIVE in sources:
-        reach = credentials_of(asked.data_dir, asked.kubeconfig, is_told=asked.is_told)
+    reach = asked.reach() if LIVE in sources else None
     task = Task(read_sources(sources, reach), wanted, rules=rules_of(asked.config))
     return carry_out(task)[0]
 

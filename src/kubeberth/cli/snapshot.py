@@ -9,11 +9,15 @@ from pathlib import Path
 import click
 import msgspec
 import yaml
-from click.core import ParameterSource
 
 from kubeberth.cli.cluster_source import credentials_of
 from kubeberth.cli.live import read_objects
-from kubeberth.cli.options import data_dir_option, kubeconfig_option
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.errors import UsageError
@@ -26,12 +30,18 @@ _YAML = (".yaml", ".yml")
 
 @click.command("snapshot")
 @kubeconfig_option
+@context_option
 @data_dir_option
 @click.option("-o", "--output", default="-", metavar="FILE", help="[default: standard output]")
 @click.option("--anonymise", is_flag=True, help="Take out the names that people gave.")
 @click.pass_context
 def command(
-    context: click.Context, kubeconfig: Path, data_dir: Path, output: str, anonymise: bool
+    click_context: click.Context,
+    kubeconfig: Path,
+    context: str | None,
+    data_dir: Path,
+    output: str,
+    anonymise: bool,
 ) -> None:
     """Write down what placing pods in a cluster depends on, for `berth plan --cluster FILE`.
 
@@ -46,11 +56,8 @@ def command(
     berth snapshot -o cluster.json
     berth snapshot --kubeconfig ~/.kube/config --anonymise -o report.yaml
     """
-    is_told = context.get_parameter_source("kubeconfig") in (
-        ParameterSource.COMMANDLINE,
-        ParameterSource.ENVIRONMENT,
-    )
-    documents = asyncio.run(_read(credentials_of(data_dir, kubeconfig, is_told=is_told)))
+    is_told = is_kubeconfig_told(click_context)
+    documents = asyncio.run(_read(credentials_of(data_dir, kubeconfig, context, is_told=is_told)))
     if anonymise:
         documents = anonymised(documents)
     text = _written(documents, is_yaml=Path(output).suffix in _YAML)

@@ -7,19 +7,23 @@ a cluster in a file, the objects are read and the same rules are applied to them
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import click
 import msgspec
-from click.core import ParameterSource
 
-from kubeberth.cli.options import data_dir_option, kubeconfig_option
+from kubeberth.cli.cluster_source import LIVE, credentials_of
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
 from kubeberth.cli.why_live import Where, ask
-from kubeberth.client.kubeconfig import load_kubeconfig
+from kubeberth.client.credentials import Credentials
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import UsageError
-
-LIVE = "live"
 
 
 @click.command("why")
@@ -42,6 +46,7 @@ LIVE = "live"
     help="Ask of the cluster as it would be with these manifests. May be repeated.",
 )
 @kubeconfig_option
+@context_option
 @data_dir_option
 @click.option("--scheduler", metavar="URL", help="Ask this scheduler.  [default: berth up's]")
 @click.option(
@@ -58,12 +63,13 @@ LIVE = "live"
 )
 @click.pass_context
 def command(
-    context: click.Context,
+    click_context: click.Context,
     target: str,
     namespace: str | None,
     clusters: tuple[str, ...],
     files: tuple[str, ...],
     kubeconfig: Path,
+    context: str | None,
     data_dir: Path,
     scheduler: str | None,
     insecure_skip_tls_verify: bool,
@@ -81,13 +87,11 @@ def command(
     berth why web-0 --kubeconfig ~/.kube/config
     berth why deployment/web -f deploy/ --cluster snapshot.json
     """
-    is_told = context.get_parameter_source("kubeconfig") in (
-        ParameterSource.COMMANDLINE,
-        ParameterSource.ENVIRONMENT,
-    )
+    is_told = is_kubeconfig_told(click_context)
+    reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
     is_live = not files and set(clusters) <= {LIVE}
     if is_live:
-        where = _find(data_dir, kubeconfig if is_told else None, kubeconfig)
+        where = _find(data_dir, reach())
         where = where.told(scheduler, namespace, config_file, is_insecure=insecure_skip_tls_verify)
         answer = asyncio.run(ask(where, target))
     else:
@@ -97,7 +101,7 @@ def command(
         from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
         from kubeberth.planner.why import why_in_plan
 
-        where_from = Asked(clusters, config_file, data_dir, kubeconfig, is_told)
+        where_from = Asked(clusters, config_file, reach)
         wanted = read_manifests_of(files, namespace or "default")
         world = planned_world(where_from, wanted)
         answer = why_in_plan(world, namespace or "default", target)
@@ -107,12 +111,9 @@ def command(
         click.echo(str(answer))
 
 
-def _find(data_dir: Path, told: Path | None, usual: Path) -> Where:
+def _find(data_dir: Path, credentials: Credentials) -> Where:
     """Return how to reach the cluster that is meant, and its scheduler's URL if it is known."""
     datadir = DataDir(data_dir)
     running = datadir.running() if datadir.exists() else None
-    if running is None:
-        return Where(load_kubeconfig(usual))
-    credentials = load_kubeconfig(told or datadir.kubeconfig)
-    is_ours = credentials.server == running.server
-    return Where(credentials, running.scheduler if is_ours else "")
+    is_ours = running is not None and credentials.server == running.server
+    return Where(credentials, running.scheduler if running is not None and is_ours else "")

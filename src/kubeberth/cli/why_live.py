@@ -11,8 +11,7 @@ import msgspec
 from kubeberth.api.core import Pod, decode_pod
 from kubeberth.api.near import did_you_mean
 from kubeberth.api.scheme import PODS
-from kubeberth.cli.listing import list_all
-from kubeberth.cli.live import read_cluster
+from kubeberth.cli.live import all_of, read_cluster
 from kubeberth.client import calls
 from kubeberth.client.calls import Call
 from kubeberth.client.client import Client
@@ -74,7 +73,7 @@ async def ask(where: Where, target: str) -> Why | WorkloadWhy:
             return ended(pod) if pod.is_terminal else await _why(where, client, pod)
         pods = [
             pod
-            for document in await list_all(client, PODS, where.namespace)
+            async for document in all_of(client, PODS, where.namespace)
             if belongs_to(pod := msgspec.convert(document, Pod), kind, name) and not pod.is_terminal
         ]
         asked = {p.metadata.key: p for p in _one_of_each(f"{kind}/{name}", pods)}
@@ -103,7 +102,7 @@ async def _find_pod(client: Client, namespace: str, name: str) -> Pod:
     try:
         return decode_pod(await client.send(calls.get(PODS, name, namespace)))
     except NotFoundError:
-        others = await list_all(client, PODS, namespace)
+        others = [entry async for entry in all_of(client, PODS, namespace)]
         hint = did_you_mean(name, (entry["metadata"]["name"] for entry in others))
         raise UsageError(f'pods "{name}" not found in namespace {namespace}{hint}') from None
 

@@ -108,8 +108,11 @@ class Controller:
 
     def observe(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take note of a change that was applied to the cache."""
-        self._queue.add_all(self._reconciler.keys(self._cache, resource, old, new))
-        self._wake.set()
+        keys = [*self._reconciler.keys(self._cache, resource, old, new)]
+        # Most changes concern few controllers: thousands of leases are renewed all the time.
+        if keys:
+            self._queue.add_all(keys)
+            self._wake.set()
 
     async def run(self) -> None:
         """Work on keys until cancelled."""

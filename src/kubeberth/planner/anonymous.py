@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kubeberth.api.core import HOSTNAME_LABEL
+from kubeberth.api.core import HOSTNAME_LABEL, ZONE_LABEL
 from kubeberth.api.storage import BETA_CLASS, SELECTED_NODE
 
 Document = dict[str, Any]
@@ -40,6 +40,12 @@ _NAMING = {
     "job-name": "Job",
     "statefulset.kubernetes.io/pod-name": "Pod",
     "controller-revision-hash": "ControllerRevision",
+}
+_PLACES = {
+    ZONE_LABEL: "zone",
+    "failure-domain.beta.kubernetes.io/zone": "zone",
+    "topology.kubernetes.io/region": "region",
+    "failure-domain.beta.kubernetes.io/region": "region",
 }
 _STEMS = {
     "Node": "node",
@@ -221,7 +227,8 @@ class _Renamer:
         if key in _NAMING:
             return self._name(_NAMING[key], value)
         # A volume may name several zones at once.
-        return _ZONES.join(self._translate("value", part) for part in value.split(_ZONES))
+        stem = _PLACES.get(key, "value")
+        return _ZONES.join(self._translate(stem, part) for part in value.split(_ZONES))
 
     def _is_number(self, key: str, value: str) -> bool:
         return key in self._compared and _INTEGER.fullmatch(value) is not None

@@ -5,7 +5,6 @@ Sources are files, folders, patterns such as `deploy/*.yaml`, and streams.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +15,15 @@ from typing import Any
 
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.errors import InvalidObjectError, ManifestError
-from kubeberth.library.field_lines import FieldLines
-from kubeberth.library.manifests import Manifest, Source, objects_of, read_texts
+from kubeberth.library.field_lines import FieldLines, field_path
+from kubeberth.library.manifests import Source, read_texts
+from kubeberth.library.parsing import Manifest, objects_of
 from kubeberth.library.stored import to_stored
 from kubeberth.planner.kinds import TYPES
 
 # A file of manifests is read by people; one that is larger than this was given by mistake.
 MAX_BYTES = 32 * 1024 * 1024
 
-_STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 # What must be there before the objects that need it.
 _FIRST = ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume", "CSINode", "Node")
 
@@ -41,7 +40,7 @@ class Wanted:
 
     def blame(self, error: InvalidObjectError) -> InvalidObjectError:
         """Return an error of this object, with the line of the field that is at fault."""
-        path = (*self.manifest.path, *path_of(error.field))
+        path = (*self.manifest.path, *field_path(error.field))
         line = FieldLines(self.text).line(self.manifest.line, path)
         return error.at(f"{self.file}:{line}")
 
@@ -89,15 +88,6 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
                 _check(found)
                 passed_over[f"{resource.api_version} {resource.kind}"] += 1
     return Reading(tuple(sorted(wanted, key=_rank)), passed_over)
-
-
-def path_of(field_name: str) -> tuple[str | int, ...]:
-    """Return the steps of a field as errors name it: `spec.containers[0].ports[0]`."""
-    steps: list[str | int] = []
-    for step in _STEP.findall(field_name):
-        inner = step[1:-1] if step.startswith("[") else step
-        steps.append(int(inner) if step.startswith("[") and inner.isdecimal() else inner)
-    return tuple(steps)
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:

@@ -17,7 +17,7 @@ from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.batch.cron_job import new_job
 from kubeberth.controllers.cache import ref_of
-from kubeberth.errors import BerthError, InvalidObjectError
+from kubeberth.errors import BerthError, InvalidObjectError, UsageError
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import FirstAdded
 from kubeberth.planner import questions as asked
@@ -26,9 +26,14 @@ from kubeberth.planner.manifests import Reading, Wanted
 from kubeberth.planner.outcome import Books, to_plan
 from kubeberth.planner.plan import Plan
 from kubeberth.planner.questions import Questions
+from kubeberth.planner.rollouts import n_wanted
 from kubeberth.planner.world import Rules, World
 
 Document = Mapping[str, Any]
+
+# As many as Kubernetes supports in one cluster; and three times as many nodes.
+MAX_PODS = 150_000
+MAX_NODES = 15_000
 
 # When nothing in a cluster says what time it is. 2026-01-01.
 _NEW_YEAR = 1_767_225_600.0
@@ -94,8 +99,12 @@ def carry_out(task: Task) -> tuple[World, Books]:
     books = Books.open(world)
     _apply(world, task.wanted.wanted, books, is_strict=has_namespaces)
     for name, size in task.questions.scale:
+        if size > MAX_PODS:
+            raise UsageError(f"--scale {name}={size}: a plan takes {MAX_PODS} pods at most")
         books.concerned[asked.scale(world, name, size)] = None
     for nodes in task.questions.add_nodes:
+        if nodes.count > MAX_NODES:
+            raise UsageError(f"--add-nodes {nodes.count}: at most {MAX_NODES} at a time")
         asked.add_nodes(world, nodes)
     world.settle()
     for name in task.questions.drain:
@@ -144,7 +153,7 @@ def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: b
     for item in wanted:
         namespace = str((item.document.get("metadata") or {}).get("namespace") or "")
         try:
-            if item.resource.namespaced:
+            if item.resource.namespaced and namespace:
                 _check_namespace(world, namespace, is_strict=is_strict)
             _apply_one(world, item, books)
         except InvalidObjectError as error:
@@ -173,6 +182,11 @@ def _apply_one(world: World, item: Wanted, books: Books) -> None:
         books.unchanged.append(f"{resource.kind}/{item.document['metadata']['name']}")
         return
     books.concerned[resource, key] = None
+    n_pods = n_wanted(objects.get(resource, key), 0)
+    if n_pods > MAX_PODS:
+        fault = ("spec.replicas", f"Invalid value: {n_pods}: a plan takes {MAX_PODS} pods at most")
+        meta = item.document["metadata"]
+        raise InvalidObjectError(resource.kind, meta.get("namespace", ""), meta["name"], [fault])
     if resource is CRON_JOBS:
         _start(world, objects.get(CRON_JOBS, key))
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubeberth.planner.plan import Amount, NodeUse, Plan
 
 _BYTES = frozenset(("memory", "ephemeral-storage"))
 _UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 SHOWN_NAMES = 4
+_ALWAYS_SHOWN = frozenset(("cpu", "memory"))
 
 
 def headline(plan: Plan) -> str:
     """Return what a plan comes to, in one line."""
-    counts = [f"{plan.n_placed} pods placed", f"{plan.n_pending} pending"]
+    placed = "1 pod placed" if plan.n_placed == 1 else f"{plan.n_placed} pods placed"
+    counts = [placed, f"{plan.n_pending} pending"]
     n_before = sum(pod.node is None and pod.was_pending for pod in plan.pods)
     if n_before:
         counts.append(f"{n_before} pending before, and still")
@@ -46,6 +48,14 @@ def names(items: Sequence[str], shown: int = SHOWN_NAMES) -> str:
     more = len(items) - shown
     listed = ", ".join(items[:shown])
     return listed if more <= 0 else f"{listed} and {more} more"
+
+
+def shown_uses(plan: Plan) -> Iterator[tuple[str, str, Amount]]:
+    """Yield zone, resource and amounts, as far as they are worth a line: of the rare ones, used."""
+    for zone, resources in sorted(of_zones(plan.nodes).items()):
+        for resource, use in resources.items():
+            if resource in _ALWAYS_SHOWN or use.before or use.after:
+                yield zone, resource, use
 
 
 def of_zones(nodes: Iterable[NodeUse]) -> dict[str, dict[str, Amount]]:

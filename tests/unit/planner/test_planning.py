@@ -18,7 +18,7 @@ from tests.unit.planner.clusters import (
 )
 
 from kubeberth.errors import ManifestError, UsageError
-from kubeberth.planner.manifests import path_of, read
+from kubeberth.planner.manifests import read
 from kubeberth.planner.planning import RefusedError, Task, make_plan
 from kubeberth.planner.questions import NewNodes
 
@@ -221,13 +221,6 @@ def test_a_namespace_that_is_not_there_is_refused_where_namespaces_are_known():
     assert plan(zones(1), wanted).n_placed == 1
     with pytest.raises(RefusedError, match='namespaces "team" not found'):
         plan([*zones(1), there], wanted)
-
-
-def test_fields_of_errors_are_steps():
-    assert path_of("spec.containers[0].resources.requests[cpu]") == (
-        *("spec", "containers", 0),
-        *("resources", "requests", "cpu"),
-    )
 
 
 def test_objects_that_no_pod_is_placed_by_are_checked_and_counted():

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeberth.api.near import did_you_mean
-from kubeberth.lint.answers import field_path, known_fields
+from kubeberth.library.field_lines import field_path
+from kubeberth.lint.answers import known_fields
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject

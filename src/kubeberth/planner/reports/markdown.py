@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Pending, Plan
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import amount, headline, names, of_zones, percent
+from kubeberth.planner.words import amount, headline, names, percent, shown_uses
 
 
 def to_markdown(plan: Plan, checked: Sequence[Checked] = ()) -> str:
@@ -76,9 +76,7 @@ def _zones(plan: Plan) -> Iterator[str]:
             percent(use.before, use.allocatable),
             percent(use.after, use.allocatable),
         ]
-        for zone, resources in sorted(of_zones(plan.nodes).items())
-        for resource, use in resources.items()
-        if use.before or use.after
+        for zone, resource, use in shown_uses(plan)
     ]
     if rows:
         yield from _table(["zone", "resource", "allocatable", "before", "after"], rows)

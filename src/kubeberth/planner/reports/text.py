@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kubeberth.placement.why import Obstacle
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Pending, Plan, Removed, Workload
-from kubeberth.planner.words import amount, headline, names, of_zones, percent
+from kubeberth.planner.words import amount, headline, names, percent, shown_uses
 
 _FACTS_SHOWN = 5
 _REMOVED_SHOWN = 20
@@ -109,18 +109,11 @@ def _how(pod: Removed) -> str:
 
 
 def _zones(plan: Plan) -> list[str]:
-    zones = of_zones(plan.nodes)
     rows = [["ZONE", "RESOURCE", "ALLOCATABLE", "BEFORE", "AFTER", ""]]
-    for zone, resources in sorted(zones.items()):
-        for resource, use in resources.items():
-            if not (use.before or use.after):
-                continue
-            before = percent(use.before, use.allocatable)
-            after = percent(use.after, use.allocatable)
-            there = amount(resource, use.allocatable)
-            rows.append(
-                [zone or "-", resource, there, before, after, bar(use.after, use.allocatable)]
-            )
+    for zone, resource, use in shown_uses(plan):
+        there, whole = amount(resource, use.allocatable), use.allocatable
+        shares = percent(use.before, whole), percent(use.after, whole)
+        rows.append([zone or "-", resource, there, *shares, bar(use.after, whole)])
     return table(rows, left=2) if len(rows) > 1 else []
 
 

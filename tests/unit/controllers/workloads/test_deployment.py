@@ -187,6 +187,18 @@ def test_pods_that_a_set_is_about_to_lose_still_take_their_room():
     assert sizes_of(decide(d, new, gone)) == {"new": 5}
 
 
+def test_there_is_no_room_before_every_set_has_seen_its_last_size():
+    d = deployment(5, image="nginx:3", surge=1, unavailable=0, status=complete_status(5))
+    old = owned(d, "old", 5, available=5, annotations=scaled_for(5, 1), created=NOW - 999)
+    cut = owned(d, "cut", 0, image="nginx:2", annotations=scaled_for(5, 1, "2"))
+    new = owned(d, "new", 0, image="nginx:3", annotations=scaled_for(5, 1, "3"), created=NOW)
+    unseen = msgspec.structs.replace(
+        cut, metadata=msgspec.structs.replace(cut.metadata, generation=2)
+    )
+    assert sizes_of(decide(d, new, old, unseen)) == {}
+    assert sizes_of(decide(d, new, old, cut)) == {"new": 1}
+
+
 def test_patches_of_sets_fail_when_somebody_else_wrote_first():
     d = deployment(2, image="nginx:2", unavailable=1)
     outcome = decide(d, owned(d, "old", 2, available=2, annotations=scaled_for(2, 1)))
