@@ -11,15 +11,20 @@ import msgspec
 from kubeberth.api.core import Pod, decode_pod
 from kubeberth.api.near import did_you_mean
 from kubeberth.api.scheme import PODS
-from kubeberth.cli.live import all_of, read_cluster
+from kubeberth.cli.listing import all_of
 from kubeberth.client import calls
 from kubeberth.client.calls import Call
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.errors import NoSuchObjectError, NotFoundError, TransportError, UsageError
-from kubeberth.library.cluster import Cluster
 from kubeberth.placement.why import Why
-from kubeberth.planner.why import WorkloadWhy, belongs_to, ended, kind_and_name, why_workload
+from kubeberth.planner.workload_why import (
+    WorkloadWhy,
+    belongs_to,
+    ended,
+    kind_and_name,
+    why_workload,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,12 @@ async def _why(where: Where, client: Client, pod: Pod) -> Why:
         except NotFoundError:
             # It has not heard of the pod yet, or no more.
             click.echo("warning: the scheduler does not know the pod", err=True)
-    cluster = await _read(where, client)
+    # What places pods takes a while to import, and is not needed to ask a scheduler.
+    from kubeberth.cli.live import read_cluster
+
+    cluster, passed_over = await read_cluster(client, where.config_file)
+    for line in passed_over:
+        click.echo(f"warning: {line}", err=True)
     try:
         found = cluster.why(pod.metadata.key)
     except NoSuchObjectError:
@@ -138,10 +148,3 @@ async def _asked(where: Where, pod: Pod) -> Why:
         return msgspec.json.decode(body, type=Why)
     except msgspec.DecodeError as error:
         raise UsageError(f"{known.server} is no scheduler of kubeberth: {error}") from None
-
-
-async def _read(where: Where, client: Client) -> Cluster:
-    cluster, passed_over = await read_cluster(client, where.config_file)
-    for line in passed_over:
-        click.echo(f"warning: {line}", err=True)
-    return cluster
