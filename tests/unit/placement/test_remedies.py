@@ -213,3 +213,13 @@ def test_a_rule_that_no_node_meets_stands_alone() -> None:
     cluster = Cluster(make_node("a"), make_node("b"))
     pod = make_pod("p", requests={"cpu": "1"}, nodeSelector={"disk": "ssd"})
     assert blamed(cluster, pod) == {"nodeSelector disk=ssd": 0}
+
+
+def test_a_demand_that_is_a_wish_already_is_not_made_one_twice() -> None:
+    cluster = Cluster(make_node("a"))
+    wish = {**SPREAD, "whenUnsatisfiable": "ScheduleAnyway"}
+    demand = {**SPREAD, "minDomains": 2}
+    found = remedies(cluster, make_pod("p", topologySpreadConstraints=[demand, wish]))
+    softer = next(r for r in found if r.kinds == ("soften-spread",))
+    (left,) = [c for c in softer.patch["topologySpreadConstraints"] if "$patch" not in c]
+    assert "minDomains" not in left
