@@ -11,7 +11,7 @@ import msgspec
 import yaml
 
 from kubeberth.cli.cluster_source import credentials_of
-from kubeberth.cli.live import read_objects
+from kubeberth.cli.listing import read_objects
 from kubeberth.cli.options import (
     context_option,
     data_dir_option,

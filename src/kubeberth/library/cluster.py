@@ -47,7 +47,7 @@ from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.placement.why import Why
-from kubeberth.placement.why_now import why_pending
+from kubeberth.placement.why_now import why_now
 from kubeberth.planner.plan import Plan
 
 Document = dict[str, Any]
@@ -296,20 +296,19 @@ class Cluster:
             return Explanation(cluster._state.n_nodes, refused=rejection, failure=failure)
         return explain(cluster._state, asked, cluster._profile_of(asked))
 
-    def why(self, pod: PodLike) -> Why:
+    def why(self, pod: PodLike, *, remedies: bool = True) -> Why:
         """Return what keeps a pod off each node, in terms to act upon; or the best nodes for it.
 
         Of a pod that is placed already: how it would be placed if it came anew.
+
+        Parameters
+        ----------
+        remedies
+            Whether to look for the smallest changes that would help a pod without a node.
         """
-        cluster, asked = self._ask(pod)
-        node = self._state.node_of(asked.metadata.key) or ""
-        if cluster._gate(asked) is not None:
-            message = cluster._decide(asked).failure
-            return Why(asked.metadata.key, "gated", message.message if message else "")
-        found = why_pending(cluster._state, asked, cluster._profile_of(asked))
-        if not node:
-            return found
-        return msgspec.structs.replace(found, state="placed", node=node)
+        asked = self._pod(pod)
+        profile = self._profiles.get(asked.spec.scheduler_name)
+        return why_now(self._state, asked, profile, with_remedies=remedies)
 
     def place(self, pod: PodLike) -> Decision:
         """Decide where a pod goes and put it there; if it fits nowhere, it is pending.

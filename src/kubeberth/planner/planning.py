@@ -78,7 +78,13 @@ class RefusedError(BerthError):
 
 
 def make_plan(task: Task) -> Plan:
-    """Return where everything lands.
+    """Return where everything lands; see `carry_out` for what it raises."""
+    world, books = carry_out(task)
+    return to_plan(world, books, task.wanted.passed_over)
+
+
+def carry_out(task: Task) -> tuple[World, Books]:
+    """Return the cluster as it is in the end, and what has happened to it.
 
     Raises
     ------
@@ -109,7 +115,7 @@ def make_plan(task: Task) -> Plan:
     for name in task.questions.drain:
         books.drained[name] = asked.drain(world, name)
     world.settle()
-    return to_plan(world, books, task.wanted.passed_over)
+    return world, books
 
 
 def plan_in(
