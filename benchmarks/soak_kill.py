@@ -1,6 +1,6 @@
 """Whether a cluster keeps its promises while its processes are killed at random.
 
-    python benchmarks/soak_kill.py [--kills 60] [--nodes 20] [--every 1.5] [--seed 1] [--calm 10]
+    python -m benchmarks.soak_kill [--kills 60] [--nodes 20] [--every 1.5] [--seed 1] [--calm 10]
 
 Starts a cluster in a temporary directory and keeps it busy: deployments with anti-affinity between
 hosts and affinity to a zone are scaled and restarted, pods come and go, nodes are cordoned, tainted
@@ -27,7 +27,6 @@ import os
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,16 +35,22 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import msgspec
+from benchmarks.soaking import (
+    Cluster,
+    Document,
+    History,
+    end,
+    is_over,
+    is_ready,
+    key_of,
+    node_of,
+)
 
 from kubeberth.api.quantity import milli_value
-from kubeberth.api.scheme import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, Resource
+from kubeberth.api.scheme import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS
 from kubeberth.client.client import Client
-from kubeberth.errors import AlreadyExistsError, ApiError, ExpiredError, TransportError
-
-Document = dict[str, Any]
+from kubeberth.errors import AlreadyExistsError, ApiError, TransportError
 
 NAMESPACE = "soak"
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
@@ -58,133 +63,56 @@ MAX_SINGLE_PODS = 25
 RECENT_S = 10.0
 
 
-class Cluster:
-    """A `berth up` of our own."""
-
-    def __init__(self, folder: Path, nodes: int) -> None:
-        self.data = folder / "cluster"
-        self._environment = {**os.environ, "HOME": str(folder)}
-        self._berth("up", "--port", "0", "--detach", "--nodes", str(nodes))
-
-    def _berth(self, command: str, *options: str) -> None:
-        words = [sys.executable, "-m", "kubeberth", command, "--data-dir", str(self.data), *options]
-        subprocess.run(words, env=self._environment, check=True, stdout=subprocess.DEVNULL)
-
-    def pids(self) -> dict[str, int]:
-        """Return the running processes."""
-        running = msgspec.json.decode((self.data / "running.json").read_bytes())
-        return {entry["name"]: entry["pid"] for entry in running["processes"]}
-
-    def memory_mb(self) -> dict[str, int]:
-        """Return the resident memory of each process."""
-        sizes = {}
-        for name, pid in self.pids().items():
-            with suppress(OSError):
-                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-                sizes[name] = pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
-        return sizes
-
-    def complaints(self) -> list[str]:
-        """Return what the processes say about bugs."""
-        lines = []
-        for log in sorted((self.data / "logs").glob("*.log")):
-            text = log.read_text(errors="replace")
-            found = [line for line in text.splitlines() if "Traceback" in line or " ERROR " in line]
-            lines += [f"{log.stem}: {line}" for line in found[:5]]
-        return lines
-
-    def stop(self) -> None:
-        """End it."""
-        self._berth("down")
-
-
 class Auditor:
     """Follows pods and nodes, one revision after the other, and notes what must not be."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
-        self.pods: dict[str, Document] = {}
-        self.nodes: dict[str, Document] = {}
         self.broken: list[str] = []
         self.bound_at: dict[str, float] = {}
-        self.n_events = 0
-        self.relists = 0
+        self.nodes = History(client, NODES, lambda old, new: None)
+        self.pods = History(client, PODS, self._check)
         self._zones_left: dict[tuple[str, str], float] = {}
         self._home: dict[str, str] = {}
+
+    @property
+    def histories(self) -> tuple[History, History]:
+        """What is followed."""
+        return self.nodes, self.pods
 
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(NODES, self.nodes, lambda old, new: None))
-            while not self.nodes:  # what pods are checked against
+            tasks.create_task(self.nodes.follow())
+            while not self.nodes.objects:  # what pods are checked against
                 await asyncio.sleep(0.05)
-            tasks.create_task(self._follow(PODS, self.pods, self._check))
-
-    async def _follow(
-        self,
-        resource: Resource,
-        store: dict[str, Document],
-        check: Callable[[Document | None, Document | None], None],
-    ) -> None:
-        version = ""
-
-        def put(key: str, new: Document | None) -> None:
-            old = store.pop(key, None)
-            if new is not None:
-                store[key] = new
-            check(old, new)
-
-        while True:
-            try:
-                if not version:
-                    listed = await self._client.list(resource)
-                    present = {_key(item): item for item in listed["items"]}
-                    for key in store.keys() - present.keys():
-                        put(key, None)
-                    for key, item in present.items():
-                        put(key, item)
-                    version = listed["metadata"]["resourceVersion"]
-                    self.relists += 1
-                async for event in self._client.watch(resource, resource_version=version):
-                    item = msgspec.json.decode(event.object)
-                    following = item["metadata"]["resourceVersion"]
-                    if int(following) < int(version):
-                        self.broken.append(f"revisions go back: {version}, {following}")
-                    version = following
-                    if event.type != "BOOKMARK":
-                        self.n_events += 1
-                        put(_key(item), None if event.type == "DELETED" else item)
-            except ExpiredError:
-                version = ""
-            except (TransportError, ApiError):
-                await asyncio.sleep(0.05)
+            tasks.create_task(self.pods.follow())
 
     def _check(self, old: Document | None, new: Document | None) -> None:
-        if old is not None and _zone_group(old) and _node_of(old):
-            place = (_zone_group(old), self._zone(_node_of(old)))
+        if old is not None and _zone_group(old) and node_of(old):
+            place = (_zone_group(old), self._zone(node_of(old)))
             self._zones_left[place] = time.monotonic()
         if new is None:
             return
-        uid, node = new["metadata"]["uid"], _node_of(new)
+        uid, node = new["metadata"]["uid"], node_of(new)
         home = self._home.setdefault(uid, node) or node
         if node != home:
-            self.broken.append(f"{_key(new)} moved from {home!r} to {node!r}")
+            self.broken.append(f"{key_of(new)} moved from {home!r} to {node!r}")
         self._home[uid] = home
         if node and uid not in self.bound_at:
             self.bound_at[uid] = time.monotonic()
             self._check_placed(new, node)
 
     def _check_placed(self, pod: Document, node: str) -> None:
-        there = [p for p in self.pods.values() if _node_of(p) == node and not _is_over(p)]
+        there = [p for p in self.pods.objects.values() if node_of(p) == node and not is_over(p)]
         used = sum(map(_millis, there))
-        has = milli_value(self.nodes[node]["status"]["allocatable"]["cpu"])
+        has = milli_value(self.nodes.objects[node]["status"]["allocatable"]["cpu"])
         if used > has:
-            self.broken.append(f"{node} has {has}m and is asked for {used}m, by {_key(pod)} last")
+            self.broken.append(f"{node} has {has}m and is asked for {used}m, by {key_of(pod)} last")
         group = pod["metadata"].get("labels", {}).get("apart", "")
         if group:
             same = [p for p in there if p["metadata"].get("labels", {}).get("apart") == group]
             if len(same) > 1:
-                names = ", ".join(map(_key, same))
+                names = ", ".join(map(key_of, same))
                 self.broken.append(f"{node} has two pods that exclude each other: {names}")
         if group := _zone_group(pod):
             self._check_zone(pod, group, self._zone(node))
@@ -193,33 +121,20 @@ class Auditor:
         """Pods of a group want to be where the group is; the first may go anywhere."""
         uid = pod["metadata"]["uid"]
         others = {
-            self._zone(_node_of(p))
-            for p in self.pods.values()
-            if _zone_group(p) == group and _node_of(p) and p["metadata"]["uid"] != uid
+            self._zone(node_of(p))
+            for p in self.pods.objects.values()
+            if _zone_group(p) == group and node_of(p) and p["metadata"]["uid"] != uid
         }
         now = time.monotonic()
         recent = {
             z for (g, z), at in self._zones_left.items() if g == group and now - at < RECENT_S
         }
         if others and zone not in others | recent:
-            self.broken.append(f"{_key(pod)} is in {zone}, its group in {', '.join(others)}")
+            self.broken.append(f"{key_of(pod)} is in {zone}, its group in {', '.join(others)}")
 
     def _zone(self, node: str) -> str:
-        labels = self.nodes.get(node, {}).get("metadata", {}).get("labels", {})
+        labels = self.nodes.objects.get(node, {}).get("metadata", {}).get("labels", {})
         return str(labels.get(ZONE, ""))
-
-
-def _key(item: Document) -> str:
-    meta = item["metadata"]
-    return f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else str(meta["name"])
-
-
-def _node_of(pod: Document) -> str:
-    return str(pod["spec"].get("nodeName", ""))
-
-
-def _is_over(pod: Document) -> bool:
-    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _millis(pod: Document) -> int:
@@ -229,11 +144,6 @@ def _millis(pod: Document) -> int:
 
 def _zone_group(pod: Document) -> str:
     return str(pod["metadata"].get("labels", {}).get("together", ""))
-
-
-def _is_ready(pod: Document) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 class Churn:
@@ -482,7 +392,7 @@ async def converge(client: Client, churn: Churn) -> list[str]:
 
 
 async def _differences(client: Client, churn: Churn) -> list[str]:
-    pods = {_key(item): item for item in (await client.list(PODS))["items"]}
+    pods = {key_of(item): item for item in (await client.list(PODS))["items"]}
     sets = {s["metadata"]["uid"]: s for s in (await client.list(REPLICA_SETS))["items"]}
     deployments = (await client.list(DEPLOYMENTS))["items"]
     namespaces = {item["metadata"]["name"] for item in (await client.list(NAMESPACES))["items"]}
@@ -527,19 +437,19 @@ def _is_refused_for_taint(pod: Document) -> bool:
 def _pod_faults(key: str, pod: Document, churn: Churn) -> list[str]:
     status = pod.get("status", {})
     if "deletionTimestamp" in pod["metadata"]:
-        return [f"pod {key} is still terminating ({status.get('phase')} on {_node_of(pod)!r})"]
+        return [f"pod {key} is still terminating ({status.get('phase')} on {node_of(pod)!r})"]
     if pod["metadata"]["name"] in churn.impossible:
         said = [c for c in status.get("conditions", []) if c["type"] == "PodScheduled"]
         if said and "Insufficient cpu" in said[0].get("message", ""):
             return []
         return [f"pod {key} is pending and nothing says why: {said}"]
-    if status.get("phase") != "Running" or not _is_ready(pod):
+    if status.get("phase") != "Running" or not is_ready(pod):
         if status.get("reason"):
-            return [f"pod {key} is {status['reason']} on {_node_of(pod)!r}: {status['message']}"]
+            return [f"pod {key} is {status['reason']} on {node_of(pod)!r}: {status['message']}"]
         conditions = {
             c["type"]: c.get("message", c["status"]) for c in status.get("conditions", [])
         }
-        return [f"pod {key} is {status.get('phase')} on {_node_of(pod)!r}: {conditions}"]
+        return [f"pod {key} is {status.get('phase')} on {node_of(pod)!r}: {conditions}"]
     return []
 
 
@@ -561,19 +471,22 @@ async def soak(cluster: Cluster, options: argparse.Namespace) -> int:
         await killer.run(options.kills, options.every)
         after_storm = cluster.memory_mb()
         await asyncio.sleep(options.calm)
-        await _end(busy)
+        await end(busy)
         calm_at = time.monotonic()
         await churn.calm_down()
         wrong = await converge(client, churn)
         converged_s = time.monotonic() - calm_at
         after = cluster.memory_mb()
-        await _end(watch)
-    broken = [*auditor.broken, *wrong]
+        await end(watch)
+    backwards = [line for history in auditor.histories for line in history.backwards]
+    broken = [*auditor.broken, *backwards, *wrong]
     lasted_s = time.monotonic() - started_at
     print(f"{lasted_s:.0f} s, {sum(killer.kills.values())} kills, seed {options.seed}")
     print(f"done           {', '.join(f'{n} {k}' for k, n in sorted(churn.done.items()))}")
-    print(f"seen           {auditor.n_events} events, {len(auditor.bound_at)} pods placed,")
-    print(f"               {auditor.relists} lists, {len(churn.pods)} single pods at the end")
+    n_events = sum(history.n_events for history in auditor.histories)
+    relists = sum(history.relists for history in auditor.histories)
+    print(f"seen           {n_events} events, {len(auditor.bound_at)} pods placed,")
+    print(f"               {relists} lists, {len(churn.pods)} single pods at the end")
     print(
         f"converged      {converged_s:.1f} s after the last change"
         if not wrong
@@ -594,13 +507,6 @@ async def soak(cluster: Cluster, options: argparse.Namespace) -> int:
         print(f"BROKEN: {fault}")
     print(f"\n{len(broken)} promises broken")
     return len(broken)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task; one that failed by itself says why."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from kubeberth.api.scheme import EVENTS, NAMESPACES, PODS, Resource
 from kubeberth.api.workloads import decode_object
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import rfc3339
-from kubeberth.controllers.action import Action, Failure, ObjectRef, Outcome, Together
+from kubeberth.controllers.action import Action, Failure, ObjectRef, Outcome, Together, failure_of
 from kubeberth.controllers.cache import Cache
-from kubeberth.controllers.controller import Reconciler, failure_of
+from kubeberth.controllers.controller import Reconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.supervisor import DECODERS
 from kubeberth.errors import BerthError

@@ -38,7 +38,7 @@ RULES = {plugin.name for plugin in in_tree_plugins()}
 # Gives 0 to everybody: no record has resource claims.
 _ALWAYS_ZERO = "DynamicResources"
 # Fields of a scenario, in the order in which their objects are best taken in.
-_KINDS = {
+KINDS_OF_FIELDS = {
     "namespaces": "Namespace",
     "services": "Service",
     "replicationControllers": "ReplicationController",
@@ -292,7 +292,7 @@ def stored(kind: str, document: Document, scenario: Document) -> Stored:
 def build_state(scenario: Document) -> ClusterState:
     """Return the cluster of a scenario."""
     state = ClusterState()
-    for field_name, kind in _KINDS.items():
+    for field_name, kind in KINDS_OF_FIELDS.items():
         for document in scenario.get(field_name, []):
             item = msgspec.convert(stored(kind, document, scenario).document, TYPES[kind])
             state.apply(observed.put(item))

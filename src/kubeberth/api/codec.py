@@ -98,7 +98,7 @@ def decode(
         Also look for duplicate keys. Unknown fields are found anyway.
     stored
         The text of the object that the body is to replace, in canonical form and in the same
-        version. Parts that are the same need not be read again.
+        version, as clients get it. Parts that are the same need not be read again.
 
     Raises
     ------

@@ -27,7 +27,7 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-_HEAD = frozenset(("apiVersion", "kind", "metadata"))
+_HEAD = frozenset(("apiVersion", "kind"))
 
 Key = tuple[str, str, bytes]
 
@@ -92,10 +92,7 @@ class Body:
         }
 
     def as_stored(self, stored: bytes) -> dict[str, KnownPart]:
-        """Return the parts that say, in the same order, what they say in a stored object.
-
-        Their metadata are left out: a stored object has not all of them in one place.
-        """
+        """Return the parts that say, in the same order, what they say in a stored object."""
         if self.key is None or not stored:
             return {}
         found = {}

@@ -94,7 +94,11 @@ class Selector:
         """Return whether the labels meet all requirements."""
         if self.matches_nothing:
             return False
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        # Asked of every pod of a large set: a generator would take twice as long.
+        for requirement in self.requirements:  # noqa: SIM110
+            if not requirement.matches(labels):
+                return False
+        return True
 
 
 EVERYTHING = Selector()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_CANONICAL_MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 # The parts of Go's reference time with what each stands for, in the order they are read.
 _PARTS = (
     (r"\d{4}", "2006"),
@@ -39,7 +40,7 @@ def canonical_time(text: str) -> str:
     TimeError
         The text is not RFC 3339.
     """
-    if len(text) == 20 and _CANONICAL.fullmatch(text):
+    if _CANONICAL.fullmatch(text):
         _moment(text, _LAYOUT)
         return text
     rest = _fixed_part(text, _LAYOUT)
@@ -55,6 +56,9 @@ def canonical_micro_time(text: str) -> str:
     TimeError
         The text is not RFC 3339 with microseconds.
     """
+    if _CANONICAL_MICRO.fullmatch(text):
+        _moment(text, _MICRO_LAYOUT)
+        return text
     rest = _fixed_part(text, _MICRO_LAYOUT)
     fraction = re.match(r"\.\d{6}(?!\d)", rest)
     if fraction is None:

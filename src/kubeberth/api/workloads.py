@@ -300,7 +300,7 @@ def seconds_of(timestamp: str | None) -> float:
 
 def is_active(pod: Pod) -> bool:
     """Return whether the pod counts as a replica: neither ended nor on its way out."""
-    return not pod.is_terminal and not pod.is_terminating
+    return not (pod.is_terminating or pod.is_terminal)
 
 
 def is_ready(pod: Pod) -> bool:

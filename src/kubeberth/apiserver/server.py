@@ -96,7 +96,11 @@ class ServerSettings:
 
 
 async def serve(
-    settings: ServerSettings, *, clock: Clock, ready: Callable[[], None] | None = None
+    settings: ServerSettings,
+    *,
+    clock: Clock,
+    ready: Callable[[], None] | None = None,
+    listener: socket.socket | None = None,
 ) -> None:
     """Serve until cancelled, then end the watches and finish what is under way.
 
@@ -104,6 +108,8 @@ async def serve(
     ----------
     ready
         Called once when the server answers.
+    listener
+        A socket that listens already, as `listen` returns; closed in the end.
 
     Raises
     ------
@@ -111,7 +117,7 @@ async def serve(
         The address, a certificate or the data directory cannot be used.
     """
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listen(settings.host, settings.port))
+        listener = stack.enter_context(listener or listen(settings.host, settings.port))
         context = tls_context(settings)
         store = open_store(settings.data_dir, settings.encryption_file)
         stack.push_async_callback(store.close)

@@ -32,7 +32,7 @@ from kubeberth.apiserver.managed_fields.tracking import (
     track_update,
 )
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
-from kubeberth.apiserver.objects import Document, encode, object_json, prefix_of
+from kubeberth.apiserver.objects import Document, Wire, encode, prefix_of
 from kubeberth.apiserver.options import (
     ListOptions,
     WriteOptions,
@@ -226,7 +226,7 @@ class Verbs:
         Parameters
         ----------
         stored
-            The text of the object that it is to replace, if that is known.
+            The text of the object that it is to replace, as clients get it, if that is known.
 
         Raises
         ------
@@ -254,7 +254,7 @@ class Verbs:
         """Replace an object, or through `/status` its status."""
         writer = self.writer(call)
         options = write_options(call.info.query, "UpdateOptions")
-        document = self.decode(call, options, stored=self._stored_text(call))
+        document = self.decode(call, options, stored=self._shown_text(call))
         check_name(document, call.target)
         sub = call.info.subresource
         written = await self._registry.update(
@@ -267,11 +267,11 @@ class Verbs:
         )
         return _written(writer, written)
 
-    def _stored_text(self, call: Call) -> bytes:
+    def _shown_text(self, call: Call) -> bytes:
         """Return the JSON of the object that is asked for, if it is stored as it is shown."""
-        is_plain = call.resource.stored_as is None and call.resource.custom is None
-        entry = self._registry.store.get(call.target.key) if is_plain else None
-        return object_json(entry.value) if entry is not None else b""
+        wire = Wire(call.resource)
+        entry = self._store.get(call.target.key) if wire.shows_as_stored else None
+        return wire.object(entry) if entry is not None else b""
 
     async def patch(self, call: Call) -> Answer:
         """Change an object, or through `/status` its status; an apply may also create it."""

@@ -4,7 +4,8 @@
     Rule 2  A watcher hears each matching event above the revision it started from, exactly once.
     Rule 3  Queues are bounded: a watcher that does not keep up is dropped with 410 and resumes.
     Rule 4  So many watchers send per turn of the event loop, so that a crowd of them does not keep
-            requests waiting; what happens until it is its turn, a watcher sends in one chunk.
+            requests waiting; and who has sent rests a moment. What happens until it is its turn, a
+            watcher sends in one chunk.
     Rule 5  A bookmark promises that everything up to its version was sent.
 
 An object that begins to match the selectors is ADDED, one that ceases to is DELETED.
@@ -39,6 +40,9 @@ QUEUE_LIMIT = 1000
 # Sending costs some 15 us, handling a request some 250: with so many a turn, requests lose little
 # to a crowd, and the crowd is soon through (benchmarks/bench_watch_fanout.py).
 SENDERS_PER_TURN = 16
+# A chunk costs its sender, and each client that reads it, more than the events in it: where much
+# happens, it goes out in so many chunks a second at most. Whoever hears little, hears it at once.
+REST_S = 0.002
 BOOKMARK_EVERY_S = 60.0
 # A last bookmark comes so long before the end, so that the next watch starts from it.
 BOOKMARK_BEFORE_END_S = 2.0
@@ -65,6 +69,7 @@ class Watcher:
         "limit",
         "lines",
         "prefix",
+        "rests_until",
         "revision",
         "selection",
         "writer",
@@ -87,6 +92,7 @@ class Watcher:
         self.limit = sys.maxsize  # no bound for what there is to tell at the start
         self.is_dropped = False
         self.is_closed = False
+        self.rests_until = 0.0
         self._hub = hub
         self._wake: Callable[[], None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -239,16 +245,25 @@ class Turns:
         self._waiting: deque[Watcher] = deque()
 
     def add(self, watcher: Watcher) -> None:
-        """Let a watcher send when it is its turn."""
+        """Let a watcher send when it has rested and it is its turn."""
+        loop = asyncio.get_running_loop()
+        rest_s = watcher.rests_until - loop.time()
+        if rest_s > 0:
+            loop.call_later(rest_s, self._line_up, watcher, loop)
+        else:
+            self._line_up(watcher, loop)
+
+    def _line_up(self, watcher: Watcher, loop: asyncio.AbstractEventLoop) -> None:
         if not self._waiting:
-            loop = asyncio.get_running_loop()
             loop.call_soon(self._next, loop)
         self._waiting.append(watcher)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        n_sent = 0
+        n_sent, rests_until = 0, loop.time() + REST_S
         while self._waiting and n_sent < SENDERS_PER_TURN:
-            n_sent += self._waiting.popleft().take_turn()
+            watcher = self._waiting.popleft()
+            watcher.rests_until = rests_until
+            n_sent += watcher.take_turn()
         if self._waiting:
             loop.call_soon(self._next, loop)
 

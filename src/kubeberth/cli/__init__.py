@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from kubeberth import __version__
 from kubeberth.errors import BerthError
@@ -15,6 +16,8 @@ COMMANDS = {
     "up": ("up", "Start a cluster on this machine."),
     "down": ("down", "Stop it."),
     "status": ("status", "Show what runs, and what it costs."),
+    "plan": ("plan", "Show where the pods of manifests would land."),
+    "snapshot": ("snapshot", "Write down what placing in a cluster depends on."),
     "why": ("why", "Show why a pod is where it is, or nowhere."),
     "kubeconfig": ("kubeconfig", "Print the kubeconfig of a cluster."),
     "apiserver": ("apiserver", "Run an API server."),
@@ -42,6 +45,14 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, context, incomplete)
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -58,9 +69,20 @@ def berth() -> None:
 
 
 def main() -> None:
-    """Run `berth`; what goes wrong is one line on standard error and exit code 1."""
+    """Run `berth`."""
+    run("berth")
+
+
+def run(name: str) -> None:
+    """Run a command; what goes wrong is one line on standard error and exit code 1.
+
+    Parameters
+    ----------
+    name
+        What the program is called.
+    """
     try:
-        berth(prog_name="berth", standalone_mode=True)
+        berth(prog_name=name, standalone_mode=True)
     except* (BerthError, OSError) as errors:
         for error in _leaves(errors):
             click.echo(f"error: {_explain(error)}", err=True)

@@ -11,8 +11,8 @@ import msgspec
 
 from kubeberth.api import scheme
 from kubeberth.api.scheme import Resource
-from kubeberth.cli.listing import list_all
-from kubeberth.cli.options import kubeconfig_option
+from kubeberth.cli.live import all_of
+from kubeberth.cli.options import context_option, kubeconfig_option
 from kubeberth.client.client import Client
 from kubeberth.library.label_audit import LabelAudit, audit_labels
 
@@ -38,14 +38,15 @@ def command() -> None:
 
 @command.command("labels")
 @kubeconfig_option
+@context_option
 @click.option("--all", "all_labels", is_flag=True, help="Also labels that no placement hangs on.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
-def labels(kubeconfig: Path, all_labels: bool, output: str) -> None:
+def labels(kubeconfig: Path, context: str | None, all_labels: bool, output: str) -> None:
     """Show which placements hang on labels that nodes may set on themselves, and which did.
 
     Who set a label is what its owner in managedFields says of itself: a hint, no proof.
     """
-    found = asyncio.run(_audit(kubeconfig, all_labels=all_labels))
+    found = asyncio.run(_audit(kubeconfig, context, all_labels=all_labels))
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
         return
@@ -53,10 +54,10 @@ def labels(kubeconfig: Path, all_labels: bool, output: str) -> None:
         click.echo(line)
 
 
-async def _audit(kubeconfig: Path, *, all_labels: bool) -> LabelAudit:
-    async with Client.from_kubeconfig(kubeconfig) as client:
-        objects = [found for resource in PLACING for found in await list_all(client, resource)]
-        nodes = await list_all(client, scheme.NODES)
+async def _audit(kubeconfig: Path, context: str | None, *, all_labels: bool) -> LabelAudit:
+    async with Client.from_kubeconfig(kubeconfig, context) as client:
+        objects = [found for resource in PLACING async for found in all_of(client, resource)]
+        nodes = [found async for found in all_of(client, scheme.NODES)]
     return audit_labels(objects, nodes, all_labels=all_labels)
 
 

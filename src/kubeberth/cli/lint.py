@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 import sys
@@ -13,12 +12,14 @@ from typing import Any
 import click
 
 from kubeberth.api import scheme
-from kubeberth.cli.listing import list_all
-from kubeberth.cli.options import context_option, kubeconfig_option
-from kubeberth.client.client import Client
-from kubeberth.client.kubeconfig import load_kubeconfig
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
 from kubeberth.errors import BerthError, ManifestError, UsageError
-from kubeberth.library.manifests import read_manifests, read_texts
+from kubeberth.library.manifests import read_texts
 from kubeberth.lint.finding import Finding
 from kubeberth.lint.fixes import diff, fixed
 from kubeberth.lint.linter import Report, Settings, lint
@@ -28,7 +29,7 @@ from kubeberth.lint.rules import RULES
 from kubeberth.lint.selection import Selection, UnknownRuleError
 
 FOUND, BAD_INPUT = 1, 2
-LIVE, STDIN, STDIN_NAME = "live", "-", "<stdin>"
+STDIN, STDIN_NAME = "-", "<stdin>"
 # What rules ask about in a cluster; nothing else of it is read.
 _ASKED_ABOUT = (
     scheme.NODES,
@@ -78,8 +79,12 @@ def _explain(context: click.Context, _: click.Parameter, rule_id: str | None) ->
 )
 @kubeconfig_option
 @context_option
+@data_dir_option
 @click.option(
-    "-n", "--namespace", default="default", help="Where objects go that do not say so themselves."
+    "-n",
+    "--namespace",
+    help="Where objects go that do not say so themselves.  [default: default; with a live cluster, "
+    "that of the kubeconfig]",
 )
 @click.option("--select", multiple=True, metavar="IDS", help="Only these rules; KB3 is all KB3xx.")
 @click.option("--ignore", multiple=True, metavar="IDS", help="Not these rules.")
@@ -121,13 +126,16 @@ def _explain(context: click.Context, _: click.Parameter, rule_id: str | None) ->
     callback=_explain,
     help="Tell what a rule is about, and what to do.",
 )
+@click.pass_context
 def command(
+    click_context: click.Context,
     files: tuple[str, ...],
     named: tuple[str, ...],
     cluster: str | None,
     kubeconfig: Path,
     context: str | None,
-    namespace: str,
+    data_dir: Path,
+    namespace: str | None,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     allow: tuple[str, ...],
@@ -150,12 +158,10 @@ def command(
     kustomize build . | berth lint -f - -o sarif > lint.sarif
     """
     try:
-        settings = Settings(
-            Selection(_ids(select), _ids(ignore)),
-            _read_cluster(cluster, kubeconfig, context),
-            allow,
-            namespace,
-        )
+        told = is_kubeconfig_told(click_context)
+        known, usual = _read_cluster(cluster, data_dir, kubeconfig, context, is_told=told)
+        selection = Selection(_ids(select), _ids(ignore))
+        settings = Settings(selection, known, allow, namespace or usual)
         texts = _read((*files, *named))
         report = lint(texts, settings)
         if is_to_diff:
@@ -203,23 +209,21 @@ def _decoded(name: str, content: bytes) -> str:
 
 
 def _read_cluster(
-    cluster: str | None, kubeconfig: Path, context: str | None
-) -> tuple[Mapping[str, Any], ...] | None:
+    cluster: str | None, data_dir: Path, kubeconfig: Path, context: str | None, *, is_told: bool
+) -> tuple[tuple[Mapping[str, Any], ...] | None, str]:
+    """Return the objects of the cluster to judge by, and the namespace that is usual there."""
     if cluster is None:
-        return None
+        return None, "default"
+    # Takes as long to import as all that is needed without a cluster.
+    from kubeberth.cli.cluster_source import LIVE, credentials_of, read_sources
+
+    reach = None
     if cluster == LIVE:
-        return asyncio.run(_read_live(kubeconfig, context))
-    source = sys.stdin.buffer if cluster == STDIN else Path(cluster)
-    found = tuple(manifest.document for manifest in read_manifests(source))
+        reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told)
+    found = tuple(read_sources([cluster], reach, _ASKED_ABOUT))
     if not any(document.get("kind") == "Node" for document in found):
         raise UsageError(f"{cluster} has no Node: no cluster to judge by")
-    return found
-
-
-async def _read_live(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, Any], ...]:
-    async with Client(load_kubeconfig(kubeconfig, context)) as client:
-        lists = await asyncio.gather(*(list_all(client, resource) for resource in _ASKED_ABOUT))
-    return tuple(document for found in lists for document in found)
+    return found, "default" if reach is None else reach.namespace
 
 
 def _show_diff(texts: Mapping[str, str], report: Report) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from kubeberth.api.yaml import YAMLError, parse_documents
 from kubeberth.client.kubeconfig import default_kubeconfig
@@ -40,6 +41,14 @@ def kubeconfig_option(function: F) -> F:
         show_default="$KUBECONFIG or ~/.kube/config, or the service account of a pod",
         help="Which API server to work on, and as whom.",
     )(function)
+
+
+def is_kubeconfig_told(context: click.Context) -> bool:
+    """Return whether somebody has named the kubeconfig, or a context of it."""
+    named = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    return any(
+        context.get_parameter_source(parameter) in named for parameter in ("kubeconfig", "context")
+    )
 
 
 def context_option(function: F) -> F:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from kubeberth.api.scheduler_config import KubeSchedulerConfiguration
 from kubeberth.cli.options import read_file
 from kubeberth.errors import UsageError
 from kubeberth.extensions import own_plugins
-from kubeberth.scheduler.config import parse_configuration, to_settings
+from kubeberth.scheduler.config import parse_configuration, remarks, to_settings
 
 
 def read_configuration(path: Path) -> tuple[KubeSchedulerConfiguration, str]:
     """Return the configuration in a file, and its text; errors name the file, one line per fault.
+
+    What the file asks for in vain is told on standard error.
 
     Raises
     ------
@@ -25,4 +29,6 @@ def read_configuration(path: Path) -> tuple[KubeSchedulerConfiguration, str]:
         to_settings(configuration, own_plugins(), seed=0)
     except UsageError as error:
         raise UsageError("\n".join(f"{path}: {line}" for line in str(error).split("\n"))) from None
+    for line in remarks(configuration):
+        click.echo(f"Warning: {path}: {line}", err=True)
     return configuration, text.decode()

@@ -12,14 +12,18 @@ from pathlib import Path
 
 import click
 import msgspec
-from click.core import ParameterSource
 
-from kubeberth.cli.options import data_dir_option, kubeconfig_option
-from kubeberth.cli.snapshot import read_cluster
+from kubeberth.cli.cluster_source import credentials_of
+from kubeberth.cli.live import read_cluster
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
 from kubeberth.client.calls import Call
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
-from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import NoSuchObjectError, UsageError
 from kubeberth.placement.why import Why
@@ -28,6 +32,7 @@ from kubeberth.placement.why import Why
 @click.command("why")
 @data_dir_option
 @kubeconfig_option
+@context_option
 @click.option("-n", "--namespace", help="Of the pod.  [default: that of the kubeconfig]")
 @click.option("--scheduler", metavar="URL", help="Ask this scheduler.  [default: berth up's]")
 @click.option(
@@ -45,9 +50,10 @@ from kubeberth.placement.why import Why
 @click.argument("pod")
 @click.pass_context
 def command(
-    context: click.Context,
+    click_context: click.Context,
     data_dir: Path,
     kubeconfig: Path,
+    context: str | None,
     namespace: str | None,
     scheduler: str | None,
     insecure_skip_tls_verify: bool,
@@ -62,11 +68,8 @@ def command(
     berth why -n team web-0 -o json
     berth why web-0 --kubeconfig ~/.kube/config
     """
-    is_told = context.get_parameter_source("kubeconfig") in (
-        ParameterSource.COMMANDLINE,
-        ParameterSource.ENVIRONMENT,
-    )
-    credentials, found = _find(data_dir, kubeconfig if is_told else None, kubeconfig)
+    is_told = is_kubeconfig_told(click_context)
+    credentials, found = _find(data_dir, kubeconfig, context, is_told=is_told)
     scheduler = scheduler or (found if config_file is None else None)
     namespace = namespace or credentials.namespace
     if scheduler is not None:
@@ -82,15 +85,15 @@ def command(
         click.echo(str(why))
 
 
-def _find(data_dir: Path, told: Path | None, usual: Path) -> tuple[Credentials, str | None]:
+def _find(
+    data_dir: Path, kubeconfig: Path, context: str | None, *, is_told: bool
+) -> tuple[Credentials, str | None]:
     """Return how to reach the cluster that is meant, and its scheduler's URL if it is known."""
+    credentials = credentials_of(data_dir, kubeconfig, context, is_told=is_told)
     datadir = DataDir(data_dir)
     running = datadir.running() if datadir.exists() else None
-    if running is None:
-        return load_kubeconfig(usual), None
-    credentials = load_kubeconfig(told or datadir.kubeconfig)
-    is_ours = credentials.server == running.server
-    return credentials, running.scheduler or None if is_ours else None
+    is_ours = running is not None and credentials.server == running.server
+    return credentials, running.scheduler or None if running is not None and is_ours else None
 
 
 async def _ask(credentials: Credentials, namespace: str, pod: str) -> Why:

@@ -11,15 +11,22 @@ import yaml
 NAME = "berth"
 
 
-def kubeconfig(server: str, ca_file: Path, user: dict[str, Any]) -> str:
-    """Return a kubeconfig of one cluster, one user and the context that joins them."""
+def kubeconfig(server: str, ca_file: Path, user: dict[str, Any], namespace: str = "") -> str:
+    """Return a kubeconfig of one cluster, one user and the context that joins them.
+
+    Parameters
+    ----------
+    namespace
+        Where things go that name none; empty leaves it to `default`.
+    """
+    context = {"cluster": NAME, "user": NAME} | ({"namespace": namespace} if namespace else {})
     cluster = {"server": server, "certificate-authority-data": _base64(ca_file.read_bytes())}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": NAME, "cluster": cluster}],
         "users": [{"name": NAME, "user": user}],
-        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+        "contexts": [{"name": NAME, "context": context}],
         "current-context": NAME,
     }
     return yaml.safe_dump(document, sort_keys=False, width=10**6)

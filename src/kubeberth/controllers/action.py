@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api.scheme import Resource
+from kubeberth.errors import BerthError
 
 Document = Mapping[str, Any]
 
@@ -242,3 +243,18 @@ class Failure:
 
     reason: str
     message: str
+
+
+class StoppedError(BerthError):
+    """The rest of a reconcile's actions no longer applies, or cannot be done yet."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what the next attempt is told of an error."""
+    reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
+    return Failure(reason, str(error))

@@ -33,9 +33,6 @@ class HasMetadata(Protocol):
         """Return its metadata."""
 
 
-Place = tuple[Resource, str]
-
-
 def ref_of(resource: Resource, item: HasMetadata) -> ObjectRef:
     """Return which object it is."""
     meta = item.metadata
@@ -51,7 +48,8 @@ class Cache:
         self._by_namespace: dict[tuple[Resource, str], dict[str, Any]] = defaultdict(dict)
         # Objects of no controller, per namespace: candidates for adoption.
         self._orphans: dict[tuple[Resource, str], dict[str, Any]] = defaultdict(dict)
-        self._dependents: dict[str, dict[Place, Any]] = defaultdict(dict)
+        # By the UID of the owner, then by resource, as an owner mostly asks for one.
+        self._dependents: dict[str, dict[Resource, dict[str, Any]]] = {}
 
     def apply(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take in one change; `new` is None for a deletion."""
@@ -76,15 +74,15 @@ class Cache:
         """Return the objects in a namespace that no controller manages."""
         return self._orphans.get((resource, namespace), {})
 
-    def dependents(self, uid: str) -> Mapping[Place, Any]:
-        """Return the objects that name this owner, whatever their resource."""
-        return self._dependents.get(uid, {})
+    def dependents(self, uid: str) -> Iterator[tuple[Resource, Any]]:
+        """Yield the objects that name this owner, each with its resource."""
+        for resource, items in self._dependents.get(uid, {}).items():
+            for item in items.values():
+                yield resource, item
 
     def controlled(self, resource: Resource, uid: str) -> Iterator[Any]:
         """Yield the objects of a resource that this owner manages."""
-        for (other, _), item in self.dependents(uid).items():
-            if other != resource:
-                continue
+        for item in self._dependents.get(uid, {}).get(resource, {}).values():
             controller = item.metadata.controller
             if controller is not None and controller.uid == uid:
                 yield item
@@ -145,7 +143,8 @@ class Cache:
         if meta.controller is None:
             self._orphans[resource, meta.namespace][meta.key] = item
         for reference in meta.owner_references:
-            self._dependents[reference.uid][resource, meta.key] = item
+            of_owner = self._dependents.setdefault(reference.uid, {})
+            of_owner.setdefault(resource, {})[meta.key] = item
 
     def _remove(self, resource: Resource, item: HasMetadata) -> None:
         meta = item.metadata
@@ -153,7 +152,10 @@ class Cache:
         _discard(self._by_namespace, (resource, meta.namespace), meta.key)
         _discard(self._orphans, (resource, meta.namespace), meta.key)
         for reference in meta.owner_references:
-            _discard(self._dependents, reference.uid, (resource, meta.key))
+            of_owner = self._dependents.get(reference.uid, {})
+            _discard(of_owner, resource, meta.key)
+            if not of_owner:
+                self._dependents.pop(reference.uid, None)
 
 
 def _discard(index: dict[Any, dict[Any, Any]], group: Any, key: Any) -> None:

@@ -2,7 +2,8 @@
 
 informer -> cache -> Reconciler.keys -> WorkQueue -> Reconciler.reconcile -> Executor
 A key whose last writes are not in the cache yet waits (expectations.py); one that fails comes again
-with back-off.
+with back-off. One that takes long to decide, as thousands of pods belong to it, rests afterwards:
+what changes meanwhile is looked at together.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Protocol
 
 from kubeberth.api.scheme import Resource
 from kubeberth.clock import Clock
-from kubeberth.controllers.action import Failure, ObjectRef, Outcome
+from kubeberth.controllers.action import Failure, ObjectRef, Outcome, StoppedError, failure_of
 from kubeberth.controllers.cache import Cache, HasMetadata
-from kubeberth.controllers.executor import Executor, StoppedError
+from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.expectations import Expectations
 from kubeberth.controllers.workqueue import MAX_DELAY_S, WorkQueue
 from kubeberth.errors import BerthError, ConflictError, NotFoundError, TransportError
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 AWAY_S = 1.0
 # After a relist, what was made and removed meanwhile is seen without any change that tells.
 LOOK_AGAIN_S = 1.0
+# A key rests for so many times as long as it took to decide, so that none takes more than a fifth
+# of the process; shorter rests are left out.
+REST_SHARE = 4
+LEAST_REST_S = 0.005
 
 
 class Reconciler(Protocol):
@@ -92,6 +97,7 @@ class Controller:
         self._queue = WorkQueue()
         self._expectations = Expectations()
         self._failures: dict[str, Failure] = {}
+        self._rests: dict[str, float] = {}
         self._busy = 0
         self._wake = asyncio.Event()
 
@@ -102,8 +108,11 @@ class Controller:
 
     def observe(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take note of a change that was applied to the cache."""
-        self._queue.add_all(self._reconciler.keys(self._cache, resource, old, new))
-        self._wake.set()
+        keys = [*self._reconciler.keys(self._cache, resource, old, new)]
+        # Most changes concern few controllers: thousands of leases are renewed all the time.
+        if keys:
+            self._queue.add_all(keys)
+            self._wake.set()
 
     async def run(self) -> None:
         """Work on keys until cancelled."""
@@ -133,9 +142,12 @@ class Controller:
         try:
             await self._process(key)
         finally:
-            self._queue.done(key)
             self._busy -= 1
             self._wake.set()
+        if (rest_s := self._rests.pop(key, 0.0)) > LEAST_REST_S:
+            await asyncio.sleep(rest_s)
+        self._queue.done(key)
+        self._wake.set()
 
     async def _process(self, key: str) -> None:
         now = self._clock.monotonic()
@@ -156,7 +168,9 @@ class Controller:
 
     async def _attempt(self, key: str) -> None:
         failure = self._failures.get(key)
+        began_at = self._clock.monotonic()
         outcome = self._reconciler.reconcile(self._cache, key, self._clock.now(), failure)
+        self._rests[key] = REST_SHARE * (self._clock.monotonic() - began_at)
         await self._executor.carry_out(outcome.actions, _KeyJournal(self, key))
         if outcome.requeue_after_s is not None:
             self._queue.add_after(key, outcome.requeue_after_s, self._clock.monotonic())
@@ -190,12 +204,6 @@ class Controller:
     def note_deletion(self, key: str, target: ObjectRef) -> None:
         """Hold the key until the cache has seen the object go."""
         self._expectations.deleted(key, target, self._clock.monotonic())
-
-
-def failure_of(error: Exception) -> Failure:
-    """Return what the next attempt is told of an error."""
-    reason = error.reason if isinstance(error, StoppedError) else type(error).__name__
-    return Failure(reason, str(error))
 
 
 class _KeyJournal:

@@ -27,6 +27,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
     Stop,
+    StoppedError,
     Together,
     Told,
     UpdateObject,
@@ -46,15 +47,6 @@ Attempt = Callable[[], Coroutine[Any, Any, BerthError | None]]
 FIRST_BATCH = 1
 # As many as upstream's cache of absent owners.
 ABSENT_UIDS = 500
-
-
-class StoppedError(BerthError):
-    """The rest of a reconcile's actions no longer applies, or cannot be done yet."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
 
 
 class Journal(Protocol):

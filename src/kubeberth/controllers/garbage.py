@@ -72,7 +72,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An object, its owners, and the objects that name it as owner."""
+    """An object, its owners, and the objects that name it as owner, where these matter."""
 
     target: ObjectRef
     meta: ObjectMeta
@@ -205,7 +205,7 @@ class GarbageReconciler:
 
 
 def _dependents(cache: Cache, uid: str) -> list[str]:
-    return [_key(resource, key) for resource, key in cache.dependents(uid)]
+    return [_key(resource, item.metadata.key) for resource, item in cache.dependents(uid)]
 
 
 def _owners(cache: Cache, meta: ObjectMeta) -> Iterable[str]:
@@ -218,15 +218,17 @@ def _owners(cache: Cache, meta: ObjectMeta) -> Iterable[str]:
 
 def _view(cache: Cache, resource: Resource, item: HasMetadata) -> View:
     meta = item.metadata
-    return View(
-        ref_of(resource, item),
-        meta,
-        tuple(_owner(cache, meta.namespace, reference) for reference in meta.owner_references),
-        tuple(
-            (ref_of(other, dependent), dependent.metadata)
-            for (other, _), dependent in cache.dependents(meta.uid).items()
-        ),
+    target = ref_of(resource, item)
+    owners = tuple(_owner(cache, meta.namespace, reference) for reference in meta.owner_references)
+    # An owner of thousands is looked at whenever one of them goes.
+    is_going = meta.deletion_timestamp is not None
+    if not is_going and all(owner.standing is not Standing.WAITING for owner in owners):
+        return View(target, meta, owners)
+    dependents = (
+        (ref_of(other, dependent), dependent.metadata)
+        for other, dependent in cache.dependents(meta.uid)
     )
+    return View(target, meta, owners, tuple(dependents))
 
 
 def _owner(cache: Cache, namespace: str, reference: OwnerReference) -> Owner:

@@ -47,8 +47,8 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
-    writing
-        Held while something is written about a pod; shared, too.
+    writing, beating
+        Held while something is written about a pod, and while a sign of life is given; shared, too.
     checkpoints
         Where it keeps what its pods have of the machine; None to keep it in memory alone.
     scripts
@@ -65,6 +65,7 @@ class Kubelet:
         clock: Clock,
         dice: Dice,
         writing: asyncio.Semaphore,
+        beating: asyncio.Semaphore,
         *,
         checkpoints: Checkpoints | None = None,
         scripts: Scripts = NO_SCRIPTS,
@@ -79,6 +80,7 @@ class Kubelet:
         self._with_events = with_events
         self._heartbeat = Heartbeat(spec, client, clock, dice)
         self._writing = writing
+        self._beating = beating
         self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, writing=writing)
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
@@ -118,7 +120,8 @@ class Kubelet:
 
     async def _beat(self, tasks: asyncio.TaskGroup, pending: list[Alarm]) -> None:
         """Show a sign of life, and ask to be woken for the next one."""
-        await self._heartbeat.beat()
+        async with self._beating:
+            await self._heartbeat.beat()
 
         def next_beat() -> None:
             tasks.create_task(self._beat(tasks, pending))

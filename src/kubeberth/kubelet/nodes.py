@@ -29,8 +29,10 @@ STARTING_AT_ONCE = 32
 RESTART_S = 5.0
 # Writes about pods that all nodes of a process have under way together. Thousands of nodes that
 # start a pod each would have the API server to themselves; so whoever creates and places pods keeps
-# most of it. Signs of life wait for nobody.
+# most of it. Signs of life do not wait for these; but after a pause many are due at once, and for
+# so many is each other's turn.
 WRITES_AT_ONCE = 8
+BEATS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Fleet:
         self._timers = Timers(self._clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
         self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
         self._members: dict[str, _Member] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -248,6 +251,7 @@ class Fleet:
                 self._clock,
                 self._settings.stages.dice(spec.name),
                 self._writing,
+                self._beating,
                 checkpoints=self._settings.checkpoints,
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,

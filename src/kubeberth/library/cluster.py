@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.machines import cordoned, made_like
 from kubeberth.api.scheme import PODS, PRIORITY_CLASSES
 from kubeberth.api.storage import CSINode
 from kubeberth.errors import InvalidObjectError, NoSuchObjectError
@@ -23,7 +24,6 @@ from kubeberth.library.documents import to_document
 from kubeberth.library.intake import Accepted, accept, find_resource
 from kubeberth.library.keys import Key
 from kubeberth.library.kinds import RESOURCES, TYPES
-from kubeberth.library.machines import cordoned, made_like
 from kubeberth.library.manifests import Source, read_manifests
 from kubeberth.library.pods import belongs_to_node, bound_to, in_queue_order, recreated, to_pod
 from kubeberth.library.profiles import Configuration, configured_profiles
@@ -46,7 +46,8 @@ from kubeberth.placement.plugin import Rejection
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import FirstAdded, Shuffled
-from kubeberth.placement.why import Why, why_pending
+from kubeberth.placement.why import Why
+from kubeberth.placement.why_now import why_pending
 
 Document = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import yaml
 
 Path = Sequence[str | int]
 _Entry = tuple[yaml.Node | None, yaml.Node]
+
+
+_STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,13 @@ class Place:
     column: int = 1
     start: int = 0
     end: int = 0
+
+
+def field_path(field: str) -> tuple[str | int, ...]:
+    """Return the path that an API server writes as `spec.containers[0].name`."""
+    return tuple(
+        int(inner) if inner.isdecimal() else inner or name for inner, name in _STEP.findall(field)
+    )
 
 
 class FieldLines:

@@ -62,7 +62,8 @@ def _documents(text: str | bytes, name: str) -> Iterator[tuple[int, Any]]:
                 raise ManifestError(f"{name}: {repeated[0]}")
             yield numbered
     except yaml.YAMLError as error:
-        raise ManifestError(f"{name}: {error}") from error
+        # Some of libyaml's own errors are several lines.
+        raise ManifestError(f"{name}: {' '.join(str(error).split())}") from error
 
 
 def _unroll(document: Any, source: str, path: tuple[str | int, ...] = ()) -> Iterator[Manifest]:

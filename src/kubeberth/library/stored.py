@@ -1,13 +1,13 @@
 """What an API server would store for an object that it is sent.
 
-    decode -> defaults -> admission (pods: priority, tolerations) -> label keys -> validation
+    decode -> defaults -> preparation -> admission (pods: priority, tolerations) -> validation
 
 The same functions as in the API server, without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,17 @@ class Stored:
         return tuple((error.field, error.body) for error in self.errors)
 
 
+def _prepare(resource: Resource, document: Document) -> None:
+    """Work out what a pod's label keys stand for."""
+    if resource is PODS:
+        merge_label_keys(document)
+
+
 def to_stored(
-    resource: Resource, sent: Document, priority_classes: Collection[Document] = SYSTEM_CLASSES
+    resource: Resource,
+    sent: Document,
+    priority_classes: Collection[Document] = SYSTEM_CLASSES,
+    prepare: Callable[[Resource, Document], None] = _prepare,
 ) -> Stored:
     """Return an object as it would be stored, or why it would not.
 
@@ -68,6 +77,8 @@ def to_stored(
     ----------
     sent
         The object as JSON values; it is left as it is.
+    prepare
+        Fills in what is the server's to say.
     """
     definition = schema.definition_of(resource.api_version, resource.kind)
     if definition is None:
@@ -85,10 +96,9 @@ def to_stored(
     if meta.get("resourceVersion") and meta.get("name"):
         return Stored(document)
     unknown = tuple(walk.unknown)
-    if resource is PODS:
-        if why_not := _admit(document["spec"], priority_classes):
-            return Stored(document, why_not, unknown_fields=unknown)
-        merge_label_keys(document)
+    prepare(resource, document)
+    if resource is PODS and (why_not := _admit(document["spec"], priority_classes)):
+        return Stored(document, why_not, unknown_fields=unknown)
     errors = tuple(validation.validate(resource, document))
     return Stored(document, errors=errors, unknown_fields=unknown)
 

@@ -1,21 +1,10 @@
-"""The paths in what an API server says of an object."""
+"""The fields that an API server knows, where it misses one."""
 
 from __future__ import annotations
-
-import re
 
 from kubeberth.api.schema import OBJECT, Type, definition_of
 from kubeberth.lint.field import Path
 from kubeberth.lint.subject import Subject
-
-_STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
-
-
-def field_path(field: str) -> Path:
-    """Return the path that an API server writes as `spec.containers[0].name`."""
-    return tuple(
-        int(inner) if inner.isdecimal() else inner or name for inner, name in _STEP.findall(field)
-    )
 
 
 def known_fields(subject: Subject, path: Path) -> tuple[str, ...]:

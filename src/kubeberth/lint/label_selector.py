@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kubeberth.api.near import near_miss
 from kubeberth.lint.field import Field
-from kubeberth.lint.near import near_miss
 from kubeberth.lint.requirements import Asked, expressions, selector_entries
 
 

@@ -12,13 +12,13 @@ import msgspec
 from kubeberth.api.core import Node, Taint
 from kubeberth.api.node_labels import default_labels
 from kubeberth.api.requests import to_amounts
+from kubeberth.api.well_known import is_of_state
 from kubeberth.errors import InvalidObjectError
 from kubeberth.lint.field import Field
 from kubeberth.lint.pod_terms import PodTerm
 from kubeberth.lint.requirements import NODE_NAME, Term, alternatives
 from kubeberth.lint.subject import Document, Subject, Workload
 from kubeberth.lint.tolerations import tolerations, untolerated
-from kubeberth.lint.well_known import is_of_state
 
 # What makes pods that are objects of their own in a cluster, too: there the pods count.
 _MAKERS = ("DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet")

@@ -66,13 +66,13 @@ def by_range(raw: Sequence[int]) -> list[int]:
 
 def by_inversion(raw: list[int]) -> list[int]:
     """Return shares of the highest of which the lowest gets most; what is negative gets nothing."""
-    if min(raw, default=0) < 0:
+    low, high = min(raw, default=0), max(raw, default=0)
+    if low < 0:
         counted = iter(by_inversion([value for value in raw if value >= 0]))
         return [next(counted) if value >= 0 else 0 for value in raw]
-    high = max(raw, default=0)
     if high == 0:
         return [MAX_SCORE] * len(raw)
-    ends = high + min(raw)
+    ends = high + low
     return [MAX_SCORE * (ends - value) // high for value in raw]
 
 

@@ -10,16 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kubeberth.api.core import Node
+from kubeberth.api.near import near_miss
 from kubeberth.api.requests import shown_amount
 from kubeberth.api.selectors import Requirement, Selector
 from kubeberth.api.taints import tolerates
+from kubeberth.api.well_known import meant_label
 from kubeberth.placement.nodeterm import NodeTerm
 from kubeberth.placement.placed import PlacedPod
 from kubeberth.placement.podterm import PodTerm
-from kubeberth.placement.request import PodRequest
+from kubeberth.placement.request import HostPort, PodRequest
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.vocabulary import PODS
+from kubeberth.placement.vocabulary import ABSENT, PODS
 
 # More would not be read.
 _MAX_PODS = 3
@@ -48,6 +53,17 @@ def shortages(
         free = there - int(used[resource, slot])
         if asked > free:
             yield state.resources.values[resource], asked, free, there
+
+
+def shortfall(
+    state: ClusterState, request: PodRequest, slots: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return how much is missing on nodes, in parts of what is asked for: shape (n_slots,)."""
+    total = np.zeros(len(slots))
+    for resource, asked in ((PODS, 1), *request.amounts):
+        free = state.allocatable[resource, slots] - state.requested[resource, slots]
+        total += np.maximum(asked - free, 0) / asked
+    return total
 
 
 def _fit(state: ClusterState, request: PodRequest, slot: int) -> Facts:
@@ -92,8 +108,13 @@ def _differs(requirement: Requirement, node: Node) -> str:
     has = node.metadata.labels.get(requirement.key)
     wants = f"wants {requirement_text(requirement)}"
     if has is None:
-        return f"{wants}, the node has no label {requirement.key}"
-    return f"{wants}, the node has {requirement.key}={has}"
+        meant = meant_label(requirement.key, node.metadata.labels)
+        hint = f"; did you mean {meant}?" if meant else ""
+        return f"{wants}, the node has no label {requirement.key}{hint}"
+    is_choice = requirement.operator == "In"
+    near = (value for value in requirement.values if is_choice and near_miss(value, (has,)))
+    hint = f"; did you mean {has}?" if any(near) else ""
+    return f"{wants}, the node has {requirement.key}={has}{hint}"
 
 
 def requirement_text(requirement: Requirement) -> str:
@@ -138,23 +159,34 @@ def _node_name(state: ClusterState, request: PodRequest, slot: int) -> Facts:
 
 
 def _ports(state: ClusterState, request: PodRequest, slot: int) -> Facts:
+    for (_, protocol, port), pods in port_holders(state, request, slot).items():
+        for pod in pods:
+            yield f"host port {port}/{protocol} is taken by {pod.key}"
+
+
+def port_holders(
+    state: ClusterState, request: PodRequest, slot: int
+) -> dict[HostPort, list[PlacedPod]]:
+    """Return by host port that a pod wants which pods of a node have it."""
+    holders: dict[HostPort, list[PlacedPod]] = {}
     for pod in state.pods_on(state.node(slot).name):
         for address, protocol, port in sorted(pod.request.host_ports):
             for wanted in request.host_ports:
                 same_address = address == wanted[0] or _ANY_ADDRESS in (address, wanted[0])
                 if wanted[1:] == (protocol, port) and same_address:
-                    yield f"host port {port}/{protocol} is taken by {pod.key}"
+                    holders.setdefault(wanted, []).append(pod)
+    return holders
 
 
 def _pod_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:
     held = _held(state, request, slot)
     for term in request.pod_rules.anti:
-        found = _in_domain(state, term.topology_key, slot, _meant_by(term, state))
+        found = pods_meant(state, term, slot)
         if not found:
             continue
-        fact = f"{_names(found)} in {_domain(state, term, slot)} {_of(term)}"
+        fact = f"{_names(found)} in {_domain(state, term, slot)} {term_text(term)}"
         # Replicas that shun each other are told of once.
-        mutual = (term.topology_key, _of(term))
+        mutual = (term.topology_key, term_text(term))
         if held.get(mutual) == found:
             del held[mutual]
             fact += ", and the other way round"
@@ -165,8 +197,8 @@ def _pod_affinity(state: ClusterState, request: PodRequest, slot: int) -> Facts:
     for term in request.pod_rules.required:
         if _value(state, term.topology_key, slot) is None:
             yield f"podAffinity: the node has no label {term.topology_key}"
-        elif not _in_domain(state, term.topology_key, slot, _meant_by(term, state)):
-            yield f"podAffinity: no pod in {_domain(state, term, slot)} {_of(term)}"
+        elif not pods_meant(state, term, slot):
+            yield f"podAffinity: no pod in {_domain(state, term, slot)} {term_text(term)}"
 
 
 def _held(
@@ -174,7 +206,7 @@ def _held(
 ) -> dict[tuple[str, str], list[PlacedPod]]:
     """Return whose anti-affinity means the pod, by topology key and by what it says."""
     labels = state.links(request).label_class.labels
-    keepers: dict[tuple[str, str], list[PlacedPod]] = {}
+    found: dict[tuple[str, str], list[PlacedPod]] = {}
     for name in state.node_names:
         for pod in state.pods_on(name):
             for term in pod.request.pod_rules.held_anti:
@@ -182,19 +214,28 @@ def _held(
                 if value is None or value != _value(state, term.topology_key, pod.slot):
                     continue
                 if term.includes(request.namespace, labels, state.namespaces):
-                    keepers.setdefault((term.topology_key, _of(term)), []).append(pod)
-    return keepers
+                    found.setdefault((term.topology_key, term_text(term)), []).append(pod)
+    return found
 
 
-def _of(term: PodTerm) -> str:
+def keepers(state: ClusterState, request: PodRequest, slot: int) -> list[PlacedPod]:
+    """Return the pods whose anti-affinity keeps a pod off a node."""
+    held = _held(state, request, slot).values()
+    return list({pod.key: pod for pods in held for pod in pods}.values())
+
+
+def term_text(term: PodTerm) -> str:
+    """Return which pods a term means, as `matches app=web`."""
     return "matches " + " and ".join(_selector_text(pods.selector) for pods in term.pods)
 
 
-def _meant_by(term: PodTerm, state: ClusterState) -> Callable[[PlacedPod], bool]:
+def pods_meant(state: ClusterState, term: PodTerm, slot: int) -> list[PlacedPod]:
+    """Return the pods that a term means in a node's domain; none where its key is missing."""
+
     def is_meant(pod: PlacedPod) -> bool:
         return term.includes(pod.request.namespace, pod.labels, state.namespaces)
 
-    return is_meant
+    return _in_domain(state, term.topology_key, slot, is_meant)
 
 
 def _value(state: ClusterState, key: str, slot: int) -> str | None:
@@ -210,12 +251,11 @@ def _in_domain(
     state: ClusterState, key: str, slot: int, is_meant: Callable[[PlacedPod], bool]
 ) -> list[PlacedPod]:
     """Return the pods that are meant on all nodes that share a node's value of a topology key."""
-    value = _value(state, key, slot)
-    if value is None:
+    ids = state.label_column(key).ids
+    if ids[slot] == ABSENT:
         return []
-    slots = (state.slot_of(name) for name in state.node_names)
-    same = (s for s in slots if s is not None and _value(state, key, s) == value)
-    return [p for s in same for p in state.pods_on(state.node(s).name) if is_meant(p)]
+    same = np.flatnonzero((ids == ids[slot]) & state.exists).tolist()
+    return [p for s in same for p in state.pods_on(state.nodes.name_of[s]) if is_meant(p)]
 
 
 def _spread(state: ClusterState, request: PodRequest, slot: int) -> Facts:

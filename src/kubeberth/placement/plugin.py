@@ -293,9 +293,19 @@ class Exclusion(DomainFilter, Protocol):
 
 
 class Groups(Protocol):
-    """The nodes that pass, grouped by all that normalised scores depend on."""
+    """The nodes that pass, grouped by all that normalised scores depend on.
 
-    sizes: Sequence[int]
+    Attributes
+    ----------
+    n_nodes
+        How many there are in all groups together.
+    """
+
+    n_nodes: int
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """How many nodes are in each group."""
 
     def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
         """Return, for each group, its domain's entry in a table with one entry per domain."""
@@ -303,6 +313,10 @@ class Groups(Protocol):
 
 class GroupScore(Protocol):
     """A soft rule as it looks to groups of nodes."""
+
+    @property
+    def scores(self) -> Sequence[int]:
+        """Each group's score, normalised over the groups: 0..100."""
 
     @property
     def columns(self) -> tuple[LabelColumn, ...]:
@@ -317,15 +331,8 @@ class GroupScore(Protocol):
         """What a pod must be counted by to change the value of its node."""
 
     @property
-    def reads_sizes(self) -> bool:
-        """Whether the scores depend on how many nodes there are in each group."""
-
-    @property
     def is_relative(self) -> bool:
         """Whether a group that is alone always has the same score."""
-
-    def version(self) -> int:
-        """Return a number that changes whenever a score may."""
 
     def node_value(self, slot: int) -> int:
         """Return a node's value."""
@@ -333,8 +340,14 @@ class GroupScore(Protocol):
     def node_values(self) -> NDArray[np.int64]:
         """Return every node's value: ndarray of int64, shape (n_slots,)."""
 
-    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        """Return each group's score, normalised over the groups: 0..100."""
+    def rescore(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
+        """Bring the scores up to date.
+
+        Returns
+        -------
+        The indices of the groups whose score may be another one than before; None when that is any
+        group, and always when these are not the groups of the last time.
+        """
 
 
 @runtime_checkable

@@ -9,10 +9,8 @@ groups      soft rules that are normalised over all nodes that pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +32,9 @@ from kubeberth.placement.request import PodRequest
 from kubeberth.placement.rule_kinds import RuleKinds
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.placement.ties import RANK_BITS
-from kubeberth.placement.vocabulary import LabelColumn
 
 Mask = NDArray[np.bool_]
 Key = tuple[int, ...]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +77,9 @@ class RankedRules:
         Those of them by whose values nodes are told apart.
     is_relative
         Whether a group that is alone always has the same score.
-    filter_version, score_version, epoch
-        Return numbers that change when groups may open or close, when they may weigh differently,
-        and when nodes must be judged again that are in no log.
+    filter_version, epoch
+        Return numbers that change when groups may open or close, and when nodes must be judged
+        again that are in no log.
     """
 
     def __init__(
@@ -131,7 +127,6 @@ class RankedRules:
         self.node_scores = [score for score, _ in scores if score.node_columns]
         places = {id(score): place for place, score in enumerate(self.node_scores)}
         self.group_scores = [(score, weight, places.get(id(score))) for score, weight in scores]
-        self.reads_sizes = any(score.reads_sizes for score, _ in scores)
         self.has_node_rules = bool(self._node_filters or self._usage_filters)
         self._node_counters = {
             *(counter for f in self._node_filters for counter in f.counters),
@@ -139,7 +134,6 @@ class RankedRules:
         }
         self.has_epoch = not all(f.is_local for f in self._node_filters)
         self.filter_version = _sum_of([f.version for f in shared])
-        self.score_version = _sum_of([score.version for score, _ in scores])
         self.epoch = _sum_of([f.epoch for f in self._node_filters if not f.is_local])
         self.is_relative = all(score.is_relative for score, _ in scores)
 
@@ -275,50 +269,3 @@ def _keep_passing(passes: Mask, codes: Codes | None) -> None:
 
 def _sum_of(numbers: list[Callable[[], int]]) -> Callable[[], int]:
     return numbers[0] if len(numbers) == 1 else lambda: sum([number() for number in numbers])
-
-
-class GroupsView:
-    """Some groups, as soft rules see them; whoever sees the same one again sees the same values.
-
-    Attributes
-    ----------
-    sizes
-        How many nodes are in each group.
-    """
-
-    def __init__(self, n_groups: int, pickers: Mapping[str, Picker]) -> None:
-        self.sizes: Sequence[int] = [0] * n_groups
-        self._pickers = pickers
-
-    def renamed(self) -> GroupsView:
-        """Return a view of the same groups with other values."""
-        return GroupsView(len(self.sizes), self._pickers)
-
-    def pick(self, column: LabelColumn, table: Sequence[T]) -> Sequence[T]:
-        """Return, for each group, its domain's entry in a table."""
-        return self._pickers[column.key](table)
-
-
-def pickers(keys: Sequence[Key], place_in_key: Mapping[str, int]) -> dict[str, Picker]:
-    """Return, for each topology key, what takes the domains of groups with these keys."""
-    parts = list(zip(*keys, strict=True))
-    return {key: picker(parts[place]) for key, place in place_in_key.items() if keys}
-
-
-class Picker(Protocol):
-    """Takes entries out of a table."""
-
-    def __call__(self, table: Sequence[T], /) -> Sequence[T]:
-        """Return the entries."""
-        ...
-
-
-def picker(places: Sequence[int]) -> Picker:
-    """Return what takes the entries at these places out of a table."""
-    if len(places) > 1:
-        return cast(Picker, itemgetter(*places))
-
-    def pick(table: Sequence[T], /) -> Sequence[T]:
-        return [table[place] for place in places]
-
-    return pick

@@ -4,9 +4,9 @@ A node's total is what it earns by itself (room, balance) plus what is normalise
 that pass (taints, preferences, spread). The second part depends on a few values only: the node's
 own preference score, its zone, how many such pods it has. Nodes with the same values form a
 *group*: whatever happens elsewhere, the order within a group stays. So each group is lined up by
-the first part, and a decision looks at the first of every group, adds the second part, and takes
-the best: exactly the best of all nodes that pass, since the groups that hold a node are all there
-is to normalise over.
+the first part, and a decision takes the best of the first nodes of all groups with the second part
+added (see `standings.py`): exactly the best of all nodes that pass, since the groups that hold a
+node are all there is to normalise over.
 
 Hard rules over domains shut whole groups when nodes share the topology key's values (zones), single
 nodes when every node has its own (host names).
@@ -19,10 +19,7 @@ stays where it is in its lineup until it is about to be the answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
 from itertools import compress, count
-from operator import add, sub
 
 import numpy as np
 
@@ -30,18 +27,18 @@ from kubeberth.placement.entries import BASE, FULL, EntriesBook, Ints
 from kubeberth.placement.lineup import END, Lineup
 from kubeberth.placement.memo import Memo
 from kubeberth.placement.normalize import normalize_groups
-from kubeberth.placement.plugin import MAX_SCORE
 from kubeberth.placement.pulse import Pulse
-from kubeberth.placement.ranked_rules import (
+from kubeberth.placement.ranked_rules import Key, RankedRules
+from kubeberth.placement.request import PodRequest
+from kubeberth.placement.search import Choice
+from kubeberth.placement.standings import (
     GroupsView,
-    Key,
     Picker,
-    RankedRules,
+    Share,
+    Standings,
     picker,
     pickers,
 )
-from kubeberth.placement.request import PodRequest
-from kubeberth.placement.search import Choice
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import RANK_BITS
 
@@ -51,43 +48,11 @@ _NONE = -1
 # With more groups than this, one look at every node is cheaper than one at every group.
 _MAX_GROUPS = 192
 # Zones that open and shut in turn come in as many combinations.
-_MAX_LAYOUTS = 64
+_MAX_STANDINGS = 64
 
 
 class TooManyGroupsError(Exception):
     """The nodes differ in so many ways that grouping them does not pay."""
-
-
-@dataclass(slots=True)
-class Layout:
-    """Some groups that together are all there is to normalise over.
-
-    Parameters
-    ----------
-    live
-        The groups.
-    only
-        The group, if there is but one.
-    pick
-        Takes these groups' entries out of a list of all groups.
-    static
-        What each group earns that never changes.
-    weighs_anew
-        Whether a change of counters may change what they earn.
-    values
-        The node values of each soft rule that has such, by group.
-    n_renamed
-        How often groups had got other values when these were listed.
-    """
-
-    live: tuple[int, ...]
-    only: int | None
-    pick: Picker
-    view: GroupsView
-    static: list[int]
-    weighs_anew: bool
-    values: list[list[int]] = field(default_factory=list)
-    n_renamed: int = -1
 
 
 class Ranking:
@@ -108,7 +73,7 @@ class Ranking:
         # How far the logs have been followed.
         self._seen_nodes = self._seen_usage = self._seen_news = -1
         self._seen_census = self._seen_epoch = -1
-        self._seen_pulse = self._seen_filters = self._seen_scores = -1
+        self._seen_pulse = self._seen_filters = -1
         self._seen_bases: list[object] = []
         # Per slot; a cell of `_NONE` says that its looks rule the node out.
         self._order: list[int] = []
@@ -128,15 +93,13 @@ class Ranking:
         self._n_renamed = 0
         self._unsettled: list[int] = []
         self._latest = 0
-        # Groups that are open and hold a node; their bonuses are shifted as the scores in entries.
+        # Groups that are open and hold a node.
         self._has_other_groups = True
-        self._has_other_weights = False
         self._n_feasible = 0
-        self._layouts: dict[tuple[int, ...], Layout] = {}
-        self._layout = Layout((), None, picker(()), GroupsView(0, {}), [], weighs_anew=False)
+        self._standings = _nobody()
+        self._known_standings: dict[tuple[int, ...], Standings] = {}
         self._of_cells: dict[tuple[int, ...], tuple[list[int], dict[str, Picker]]] = {}
         self._openers: list[Picker] = []
-        self._bonuses: list[int] = []
         self._start()
 
     def speak_for(self, request: PodRequest) -> None:
@@ -161,14 +124,10 @@ class Ranking:
             self._unsettled.clear()
         if self._has_other_groups:
             self._count_groups()
+        elif self._standings.may_change:
             self._weigh()
-        elif self._layout.weighs_anew:
-            version = self._rules.score_version()
-            if version != self._seen_scores or self._has_other_weights:
-                self._seen_scores = version
-                self._weigh()
-        layout, tops, bonuses = self._layout, self._tops, self._bonuses
-        if not layout.live:
+        keys, only, tops = self._standings.keys, self._standings.only, self._tops
+        if not keys:
             return None
         order, entries, groups = self._order, self._entries, self._groups
         # Mostly a pod has gone where the last answer said.
@@ -176,10 +135,7 @@ class Ranking:
         if entries[order[tops[group] & _RANK]] != tops[group]:
             self._settle(group)
         while True:
-            if layout.only is not None:
-                key = tops[layout.only] - bonuses[0]
-            else:
-                key = min(map(sub, layout.pick(tops), bonuses))
+            key = min(keys) if only is None else tops[only] + keys[0]
             slot = order[key & _RANK]
             group = groups[slot]
             if entries[slot] == tops[group]:
@@ -315,7 +271,7 @@ class Ranking:
     def _push(self, group: int, entry: int) -> None:
         n_moved = self._lineups[group].push(entry)
         if entry < self._tops[group]:
-            self._tops[group] = entry
+            self._settle(group)
         if n_moved > 4 * self._sizes[group] + 64:
             self._tidy(group)
 
@@ -338,13 +294,15 @@ class Ranking:
             self._has_other_groups = True
         elif self._is_open[group]:
             self._n_feasible += change
-            self._has_other_weights |= self._rules.reads_sizes
 
     def _settle(self, group: int) -> None:
         """Bring to the top of a lineup what belongs there."""
-        self._tops[group] = self._lineups[group].settle(
-            self._entries, self._groups, group, self._order
-        )
+        entry = self._lineups[group].settle(self._entries, self._groups, group, self._order)
+        standings = self._standings
+        place = standings.places.get(group)
+        if place is not None:
+            standings.keys[place] += entry - self._tops[group]
+        self._tops[group] = entry
 
     def _tidy(self, group: int) -> None:
         """Have every node in a lineup just once."""
@@ -379,7 +337,6 @@ class Ranking:
             return self._new_group(cell, values)
         del self._group_ids[self._group_keys[own]]
         self._name(own, cell, values)
-        self._has_other_weights = True
         return own
 
     def _new_group(self, cell: int, values: Key) -> int:
@@ -388,7 +345,7 @@ class Ranking:
         if vacant:
             group = vacant.pop()
             self._lineups[group] = Lineup()
-            self._tops[group] = END
+            self._settle(group)
         elif len(self._lineups) < _MAX_GROUPS:
             group = len(self._lineups)
             self._lineups.append(Lineup())
@@ -429,33 +386,36 @@ class Ranking:
             self._has_other_groups = True
 
     def _count_groups(self) -> None:
-        """List the groups that are open and hold a node."""
+        """List the groups that are open and hold a node, and weigh them."""
         self._has_other_groups = False
         sizes = self._sizes
         live = tuple([g for g in compress(count(), self._is_open) if sizes[g]])
-        layout = self._layouts.get(live)
-        if layout is None:
-            layout = self._lay_out(live)
-        self._layout = layout
-        self._n_feasible = sum(layout.pick(sizes))
+        standings = self._known_standings.get(live)
+        if standings is None:
+            standings = self._known_standings[live] = self._stand(live)
+        if standings is not self._standings:
+            standings.start(self._tops)
+            self._standings = standings
+        self._n_feasible = sum(standings.pick(sizes))
+        if standings.shares:
+            self._weigh()
 
-    def _lay_out(self, live: tuple[int, ...]) -> Layout:
+    def _stand(self, live: tuple[int, ...]) -> Standings:
         """Work out what depends on nothing but which groups take part."""
         rules, group_keys = self._rules, self._group_keys
+        if len(self._known_standings) >= _MAX_STANDINGS:
+            self._known_standings.clear()
+            self._of_cells.clear()
         cells = tuple([group_keys[group][0] for group in live])
         known = self._of_cells.get(cells)
         if known is None:
             known = self._of_cells[cells] = self._look_at_cells(cells)
         static, pick_domains = known
-        weighs_anew = bool(rules.group_scores) and (len(live) > 1 or not rules.is_relative)
-        view = GroupsView(len(live), pick_domains)
-        if len(self._layouts) >= _MAX_LAYOUTS:
-            self._layouts.clear()
-            self._of_cells.clear()
-        only = live[0] if len(live) == 1 else None
-        layout = Layout(live, only, picker(live), view, static, weighs_anew)
-        self._layouts[live] = layout
-        return layout
+        view = GroupsView(picker(live), self._sizes, pick_domains)
+        # Where nobody is there is nothing to weigh.
+        shares = [Share(score, weight) for score, weight, _ in rules.group_scores if live]
+        may_change = bool(shares) and (len(live) > 1 or not rules.is_relative)
+        return Standings(live, view, static, shares, may_change=may_change)
 
     def _look_at_cells(self, cells: tuple[int, ...]) -> tuple[list[int], dict[str, Picker]]:
         """Return what groups in these cells earn that never changes, and their domains."""
@@ -469,21 +429,11 @@ class Ranking:
 
     def _weigh(self) -> None:
         """Normalise over the groups that are open and hold a node."""
-        layout, rules = self._layout, self._rules
-        self._has_other_weights = False
-        bonuses = layout.static
-        if bonuses and rules.group_scores:
-            if layout.n_renamed != self._n_renamed:
-                layout.n_renamed = self._n_renamed
-                layout.values = self._values_of(layout.live)
-                layout.view = layout.view.renamed()
-            view = layout.view
-            if rules.reads_sizes:
-                view.sizes = layout.pick(self._sizes)
-            for (score, weight, _), values in zip(rules.group_scores, layout.values, strict=True):
-                earned = map(_worths(weight).__getitem__, score.scores(view, values))
-                bonuses = list(map(add, bonuses, earned))
-        self._bonuses = bonuses
+        standings = self._standings
+        if standings.n_renamed != self._n_renamed:
+            standings.n_renamed = self._n_renamed
+            standings.rename(self._values_of(standings.live))
+        standings.weigh(self._n_feasible)
 
     def _values_of(self, groups: Sequence[int]) -> list[list[int]]:
         keys = [self._group_keys[group][1] for group in groups]
@@ -503,9 +453,9 @@ class Ranking:
         self._seen_nodes, self._seen_usage = state.node_log.end, state.usage_log.end
         self._seen_census = self._census.version
         self._seen_epoch, self._seen_bases = rules.epoch(), rules.bases()
-        self._seen_pulse = self._seen_filters = self._seen_scores = -1
+        self._seen_pulse = self._seen_filters = -1
         self._has_other_groups = True
-        self._layouts, self._of_cells, self._openers = {}, {}, []
+        self._known_standings, self._of_cells, self._openers = {}, {}, []
         self._n_feasible = 0
         self._cared_for.clear()
         self._unsettled.clear()
@@ -514,6 +464,7 @@ class Ranking:
         self._group_ids, self._group_keys, self._vacant = {}, [], {}
         self._lineups, self._tops = [], []
         self._sizes, self._is_open = [], []
+        self._standings = _nobody()
 
         order = self._book.order
         order.fit(state.slots)
@@ -550,10 +501,9 @@ class Ranking:
             self._tops[group] = int(members.min(initial=END))
 
 
-@cache
-def _worths(weight: int) -> tuple[int, ...]:
-    """Return what a score of 0..100 comes to in an entry, by that score."""
-    return tuple([weight * score << RANK_BITS for score in range(MAX_SCORE + 1)])
+def _nobody() -> Standings:
+    """Return how no groups stand."""
+    return Standings((), GroupsView(picker(()), [], {}), [], [], may_change=False)
 
 
 def _add_shares(bonuses: list[int], shares: list[int], weight: int) -> list[int]:

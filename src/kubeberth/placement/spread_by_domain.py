@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
+from operator import add
 from typing import ClassVar
 
 import numpy as np
@@ -65,13 +66,11 @@ class CountedConstraint:
         """What a domain without pods scores."""
         return float(self.constraint.max_skew - 1)
 
-    @property
-    def has_empty_value(self) -> bool:
-        """Whether there is a domain that nodes without the key are taken for, as upstream does."""
-        return self.column.id_of("") is not None
-
     def sums(self) -> Sequence[int]:
-        """Return the count of each domain as it is scored."""
+        """Return the count of each domain as it is scored.
+
+        As upstream, nodes without the key are taken for those with an empty value.
+        """
         view = self.counter.fit()
         empty = self.column.id_of("")
         if empty is None:
@@ -145,25 +144,19 @@ class Crowding:
         self.columns = tuple(part.column for part in self._of_domains)
         self.node_columns = () if self._of_nodes is None else (self._of_nodes.column,)
         self.node_counters = [] if self._of_nodes is None else [self._of_nodes.counter]
-        self.reads_sizes = self._of_nodes is not None
         # Of the groups that were scored last.
         self._groups: Groups | None = None
         self._is_ignored: list[bool] = []
         self._weights: list[float] = []
         self._members: list[dict[int, list[int]]] = []
+        # Whether a change of one domain concerns its groups and no others.
+        self._is_plain: list[bool] = []
         self._n_nodes = -1
         self._seen: list[int] = []
         self._terms: list[list[float]] = [[] for _ in parts]
         self._raw: list[int] = []
         self._ends = (0, 0)
-        self._scores: list[int] = []
-
-    def version(self) -> int:
-        """Return a number that changes with the counts of domains."""
-        version = 0
-        for part in self._of_domains:
-            version += part.counter.version
-        return version
+        self.scores: list[int] = []
 
     def node_value(self, slot: int) -> int:
         """Return a node's value."""
@@ -179,24 +172,33 @@ class Crowding:
             return np.zeros(0, dtype=np.int64)
         return np.where(part.column.ids == ABSENT, 0, 1 + part.counter.on(slice(None)))
 
-    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        """Return each group's score, normalised over the groups: 0..100."""
+    def rescore(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
+        """Bring the scores up to date; return the groups with another one, None for any."""
         if groups is not self._groups:
             self._meet(groups, node_values)
         changed = self._follow(groups, node_values)
         if changed is None:
-            self._raw = [self._raw_score(group) for group in range(len(groups.sizes))]
-            return self._normalize()
+            self._raw = self._raw_scores()
+            self._normalize()
+            return None
+        if not changed:
+            return changed
+        raw, (high, low) = self._raw, self._ends
+        is_within = high > 0
         for group in changed:
-            self._raw[group] = self._raw_score(group)
-        high, low = self._ends
-        if max(self._raw) != high or min(self._raw) != low or not high:
-            return self._normalize()
+            total = 0.0
+            for terms in self._terms:
+                total += terms[group]
+            raw[group] = score = int(total + 0.5)
+            is_within = is_within and low <= score <= high
+        if not (is_within and high in raw and low in raw):
+            self._normalize()
+            return None
         for group in changed:
-            self._scores[group] = MAX_SCORE * (high + low - self._raw[group]) // high
-        return self._scores
+            self.scores[group] = MAX_SCORE * (high + low - raw[group]) // high
+        return changed
 
-    def _meet(self, groups: Groups, node_values: list[int]) -> None:
+    def _meet(self, groups: Groups, node_values: Sequence[int]) -> None:
         """Take in what depends on nothing but which groups there are."""
         self._groups = groups
         ids = [groups.pick(column, range(column.n_values)) for column in self.columns]
@@ -209,21 +211,25 @@ class Crowding:
             for part, domains in zip(self._of_domains, ids, strict=True)
         ]
         self._members = [_members(domains) for domains in ids]
+        self._is_plain = [
+            not self._is_ignored and part.column.id_of("") not in members
+            for part, members in zip(self._of_domains, self._members, strict=True)
+        ]
         self._seen = [_LONG_AGO] * len(ids)
         self._n_nodes = -1
 
-    def _follow(self, groups: Groups, node_values: list[int]) -> Sequence[int] | None:
+    def _follow(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
         """Renew the terms; return the groups where one changed, None when it may be any."""
         changed: Sequence[int] | None = ()
-        if self._of_nodes is not None and self._follow_nodes(self._of_nodes, groups, node_values):
-            changed = None
+        if self._of_nodes is not None and (groups.n_nodes != self._n_nodes or self._is_ignored):
+            changed = self._follow_nodes(self._of_nodes, groups, node_values)
         for index, part in enumerate(self._of_domains):
             n_news = part.counter.version - self._seen[index]
             if not n_news:
                 continue
             self._seen[index] += n_news
             latest = part.counter.latest
-            if n_news > 1 or latest == ABSENT or part.has_empty_value or self._is_ignored:
+            if n_news > 1 or latest == ABSENT or not self._is_plain[index]:
                 self._count_domains(index, part, groups)
                 changed = None
                 continue
@@ -237,19 +243,20 @@ class Crowding:
         return changed
 
     def _follow_nodes(
-        self, part: CountedConstraint, groups: Groups, node_values: list[int]
-    ) -> bool:
-        """Renew the terms of node values, and return whether they are others than before."""
-        sizes = groups.sizes
-        n_nodes = sum(sizes) - sum(compress(sizes, self._is_ignored))
-        if n_nodes == self._n_nodes:
-            return False
+        self, part: CountedConstraint, groups: Groups, node_values: Sequence[int]
+    ) -> Sequence[int] | None:
+        """Renew the terms of node values, which depend on how many nodes there are."""
+        n_nodes = groups.n_nodes
+        if self._is_ignored:
+            n_nodes -= sum(compress(groups.sizes, self._is_ignored))
+            if n_nodes == self._n_nodes:
+                return ()
         self._n_nodes = n_nodes
         weight, least = log(n_nodes + 2), part.least
         term_of = {value: (value - 1) * weight + least for value in set(node_values)}
         term_of[0] = 0.0
         self._terms[self._place_of_nodes] = [term_of[value] for value in node_values]
-        return True
+        return None
 
     def _count_domains(self, index: int, part: CountedConstraint, groups: Groups) -> None:
         weight, least = self._weights[index], part.least
@@ -257,19 +264,19 @@ class Crowding:
         terms[ABSENT] = 0.0
         self._terms[self._places[index]] = list(groups.pick(part.column, terms))
 
-    def _raw_score(self, group: int) -> int:
-        if self._is_ignored and self._is_ignored[group]:
-            return IGNORED
-        total = 0.0
-        for terms in self._terms:
-            total += terms[group]
-        return int(total + 0.5)
+    def _raw_scores(self) -> list[int]:
+        totals, *others = self._terms
+        for terms in others:
+            totals = list(map(add, totals, terms))
+        raw = [int(total + 0.5) for total in totals]
+        if self._is_ignored:
+            raw = [IGNORED if i else score for i, score in zip(self._is_ignored, raw, strict=True)]
+        return raw
 
-    def _normalize(self) -> list[int]:
+    def _normalize(self) -> None:
         raw = self._raw
         self._ends = max(raw), min(raw)
-        self._scores = by_inversion(raw)
-        return self._scores
+        self.scores = by_inversion(raw)
 
 
 def _members(domains: Sequence[int]) -> dict[int, list[int]]:

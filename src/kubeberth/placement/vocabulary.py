@@ -86,6 +86,11 @@ class LabelColumn:
         """Whether no two nodes have the same value, as it is with host names."""
         return not self._n_shared
 
+    @property
+    def known_values(self) -> list[str]:
+        """Every value that a node has or had."""
+        return [value for value in self._values.values if value is not None]
+
     def id_of(self, value: str) -> int | None:
         """Return the id of a value, None when no node ever had it."""
         return self._values.get(value)

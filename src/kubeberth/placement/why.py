@@ -1,35 +1,15 @@
-"""Why a pod is where it is, or nowhere: an explanation for whoever is on call, as data and text.
-
-Where kube-scheduler's message counts each node once, by the first rule that refused it, this asks
-every rule about every node: what is one step away from fitting shows.
-"""
+"""Why a pod is where it is, or nowhere: the answer as data, and as text to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from kubeberth.api.core import Pod
-from kubeberth.api.requests import shown_amount
-from kubeberth.placement.explain import explain
-from kubeberth.placement.normalize import normalize
-from kubeberth.placement.obstacles import facts, shortages
-from kubeberth.placement.plugin import PlacementError
-from kubeberth.placement.profile import Profile
-from kubeberth.placement.request import PodRequest
-from kubeberth.placement.state import ClusterState
-from kubeberth.placement.verdicts import judge
+from kubeberth.placement.remedies.remedy import Conflict, Remedy
 
-_MAX_BEST = 5
-_MAX_NEAREST = 3
-# What is not about one node can take as long as there are pods: so many nodes are asked at most.
-_MAX_ASKED = 200
 _MAX_NAMES = 6
 _MAX_FACTS = 4
-_MAX_WAYS = 3
 
 
 class Fact(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,6 +64,10 @@ class Why(msgspec.Struct, frozen=True, rename="camel"):
         One line: kube-scheduler's message, or where the pod went.
     best
         Nodes with the highest totals, the best first.
+    remedies
+        What would help, the smallest change first, if somebody has looked for it.
+    conflict
+        The rules that no node meets together, if somebody has looked for them.
     """
 
     pod: str
@@ -97,191 +81,12 @@ class Why(msgspec.Struct, frozen=True, rename="camel"):
     nearest: tuple[NearMiss, ...] = ()
     ways_out: tuple[WayOut, ...] = ()
     best: tuple[ScoredNode, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    conflict: Conflict | None = None
     queue: dict[str, object] = {}
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
-
-
-def why_pending(state: ClusterState, pod: Pod, profile: Profile) -> Why:
-    """Return what keeps a pod from being placed now; where it would go if nothing does."""
-    found = explain(state, pod, profile)
-    key, request = pod.metadata.key, state.request(pod)
-    message = found.failure.message if found.failure is not None else ""
-    if found.feasible:
-        best = best_nodes(state, request, profile, key)
-        message = message or f"fits {len(found.feasible)} of {found.n_nodes} nodes now"
-        return Why(
-            key,
-            "pending",
-            message,
-            n_nodes=found.n_nodes,
-            n_feasible=len(found.feasible),
-            best=best,
-        )
-    if found.refused is not None:
-        reasons = ", ".join(found.refused.reasons)
-        obstacle = Obstacle(found.refused.plugin, reasons, tuple(state.node_names))
-        return Why(key, "pending", message, n_nodes=found.n_nodes, obstacles=(obstacle,))
-    refusals = _refusals(state, request, profile)
-    held = {
-        name: rejection
-        for name, rejection in found.rejected.items()
-        if not any(name in nodes for nodes in refusals.values())
-    }
-    for name, rejection in held.items():
-        # Every rule passes the node as it is: it is the room of nominated pods that is missing.
-        for reason in rejection.reasons:
-            refusals.setdefault((rejection.plugin, reason), []).append(name)
-    return Why(
-        key,
-        "pending",
-        message,
-        n_nodes=found.n_nodes,
-        obstacles=tuple(_obstacles(state, request, refusals, frozenset(held))),
-        nearest=_nearest(state, request, refusals),
-        ways_out=tuple(
-            WayOut(way.node, way.victims, way.n_pdb_violations)
-            for way in found.candidates
-            if way.node in found.nominated
-        )[:_MAX_WAYS],
-    )
-
-
-def best_nodes(
-    state: ClusterState, request: PodRequest, profile: Profile, key: str
-) -> tuple[ScoredNode, ...]:
-    """Return the nodes with the highest totals and what each rule gave them, the best first."""
-    verdicts = judge(state, request, profile, key)
-    if verdicts.refused is not None:
-        return ()
-    slots = verdicts.feasible
-    table: dict[str, NDArray[np.int64]] = {}
-    try:
-        for plugin, weight in profile.scores:
-            if plugin.scores(state, request):
-                raw = plugin.score(state, request, slots)
-                table[plugin.name] = normalize(raw, plugin.normalization) * weight
-    except PlacementError:
-        table = {}
-    totals = sum(table.values(), np.zeros(len(slots), dtype=np.int64))
-    order = np.argsort(-totals, kind="stable")[:_MAX_BEST].tolist()
-    return tuple(
-        ScoredNode(
-            state.nodes.name_of[int(slots[index])],
-            int(totals[index]),
-            {name: int(scores[index]) for name, scores in table.items()},
-        )
-        for index in order
-    )
-
-
-_Refusals = dict[tuple[str, str], list[str]]
-
-
-def _refusals(state: ClusterState, request: PodRequest, profile: Profile) -> _Refusals:
-    """Return by rule and reason which nodes are refused, every rule asked about every node."""
-    slots = np.flatnonzero(state.exists)
-    names = [state.nodes.name_of[slot] for slot in slots.tolist()]
-    refusals: _Refusals = {}
-    for rule in profile.filters:
-        codes = rule.filter(state, request, slots)
-        if codes is None:
-            continue
-        for code in np.unique(codes[codes != 0]).tolist():
-            refused = np.flatnonzero(codes == code).tolist()
-            for reason in rule.rejection(state, request, code).reasons:
-                refusals.setdefault((rule.name, reason), []).extend(names[i] for i in refused)
-    return refusals
-
-
-def _obstacles(
-    state: ClusterState, request: PodRequest, refusals: _Refusals, held: frozenset[str]
-) -> Iterator[Obstacle]:
-    for (rule, reason), refused in sorted(refusals.items(), key=lambda item: -len(item[1])):
-        nodes = sorted(refused)
-        found: dict[str, list[str]] = {}
-        if rule == "NodeResourcesFit":
-            found = dict(_closest(state, request, reason, nodes))
-        else:
-            for name in nodes[:_MAX_ASKED]:
-                for text in _facts(state, request, rule, name):
-                    found.setdefault(text, []).append(name)
-        if promised := [name for name in nodes if name in held]:
-            found.setdefault("room is held there for nominated pods", promised)
-        told = tuple(
-            Fact(text, tuple(names))
-            for text, names in sorted(found.items(), key=lambda item: -len(item[1]))
-        )
-        yield Obstacle(rule, reason, tuple(nodes), told)
-
-
-def _facts(state: ClusterState, request: PodRequest, rule: str, name: str) -> Iterable[str]:
-    slot = state.slot_of(name)
-    return () if slot is None else facts(state, request, rule, slot)
-
-
-def _closest(
-    state: ClusterState, request: PodRequest, reason: str, nodes: Sequence[str]
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield how far the nodes are from having enough of the resource that a reason names."""
-    wanted = "pods" if reason == "Too many pods" else reason.removeprefix("Insufficient ")
-    fullest: list[str] = []
-    too_small: list[str] = []
-    nearest: tuple[int, int, int, str] | None = None
-    asks = 0
-    for name in nodes:
-        slot = state.slot_of(name)
-        for resource, asked, free, there in shortages(state, request, slot or 0):
-            if resource != wanted:
-                continue
-            asks = asked
-            fullest.append(name)
-            if asked > there:
-                too_small.append(name)
-            if nearest is None or free > nearest[0]:
-                nearest = (free, asked, there, name)
-    if nearest is None:
-        return
-    free, asked, there, name = nearest
-    if wanted == "pods":
-        yield f"the nodes hold as many pods as they may, {name} {there}", fullest
-        return
-    text = (
-        f"asks for {shown_amount(wanted, asked)} {wanted}; most is free on {name}: "
-        f"{shown_amount(wanted, max(free, 0))} of {shown_amount(wanted, there)}, "
-        f"{shown_amount(wanted, asked - max(free, 0))} short"
-    )
-    yield text, fullest
-    if too_small:
-        yield f"even empty they would not have {shown_amount(wanted, asks)} {wanted}", too_small
-
-
-def _nearest(state: ClusterState, request: PodRequest, refusals: _Refusals) -> tuple[NearMiss, ...]:
-    """Return the nodes that the fewest reasons refuse."""
-    reasons: dict[str, list[tuple[str, str]]] = {}
-    for found, nodes in refusals.items():
-        for name in nodes:
-            reasons.setdefault(name, []).append(found)
-    names = sorted(reasons, key=lambda name: (len(reasons[name]), _shortfall(state, request, name)))
-    misses = []
-    for name in names[:_MAX_NEAREST]:
-        needs: list[str] = []
-        for rule, reason in reasons[name]:
-            needs += _facts(state, request, rule, name) or (reason,)
-        misses.append(NearMiss(name, tuple(dict.fromkeys(needs))))
-    return tuple(misses)
-
-
-def _shortfall(state: ClusterState, request: PodRequest, name: str) -> float:
-    """Return how much is missing on a node, as shares of what is asked for."""
-    slot = state.slot_of(name)
-    if slot is None:
-        return 0.0
-    return sum((asked - free) / asked for _, asked, free, _ in shortages(state, request, slot))
-
-
-# As text
 
 
 def _lines(why: Why) -> Iterator[str]:
@@ -306,14 +111,65 @@ def _lines(why: Why) -> Iterator[str]:
         yield "Nearest to fitting:"
         for miss in why.nearest:
             yield f"    {miss.node}: {'; '.join(miss.needs)}"
+    yield from _conflict(why.conflict)
     if why.ways_out:
         yield ""
     for way in why.ways_out:
         yield f"Would fit {way.node} without {_names(way.victims)}"
+    yield from _remedies(why.remedies)
     if why.best:
         yield ""
         yield "Best nodes" + (f" at {why.at}:" if why.at else " as things are now:")
         yield from _table(why.best, why.node)
+        yield from _runner_up(why.best, why.node)
+
+
+def _conflict(conflict: Conflict | None) -> Iterator[str]:
+    if conflict is None or not conflict.rules:
+        return
+    yield ""
+    if len(conflict.rules) == 1:
+        yield f"No node meets: {conflict.rules[0].text}"
+        return
+    yield "No node meets all of these; without any one of them, some node would do:"
+    for rule in conflict.rules:
+        nodes = "1 node" if rule.nodes == 1 else f"{rule.nodes} nodes"
+        yield f"    {rule.text}  (by itself: {nodes})"
+
+
+def _remedies(remedies: Sequence[Remedy]) -> Iterator[str]:
+    if remedies:
+        yield ""
+        yield "What would help, the smallest change first:"
+    for number, remedy in enumerate(remedies, 1):
+        yield f"    {number}. {remedy.text}  -> {remedy.node}{_moved(remedy.moved)}"
+        for command in remedy.commands:
+            yield from (f"       {line}" for line in command.splitlines())
+
+
+def _moved(moved: Mapping[str, str]) -> str:
+    places = [f"{pod} goes to {node}" for pod, node in moved.items() if node]
+    waiting = [pod for pod, node in moved.items() if not node]
+    if waiting:
+        places.append(f"{_names(waiting)} would be pending")
+    return f" ({', '.join(places)})" if places else ""
+
+
+def _runner_up(best: Sequence[ScoredNode], chosen: str) -> Iterator[str]:
+    """Yield what made the difference between the chosen node and the best of the others."""
+    here = next((row for row in best if row.node == chosen), None)
+    there = next((row for row in best if row.node != chosen), None)
+    if here is None or there is None:
+        return
+    apart = {rule: here.scores[rule] - there.scores.get(rule, 0) for rule in here.scores}
+    told = ", ".join(f"{rule} {by:+}" for rule, by in apart.items() if by)
+    yield ""
+    if here.total == there.total:
+        yield f"{there.node} is as good" + (f" ({told})" if told else "")
+    elif here.total > there.total:
+        yield f"{chosen} is ahead of {there.node} by {here.total - there.total}: {told}"
+    else:
+        yield f"{there.node} would be better now, by {there.total - here.total}: {told}"
 
 
 def _queue_lines(queue: Mapping[str, object]) -> Iterator[str]:

@@ -14,6 +14,9 @@ from kubeberth.placement.plugin import Plugin
 from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.sample import KUBE_SCHEDULER
 
+# As a percentage; 0 leaves it to the scheduler.
+ALL_NODES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -72,8 +75,7 @@ def to_settings(
 ) -> Settings:
     """Return the settings that a configuration means.
 
-    Every node is looked at, whatever `percentageOfNodesToScore` and `parallelism` say: these trade
-    the quality of a decision for time that is not needed here.
+    Every node is looked at, whatever `percentageOfNodesToScore` and `parallelism` say (`remarks`).
 
     Raises
     ------
@@ -86,6 +88,23 @@ def to_settings(
         float(configuration.pod_max_backoff_seconds),
     )
     return Settings(profiles, backoff, seed)
+
+
+def remarks(configuration: KubeSchedulerConfiguration) -> list[str]:
+    """Return what is asked for and does not happen here, one line each.
+
+    A sample of the nodes trades the quality of decisions for time that is not needed here
+    (docs/decisions/0019-every-node-is-looked-at.md).
+    """
+    asked = {"percentageOfNodesToScore": configuration.percentage_of_nodes_to_score}
+    for index, profile in enumerate(configuration.profiles):
+        name = f"profiles[{index}].percentageOfNodesToScore"
+        asked[name] = profile.percentage_of_nodes_to_score or 0
+    return [
+        f"{name}: {percentage} has no effect: every node is looked at"
+        for name, percentage in asked.items()
+        if 0 < percentage < ALL_NODES
+    ]
 
 
 def _default_profile() -> Profile:

@@ -21,7 +21,8 @@ from kubeberth.metrics import Labels, Metric, Reading
 from kubeberth.placement.delta import PodRemoved
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.vocabulary import PODS
-from kubeberth.placement.why import Why, best_nodes, why_pending
+from kubeberth.placement.why import Why
+from kubeberth.placement.why_now import best_nodes, why_pending
 from kubeberth.scheduler.cache import Cache
 from kubeberth.scheduler.decisions import Attempt, Decisions
 from kubeberth.scheduler.metrics import SchedulerMetrics

@@ -39,7 +39,7 @@ from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import NodeRules
 from kubeberth.placement.ties import Shuffled
-from kubeberth.placement.why import best_nodes
+from kubeberth.placement.why_now import best_nodes
 from kubeberth.scheduler.binder import Binder, PreBindError
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.comparer import drift

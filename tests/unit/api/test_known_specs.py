@@ -92,7 +92,8 @@ def test_a_field_whose_name_is_no_utf_8_is_a_field_like_others():
 
 
 STORED = (
-    b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p"},'
+    b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","resourceVersion":"7",'
+    b'"managedFields":[{"manager":"m","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{}}}]},'
     b'"spec":{"containers":[{"name":"c","image":"nginx","resources":{}}],"hostNetwork":true},'
     b'"status":{"phase":"Pending"}}'
 )
@@ -105,7 +106,10 @@ def replaced(text, stored=STORED):
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(STORED.replace(b'"p"', b'"p","labels":{"a":"b"}'), id="the same parts"),
+        pytest.param(STORED, id="the same"),
+        pytest.param(STORED.replace(b'"p"', b'"p","labels":{"a":"b"}'), id="other metadata"),
+        pytest.param(STORED.replace(b'"p"', b'"p","colour":"b"'), id="unknown metadata"),
+        pytest.param(STORED.replace(b'"7"', b'"8"'), id="another version"),
         pytest.param(STORED.replace(b",", b", ").replace(b":", b": "), id="with spaces"),
         pytest.param(STORED.replace(b"nginx", b"redis"), id="another spec"),
         pytest.param(STORED.replace(b"Pending", b"Running"), id="another status"),

@@ -18,10 +18,11 @@ from kubeberth.controllers.action import (
     ObjectRef,
     PatchObject,
     Stop,
+    StoppedError,
     Together,
     Told,
 )
-from kubeberth.controllers.executor import Executor, StoppedError
+from kubeberth.controllers.executor import Executor
 from kubeberth.errors import (
     AlreadyExistsError,
     ConflictError,

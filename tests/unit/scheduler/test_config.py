@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from kubeberth.errors import UsageError
-from kubeberth.scheduler.config import Backoff, Settings, parse_configuration, to_settings
+from kubeberth.scheduler.config import (
+    Backoff,
+    Settings,
+    parse_configuration,
+    remarks,
+    to_settings,
+)
 
 HEADER = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
 
@@ -48,6 +54,27 @@ def test_everything_of_upstreams_example_is_accepted() -> None:
     assert [profile.name for profile in settings.profiles] == ["no-scoring"]
     assert settings.profiles[0].scores == ()
     assert settings.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        pytest.param("", [], id="nothing"),
+        pytest.param("percentageOfNodesToScore: 0\n", [], id="as the scheduler likes"),
+        pytest.param("percentageOfNodesToScore: 100\n", [], id="all of them"),
+        pytest.param(
+            "percentageOfNodesToScore: 5\nprofiles:\n"
+            "- {schedulerName: a, percentageOfNodesToScore: 7}\n- {schedulerName: b}\n",
+            ["percentageOfNodesToScore: 5", "profiles[0].percentageOfNodesToScore: 7"],
+            id="a sample, and another one for a profile",
+        ),
+    ],
+)
+def test_who_asks_for_a_sample_of_the_nodes_is_told_that_all_are_looked_at(
+    text: str, fields: list[str]
+) -> None:
+    told = remarks(parse_configuration((HEADER + text).encode()))
+    assert told == [f"{field} has no effect: every node is looked at" for field in fields]
 
 
 @pytest.mark.parametrize(

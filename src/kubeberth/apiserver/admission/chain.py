@@ -131,9 +131,10 @@ class Chain:
     """Plugins in the order they run."""
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
-        self.plugins = tuple(plugins)
         self._admitting = [p for p in plugins if type(p).admit is not Plugin.admit]
         self._validating = [p for p in plugins if type(p).validate is not Plugin.validate]
+        watching = [p for p in plugins if p.sees_bodies]
+        self._of_bodies = self if len(watching) == len(plugins) else Chain(watching)
 
     async def admit(self, attributes: Attributes) -> None:
         """Let every plugin fill in or refuse."""
@@ -151,6 +152,5 @@ class Chain:
 
     async def look_at_body(self, attributes: Attributes) -> None:
         """Let those fill in or refuse who look at the bodies of subresources."""
-        watching = Chain([plugin for plugin in self.plugins if plugin.sees_bodies])
-        await watching.admit(attributes)
-        await watching.validate(attributes)
+        await self._of_bodies.admit(attributes)
+        await self._of_bodies.validate(attributes)

@@ -44,7 +44,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 # Bounds the memory of one transaction; far above what queues up during one fsync.
 MAX_BATCH = 500
 # Rows of one INSERT. SQLite's binding lets go of the interpreter for every statement and then waits
-# up to 5 ms to have it back from a busy event loop: row by row, a batch would wait that often.
+# to have it back from a busy event loop: row by row, a batch would wait that often.
 ROWS = (64, 16, 4, 1)
 INSERTS = {n: f"INSERT INTO log VALUES {', '.join(['(?, ?, ?)'] * n)}" for n in ROWS}
 

@@ -193,7 +193,7 @@ class _Sync:
             self._active = []
         name = job_name(self._cron_job, due)
         if name not in {job.metadata.name for job in self._jobs}:
-            body = _new_job(self._cron_job, self._me, name, due.astimezone(zone))
+            body = new_job(self._cron_job, self._me, name, due.astimezone(zone))
             create = CreateObject(JOBS, body, self._me.namespace, if_absent=True)
             success = ("SuccessfulCreate", f"Created job {name}")
             failure = ("FailedCreate", "Error creating job: ")
@@ -264,7 +264,7 @@ def _entry(job: Job) -> ActiveJob:
     )
 
 
-def _new_job(cron_job: CronJob, me: ObjectRef, name: str, at: datetime) -> dict[str, Any]:
+def new_job(cron_job: CronJob, me: ObjectRef, name: str, at: datetime) -> dict[str, Any]:
     """Return the job of some time, as the cron job's template has it."""
     template = cron_job.spec.job_template
     given = template.get("metadata") or {}

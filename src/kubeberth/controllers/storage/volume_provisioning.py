@@ -25,6 +25,7 @@ from kubeberth.api.scheme import (
 )
 from kubeberth.api.storage import (
     IS_DEFAULT_CLASS,
+    NO_PROVISIONER,
     PROVISIONED_BY,
     SELECTED_NODE,
     WAIT_FOR_FIRST_CONSUMER,
@@ -118,7 +119,7 @@ def new_volume(
         "persistentVolumeReclaimPolicy": storage_class.reclaim_policy or "Delete",
         "storageClassName": storage_class.metadata.name,
         "volumeMode": wanted.volume_mode or "Filesystem",
-        "csi": {"driver": PROVISIONER, "volumeHandle": name},
+        "csi": {"driver": storage_class.provisioner, "volumeHandle": name},
     }
     if place is not None:
         term = {"matchExpressions": [{"key": key, "operator": "In", "values": [place]}]}
@@ -152,11 +153,20 @@ def default_class(name: str) -> dict[str, Any]:
 
 
 class ProvisioningReconciler:
-    """Feeds `reconcile_claim` from the cache; keys are claims."""
+    """Feeds `reconcile_claim` from the cache; keys are claims.
+
+    Parameters
+    ----------
+    stands_in
+        Make volumes of every class that has a provisioner, not only of the simulated ones.
+    """
 
     name = PROVISIONER
     account = "volume-provisioner"
     seeds: tuple[str, ...] = ()
+
+    def __init__(self, *, stands_in: bool = False) -> None:
+        self._stands_in = stands_in
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
@@ -175,9 +185,14 @@ class ProvisioningReconciler:
         if claim is None or cache.get(PERSISTENT_VOLUMES, volume_name(claim)) is not None:
             return Outcome()
         storage_class = cache.get(STORAGE_CLASSES, claim.class_name)
-        if storage_class is None or storage_class.provisioner != PROVISIONER:
+        if storage_class is None or not self._makes(storage_class.provisioner):
             return Outcome()
         return reconcile_claim(claim, storage_class, cache.all(NODES))
+
+    def _makes(self, provisioner: str) -> bool:
+        if self._stands_in:
+            return provisioner != NO_PROVISIONER
+        return provisioner == PROVISIONER
 
 
 class ReclaimReconciler:

@@ -42,14 +42,14 @@ class View:
         Sets that the Deployment controls, and sets of its namespace that nobody controls.
     pods_of
         Pods per UID of a candidate.
-    taken_names
-        Names of all sets of the namespace.
+    taken_sets
+        All sets of the namespace by key.
     """
 
     deployment: Deployment
     candidates: tuple[ReplicaSet, ...]
     pods_of: Mapping[str, Sequence[Pod]] = field(default_factory=dict)
-    taken_names: frozenset[str] = frozenset()
+    taken_sets: Mapping[str, ReplicaSet] = field(default_factory=dict)
     failure: Failure | None = None
 
 
@@ -103,6 +103,8 @@ class _Step:
         self._edits: dict[str, _Edit] = {}
         self._first: list[Action] = []
         self._last: list[Action] = []
+        # What is to be told of the Deployment itself, in one write.
+        self._told: dict[str, Any] = {}
         self._counts = status.known_counts(view.deployment.status)
 
     def take(self) -> None:
@@ -152,7 +154,10 @@ class _Step:
         return self._resize(new, target)
 
     def _new_target(self, current: int) -> int:
-        total = sum(item.spec.replicas for item in self._sets())
+        # What a set has still to delete takes its room until it is gone.
+        total = sum(max(item.spec.replicas, item.status.replicas) for item in self._sets())
+        if not all(map(_is_observed, self._sets())):
+            total = max(total, self._bounds.most)  # nobody knows yet how many pods there are
         rolling = self._deployment.spec.strategy.type == "RollingUpdate"
         return rollout.new_set_target(self._bounds, current, total, rolling=rolling)
 
@@ -241,14 +246,13 @@ class _Step:
 
     def _show_revision(self, revision: str) -> None:
         if self._deployment.metadata.annotations.get(revisions.REVISION) != revision:
-            patch = {"metadata": {"annotations": {revisions.REVISION: revision}}}
             # Through the status, as upstream: it is told, not wished, and counts no generation.
-            self._last.append(PatchObject(self._me, patch, sub="status"))
+            self._told["metadata"] = {"annotations": {revisions.REVISION: revision}}
 
     def _create_new(self, revision: int) -> bool:
         hash_ = template_hash(self._deployment.spec.template, self._collision_count)
         name = revisions.set_name(self._deployment, hash_)
-        if name in self._view.taken_names:
+        if f"{self._me.namespace}/{name}" in self._view.taken_sets:
             # Another template of the same hash; the count makes the next one differ.
             self._collision_count = (self._collision_count or 0) + 1
             return False
@@ -331,7 +335,7 @@ class _Step:
             status.note_failures(self._new, self._old, conditions)
         if counts != self._counts or conditions.changed:
             document = counts.to_document() | {"conditions": conditions.to_document()}
-            self._last.append(PatchObject(self._me, {"status": document}, sub="status"))
+            self._told["status"] = document
         self._counts = counts
 
     def actions(self) -> list[Action]:
@@ -340,7 +344,8 @@ class _Step:
         edits: list[Action] = []
         for name, edit in self._edits.items():
             edits += self._edit_actions(by_name[name], edit)
-        return [*self._first, *edits, *self._last]
+        told = [PatchObject(self._me, self._told, sub="status")] if self._told else []
+        return [*self._first, *edits, *self._last, *told]
 
     def _edit_actions(self, item: ReplicaSet, edit: _Edit) -> list[Action]:
         before, spec = item.spec.replicas, {}
@@ -387,6 +392,11 @@ def _as_created(body: Mapping[str, Any]) -> ReplicaSet:
     )
 
 
+def _is_observed(item: ReplicaSet) -> bool:
+    """Return whether a set's status tells of the pods that it had when it was last resized."""
+    return item.status.observed_generation >= item.metadata.generation
+
+
 class DeploymentReconciler:
     """Feeds `reconcile` from the cache; keys are those of deployments."""
 
@@ -418,8 +428,7 @@ class DeploymentReconciler:
         pods_of = {}
         if deployment.spec.strategy.type == "Recreate":
             pods_of = {s.metadata.uid: list(cache.controlled(PODS, s.metadata.uid)) for s in mine}
-        siblings = cache.in_namespace(REPLICA_SETS, meta.namespace).values()
-        taken = frozenset(item.metadata.name for item in siblings)
+        taken = cache.in_namespace(REPLICA_SETS, meta.namespace)
         return reconcile(View(deployment, mine + orphans, pods_of, taken, failure), now)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 from typing import Any
 
 from kubeberth.api.core import Pod
@@ -54,7 +54,8 @@ class View:
     candidates
         Pods that the set controls, and pods of its namespace that nobody controls.
     related
-        Active pods of the set and of its siblings per node: where pods are crowded, one goes first.
+        Counts active pods of the set and of its siblings per node, if some have to go: where they
+        are crowded, one goes first.
     failure
         Why the previous attempt stopped.
     resource
@@ -63,7 +64,7 @@ class View:
 
     replica_set: ReplicaSet
     candidates: tuple[Pod, ...]
-    related: Mapping[str, int]
+    related: Callable[[], Mapping[str, int]]
     failure: Failure | None = None
     resource: Resource = REPLICA_SETS
 
@@ -85,7 +86,7 @@ def reconcile(view: View, now: float) -> Outcome:
 
 def _adoptable(candidates: Iterable[Pod]) -> list[Pod]:
     """Leave out pods that have ended and belong to nobody: they are no use as replicas."""
-    return [pod for pod in candidates if pod.metadata.controller or is_active(pod)]
+    return [pod for pod in candidates if is_active(pod) or pod.metadata.controller]
 
 
 def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Action]:
@@ -94,7 +95,7 @@ def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Ac
         body = pod_from_template(me, view.replica_set.spec.template)
         return [CreatePods(me, (body,) * min(missing, BURST))]
     if missing < 0:
-        ranked = rank_victims(active, view.related, now)
+        ranked = rank_victims(active, view.related(), now)
         victims = ranked[: min(-missing, BURST)]
         return [DeletePods(me, tuple(ref_of(PODS, pod) for pod in victims))]
     return []
@@ -201,13 +202,16 @@ def _status(
     template_labels = (spec.template.get("metadata") or {}).get("labels") or {}
     conditions = Conditions(old.conditions, now)
     _note_failure(conditions, view.failure)
+    ready = [pod for pod in active if is_ready(pod)]
     counts = {
         "replicas": len(active),
         "fullyLabeledReplicas": sum(
             template_labels.items() <= pod.metadata.labels.items() for pod in active
         ),
-        "readyReplicas": sum(map(is_ready, active)),
-        "availableReplicas": sum(is_available(pod, spec.min_ready_seconds, now) for pod in active),
+        "readyReplicas": len(ready),
+        "availableReplicas": sum(is_available(pod, spec.min_ready_seconds, now) for pod in ready)
+        if spec.min_ready_seconds
+        else len(ready),
         "terminatingReplicas": sum(
             pod.is_terminating and not pod.is_terminal for pod in claimed.members
         ),
@@ -267,8 +271,7 @@ class ReplicaSetReconciler:
         meta = replica_set.metadata
         mine = tuple(cache.controlled(PODS, meta.uid))
         orphans = tuple(cache.orphans(PODS, meta.namespace).values())
-        crowded = len([pod for pod in mine if is_active(pod)]) > replica_set.spec.replicas
-        related = _related_per_node(cache, self.resource, replica_set) if crowded else {}
+        related = partial(_related_per_node, cache, self.resource, replica_set)
         view = View(replica_set, mine + orphans, related, failure, self.resource)
         return reconcile(view, now)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeberth.api.node_labels import RENAMED
+from kubeberth.api.well_known import RENAMED_ROLES
 from kubeberth.lint.field import Field
 from kubeberth.lint.pod_terms import pod_terms, spread_constraints
 from kubeberth.lint.requirements import alternatives, preferred_terms
 from kubeberth.lint.rule import Problem, Replacement, Rule, Severity
 from kubeberth.lint.subject import Workload
-from kubeberth.lint.well_known import RENAMED_ROLES
 from kubeberth.lint.world import World
 
 _SUCCESSORS = {**{old: new for old, (_, new) in RENAMED.items()}, **RENAMED_ROLES}

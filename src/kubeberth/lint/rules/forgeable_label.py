@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 from kubeberth.api.forgeable import ShapeError, forgeable_uses, protected_key
 from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, OS
+from kubeberth.api.well_known import INSTANCE_TYPE, NODE_LABELS
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject
-from kubeberth.lint.well_known import INSTANCE_TYPE, NODE_LABELS
 from kubeberth.lint.world import World
 
 # What kind of machine a node is keeps nobody apart.

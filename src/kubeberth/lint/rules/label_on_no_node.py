@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.well_known import meant_label
 from kubeberth.lint.requirements import alternatives, preferred_terms
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
-from kubeberth.lint.well_known import meant_label
 from kubeberth.lint.world import World
 
 

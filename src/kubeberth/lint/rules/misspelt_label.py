@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.well_known import NODE_LABELS, meant_label
 from kubeberth.lint.field import Field
 from kubeberth.lint.pod_terms import pod_terms, spread_constraints
 from kubeberth.lint.requirements import alternatives, preferred_terms
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
-from kubeberth.lint.well_known import NODE_LABELS, meant_label
 from kubeberth.lint.world import World
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.near import listed
 from kubeberth.api.selectors import parse_int64
-from kubeberth.lint.near import listed
 from kubeberth.lint.requirements import alternatives, preferred_terms
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload

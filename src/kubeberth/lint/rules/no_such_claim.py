@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeberth.lint.near import did_you_mean
+from kubeberth.api.near import did_you_mean
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
 from kubeberth.lint.world import World

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeberth.lint.near import did_you_mean
+from kubeberth.api.near import did_you_mean
 from kubeberth.lint.pod_terms import PodTerm, pod_terms
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload

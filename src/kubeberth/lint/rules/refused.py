@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeberth.lint.answers import field_path
+from kubeberth.library.field_lines import field_path
 from kubeberth.lint.field import Field
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.near import did_you_mean
 from kubeberth.api.requests import is_counted, shown_amount
 from kubeberth.lint.amounts import request_of
 from kubeberth.lint.field import Field
-from kubeberth.lint.near import did_you_mean
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
 from kubeberth.lint.world import KnownNode, World

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubeberth.lint.near import listed
+from kubeberth.api.near import listed
 from kubeberth.lint.requirements import alternatives
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.well_known import is_reserved
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
 from kubeberth.lint.tolerations import tolerations
-from kubeberth.lint.well_known import is_reserved
 from kubeberth.lint.world import World
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.well_known import meant_label
 from kubeberth.lint.field import Field
 from kubeberth.lint.pod_terms import PodTerm, pod_terms, spread_constraints
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
-from kubeberth.lint.well_known import meant_label
 from kubeberth.lint.world import World
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubeberth.api.near import listed
 from kubeberth.lint.field import Field
-from kubeberth.lint.near import listed
 from kubeberth.lint.pod_terms import pod_terms, spread_constraints
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeberth.lint.answers import field_path, known_fields
+from kubeberth.api.near import did_you_mean
+from kubeberth.library.field_lines import field_path
+from kubeberth.lint.answers import known_fields
 from kubeberth.lint.field import Field
-from kubeberth.lint.near import did_you_mean
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject
 from kubeberth.lint.world import World

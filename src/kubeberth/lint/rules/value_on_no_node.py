@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeberth.lint.near import listed, near_miss
+from kubeberth.api.near import listed, near_miss
 from kubeberth.lint.requirements import Asked, alternatives, preferred_terms
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload

@@ -7,7 +7,8 @@ Matches kube-scheduler 1.36 (plugins/interpodaffinity).
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from operator import add
+from itertools import compress, count
+from operator import add, ne
 from typing import ClassVar
 
 import numpy as np
@@ -200,7 +201,6 @@ class _Inhabited:
 class _Wishes:
     """Preferred terms in both directions: raw scores by domain, and their normalisation."""
 
-    reads_sizes: ClassVar[bool] = False
     is_relative: ClassVar[bool] = True
 
     def __init__(self, wishes: list[tuple[int, DomainCounter]]) -> None:
@@ -210,12 +210,9 @@ class _Wishes:
         self.columns = _columns(self._of_domains)
         self.node_columns = _columns(self._of_nodes)
         self.node_counters = [counter for _, counter in self._of_nodes]
-
-    def version(self) -> int:
-        version = 0
-        for _, counter in self._of_domains:
-            version += counter.version
-        return version
+        self.scores: Sequence[int] = ()
+        self._seen_groups: Groups | None = None
+        self._seen_version = -1
 
     def node_value(self, slot: int) -> int:
         total = 0
@@ -233,13 +230,24 @@ class _Wishes:
             total = total + values if len(total) else values
         return total
 
-    def scores(self, groups: Groups, node_values: list[int]) -> list[int]:
-        raw: Sequence[int] = node_values
+    def rescore(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int] | None:
+        version = 0
+        for _, counter in self._of_domains:
+            version += counter.version
+        is_known = groups is self._seen_groups
+        if is_known and version == self._seen_version:
+            return ()
+        self._seen_groups, self._seen_version = groups, version
+        before, self.scores = self.scores, by_range(self._raw(groups, node_values))
+        return list(compress(count(), map(ne, before, self.scores))) if is_known else None
+
+    def _raw(self, groups: Groups, node_values: Sequence[int]) -> Sequence[int]:
+        raw = node_values
         for weight, counter in self._of_domains:
             sums = groups.pick(counter.column, counter.fit())
-            wishes = sums if weight == 1 else [weight * count for count in sums]
+            wishes = sums if weight == 1 else [weight * n_pods for n_pods in sums]
             raw = list(map(add, raw, wishes)) if raw else wishes
-        return by_range(raw)
+        return raw
 
 
 def _columns(wishes: list[tuple[int, DomainCounter]]) -> tuple[LabelColumn, ...]:

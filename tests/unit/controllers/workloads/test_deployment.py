@@ -110,8 +110,8 @@ def test_a_new_deployment_gets_a_replica_set_of_its_template():
     progressing = conditions_of(outcome)["Progressing"]
     assert progressing["reason"] == "NewReplicaSetCreated"
     assert progressing["message"] == f'Created new replica set "web-{hash_}"'
-    [shown] = [p for p in of_type(outcome, PatchObject) if "metadata" in p.patch]
-    assert shown.patch == {"metadata": {"annotations": {REVISION: "1"}}}
+    [shown] = of_type(outcome, PatchObject)
+    assert shown.patch["metadata"] == {"annotations": {REVISION: "1"}}, "with the status, at once"
 
 
 def test_a_finished_rollout_is_left_alone():
@@ -136,7 +136,7 @@ def test_the_hash_is_stable_short_and_differs_by_template_and_collision():
 def test_a_name_that_is_taken_by_another_template_raises_the_collision_count():
     d = deployment(3)
     taken = f"web-{template_hash(d.spec.template, None)}"
-    outcome = decide(d, taken_names=frozenset([taken]))
+    outcome = decide(d, taken_sets={f"default/{taken}": replica_set(taken)})
     assert of_type(outcome, CreateObject) == []
     assert status_of(outcome)["collisionCount"] == 1
 
@@ -176,6 +176,27 @@ def test_pods_that_a_set_is_about_to_lose_do_not_count_as_available():
     old = owned(d, "old", 8, available=10, annotations=scaled_for(10, 3))
     new = owned(d, "new", 5, available=1, image="nginx:2", annotations=scaled_for(10, 3, "2"))
     assert sizes_of(decide(d, old, new)) == {"old": 7}
+
+
+def test_pods_that_a_set_is_about_to_lose_still_take_their_room():
+    d = deployment(10, image="nginx:2", status=complete_status(10))
+    new = owned(d, "new", 3, image="nginx:2", annotations=scaled_for(10, 3, "2"))
+    gone = owned(d, "old", 8, available=8, annotations=scaled_for(10, 3), created=NOW - 999)
+    going = msgspec.structs.replace(gone, status=msgspec.structs.replace(gone.status, replicas=10))
+    assert sizes_of(decide(d, new, going)) == {}
+    assert sizes_of(decide(d, new, gone)) == {"new": 5}
+
+
+def test_there_is_no_room_before_every_set_has_seen_its_last_size():
+    d = deployment(5, image="nginx:3", surge=1, unavailable=0, status=complete_status(5))
+    old = owned(d, "old", 5, available=5, annotations=scaled_for(5, 1), created=NOW - 999)
+    cut = owned(d, "cut", 0, image="nginx:2", annotations=scaled_for(5, 1, "2"))
+    new = owned(d, "new", 0, image="nginx:3", annotations=scaled_for(5, 1, "3"), created=NOW)
+    unseen = msgspec.structs.replace(
+        cut, metadata=msgspec.structs.replace(cut.metadata, generation=2)
+    )
+    assert sizes_of(decide(d, new, old, unseen)) == {}
+    assert sizes_of(decide(d, new, old, cut)) == {"new": 1}
 
 
 def test_patches_of_sets_fail_when_somebody_else_wrote_first():

@@ -26,7 +26,7 @@ COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def decide(*pods, rs=RS, related=None, failure=None):
-    return reconcile(View(rs, pods, related or {}, failure), NOW)
+    return reconcile(View(rs, pods, lambda: related or {}, failure), NOW)
 
 
 def of_type(outcome, kind):

@@ -1,6 +1,6 @@
 import pytest
 
-from kubeberth.lint.near import listed, near_miss
+from kubeberth.api.near import listed, near_miss
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from kubeberth.api.near import near_miss
 from kubeberth.api.node_labels import ARCH, HOSTNAME, OS, PROTECTED, RENAMED
-from kubeberth.lint.near import near_miss
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"

@@ -1,0 +1,213 @@
+"""`berth plan`: where the pods of manifests would land, before they do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from kubeberth.cli.cluster_source import LIVE, credentials_of, read_sources
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
+from kubeberth.errors import BerthError, UsageError
+from kubeberth.library.manifests import Source
+from kubeberth.library.profiles import configured_profiles
+from kubeberth.placement.ties import FirstAdded, Shuffled, TieBreak
+from kubeberth.planner.assertions import Checked, parse_assertion
+from kubeberth.planner.manifests import read
+from kubeberth.planner.plan import Plan
+from kubeberth.planner.planning import Task, default_rules, make_plan
+from kubeberth.planner.questions import NewNodes, Questions
+from kubeberth.planner.reports import COMPARED_FORMS, FORMS, render, render_comparison
+from kubeberth.planner.world import Rules
+
+NOT_GOOD, BAD_INPUT = 1, 2
+# Decisions between two looks at the progress line.
+_TELL_EVERY = 1000
+
+
+@click.command("plan")
+@click.argument("files", nargs=-1, metavar="[FILES]...")
+@click.option(
+    "-f",
+    "--filename",
+    "more_files",
+    multiple=True,
+    metavar="FILE",
+    help="Manifests: a file, a folder, a pattern, or - for standard input. May be repeated.",
+)
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="live|FILE",
+    help="Plan in the live cluster, or in the one of a file: of `berth snapshot`, or of "
+    "`kubectl get nodes,pods -A -o yaml`. May be repeated.  [default: live]",
+)
+@kubeconfig_option
+@context_option
+@data_dir_option
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, help="For what names none."
+)
+@click.option("--scale", multiple=True, metavar="NAME=N", help="Give a workload another size.")
+@click.option("--drain", multiple=True, metavar="NODE", help="Empty a node, as kubectl drain does.")
+@click.option("--without", multiple=True, metavar="ZONE", help="Lose a zone.")
+@click.option(
+    "--add-nodes",
+    multiple=True,
+    metavar="N[:NODE]",
+    help="Have N more nodes, of the same make as NODE, or as the first one.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Place by the rules of this KubeSchedulerConfiguration.",
+)
+@click.option(
+    "--compare-config",
+    type=click.Path(path_type=Path),
+    help="Plan a second time, by the rules of this one, and show the differences.",
+)
+@click.option(
+    "--assert",
+    "assertions",
+    multiple=True,
+    metavar="CONDITION",
+    help='Fail unless it holds: "no pod pending", "no preemption", "web spread over >= 3 zones", '
+    '"node utilisation cpu < 80%". May be repeated; docs/plan.md has them all.',
+)
+@click.option("--seed", type=int, help="Of equally good nodes take a random one, not the first.")
+@click.option("-o", "--output", type=click.Choice(FORMS), default="text", show_default=True)
+@click.pass_context
+def command(
+    click_context: click.Context,
+    files: tuple[str, ...],
+    more_files: tuple[str, ...],
+    clusters: tuple[str, ...],
+    kubeconfig: Path,
+    context: str | None,
+    data_dir: Path,
+    namespace: str,
+    scale: tuple[str, ...],
+    drain: tuple[str, ...],
+    without: tuple[str, ...],
+    add_nodes: tuple[str, ...],
+    config: Path | None,
+    compare_config: Path | None,
+    assertions: tuple[str, ...],
+    seed: int | None,
+    output: str,
+) -> None:
+    """Show where the pods of manifests would land, and what would keep them from it.
+
+    Nothing is changed anywhere. Manifests are taken as kubectl apply would: checked as an API
+    server does, made into pods as the controllers do, and placed as the scheduler does, with
+    preemption. A CronJob counts as if one of its times had come.
+
+    Exit code 0: everything has its place, and all assertions hold. 1: pods are pending, something
+    is stuck, or an assertion fails. 2: what was given cannot be understood.
+
+    \b
+    berth plan -f deploy/
+    helm template shop | berth plan -f - --cluster snapshot.json
+    berth plan -f web.yaml --without zone-a --assert "no pod pending"
+    berth plan --drain kube-02
+    """
+    is_told = is_kubeconfig_told(click_context)
+    try:
+        conditions = [parse_assertion(text) for text in assertions]
+        questions = _questions(scale, drain, without, add_nodes)
+        wanted = read([_source(file) for file in (*files, *more_files)], namespace)
+        if not (wanted.wanted or wanted.passed_over or questions != Questions()):
+            raise UsageError("nothing to plan: give manifests with -f, or a question as --drain")
+        if compare_config is not None and output not in COMPARED_FORMS:
+            forms = ", ".join(COMPARED_FORMS)
+            raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
+        sources = clusters or (LIVE,)
+        is_live = LIVE in sources
+        reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told) if is_live else None
+        cluster = read_sources(sources, reach)
+        ties = FirstAdded() if seed is None else Shuffled(seed)
+        progress = _Progress() if sys.stderr.isatty() else None
+        watch: Callable[[int], None] = progress.tell if progress else _nothing
+
+        def planned(rules: Rules) -> Plan:
+            return make_plan(Task(cluster, wanted, questions, rules, watch))
+
+        plan = planned(_rules(config, ties))
+        other = planned(_rules(compare_config, ties)) if compare_config is not None else None
+        if progress:
+            progress.clear()
+        checked = [condition.check(plan) for condition in conditions]
+    except (BerthError, UnicodeDecodeError) as error:
+        _give_up(str(error))
+    except OSError as error:
+        _give_up(f"cannot read {error.filename}: {error.strerror}")
+    else:
+        if other is not None:
+            click.echo(render_comparison(output, plan, other))
+        else:
+            click.echo(render(output, plan, checked))
+        sys.exit(0 if _is_fine(plan, checked) else NOT_GOOD)
+
+
+def _is_fine(plan: Plan, checked: Sequence[Checked]) -> bool:
+    return plan.is_good and all(entry.holds for entry in checked)
+
+
+def _give_up(why: str) -> None:
+    for line in why.splitlines():
+        click.echo(f"error: {line}", err=True)
+    sys.exit(BAD_INPUT)
+
+
+def _source(file: str) -> Source:
+    return sys.stdin.buffer if file == "-" else file
+
+
+def _rules(config: Path | None, ties: TieBreak) -> Rules:
+    if config is None:
+        return Rules(default_rules().profiles, ties)
+    return Rules({profile.name: profile for profile in configured_profiles(config)}, ties)
+
+
+def _questions(
+    scale: Sequence[str], drain: Sequence[str], without: Sequence[str], add_nodes: Sequence[str]
+) -> Questions:
+    sizes = []
+    for text in scale:
+        name, _, number = text.rpartition("=")
+        if not name or not number.isdecimal():
+            raise UsageError(f"--scale {text}: must be NAME=N, such as web=6")
+        sizes.append((name, int(number)))
+    nodes = []
+    for text in add_nodes:
+        count, _, like = text.partition(":")
+        if not count.isdecimal():
+            raise UsageError(f"--add-nodes {text}: must be N or N:NODE, such as 3:kube-01")
+        nodes.append(NewNodes(int(count), like))
+    return Questions(tuple(sizes), tuple(nodes), tuple(drain), tuple(without))
+
+
+def _nothing(_: int) -> None:
+    """Tell nobody."""
+
+
+class _Progress:
+    """One line on a terminal that says how far it is."""
+
+    def tell(self, n_decisions: int) -> None:
+        """Show how many decisions have been made."""
+        if n_decisions % _TELL_EVERY == 0:
+            click.echo(f"\r{n_decisions:,} decisions", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        click.echo("\r\033[K", nl=False, err=True)

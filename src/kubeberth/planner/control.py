@@ -1,0 +1,228 @@
+"""Control: the controllers of a plan. The reconcilers are the live ones; they act on `Objects`.
+
+Each change becomes keys, each key is reconciled, and what that asks for is done at once. Jobs are
+made to start their pods and never to end: nothing finishes in a plan.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+from kubeberth.api.meta import OwnerReference
+from kubeberth.api.scheme import REPLICATION_CONTROLLERS, Resource
+from kubeberth.controllers.action import (
+    Action,
+    ConfirmAbsent,
+    ConfirmAlive,
+    CreateObject,
+    CreatePods,
+    DeleteObject,
+    DeletePods,
+    Failure,
+    InBatches,
+    ObjectRef,
+    Outcome,
+    PatchObject,
+    RecordEvent,
+    Stop,
+    StoppedError,
+    Together,
+    Told,
+    failure_of,
+)
+from kubeberth.controllers.batch.job import JobReconciler
+from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.storage.volume_provisioning import ProvisioningReconciler
+from kubeberth.controllers.storage.volumes import ClaimReconciler, VolumeReconciler
+from kubeberth.controllers.workloads.daemon_set import DaemonSetReconciler
+from kubeberth.controllers.workloads.deployment import DeploymentReconciler
+from kubeberth.controllers.workloads.replica_set import (
+    ReplicaSetReconciler,
+    ReplicationControllerReconciler,
+)
+from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
+from kubeberth.errors import AlreadyExistsError, BerthError, ConflictError, NotFoundError
+from kubeberth.planner.objects import Objects
+
+
+class Reconciler(Protocol):
+    """What is asked of a controller; see `kubeberth.controllers.controller`."""
+
+    name: str
+
+    def keys(
+        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+    ) -> Iterable[str]:
+        """Return the keys to look at after a change that is in the cache already."""
+
+    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
+        """Return what to do about a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a controller could not do, and for which object."""
+
+    controller: str
+    key: str
+    message: str
+
+
+class Control:
+    """Runs the controllers over some objects."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._cache = Cache()
+        # The first ones act first; of time, only those take notice whose pods wait to be available.
+        self._patient: tuple[Reconciler, ...] = (
+            DeploymentReconciler(),
+            StatefulSetReconciler(),
+            DaemonSetReconciler(),
+        )
+        self._reconcilers: tuple[Reconciler, ...] = (
+            *self._patient,
+            ReplicaSetReconciler(),
+            ReplicationControllerReconciler(),
+            JobReconciler(),
+            DisruptionReconciler(),
+            VolumeReconciler(),
+            ClaimReconciler(),
+            ProvisioningReconciler(stands_in=True),
+        )
+        self._due: dict[tuple[Reconciler, str], None] = {}
+        self._failures: dict[tuple[Reconciler, str], Failure] = {}
+        self._waits: list[tuple[float, int, Reconciler, str]] = []
+        self._tickets = count()
+        objects.follow(self._on_change)
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What could not be done, and still cannot."""
+        return [
+            Trouble(reconciler.name, key, failure.message)
+            for (reconciler, key), failure in self._failures.items()
+        ]
+
+    def owner(self, namespace: str, reference: OwnerReference) -> Any | None:
+        """Return the object that a reference means; None when it is not here."""
+        found = self._cache.owner(namespace, reference)
+        return found if found is not None and found.metadata.uid == reference.uid else None
+
+    def run(self) -> bool:
+        """Let the controllers act until none has anything to do; return whether one had."""
+        has_acted = False
+        while self._due:
+            reconciler, key = next(iter(self._due))
+            del self._due[reconciler, key]
+            has_acted |= self._reconcile(reconciler, key)
+        return has_acted
+
+    def wakes_at(self) -> float | None:
+        """Return when time alone gives a controller something to do, in seconds since 1970."""
+        return self._waits[0][0] if self._waits else None
+
+    def wake(self) -> None:
+        """Have those looked at whose time has come."""
+        while self._waits and self._waits[0][0] <= self._objects.now:
+            _, _, reconciler, key = heapq.heappop(self._waits)
+            self._due[reconciler, key] = None
+
+    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
+        if resource is REPLICATION_CONTROLLERS:
+            old, new = _as_replica_set(old), _as_replica_set(new)
+        self._cache.apply(resource, old, new)
+        for reconciler in self._reconcilers:
+            for key in reconciler.keys(self._cache, resource, old, new):
+                self._due[reconciler, key] = None
+
+    def _reconcile(self, reconciler: Reconciler, key: str) -> bool:
+        place = reconciler, key
+        failure = self._failures.pop(place, None)
+        outcome = reconciler.reconcile(self._cache, key, self._objects.now, failure)
+        if outcome.requeue_after_s is not None and reconciler in self._patient:
+            at = self._objects.now + outcome.requeue_after_s
+            heapq.heappush(self._waits, (at, next(self._tickets), reconciler, key))
+        try:
+            self._carry_out(outcome.actions)
+        except BerthError as error:
+            self._failures[place] = failed = failure_of(error)
+            if failed != failure:
+                self._due[place] = None  # what failed may have to be written in a status
+        return bool(outcome.actions)
+
+    def _carry_out(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        objects = self._objects
+        match action:
+            case RecordEvent() | ConfirmAlive() | ConfirmAbsent():
+                pass  # nobody reads events here, and what is in the cache is how things are
+            case CreateObject():
+                self._create(action)
+            case CreatePods():
+                try:
+                    objects.create_pods(action.bodies)
+                except BerthError as error:
+                    raise StoppedError("FailedCreate", str(error)) from error
+            case DeletePods():
+                for pod in action.pods:
+                    self._delete(pod)
+            case DeleteObject():
+                self._delete(action.target)
+            case PatchObject():
+                self._patch(action)
+            case Stop():
+                raise StoppedError(action.reason, action.message)
+            case Told() | Together():
+                self._carry_out(action.actions)
+            case InBatches():
+                for group in action.groups:
+                    self._carry_out(group)
+            case _:
+                raise TypeError(f"no controller of a plan asks for {type(action).__name__}")
+
+    def _create(self, action: CreateObject) -> None:
+        body = action.body
+        if action.namespace:
+            body = {**body, "metadata": {**body["metadata"], "namespace": action.namespace}}
+        try:
+            self._objects.create(action.resource, body)
+        except AlreadyExistsError:
+            if not action.if_absent:
+                raise
+
+    def _delete(self, target: ObjectRef) -> None:
+        try:
+            self._objects.delete(target.resource, _key_of(target), target.uid)
+        except (NotFoundError, ConflictError):
+            return  # gone already, which is what was wanted
+
+    def _patch(self, action: PatchObject) -> None:
+        target = action.target
+        try:
+            self._objects.patch(
+                target.resource,
+                _key_of(target),
+                action.patch,
+                sub=action.sub,
+                strategic=action.strategic,
+            )
+        except NotFoundError:
+            if not action.if_present:
+                raise
+
+
+def _key_of(target: ObjectRef) -> str:
+    return f"{target.namespace}/{target.name}" if target.namespace else target.name
+
+
+def _as_replica_set(item: Any) -> Any:
+    return None if item is None else item.as_replica_set()

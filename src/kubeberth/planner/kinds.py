@@ -1,0 +1,49 @@
+"""The kinds that a plan moves: those that pods are placed by, and those that make pods."""
+
+from __future__ import annotations
+
+from kubeberth.api.batch import CronJob, Job
+from kubeberth.api.core import Pod
+from kubeberth.api.meta import ApiStruct
+from kubeberth.api.scheme import (
+    CONTROLLER_REVISIONS,
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    PRIORITY_CLASSES,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    STATEFUL_SETS,
+    Resource,
+)
+from kubeberth.api.workloads import ControllerRevision, DaemonSet, Deployment, Object
+from kubeberth.placement.observed import OBSERVED
+
+TYPES: dict[Resource, type[ApiStruct]] = {
+    PRIORITY_CLASSES: Object,
+    **{resource: kind for kind, resource in OBSERVED.items()},
+    CONTROLLER_REVISIONS: ControllerRevision,
+    DEPLOYMENTS: Deployment,
+    DAEMON_SETS: DaemonSet,
+    CRON_JOBS: CronJob,
+    JOBS: Job,
+    PODS: Pod,
+}
+"""How each kind is read; in the order in which a cluster's objects are best taken in."""
+
+WORKLOADS: tuple[Resource, ...] = (
+    DEPLOYMENTS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    JOBS,
+)
+"""The kinds that make pods."""
+
+KEPT_AS_THEY_ARE = frozenset((PODS, JOBS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES))
+"""Kinds whose objects hardly change once they exist: applied anew, they stay as they are."""

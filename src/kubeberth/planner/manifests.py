@@ -1,0 +1,156 @@
+"""Manifests as people have them: which objects they hold, and where each field stands.
+
+Sources are files, folders, patterns such as `deploy/*.yaml`, and streams.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from glob import glob, has_magic
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from kubeberth.api.scheme import BY_KIND, Resource
+from kubeberth.errors import InvalidObjectError, ManifestError
+from kubeberth.library.field_lines import FieldLines, field_path
+from kubeberth.library.manifests import Source, read_texts
+from kubeberth.library.parsing import Manifest, objects_of
+from kubeberth.library.stored import to_stored
+from kubeberth.planner.kinds import TYPES
+
+# A file of manifests is read by people; one that is larger than this was given by mistake.
+MAX_BYTES = 32 * 1024 * 1024
+
+# What must be there before the objects that need it.
+_FIRST = ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume", "CSINode", "Node")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An object that is to be in the cluster."""
+
+    resource: Resource
+    document: dict[str, Any]
+    manifest: Manifest
+    text: str | bytes
+    file: str
+
+    def blame(self, error: InvalidObjectError) -> InvalidObjectError:
+        """Return an error of this object, with the line of the field that is at fault."""
+        path = (*self.manifest.path, *field_path(error.field))
+        line = FieldLines(self.text).line(self.manifest.line, path)
+        return error.at(f"{self.file}:{line}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What some sources hold.
+
+    Parameters
+    ----------
+    wanted
+        In the order in which they are best taken in.
+    passed_over
+        How many objects of which kinds no pod is placed by.
+    """
+
+    wanted: tuple[Wanted, ...] = ()
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
+    """Read manifests; an object without a namespace goes into the given one.
+
+    Raises
+    ------
+    ManifestError, OSError
+        When something cannot be read, is no manifest, or is too large.
+    InvalidObjectError
+        An object that is passed over would be refused.
+    """
+    wanted: list[Wanted] = []
+    passed_over: Counter[str] = Counter()
+    for file, text in _texts(sources):
+        for manifest in objects_of(text, file):
+            resource = _resource_of(manifest)
+            if resource is None:
+                document = manifest.document
+                passed_over[f"{document['apiVersion']} {document['kind']}"] += 1
+                continue
+            document = _placed_in(manifest.document, namespace if resource.namespaced else "")
+            found = Wanted(resource, document, manifest, text, file)
+            if resource in TYPES:
+                wanted.append(found)
+            else:
+                _check(found)
+                passed_over[f"{resource.api_version} {resource.kind}"] += 1
+    return Reading(tuple(sorted(wanted, key=_rank)), passed_over)
+
+
+def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:
+    for source in sources:
+        for single in _expanded(source):
+            for file, text in read_texts(single):
+                if len(text) > MAX_BYTES:
+                    megabytes = len(text) // 1024**2
+                    raise ManifestError(
+                        f"{file}: {megabytes} MiB are no manifest (at most {MAX_BYTES // 1024**2})"
+                    )
+                yield file, text
+
+
+def _expanded(source: Source) -> list[Source]:
+    """Return what a pattern stands for; anything else as it is."""
+    if not isinstance(source, str | PathLike) or not has_magic(str(source)):
+        return [source]
+    if Path(source).exists():
+        return [source]
+    found: list[Source] = [*sorted(glob(str(source), recursive=True))]
+    if not found:
+        raise ManifestError(f"{source}: no file matches")
+    return found
+
+
+def _resource_of(manifest: Manifest) -> Resource | None:
+    """Return the resource of an object, None when it is one of the user's own."""
+    document, where = manifest.document, manifest.source
+    kind, api_version = document.get("kind"), document.get("apiVersion")
+    for name, value in (("apiVersion", api_version), ("kind", kind)):
+        if not isinstance(value, str) or not value:
+            raise ManifestError(
+                f"{where}: an object must have apiVersion and kind ({name} not set)"
+            )
+    resource = BY_KIND.get((str(api_version), str(kind)))
+    if resource is not None and resource.stored_as is None:
+        return resource
+    group = str(api_version).rpartition("/")[0]
+    if "." not in group or group.endswith(".k8s.io") or resource is not None:
+        raise ManifestError(f'{where}: no matches for kind "{kind}" in version "{api_version}"')
+    return None
+
+
+def _placed_in(document: dict[str, Any], namespace: str) -> dict[str, Any]:
+    meta = document.get("metadata")
+    if not namespace or not isinstance(meta, dict | None) or (meta or {}).get("namespace"):
+        return document
+    return {**document, "metadata": {**(meta or {}), "namespace": namespace}}
+
+
+def _check(wanted: Wanted) -> None:
+    """Refuse what an API server would, though no pod is placed by it."""
+    meta = wanted.document.get("metadata")
+    given = meta if isinstance(meta, dict) else {}
+    stored = to_stored(wanted.resource, wanted.document)
+    faults = [*((path, "unknown field") for path in stored.unknown_fields), *stored.faults]
+    if faults:
+        namespace, name = str(given.get("namespace") or ""), str(given.get("name") or "")
+        kind = wanted.resource.kind
+        raise wanted.blame(InvalidObjectError(kind, namespace, name, faults))
+
+
+def _rank(wanted: Wanted) -> int:
+    kind = wanted.resource.kind
+    return _FIRST.index(kind) if kind in _FIRST else len(_FIRST)

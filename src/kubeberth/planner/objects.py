@@ -1,0 +1,407 @@
+"""Objects: the API server of a plan. Takes objects in as one would, and tells of each change.
+
+Rule 1: what an API server would refuse is refused here, with the same words.
+Rule 2: followers hear of each change at once, in order, as (resource, old, new).
+Rule 3: a pod on a node that is told to go stays until `finish_deletions`; anything else goes at
+        once, unless a finalizer holds it that a controller here takes away.
+Rule 4: names and UIDs are drawn from a seeded source: the same input gives the same names.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from kubeberth.api import schema, validation
+from kubeberth.api.batch import JOB_TRACKING
+from kubeberth.api.core import Pod, PodStatus
+from kubeberth.api.defaults import apply_defaults
+from kubeberth.api.meta import Condition
+from kubeberth.api.scheme import NAMESPACES, PODS, PRIORITY_CLASSES, Resource
+from kubeberth.apiserver.patch.merge import apply_merge_patch
+from kubeberth.apiserver.patch.strategic import apply_strategic_patch
+from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare_update
+from kubeberth.clock import rfc3339
+from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
+from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
+from kubeberth.planner.kinds import KEPT_AS_THEY_ARE, TYPES
+from kubeberth.planner.snapshot import as_json, is_reduced, reduced
+
+Document = dict[str, Any]
+
+# Of every object: nothing here depends on it, but a server demands one of whoever updates.
+_REVISION = "1"
+
+Follower = Callable[[Resource, Any, Any], None]
+"""Told of a change: the resource, the object before and after; None where there was or is none."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An object; its document is made when it is needed if the object came without one."""
+
+    item: Any
+    document: Document | None = None
+
+    def to_document(self) -> Document:
+        if self.document is None:
+            self.document = as_json(self.item)
+        return self.document
+
+
+class Objects:
+    """Every object of a cluster.
+
+    Attributes
+    ----------
+    now
+        Seconds since 1970; moved on by whoever runs the cluster.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._entries: dict[Resource, dict[str, _Entry]] = {resource: {} for resource in TYPES}
+        self._classes = {entry["metadata"]["name"]: entry for entry in SYSTEM_CLASSES}
+        self._followers: list[Follower] = []
+        self._going: dict[str, None] = {}
+        self._numbers = count(1)
+        self._chance = random.Random(1)
+
+    def follow(self, follower: Follower) -> None:
+        """Have somebody told of every change from now on."""
+        self._followers.append(follower)
+
+    # Looking
+
+    @property
+    def time(self) -> datetime:
+        """What time it is."""
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def get(self, resource: Resource, key: str) -> Any | None:
+        """Return an object, or None."""
+        entry = self._entries[resource].get(key)
+        return None if entry is None else entry.item
+
+    def all(self, resource: Resource) -> Iterator[Any]:
+        """Yield all objects of a kind, in the order in which they came."""
+        return (entry.item for entry in list(self._entries[resource].values()))
+
+    def document(self, resource: Resource, key: str) -> Document:
+        """Return an object as JSON."""
+        return self._find(resource, key).to_document()
+
+    # Taking in
+
+    def put(self, resource: Resource, document: Document) -> None:
+        """Take an object in as it is, known or not: it comes from an API server.
+
+        Raises
+        ------
+        InvalidObjectError
+            A field is missing that its kind cannot do without.
+        """
+        if resource is PRIORITY_CLASSES:
+            self._classes[document["metadata"]["name"]] = document
+        self._put(resource, _Entry(_decode(resource, document), document))
+
+    def load(self, resource: Resource, sent: Mapping[str, Any]) -> None:
+        """Take in an object of the cluster: one that an API server has admitted as it is.
+
+        Raises
+        ------
+        InvalidObjectError
+            None has admitted it, and none would.
+        """
+        meta = sent.get("metadata") or {}
+        if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
+            self.put(resource, dict(sent))
+            return
+        accepted = _accepted(to_stored(resource, dict(sent), self._classes.values()))
+        accepted["metadata"].setdefault("uid", self._new_uid())
+        accepted["metadata"].setdefault("resourceVersion", _REVISION)
+        self.put(resource, accepted)
+
+    def create(self, resource: Resource, sent: Mapping[str, Any]) -> str:
+        """Take in a new object as an API server would, and return its key.
+
+        Raises
+        ------
+        InvalidObjectError
+            It is refused.
+        AlreadyExistsError
+            The name is taken.
+        """
+        document = self._admitted(resource, sent)
+        meta = document["metadata"]
+        key = _key_of(resource, meta)
+        if key in self._entries[resource]:
+            raise AlreadyExistsError(f'{resource.group_resource} "{meta["name"]}" already exists')
+        self.put(resource, document)
+        return key
+
+    def create_pods(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Take in many new pods; those that are made of one body are judged once.
+
+        Raises
+        ------
+        InvalidObjectError
+            One is refused; those before it stay.
+        """
+        judged: Mapping[str, Any] | None = None
+        pod = Pod()
+        for body in bodies:
+            if body is not judged:
+                pod, judged = _decode(PODS, self._admitted(PODS, body)), body
+                self._put(PODS, _Entry(pod))
+            else:
+                self._put_another(pod)
+
+    def create_again(self, pods: Iterable[Pod]) -> None:
+        """Take in pods that were admitted before; those without a name get one."""
+        for pod in pods:
+            self._put_another(pod)
+
+    def _put_another(self, pod: Pod) -> None:
+        """Take in a pod like one that was admitted before."""
+        meta = pod.metadata
+        name = meta.name
+        if meta.generate_name:
+            name = self._new_name(PODS, meta.namespace, {"generateName": meta.generate_name})
+        new = replace(meta, name=name, uid=self._new_uid(), creation_timestamp=self._stamp())
+        self._put(PODS, _Entry(replace(pod, metadata=new)))
+
+    def apply(self, resource: Resource, sent: Document) -> str | None:
+        """Take in an object, new or changed, and return its key; None when it stays as it is.
+
+        What the new version does not say of its size stays as it is. Objects of kinds that hardly
+        change stay as they are altogether.
+
+        Raises
+        ------
+        InvalidObjectError
+            It is refused.
+        """
+        key = _key_of(resource, {"namespace": "default", **(sent.get("metadata") or {})})
+        entry = self._entries[resource].get(key)
+        if entry is None:
+            return self.create(resource, sent)
+        if resource in KEPT_AS_THEY_ARE:
+            return None
+        old, spec = entry.to_document(), sent.get("spec")
+        if isinstance(spec, dict) and "replicas" not in spec and "replicas" in old.get("spec", {}):
+            sent = {**sent, "spec": {**spec, "replicas": old["spec"]["replicas"]}}
+        new = self._admitted(resource, sent, old)
+        judged = new, old
+        if is_reduced(old):
+            new = reduced(resource, new)
+            judged = _with_defaults(resource, new), _with_defaults(resource, old)
+        faults = validation.validate_update(resource, *judged)
+        if faults:
+            raise _refusal(new, [(fault.field, fault.body) for fault in faults])
+        self.put(resource, new)
+        return key
+
+    def _admitted(
+        self, resource: Resource, sent: Mapping[str, Any], old: Document | None = None
+    ) -> Document:
+        document = {**sent, "apiVersion": resource.api_version, "kind": resource.kind}
+        meta = document.get("metadata")
+        if isinstance(meta, dict):
+            document["metadata"] = {k: v for k, v in meta.items() if k != "resourceVersion"}
+        prepare = self._prepare if old is None else partial(self._prepare_update, old)
+        return _accepted(to_stored(resource, document, self._classes.values(), prepare))
+
+    def _prepare(self, resource: Resource, document: Document) -> None:
+        meta = document["metadata"]
+        prepare_create(resource, document, uid=self._new_uid(), now=self._stamp())
+        meta["resourceVersion"] = _REVISION
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = self._new_name(resource, meta.get("namespace", ""), meta)
+
+    def _prepare_update(self, old: Document, resource: Resource, document: Document) -> None:
+        prepare_update(resource, "", document, old, now=self._stamp())
+
+    # Changing
+
+    def patch(
+        self,
+        resource: Resource,
+        key: str,
+        patch: Mapping[str, Any],
+        *,
+        sub: str = "",
+        strategic: bool = False,
+    ) -> None:
+        """Merge a patch into an object.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        ConflictError
+            Another one has the name by now.
+        """
+        old = self._find(resource, key).to_document()
+        meta = dict(patch.get("metadata") or {})
+        meta.pop("resourceVersion", None)  # nobody writes in between
+        uid = meta.pop("uid", None)
+        if uid is not None and uid != old["metadata"].get("uid"):
+            raise ConflictError(f"{resource.kind} {key} is another one by now")
+        wanted = {**patch, "metadata": meta}
+        if strategic:
+            definition = schema.definition_of(resource.api_version, resource.kind)
+            new = apply_strategic_patch(old, wanted, definition)
+        else:
+            new = apply_merge_patch(old, wanted)
+        new["metadata"] = dict(new["metadata"])
+        prepare_update(resource, sub, new, old, now=self._stamp())
+        if new == old:
+            return
+        self.put(resource, new)
+        if resource is PODS and self._is_released(self.get(PODS, key)):
+            self._remove(PODS, key)
+
+    def delete(self, resource: Resource, key: str, uid: str = "") -> None:
+        """Ask an object to go.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        ConflictError
+            Another one has the name by now.
+        """
+        item = self._find(resource, key).item
+        if uid and item.metadata.uid != uid:
+            raise ConflictError(f"{resource.kind} {key} is another one by now")
+        if resource is not PODS or not item.spec.node_name:
+            self._remove(resource, key)
+        elif not item.is_terminating:
+            meta = replace(item.metadata, deletion_timestamp=self._stamp())
+            self._put(PODS, _Entry(replace(item, metadata=meta)))
+            self._going[key] = None
+
+    def remove(self, resource: Resource, key: str) -> None:
+        """Take an object out at once, whatever holds it: it is not deleted, it is lost."""
+        if key in self._entries[resource]:
+            self._remove(resource, key)
+
+    def bind(self, key: str, node_name: str) -> None:
+        """Put a pod on a node and have it run, and ready, there."""
+        pod: Pod = self._find(PODS, key).item
+        stamp = self._stamp()
+        conditions = tuple(
+            Condition(type=name, status="True", last_transition_time=stamp)
+            for name in ("PodScheduled", "Ready")
+        )
+        status = PodStatus(phase="Running", conditions=conditions, start_time=stamp)
+        spec = replace(pod.spec, node_name=node_name)
+        self._put(PODS, _Entry(replace(pod, spec=spec, status=status)))
+
+    def finish_deletions(self) -> bool:
+        """Let the pods that were told to go end; return whether there were any."""
+        going, self._going = self._going, {}
+        for key in going:
+            pod: Pod | None = self.get(PODS, key)
+            if pod is None:
+                continue
+            if JOB_TRACKING in pod.metadata.finalizers:
+                meta = replace(pod.metadata, deletion_grace_period_seconds=0)
+                status = replace(pod.status, phase="Failed")
+                self._put(PODS, _Entry(replace(pod, metadata=meta, status=status)))
+            else:
+                self._remove(PODS, key)
+        return bool(going)
+
+    @staticmethod
+    def _is_released(pod: Pod | None) -> bool:
+        """Return whether a pod that has ended is held by nobody any more."""
+        if pod is None or not (pod.is_terminating and pod.is_terminal):
+            return False
+        return JOB_TRACKING not in pod.metadata.finalizers
+
+    # Within
+
+    def know_namespace(self, name: str) -> None:
+        """Have a namespace that nobody described."""
+        if name not in self._entries[NAMESPACES]:
+            self.create(NAMESPACES, {"metadata": {"name": name}})
+
+    def _find(self, resource: Resource, key: str) -> _Entry:
+        entry = self._entries[resource].get(key)
+        if entry is None:
+            name = key.rpartition("/")[2]
+            raise NotFoundError(f'{resource.group_resource} "{name}" not found')
+        return entry
+
+    def _put(self, resource: Resource, entry: _Entry) -> None:
+        entries, key = self._entries[resource], entry.item.metadata.key
+        known = entries.get(key)
+        entries[key] = entry
+        self._tell(resource, None if known is None else known.item, entry.item)
+
+    def _remove(self, resource: Resource, key: str) -> None:
+        item = self._entries[resource].pop(key).item
+        if resource is PRIORITY_CLASSES:
+            self._classes.pop(key, None)
+        self._tell(resource, item, None)
+
+    def _tell(self, resource: Resource, old: Any, new: Any) -> None:
+        for follower in self._followers:
+            follower(resource, old, new)
+
+    def _new_name(self, resource: Resource, namespace: str, meta: Mapping[str, Any]) -> str:
+        entries, prefix = self._entries[resource], meta.get("generateName") or ""
+        while True:
+            name = generated_name(prefix, self._chance)
+            if (f"{namespace}/{name}" if namespace else name) not in entries:
+                return name
+
+    def _new_uid(self) -> str:
+        return f"planned-{next(self._numbers)}"
+
+    def _stamp(self) -> str:
+        return rfc3339(self.now)
+
+
+def _accepted(stored: Stored) -> Document:
+    """Return an object as it is stored, unless there is a fault in it."""
+    faults = [*((path, "unknown field") for path in stored.unknown_fields), *stored.faults]
+    if faults:
+        raise _refusal(stored.document, faults)
+    return stored.document
+
+
+def _with_defaults(resource: Resource, document: Document) -> Document:
+    """Return a copy of an object with the defaults of what it leaves out."""
+    whole: Document = msgspec.json.decode(msgspec.json.encode(document))
+    apply_defaults(resource, whole)
+    return whole
+
+
+def _decode(resource: Resource, document: Document) -> Any:
+    try:
+        return msgspec.convert(document, TYPES[resource])
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise _refusal(document, [(where.rstrip("`"), what)]) from error
+
+
+def _key_of(resource: Resource, meta: Mapping[str, Any]) -> str:
+    name = str(meta.get("name") or "")
+    return f"{meta.get('namespace')}/{name}" if resource.namespaced else name
+
+
+def _refusal(document: Document, faults: list[tuple[str, str]]) -> InvalidObjectError:
+    meta = document.get("metadata") or {}
+    namespace, name = str(meta.get("namespace") or ""), str(meta.get("name") or "")
+    return InvalidObjectError(str(document.get("kind")), namespace, name, faults)

@@ -1,0 +1,193 @@
+"""Planning: a cluster, manifests and questions in, a Plan out. Pure: the same in, the same out.
+
+cluster's objects -> World -> settle
+manifests, sizes, new nodes -> settle
+zones that go, nodes that are drained -> settle
+-> Plan
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubeberth.api.batch import CronJob
+from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, PODS, Resource
+from kubeberth.api.workloads import seconds_of
+from kubeberth.controllers.batch.cron_job import new_job
+from kubeberth.controllers.cache import ref_of
+from kubeberth.errors import BerthError, InvalidObjectError, UsageError
+from kubeberth.placement.profile import default_profile
+from kubeberth.placement.ties import FirstAdded
+from kubeberth.planner import questions as asked
+from kubeberth.planner.kinds import TYPES
+from kubeberth.planner.manifests import Reading, Wanted
+from kubeberth.planner.outcome import Books, to_plan
+from kubeberth.planner.plan import Plan
+from kubeberth.planner.questions import Questions
+from kubeberth.planner.rollouts import n_wanted
+from kubeberth.planner.world import Rules, World
+
+Document = Mapping[str, Any]
+
+# As many as Kubernetes supports in one cluster; and three times as many nodes.
+MAX_PODS = 150_000
+MAX_NODES = 15_000
+
+# When nothing in a cluster says what time it is. 2026-01-01.
+_NEW_YEAR = 1_767_225_600.0
+
+
+def default_rules() -> Rules:
+    """Return kube-scheduler's own rules; of equal nodes the first one is taken."""
+    profile = default_profile()
+    return Rules({profile.name: profile}, FirstAdded())
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be planned.
+
+    Parameters
+    ----------
+    cluster
+        The objects of the cluster, as an API server gives them or as manifests.
+    wanted
+        What is to be in it.
+    rules
+        By what pods are placed.
+    watch
+        Told how many decisions have been made, after each.
+    """
+
+    cluster: Sequence[Document]
+    wanted: Reading = field(default_factory=Reading)
+    questions: Questions = field(default_factory=Questions)
+    rules: Rules = field(default_factory=default_rules)
+    watch: Callable[[int], None] = lambda _: None
+
+
+class RefusedError(BerthError):
+    """The manifests hold objects that an API server would refuse; `errors` has one for each."""
+
+    def __init__(self, errors: Sequence[BerthError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, errors)))
+
+
+def make_plan(task: Task) -> Plan:
+    """Return where everything lands.
+
+    Raises
+    ------
+    RefusedError
+        Manifests are refused.
+    UsageError
+        A question asks for what the cluster does not have.
+    """
+    world = World(task.rules, _newest(task.cluster), task.watch)
+    load(world, task.cluster)
+    has_namespaces = any(entry.get("kind") == NAMESPACES.kind for entry in task.cluster)
+    world.settle()
+    books = Books.open(world)
+    _apply(world, task.wanted.wanted, books, is_strict=has_namespaces)
+    for name, size in task.questions.scale:
+        if size > MAX_PODS:
+            raise UsageError(f"--scale {name}={size}: a plan takes {MAX_PODS} pods at most")
+        books.concerned[asked.scale(world, name, size)] = None
+    for nodes in task.questions.add_nodes:
+        if nodes.count > MAX_NODES:
+            raise UsageError(f"--add-nodes {nodes.count}: at most {MAX_NODES} at a time")
+        asked.add_nodes(world, nodes)
+    world.settle()
+    for name in task.questions.drain:
+        asked.cordon(world, name)
+    for zone in task.questions.without:
+        books.lost += asked.lose_zone(world, zone)
+    for name in task.questions.drain:
+        books.drained[name] = asked.drain(world, name)
+    world.settle()
+    return to_plan(world, books, task.wanted.passed_over)
+
+
+def load(world: World, documents: Iterable[Document]) -> None:
+    """Take in the objects of a cluster; those of kinds that no plan needs are left out.
+
+    Raises
+    ------
+    InvalidObjectError
+        An object that no API server has admitted would be refused.
+    """
+    by_kind = {(resource.api_version, resource.kind): resource for resource in TYPES}
+    found: dict[Resource, list[Document]] = {resource: [] for resource in TYPES}
+    for document in documents:
+        resource = by_kind.get((document.get("apiVersion", ""), document.get("kind", "")))
+        if resource is not None:
+            found[resource].append(document)
+    for resource, those in found.items():
+        for document in those:
+            world.objects.load(resource, document)
+    for pod in world.objects.all(PODS):
+        world.objects.know_namespace(pod.metadata.namespace)
+        if pod.spec.node_name and pod.status.phase == "Pending":
+            world.objects.bind(pod.metadata.key, pod.spec.node_name)
+
+
+def _newest(documents: Iterable[Document]) -> float:
+    """Return the moment after the youngest object was made: it is now, or was when it was read."""
+    stamps = ((document.get("metadata") or {}).get("creationTimestamp") for document in documents)
+    newest = max((seconds_of(stamp) for stamp in stamps if isinstance(stamp, str)), default=0.0)
+    return newest + 1 if newest else _NEW_YEAR
+
+
+def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: bool) -> None:
+    """Take in manifests; all that are refused are told of together."""
+    errors: list[BerthError] = []
+    for item in wanted:
+        namespace = str((item.document.get("metadata") or {}).get("namespace") or "")
+        try:
+            if item.resource.namespaced and namespace:
+                _check_namespace(world, namespace, is_strict=is_strict)
+            _apply_one(world, item, books)
+        except InvalidObjectError as error:
+            errors.append(item.blame(error))
+        except BerthError as error:
+            errors.append(_NotTakenError(f"{item.manifest.source}: {item.resource.kind}: {error}"))
+    if errors:
+        raise RefusedError(errors)
+
+
+class _NotTakenError(BerthError):
+    """A manifest is fine in itself, and yet cannot be taken in."""
+
+
+def _check_namespace(world: World, name: str, *, is_strict: bool) -> None:
+    """Refuse what goes into a namespace that is not there, where the namespaces are known."""
+    if is_strict and name != "default" and world.objects.get(NAMESPACES, name) is None:
+        raise _NotTakenError(f'namespaces "{name}" not found')
+    world.objects.know_namespace(name)
+
+
+def _apply_one(world: World, item: Wanted, books: Books) -> None:
+    objects, resource = world.objects, item.resource
+    key = objects.apply(resource, item.document)
+    if key is None:
+        books.unchanged.append(f"{resource.kind}/{item.document['metadata']['name']}")
+        return
+    books.concerned[resource, key] = None
+    n_pods = n_wanted(objects.get(resource, key), 0)
+    if n_pods > MAX_PODS:
+        fault = ("spec.replicas", f"Invalid value: {n_pods}: a plan takes {MAX_PODS} pods at most")
+        meta = item.document["metadata"]
+        raise InvalidObjectError(resource.kind, meta.get("namespace", ""), meta["name"], [fault])
+    if resource is CRON_JOBS:
+        _start(world, objects.get(CRON_JOBS, key))
+
+
+def _start(world: World, cron_job: CronJob | None) -> None:
+    """Start a job of a cron job as if its time had come: its pods have to fit, too."""
+    if cron_job is not None and not cron_job.spec.suspend:
+        me = ref_of(CRON_JOBS, cron_job)
+        job = new_job(cron_job, me, f"{me.name}-planned", world.objects.time)
+        world.objects.create(JOBS, job)

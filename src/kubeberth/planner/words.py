@@ -1,0 +1,74 @@
+"""Words that all reports share: amounts, headlines, names of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kubeberth.planner.plan import Amount, NodeUse, Plan
+
+_BYTES = frozenset(("memory", "ephemeral-storage"))
+_UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
+SHOWN_NAMES = 4
+_ALWAYS_SHOWN = frozenset(("cpu", "memory"))
+
+
+def headline(plan: Plan) -> str:
+    """Return what a plan comes to, in one line."""
+    placed = "1 pod placed" if plan.n_placed == 1 else f"{plan.n_placed} pods placed"
+    counts = [placed, f"{plan.n_pending} pending"]
+    n_before = sum(pod.node is None and pod.was_pending for pod in plan.pods)
+    if n_before:
+        counts.append(f"{n_before} pending before, and still")
+    for why in ("preempted", "drained", "lost"):
+        n_pods = sum(pod.why == why for pod in plan.removed)
+        if n_pods:
+            counts.append(f"{n_pods} {why}")
+    return ", ".join(counts)
+
+
+def amount(resource: str, value: int) -> str:
+    """Return an amount in the unit that people use for the resource."""
+    if resource == "cpu":
+        return f"{value / 1000:g}"
+    if resource not in _BYTES:
+        return str(value)
+    size, unit = float(value), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.3g}{_UNITS[unit]}" if size < 1000 else f"{size:.0f}{_UNITS[unit]}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share, without decimals."""
+    return "-" if not whole else f"{100 * part / whole:.0f}%"
+
+
+def names(items: Sequence[str], shown: int = SHOWN_NAMES) -> str:
+    """Return some names, and how many more there are."""
+    more = len(items) - shown
+    listed = ", ".join(items[:shown])
+    return listed if more <= 0 else f"{listed} and {more} more"
+
+
+def shown_uses(plan: Plan) -> Iterator[tuple[str, str, Amount]]:
+    """Yield zone, resource and amounts, as far as they are worth a line: of the rare ones, used."""
+    for zone, resources in sorted(of_zones(plan.nodes).items()):
+        for resource, use in resources.items():
+            if resource in _ALWAYS_SHOWN or use.before or use.after:
+                yield zone, resource, use
+
+
+def of_zones(nodes: Iterable[NodeUse]) -> dict[str, dict[str, Amount]]:
+    """Return what each zone has and gives, by resource; nodes in none are in the zone ``."""
+    zones: dict[str, dict[str, Amount]] = {}
+    for node in nodes:
+        totals = zones.setdefault(node.zone, {})
+        is_there = node.change != "removed"
+        for resource, use in node.resources.items():
+            known = totals.get(resource, Amount(0, 0, 0))
+            totals[resource] = Amount(
+                known.allocatable + use.allocatable * is_there,
+                known.before + use.before,
+                known.after + use.after,
+            )
+    return zones

@@ -1,0 +1,113 @@
+"""World: the parts of a control plane, acting in turn until nothing moves any more.
+
+    controllers   act until they have nothing to do
+    scheduler     tries every pod that may fit; those that are placed run at once
+    kubelets      let pods end that were told to go, once nobody else can do anything
+    time          goes on to when a controller wants to look again, up to an hour
+
+As in a live cluster, a pod that was told to go keeps its room while the others look for theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from kubeberth.api.core import Pod
+from kubeberth.api.scheme import PODS, Resource
+from kubeberth.library.pods import recreated
+from kubeberth.placement.profile import Profile
+from kubeberth.placement.ties import TieBreak
+from kubeberth.planner.control import Control
+from kubeberth.planner.objects import Objects
+from kubeberth.planner.placing import Placing
+
+# A rollout may wait for `progressDeadlineSeconds`, ten minutes by default, before it is told that
+# it has failed, and for `minReadySeconds` at every step.
+PATIENCE_S = 3600.0
+# Far more than any plan has needed; two controllers that undo each other's work would go on for
+# ever.
+MAX_ROUNDS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By what pods are placed.
+
+    Parameters
+    ----------
+    profiles
+        By the name that a pod's `schedulerName` says.
+    ties
+        Chooses among equally good nodes.
+    """
+
+    profiles: Mapping[str, Profile]
+    ties: TieBreak
+
+
+class World:
+    """A cluster that goes on by itself.
+
+    Attributes
+    ----------
+    came_to_rest
+        Whether it did, the last time.
+    """
+
+    def __init__(
+        self, rules: Rules, now: float, watch: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self.objects = Objects(now)
+        self.placing = Placing(self.objects, rules.profiles, rules.ties, watch)
+        self.control = Control(self.objects)
+        self.came_to_rest = True
+        # Pods that are gone and whose controllers are not here to make others.
+        self._lost: list[Pod] = []
+        self.objects.follow(self._on_change)
+
+    def settle(self) -> None:
+        """Go on until nothing moves any more."""
+        patience_ends_at = self.objects.now + PATIENCE_S
+        for _ in range(MAX_ROUNDS):
+            self.control.run()
+            self.objects.now += 1
+            if self.placing.run() or self.objects.finish_deletions() or self._stand_in():
+                continue
+            if not self._wait(patience_ends_at):
+                self.came_to_rest = True
+                return
+        self.came_to_rest = False
+
+    def _wait(self, until: float) -> bool:
+        """Let time pass to when a controller looks again; return False when none does so soon."""
+        at = self.control.wakes_at()
+        if at is None or at > until:
+            return False
+        self.objects.now = max(self.objects.now, at)
+        self.control.wake()
+        return True
+
+    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
+        if resource is not PODS or new is not None:
+            return
+        owner = old.metadata.controller
+        if owner is None or owner.kind == "DaemonSet" or old.is_terminal:
+            return
+        if self.control.owner(old.metadata.namespace, owner) is None:
+            self._lost.append(old)
+
+    def _stand_in(self) -> bool:
+        """Make again the pods of controllers that are not here; return whether there were any."""
+        lost, self._lost = self._lost, []
+        self.objects.create_again(map(_anew, lost))
+        return bool(lost)
+
+
+def _anew(pod: Pod) -> Pod:
+    """Return the pod that an absent controller would make in the place of one that is gone."""
+    again = recreated(pod)
+    return replace(again, metadata=replace(again.metadata, finalizers=()))

@@ -1,0 +1,76 @@
+"""What the auditor of `benchmarks/soak_rollouts.py` sees: a judge that sees nothing is none."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from benchmarks.soak_rollouts import INDEX, Auditor, workloads
+
+from kubeberth.client.client import Client
+
+N_NODES = 3
+Document = dict[str, Any]
+
+
+def pod(app: str, name: str, *, node: str = "n1", ready: bool = True, **meta: Any) -> Document:
+    condition = {"type": "Ready", "status": "True" if ready else "False"}
+    labels = {"app": app}
+    return {
+        "metadata": {"namespace": "soak", "name": name, "labels": labels, **meta},
+        "spec": {"nodeName": node},
+        "status": {"phase": "Running", "conditions": [condition]},
+    }
+
+
+def faults(*pods: Document, complete: bool = False) -> list[str]:
+    """Show pods to an auditor, one after the other, and return what it says."""
+    auditor = Auditor(cast(Client, None), workloads(N_NODES))
+    if complete:
+        auditor.begin()
+    for each in pods:
+        auditor.history._put(f"soak/{each['metadata']['name']}-{each['metadata'].get('uid')}", each)
+    return list(auditor.broken)
+
+
+def many(app: str, n_pods: int, **more: Any) -> list[Document]:
+    return [pod(app, f"{app}-{index}", **more) for index in range(n_pods)]
+
+
+def test_as_many_pods_as_may_be_are_none_too_many() -> None:
+    assert faults(*many("usual", 13)) == []
+    assert faults(*many("usual", 13), pod("usual", "going", deletionTimestamp="now")) == []
+
+
+@pytest.mark.parametrize(
+    ("pods", "fault"),
+    [
+        pytest.param(many("usual", 14), "usual: 14 pods, 13 at most", id="beyond maxSurge"),
+        pytest.param(
+            [pod("replacing", "a"), pod("replacing", "b")],
+            "replacing: 2 pods on n1",
+            id="two daemons on a node",
+        ),
+        pytest.param(
+            [pod("ordered", "ordered-0", uid="1"), pod("ordered", "ordered-0", uid="2")],
+            "ordered: 2 of ordered-0",
+            id="an ordinal twice",
+        ),
+        pytest.param(
+            [pod("ordered", "ordered-4")], "ordered: 1 of ordered-4", id="an ordinal too many"
+        ),
+        pytest.param(
+            [pod("job-0", name, annotations={INDEX: "2"}) for name in "ab"],
+            "job-0: 2 pods work on index 2",
+            id="an index twice",
+        ),
+    ],
+)
+def test_what_must_not_be_is_told(pods: list[Document], fault: str) -> None:
+    assert faults(*pods) == [fault]
+
+
+def test_too_few_that_are_available_are_told_once_they_were_enough() -> None:
+    pods = [*many("careful", 4), pod("careful", "careful-4", ready=False)]
+    assert faults(*pods) == []
+    assert "careful: 4 available, 5 at least" in faults(*pods, complete=True)

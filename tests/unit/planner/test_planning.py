@@ -1,0 +1,255 @@
+"""What a plan says is what the cluster would do."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.planner.clusters import (
+    as_file,
+    budget,
+    deployment,
+    node,
+    plan,
+    pod,
+    priority_class,
+    template,
+    where,
+    workload,
+    zones,
+)
+
+from kubeberth.errors import ManifestError, UsageError
+from kubeberth.planner.manifests import read
+from kubeberth.planner.planning import RefusedError, Task, make_plan
+from kubeberth.planner.questions import NewNodes
+
+
+def test_the_pods_of_a_deployment_are_spread_and_named_as_its_replica_set_names_them():
+    found = plan(zones(3), deployment("web", 6))
+    (web,) = found.workloads
+    assert (web.wanted, web.placed, web.pending) == (6, 6, 0)
+    assert web.zones == {"a": 2, "b": 2, "c": 2}
+    assert all(pod.pod.startswith("default/web-") for pod in found.pods)
+    assert {pod.workload for pod in found.pods} == {"Deployment/web"}
+    assert found.is_good
+
+
+def test_a_stateful_set_goes_on_to_the_next_pod_when_the_one_before_runs():
+    found = plan([node("n1", cpu="2")], workload("StatefulSet", "db", 4))
+    assert where(found) == {"db-0": "n1", "db-1": "n1", "db-2": None}
+
+
+def test_a_daemon_set_has_one_pod_on_every_node_that_it_tolerates():
+    tainted = node("n3")
+    tainted["spec"] = {"taints": [{"key": "gpu", "effect": "NoSchedule"}]}
+    found = plan([node("n1"), node("n2"), tainted], workload("DaemonSet", "agent"))
+    assert sorted(pod.node for pod in found.pods) == ["n1", "n2"]
+
+
+def test_a_job_starts_as_many_pods_as_run_at_a_time():
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "calc"},
+        "spec": {
+            "parallelism": 2,
+            "completions": 5,
+            "template": template("calc", restartPolicy="Never"),
+        },
+    }
+    found = plan(zones(3), job)
+    assert found.n_placed == 2
+    assert found.workloads[0].wanted == 2
+
+
+def test_a_cron_job_counts_as_if_its_time_had_come():
+    made = template("report", restartPolicy="Never")
+    cron_job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "report"},
+        "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": made}}},
+    }
+    found = plan(zones(1), cron_job)
+    assert [pod.workload for pod in found.pods] == ["CronJob/report"]
+
+
+def test_pods_without_a_place_say_why_in_the_words_of_kube_scheduler():
+    found = plan(zones(2, cpu="1"), deployment("web", 3))
+    (group,) = found.pending
+    assert group.message.startswith("0/2 nodes are available: 2 Insufficient cpu.")
+    assert group.obstacles[0].nodes == ("n1", "n2")
+    assert not found.is_good
+
+
+def test_preemption_is_carried_out_and_the_victims_are_made_again():
+    cluster = [*zones(1), priority_class("high", 1000), deployment("low", 4)]
+    found = plan([*cluster, node("n9", cpu="1")], pod("boss", cpu="2", priorityClassName="high"))
+    assert where(found)["boss"] == "n1"
+    (victim,) = found.preempted
+    assert (victim.workload, victim.by) == ("Deployment/low", "default/boss")
+    assert [pod.node for pod in found.pods_of("Deployment/low")] == [None]
+
+
+def test_pods_of_higher_priority_come_first_whatever_the_order_of_the_manifests():
+    cluster = [node("n1", cpu="1"), priority_class("high", 1000)]
+    found = plan(cluster, pod("low"), pod("boss", priorityClassName="high"))
+    assert where(found) == {"boss": "n1", "low": None}
+    assert not found.removed
+
+
+def test_priority_classes_may_stand_behind_the_pods_that_name_them():
+    boss = pod("boss", priorityClassName="high")
+    assert plan(zones(1), boss, priority_class("high", 7)).pods[0].priority == 7
+
+
+def test_claims_of_a_stateful_set_get_volumes_in_the_zone_of_their_pod():
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "fast"},
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "fast",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    db = workload("StatefulSet", "db", 3, volumeClaimTemplates=[claim])
+    found = plan(zones(3), storage_class, db, drain=("n2",))
+    drained = [pod for pod in found.pods if pod.node is None]
+    assert [pod.pod for pod in drained] == [found.removed[0].pod]
+    assert "didn't match PersistentVolume's node affinity" in drained[0].message
+
+
+def test_a_rollout_goes_through_when_there_is_room_for_a_surge():
+    cluster = [*zones(3), deployment("web", 6)]
+    found = plan(cluster, deployment("web", 6, image="nginx:2"))
+    (web,) = found.workloads
+    assert (web.rollout, web.placed, found.is_good) == ("", 6, True)
+
+
+def test_a_rollout_is_stuck_when_there_is_no_room_for_the_surge():
+    strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    cluster = [*zones(2), deployment("web", 8, strategy=strategy)]
+    found = plan(cluster, deployment("web", 8, image="nginx:2", strategy=strategy))
+    (web,) = found.workloads
+    assert web.rollout == "1 of 8 pods are of the new version, 8 of an old one remain"
+    assert not found.is_good
+
+
+def test_a_manifest_that_says_nothing_of_replicas_leaves_the_size_alone():
+    changed = deployment("web", 1, image="nginx:2")
+    del changed["spec"]["replicas"]
+    found = plan([*zones(3), deployment("web", 5)], changed)
+    assert found.workloads[0].wanted == 5
+
+
+def test_a_drain_waits_for_budgets_and_says_which_pods_stay():
+    cluster = [*zones(2), deployment("web", 4), budget("web", 4)]
+    found = plan(cluster, drain=("n1",))
+    assert not found.removed
+    assert {stuck.what for stuck in found.stuck} == {"drain of n1"}
+    assert "The disruption budget web needs 4 healthy pods and has 4" in found.stuck[0].why
+    assert plan([*cluster[:3], budget("web", 3)], drain=("n1",)).is_good
+
+
+def test_a_lost_zone_takes_lone_pods_with_it():
+    cluster = [*zones(3), deployment("web", 3), pod("lone", node_name="n1")]
+    found = plan(cluster, without=("a",))
+    lone = next(gone for gone in found.removed if gone.pod == "default/lone")
+    assert (lone.why, lone.returns) == ("lost", False)
+    assert found.workloads[0].zones == {"b": 2, "c": 1}
+
+
+def test_a_pod_whose_controller_is_not_in_the_picture_comes_again():
+    orphan = pod("web-x", node_name="n1")
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u"}
+    orphan["metadata"] |= {
+        "generateName": "web-",
+        "ownerReferences": [{**owner, "controller": True}],
+    }
+    found = plan([*zones(2), orphan], drain=("n1",))
+    assert [(pod.workload, pod.node) for pod in found.pods] == [("ReplicaSet/web", "n2")]
+
+
+def test_more_nodes_of_the_same_make_give_room():
+    assert plan(zones(1, cpu="1"), deployment("web", 3)).n_pending == 2
+    found = plan(zones(1, cpu="1"), deployment("web", 3), add_nodes=(NewNodes(2, "n1"),))
+    assert found.n_pending == 0
+    assert [n.name for n in found.nodes if n.change == "added"] == ["n1-new-0", "n1-new-1"]
+
+
+def test_a_workload_gets_another_size():
+    found = plan([*zones(3), deployment("web", 2)], scale=(("deploy/web", 5),))
+    assert found.workloads[0].placed == 5
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        pytest.param({"drain": ("n7",)}, 'no node is called "n7"', id="drain"),
+        pytest.param(
+            {"without": ("z",)}, 'no node is in the zone "z"; the zones are: a, b', id="zone"
+        ),
+        pytest.param({"scale": (("cache", 2),)}, 'no workload is called "cache"', id="scale"),
+    ],
+)
+def test_a_question_about_what_is_not_there_is_refused(question, says):
+    with pytest.raises(UsageError, match=says):
+        plan(zones(2), **question)
+
+
+def test_what_an_api_server_refuses_is_refused_with_file_and_line_for_every_object():
+    first, second = deployment("web", 2), pod("Bad_Name")
+    first["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "-1"
+    with pytest.raises(RefusedError) as caught:
+        plan(zones(1), first, second)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("app.yaml:20: Deployment")
+    assert "requests[cpu]" in lines[0]
+    assert lines[1].startswith('app.yaml:27: Pod "default/Bad_Name": metadata.name')
+
+
+def test_a_namespace_that_is_not_there_is_refused_where_namespaces_are_known():
+    wanted = pod("web")
+    wanted["metadata"]["namespace"] = "team"
+    there = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
+    assert plan(zones(1), wanted).n_placed == 1
+    with pytest.raises(RefusedError, match='namespaces "team" not found'):
+        plan([*zones(1), there], wanted)
+
+
+def test_objects_that_no_pod_is_placed_by_are_checked_and_counted():
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+    own = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    found = plan(zones(1), config, own)
+    assert found.passed_over == {"v1 ConfigMap": 1, "example.com/v1 Thing": 1}
+
+
+def test_a_version_that_is_gone_is_refused_as_kubectl_does():
+    old = deployment("web", 1) | {"apiVersion": "extensions/v1beta1"}
+    says = 'no matches for kind "Deployment" in version "extensions/v1beta1"'
+    with pytest.raises(ManifestError, match=says):
+        read([as_file(old)])
+
+
+def test_pods_that_were_pending_before_do_not_make_a_plan_bad():
+    found = plan([*zones(1, cpu="1"), pod("huge", cpu="9")], pod("web"))
+    assert found.is_good
+    assert [pod.was_pending for pod in found.pods if pod.node is None] == [True]
+
+
+def test_the_same_input_gives_the_same_plan():
+    cluster, wanted = zones(5), [deployment("web", 7), workload("StatefulSet", "db", 2)]
+    assert plan(cluster, *wanted) == plan(cluster, *wanted)
+
+
+def test_a_plan_leaves_what_it_is_given_as_it_is():
+    cluster = [*zones(2), deployment("web", 2)]
+    before = repr(cluster)
+    make_plan(Task(cluster))
+    assert repr(cluster) == before
