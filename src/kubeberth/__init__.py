@@ -12,6 +12,7 @@ _HOMES = {
     "InvalidObjectError": "kubeberth.errors",
     "ManifestError": "kubeberth.errors",
     "NoSuchObjectError": "kubeberth.errors",
+    "Plan": "kubeberth.planner.plan",
 }
 
 __all__ = ["__version__", *_HOMES]

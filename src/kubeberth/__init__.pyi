@@ -6,5 +6,6 @@ from kubeberth.errors import NoSuchObjectError as NoSuchObjectError
 from kubeberth.library.cluster import Cluster as Cluster
 from kubeberth.placement.decision import Decision as Decision
 from kubeberth.placement.explanation import Explanation as Explanation
+from kubeberth.planner.plan import Plan as Plan
 
 __version__: str

@@ -167,3 +167,37 @@ def test_a_pod_keeps_the_node_that_it_names(cluster, named):
 def test_a_cluster_that_does_not_run_has_no_nodes_to_command(berth):
     said = nodes(berth, "heal", "node-1").stderr
     assert said == f"error: there is no cluster in {berth.data}: start one with `berth up`\n"
+
+
+LIVES = """
+apiVersion: v1
+kind: Pod
+metadata: {name: leaky, annotations: {kubeberth.io/life: "runs: [{for: 1s, oom: true}]"}}
+spec: {containers: [{name: app, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done, annotations: {kubeberth.io/life: "runs: [{for: 1s}]"}}
+spec: {restartPolicy: Never, containers: [{name: app, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: lost-work, annotations: {kubeberth.io/life: "runs: [{for: 1s, exitCode: 3}]"}}
+spec: {restartPolicy: Never, containers: [{name: app, image: nginx}]}
+"""
+
+
+def shown(cluster, name):
+    row = cluster.kubectl().run(f"kubectl get pod {name} --no-headers").stdout.split()
+    return row[1:4]
+
+
+def test_pods_live_as_their_annotations_say_and_kubectl_shows_it(cluster, apply):
+    apply(LIVES)
+    wait_for(lambda: shown(cluster, "leaky")[1] == "CrashLoopBackOff")
+    assert shown(cluster, "leaky") == ["0/1", "CrashLoopBackOff", "1"]
+    status = pod(cluster, "leaky")["status"]["containerStatuses"][0]
+    assert status["lastState"]["terminated"]["reason"] == "OOMKilled"
+    wait_for(lambda: shown(cluster, "done")[1] == "Completed")
+    wait_for(lambda: shown(cluster, "lost-work")[1] == "Error")
+    assert (phase(cluster, "done"), phase(cluster, "lost-work")) == ("Succeeded", "Failed")

@@ -38,6 +38,16 @@ spec:
 """
 
 
+PICKY = """
+apiVersion: v1
+kind: Pod
+metadata: {name: picky}
+spec:
+  nodeSelector: {speed: fast}
+  containers: [{name: main, image: nginx}]
+"""
+
+
 def get(berth: Berth, path: str, identity: Path | None = None) -> tuple[int, str]:
     running = DataDir(berth.data).running()
     assert running is not None
@@ -68,7 +78,43 @@ def test_why_asks_the_scheduler_of_the_data_folder(cluster_with_pods: Berth) -> 
     fits = json.loads(berth.run("why", "fits", "-o", "json").stdout)
     assert fits["state"] == "placed"
     assert fits["at"]
-    assert berth.run("why", "nobody", check=False).stderr == 'error: pods "nobody" not found\n'
+    gone = berth.run("why", "fitz", check=False)
+    there_is = "not found in namespace default; did you mean fits?"
+    assert gone.stderr == f'error: pods "fitz" {there_is}\n'
+
+
+def test_who_does_what_why_suggests_sees_the_pod_placed(cluster_with_pods: Berth) -> None:
+    berth, kubectl = cluster_with_pods, cluster_with_pods.kubectl()
+    found = json.loads(berth.run("why", "waits", "-o", "json").stdout)
+    assert found["conflict"]["rules"] == [{"text": "nodeSelector disk=ssd", "nodes": 0}]
+    label = next(r for r in found["remedies"] if r["kinds"] == ["label-node"])
+    (command,) = label["commands"]
+    done = kubectl.run(command)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: pods(kubectl)["waits"]["spec"].get("nodeName") == label["node"])
+    assert kubectl.run(f"kubectl label node {label['node']} disk-").returncode == 0
+    assert kubectl.run("kubectl delete pod waits --now").returncode == 0
+
+
+def test_a_pod_that_cannot_be_changed_is_replaced_as_suggested(
+    cluster_with_pods: Berth, apply: Apply
+) -> None:
+    berth = cluster_with_pods
+    assert apply(PICKY).returncode == 0
+    wait_for(lambda: pods(berth.kubectl())["picky"]["status"].get("conditions"))
+    found = json.loads(berth.run("why", "picky", "-o", "json").stdout)
+    softer = next(r for r in found["remedies"] if r["kinds"] == ["soften-node-selector"])
+    (command,) = softer["commands"]
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env={**os.environ, "KUBECONFIG": str(berth.data / "kubeconfig")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: pods(berth.kubectl())["picky"]["spec"].get("nodeName"))
 
 
 def test_why_works_on_a_cluster_without_such_a_scheduler(

@@ -36,6 +36,7 @@ _ENVELOPE = (
 _QUOTED_BYTES = 30
 
 encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 _known_specs = KnownSpecs()
 
@@ -210,7 +211,7 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
-    if _n_kept(parse_json(body)) == n_keys(body):
+    if n_keys(_without_repeats(body)) == n_keys(body):
         return []
     import json  # late: msgspec, which parses everything else, cannot show keys twice
 
@@ -393,16 +394,12 @@ def _package(api_version: str) -> str:
 _JSON_NAMES = {str: "string", bool: "bool", list: "array", dict: "object", type(None): "null"}
 
 
-def _n_kept(value: Any) -> int:
-    """Return the number of keys in a parsed text, where a later one has replaced an earlier one."""
-    if isinstance(value, dict):
-        return len(value) + sum(_n_kept(part) for part in value.values() if type(part) in _HOLDERS)
-    if isinstance(value, list):
-        return sum(_n_kept(part) for part in value if type(part) in _HOLDERS)
-    return 0
-
-
-_HOLDERS = {dict, list}
+def _without_repeats(text: bytes) -> bytes:
+    """Return a JSON text in which a later key has replaced an earlier one of its name."""
+    try:
+        return encode(_decode(text))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return b""  # such as a number that is too large: whoever asks has to look closer
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -18,6 +18,7 @@ COMMANDS = {
     "status": ("status", "Show what runs, and what it costs."),
     "plan": ("plan", "Show where the pods of manifests would land."),
     "snapshot": ("snapshot", "Write down what placing in a cluster depends on."),
+    "capacity": ("capacity", "Count how many more copies of a pod fit."),
     "why": ("why", "Show why a pod is where it is, or nowhere."),
     "kubeconfig": ("kubeconfig", "Print the kubeconfig of a cluster."),
     "apiserver": ("apiserver", "Run an API server."),

@@ -11,7 +11,7 @@ import msgspec
 
 from kubeberth.api import scheme
 from kubeberth.api.scheme import Resource
-from kubeberth.cli.live import all_of
+from kubeberth.cli.listing import all_of
 from kubeberth.cli.options import context_option, kubeconfig_option
 from kubeberth.client.client import Client
 from kubeberth.library.label_audit import LabelAudit, audit_labels

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from kubeberth.api.scheme import Resource
-from kubeberth.cli.live import read_objects
+from kubeberth.cli.listing import read_objects
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import load_kubeconfig

@@ -21,7 +21,9 @@ from kubeberth.cli.numa_map import draw
 from kubeberth.cli.options import (
     data_dir_option,
     kubeconfig_option,
+    lives_option,
     read_file,
+    read_lives,
     read_node_specs,
 )
 from kubeberth.client.client import Client
@@ -34,6 +36,7 @@ from kubeberth.errors import NotFoundError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.control import listening
 from kubeberth.kubelet.joining import join
+from kubeberth.kubelet.lives import Lives
 from kubeberth.kubelet.nodes import Fleet, NodesSettings
 from kubeberth.topology.checkpoint import CheckpointError
 from kubeberth.topology.description import DescriptionError
@@ -81,6 +84,7 @@ REQUESTS_AT_ONCE = 1
     help="Folder in which nodes with a described machine keep who has which CPUs, memory and "
     "devices.  [default: a restart forgets it]",
 )
+@lives_option
 @click.option(
     "--control",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -106,6 +110,7 @@ def command(
     filename: Path | None,
     identities: Path | None,
     state: Path | None,
+    lives: Path | None,
     control: Path | None,
     server: str | None,
     token: str | None,
@@ -119,6 +124,7 @@ def command(
         return
     if filename is None:
         raise click.UsageError("Missing option '-f' / '--filename'.", context)
+    told = read_lives(lives)[1] if lives is not None else Lives()
     # All of those that are commanded may have gone.
     specs = read_node_specs(filename, may_be_none=control is not None)
     if server is None:
@@ -143,7 +149,11 @@ def command(
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:
             await join_all(credentials, [spec.name for spec in specs], identities)
-        settings = NodesSettings(checkpoints=Checkpoints(state) if state is not None else None)
+        settings = NodesSettings(
+            stages=told.stages,
+            scripts=told.scripts,
+            checkpoints=Checkpoints(state) if state is not None else None,
+        )
         fleet = Fleet(client_of, settings)
         async with AsyncExitStack() as stack:
             if control is not None:

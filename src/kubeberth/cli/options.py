@@ -14,6 +14,7 @@ from kubeberth.api.yaml import YAMLError, parse_documents
 from kubeberth.client.kubeconfig import default_kubeconfig
 from kubeberth.cluster.datadir import DataDir, default_path
 from kubeberth.errors import UsageError
+from kubeberth.kubelet.lives import Lives, parse_lives
 from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +56,25 @@ def context_option(function: F) -> F:
     return click.option(
         "--context", metavar="NAME", help="Of the kubeconfig.  [default: its current one]"
     )(function)
+
+
+def lives_option(function: F) -> F:
+    """Add `--lives`, how the pods of simulated nodes live."""
+    return click.option(
+        "--lives",
+        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+        help="How pods live: PodLife and PodStages documents.  [default: they start within a "
+        "second, and run on]",
+    )(function)
+
+
+def read_lives(path: Path) -> tuple[str, Lives]:
+    """Return the text of a file of lives, and what it says; errors name the file."""
+    text = read_file(path).decode(errors="replace")
+    try:
+        return text, parse_lives(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def read_file(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -18,7 +18,7 @@ from kubeberth.cli.options import (
 from kubeberth.errors import BerthError, UsageError
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
-from kubeberth.placement.ties import FirstAdded, Shuffled, TieBreak
+from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.planner.assertions import Checked, parse_assertion
 from kubeberth.planner.manifests import read
 from kubeberth.planner.plan import Plan
@@ -120,7 +120,6 @@ def command(
     berth plan -f web.yaml --without zone-a --assert "no pod pending"
     berth plan --drain kube-02
     """
-    is_told = is_kubeconfig_told(click_context)
     try:
         conditions = [parse_assertion(text) for text in assertions]
         questions = _questions(scale, drain, without, add_nodes)
@@ -130,29 +129,25 @@ def command(
         if compare_config is not None and output not in COMPARED_FORMS:
             forms = ", ".join(COMPARED_FORMS)
             raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
-        sources = clusters or (LIVE,)
-        is_live = LIVE in sources
-        reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told) if is_live else None
+        sources, reach = clusters or (LIVE,), None
+        if LIVE in sources:
+            is_told = is_kubeconfig_told(click_context)
+            reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told)
         cluster = read_sources(sources, reach)
-        ties = FirstAdded() if seed is None else Shuffled(seed)
-        progress = _Progress() if sys.stderr.isatty() else None
-        watch: Callable[[int], None] = progress.tell if progress else _nothing
-
-        def planned(rules: Rules) -> Plan:
-            return make_plan(Task(cluster, wanted, questions, rules, watch))
-
-        plan = planned(_rules(config, ties))
-        other = planned(_rules(compare_config, ties)) if compare_config is not None else None
-        if progress:
-            progress.clear()
+        configs = (config,) if compare_config is None else (config, compare_config)
+        with _Progress() as progress:
+            plan, *others = (
+                make_plan(Task(cluster, wanted, questions, _rules(each, seed), progress.tell))
+                for each in configs
+            )
         checked = [condition.check(plan) for condition in conditions]
     except (BerthError, UnicodeDecodeError) as error:
         _give_up(str(error))
     except OSError as error:
         _give_up(f"cannot read {error.filename}: {error.strerror}")
     else:
-        if other is not None:
-            click.echo(render_comparison(output, plan, other))
+        if others:
+            click.echo(render_comparison(output, plan, others[0]))
         else:
             click.echo(render(output, plan, checked))
         sys.exit(0 if _is_fine(plan, checked) else NOT_GOOD)
@@ -172,7 +167,8 @@ def _source(file: str) -> Source:
     return sys.stdin.buffer if file == "-" else file
 
 
-def _rules(config: Path | None, ties: TieBreak) -> Rules:
+def _rules(config: Path | None, seed: int | None) -> Rules:
+    ties = FirstAdded() if seed is None else Shuffled(seed)
     if config is None:
         return Rules(default_rules().profiles, ties)
     return Rules({profile.name: profile for profile in configured_profiles(config)}, ties)
@@ -196,18 +192,21 @@ def _questions(
     return Questions(tuple(sizes), tuple(nodes), tuple(drain), tuple(without))
 
 
-def _nothing(_: int) -> None:
-    """Tell nobody."""
-
-
 class _Progress:
-    """One line on a terminal that says how far it is."""
+    """One line on a terminal that says how far it is; nothing where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the line away."""
+        if self._is_shown:
+            click.echo("\r\033[K", nl=False, err=True)
 
     def tell(self, n_decisions: int) -> None:
         """Show how many decisions have been made."""
-        if n_decisions % _TELL_EVERY == 0:
+        if self._is_shown and n_decisions % _TELL_EVERY == 0:
             click.echo(f"\r{n_decisions:,} decisions", nl=False, err=True)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        click.echo("\r\033[K", nl=False, err=True)

@@ -11,7 +11,7 @@ import msgspec
 import yaml
 
 from kubeberth.cli.cluster_source import credentials_of
-from kubeberth.cli.live import read_objects
+from kubeberth.cli.listing import read_objects
 from kubeberth.cli.options import (
     context_option,
     data_dir_option,
@@ -60,7 +60,7 @@ def command(
     documents = asyncio.run(_read(credentials_of(data_dir, kubeconfig, context, is_told=is_told)))
     if anonymise:
         documents = anonymised(documents)
-    text = _written(documents, is_yaml=Path(output).suffix in _YAML)
+    text = written(documents, is_yaml=Path(output).suffix in _YAML)
     if output == "-":
         sys.stdout.buffer.write(text)
         return
@@ -79,7 +79,8 @@ async def _read(credentials: Credentials) -> list[Document]:
     return [reduced(by_kind[each["apiVersion"], each["kind"]], each) for each in documents]
 
 
-def _written(documents: list[Document], *, is_yaml: bool) -> bytes:
+def written(documents: list[Document], *, is_yaml: bool) -> bytes:
+    """Return objects as a file holds them."""
     whole = to_list(documents)
     if is_yaml:
         text: str = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, width=1000)

@@ -17,7 +17,7 @@ import click
 
 from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.cli.admission import admission_options
-from kubeberth.cli.options import data_dir_option, read_node_specs
+from kubeberth.cli.options import data_dir_option, lives_option, read_lives, read_node_specs
 from kubeberth.cli.server_options import given_options, server_options
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
@@ -52,6 +52,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A KubeSchedulerConfiguration for the scheduler.  [default: last time's]",
 )
+@lives_option
 @server_options
 @admission_options
 @click.option("--detach", is_flag=True, help="Return when it is ready; `berth down` stops it.")
@@ -62,6 +63,7 @@ def command(
     filename: Path | None,
     port: int | None,
     scheduler_config: Path | None,
+    lives: Path | None,
     detach: bool,
     admission: AdmissionSettings | None,
     **server: Any,
@@ -84,6 +86,7 @@ def command(
         _configuration(scheduler_config),
         admission,
         given_options(server),
+        read_lives(lives)[0] if lives is not None else None,
     )
 
     def run(say_ready: Callable[[str], None]) -> None:

@@ -1,39 +1,53 @@
-"""`berth why`: why a pod is where it is, or why it is nowhere.
+"""`berth why`: why a pod is where it is, or why it is nowhere, and what would help.
 
-Asked is the scheduler, which knows what it decided and when. Without one, the objects are read over
-the API and the same rules are applied to them here.
+Of a live cluster, the scheduler is asked, which knows what it decided and when. Without one, and of
+a cluster in a file, the objects are read and the same rules are applied to them here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import msgspec
 
-from kubeberth.cli.cluster_source import credentials_of
-from kubeberth.cli.live import read_cluster
+from kubeberth.cli.cluster_source import LIVE, credentials_of
 from kubeberth.cli.options import (
     context_option,
     data_dir_option,
     is_kubeconfig_told,
     kubeconfig_option,
 )
-from kubeberth.client.calls import Call
-from kubeberth.client.client import Client
+from kubeberth.cli.why_live import Where, ask
 from kubeberth.client.credentials import Credentials
 from kubeberth.cluster.datadir import DataDir
-from kubeberth.errors import NoSuchObjectError, UsageError
-from kubeberth.placement.why import Why
+from kubeberth.errors import UsageError
 
 
 @click.command("why")
-@data_dir_option
+@click.argument("target", metavar="POD|KIND/NAME")
+@click.option("-n", "--namespace", help="Of the pod.  [default: that of the kubeconfig]")
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="live|FILE",
+    help="Ask of the cluster in a file: of `berth snapshot`, or of `kubectl get nodes,pods -A -o "
+    "yaml`. May be repeated.  [default: live]",
+)
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Ask of the cluster as it would be with these manifests. May be repeated.",
+)
 @kubeconfig_option
 @context_option
-@click.option("-n", "--namespace", help="Of the pod.  [default: that of the kubeconfig]")
+@data_dir_option
 @click.option("--scheduler", metavar="URL", help="Ask this scheduler.  [default: berth up's]")
 @click.option(
     "--insecure-skip-tls-verify", is_flag=True, help="Take any certificate of the scheduler."
@@ -47,72 +61,59 @@ from kubeberth.placement.why import Why
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-@click.argument("pod")
 @click.pass_context
 def command(
     click_context: click.Context,
-    data_dir: Path,
+    target: str,
+    namespace: str | None,
+    clusters: tuple[str, ...],
+    files: tuple[str, ...],
     kubeconfig: Path,
     context: str | None,
-    namespace: str | None,
+    data_dir: Path,
     scheduler: str | None,
     insecure_skip_tls_verify: bool,
     config_file: Path | None,
     output: str,
-    pod: str,
 ) -> None:
-    """Show why a pod is on its node, or what keeps it off every node.
+    """Show why a pod is on its node, or what keeps it off every node and what would help.
+
+    Of a workload, such as deployment/web, one pod is asked about for each reason to be pending.
+    Each suggestion has been tried on a copy of the cluster: with it, the pod has a node.
 
     \b
     berth why web-0
-    berth why -n team web-0 -o json
+    berth why -n team deployment/web -o json
     berth why web-0 --kubeconfig ~/.kube/config
+    berth why deployment/web -f deploy/ --cluster snapshot.json
     """
     is_told = is_kubeconfig_told(click_context)
-    credentials, found = _find(data_dir, kubeconfig, context, is_told=is_told)
-    scheduler = scheduler or (found if config_file is None else None)
-    namespace = namespace or credentials.namespace
-    if scheduler is not None:
-        asked = replace(credentials, server=scheduler.rstrip("/"))
-        if insecure_skip_tls_verify:
-            asked = replace(asked, insecure=True)
-        why = asyncio.run(_ask(asked, namespace, pod))
+    reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
+    is_live = not files and set(clusters) <= {LIVE}
+    if is_live:
+        where = _find(data_dir, reach())
+        where = where.told(scheduler, namespace, config_file, is_insecure=insecure_skip_tls_verify)
+        answer = asyncio.run(ask(where, target))
     else:
-        why = asyncio.run(_work_out(credentials, namespace, pod, config_file))
+        if scheduler is not None:
+            raise UsageError("--scheduler is asked about a live cluster, not about files")
+        # What reads and plans takes a while to import, and is not needed to ask a scheduler.
+        from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
+        from kubeberth.planner.why import why_in_plan
+
+        where_from = Asked(clusters, config_file, reach)
+        wanted = read_manifests_of(files, namespace or "default")
+        world = planned_world(where_from, wanted)
+        answer = why_in_plan(world, namespace or "default", target)
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(why), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
     else:
-        click.echo(str(why))
+        click.echo(str(answer))
 
 
-def _find(
-    data_dir: Path, kubeconfig: Path, context: str | None, *, is_told: bool
-) -> tuple[Credentials, str | None]:
+def _find(data_dir: Path, credentials: Credentials) -> Where:
     """Return how to reach the cluster that is meant, and its scheduler's URL if it is known."""
-    credentials = credentials_of(data_dir, kubeconfig, context, is_told=is_told)
     datadir = DataDir(data_dir)
     running = datadir.running() if datadir.exists() else None
     is_ours = running is not None and credentials.server == running.server
-    return credentials, running.scheduler or None if running is not None and is_ours else None
-
-
-async def _ask(credentials: Credentials, namespace: str, pod: str) -> Why:
-    async with Client(credentials) as client:
-        body = await client.send(Call("GET", f"/why/{namespace}/{pod}"))
-    try:
-        return msgspec.json.decode(body, type=Why)
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{credentials.server} is no scheduler of kubeberth: {error}") from None
-
-
-async def _work_out(
-    credentials: Credentials, namespace: str, pod: str, config_file: Path | None
-) -> Why:
-    async with Client(credentials) as client:
-        cluster, passed_over = await read_cluster(client, config_file)
-    for line in passed_over:
-        click.echo(f"warning: {line}", err=True)
-    try:
-        return cluster.why(f"{namespace}/{pod}")
-    except NoSuchObjectError:
-        raise UsageError(f'pods "{pod}" not found in namespace {namespace}') from None
+    return Where(credentials, running.scheduler if running is not None and is_ours else "")

@@ -229,6 +229,8 @@ class _Connection(asyncio.Protocol):
     def _send(self, request: bytes) -> None:
         if self._error is not None:
             raise self._error
+        # Of an answer whose asker was cancelled before taking it, nothing is to be left.
+        self._parts.clear()
         self._answer = Answer()
         self._is_complete = False
         self.transport.write(request)

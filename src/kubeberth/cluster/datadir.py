@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Of the API server, by name.
     admission
         What the API server's admission was told; None for the default.
+    lives
+        How pods live, as a file of PodLife and PodStages documents; empty for the default.
     """
 
     format: int = FORMAT
@@ -48,6 +50,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     scheduler_config: str = ""
     server_options: dict[str, str] = {}
     admission: AdmissionSettings | None = None
+    lives: str = ""
 
 
 class ProcessState(msgspec.Struct):

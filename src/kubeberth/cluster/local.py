@@ -67,6 +67,8 @@ class Wish:
         Of the API server, by name; an empty one is as if it had never been given.
     admission
         What the API server's admission is told.
+    lives
+        How pods live, see `kubelet.lives`; empty for the default.
     """
 
     port: int | None = None
@@ -74,6 +76,7 @@ class Wish:
     scheduler_config: str | None = None
     admission: AdmissionSettings | None = None
     server_options: dict[str, str] = field(default_factory=dict)
+    lives: str | None = None
 
 
 class LocalCluster:
@@ -116,6 +119,7 @@ class LocalCluster:
             scheduler_config=before.scheduler_config if configured is None else configured,
             server_options={name: value for name, value in options.items() if value},
             admission=before.admission if wish.admission is None else wish.admission,
+            lives=before.lives if wish.lives is None else wish.lives,
         )
         self.dismissed = sorted(_names(before.nodes or []) - _names(self.nodes))
         self._new = _names(self.nodes) - _names(before.nodes or [])
@@ -162,6 +166,7 @@ class LocalCluster:
         self._write_kubeconfig(self._datadir.run_file("nodes.kubeconfig"), {})
         write_nodes_file(self._datadir, self.nodes)
         self._datadir.run_file("scheduler.yaml").write_text(self.settings.scheduler_config)
+        self._datadir.run_file("lives.yaml").write_text(self.settings.lives)
         admission = self.settings.admission or AdmissionSettings()
         self._datadir.run_file("admission.json").write_bytes(
             msgspec.json.encode(to_configuration(admission))
@@ -238,6 +243,7 @@ class LocalCluster:
                 *("--filename", run_file(NODES_FILE)),
                 *("--state", folder.nodes),
                 *("--control", folder.nodes_socket),
+                *("--lives", run_file("lives.yaml")),
             ]
         for name, arguments in commands.items():
             command = [sys.executable, "-m", "kubeberth", name, *map(str, arguments)]

@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 AWAY_S = 1.0
 # After a relist, what was made and removed meanwhile is seen without any change that tells.
 LOOK_AGAIN_S = 1.0
-# A key rests for so many times as long as it took to decide, so that none takes more than a fifth
+# A key rests for so many times as long as it took to decide, so that none takes more than a tenth
 # of the process; shorter rests are left out.
-REST_SHARE = 4
+REST_SHARE = 9
 LEAST_REST_S = 0.005
 
 

@@ -11,8 +11,9 @@ from enum import Enum
 
 from kubeberth.api.core import ContainerStatus
 from kubeberth.api.workloads import seconds_of
-from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, program_of
+from kubeberth.kubelet.pod import KubeletContainer, KubeletPod, Probe
+from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, Script, program_of
+from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 
 # Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
 BACKOFF_FIRST_S = 10.0
@@ -44,9 +45,15 @@ class Run:
     Parameters
     ----------
     attempt
-        Its present life, which is its restart count.
+        Its present life.
+    script
+        What it does in each of its lives.
     probe_delay_s
-        When its probes succeed, in seconds after its start; None without probes.
+        When its probes can succeed, in seconds after its start; None without probes.
+    readiness, liveness
+        Its probes.
+    reason, message
+        Of its end; empty for what follows from the exit code.
     waits_s
         The back-off before its present life; next_backoff_s is the one before the next.
     lost
@@ -58,18 +65,52 @@ class Run:
     name: str
     role: Role
     image: str
-    program: Program
+    script: Script
     probe_delay_s: float | None = None
+    readiness: Probe | None = None
+    liveness: Probe | None = None
     stage: ContainerStage = ContainerStage.WAITING
     attempt: int = 0
     started_at: float = 0.0
     finished_at: float = 0.0
     exit_code: int = 0
+    reason: str = ""
+    message: str = ""
     ready: bool = False
     lost: bool = False
     waits_s: float = 0.0
     next_backoff_s: float = 0.0
     last: PastRun | None = None
+
+    @property
+    def restart_count(self) -> int:
+        """How often it was restarted: a life that it waits for does not count yet."""
+        is_waiting = self.stage is ContainerStage.WAITING and self.last is not None
+        return self.attempt - 1 if is_waiting else self.attempt
+
+    @property
+    def program(self) -> Program:
+        """What it does in its present life."""
+        return self.script.program(self.attempt)
+
+    @property
+    def ready_after_s(self) -> float | None:
+        """When its probes succeed, in seconds after its start; None without probes."""
+        if self.probe_delay_s is None or self.program.ready_after_s is None:
+            return self.probe_delay_s
+        return max(self.probe_delay_s, self.program.ready_after_s)
+
+    @property
+    def past(self) -> PastRun:
+        """How its present life, which has ended, went."""
+        return PastRun(
+            self.attempt,
+            self.started_at,
+            self.finished_at,
+            self.exit_code,
+            self.reason,
+            self.message,
+        )
 
     @property
     def has_succeeded(self) -> bool:
@@ -81,7 +122,7 @@ class Run:
         ran_long = self.finished_at - self.started_at > BACKOFF_FORGOTTEN_S
         self.waits_s = 0.0 if ran_long else self.next_backoff_s
         self.next_backoff_s = min(max(BACKOFF_FIRST_S, self.waits_s * 2), BACKOFF_LAST_S)
-        self.last = PastRun(self.attempt, self.started_at, self.finished_at, self.exit_code)
+        self.last = self.past
         self.stage = ContainerStage.WAITING
         self.attempt += 1
         return self.waits_s
@@ -95,22 +136,46 @@ class PastRun:
     started_at: float
     finished_at: float
     exit_code: int
+    reason: str = ""
+    message: str = ""
 
 
-def runs_of(pod: KubeletPod) -> Iterator[Run]:
-    """Yield a pod's containers, those that start first before the others."""
+def runs_of(pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Iterator[Run]:
+    """Yield a pod's containers, those that start first before the others.
+
+    Raises
+    ------
+    ScriptError
+        An annotation of the pod is no script.
+    """
     annotations, controller = pod.metadata.annotations, pod.metadata.controller
     is_of_job = controller is not None and controller.kind == "Job"
     for container in pod.spec.init_containers:
         role = Role.SIDECAR if container.is_sidecar else Role.INIT
-        program = program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER)
-        yield Run(container.name, role, container.image, program, _probe_delay_s(container))
+        script = scripts.of(pod, container.name, is_app=False) or Script(
+            (program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER),)
+        )
+        yield _run(container, role, script)
     for container in pod.spec.containers:
-        program = program_of(container, annotations, WORK if is_of_job else FOREVER)
-        yield Run(container.name, Role.APP, container.image, program, _probe_delay_s(container))
+        script = scripts.of(pod, container.name, is_app=True) or Script(
+            (program_of(container, annotations, WORK if is_of_job else FOREVER),)
+        )
+        yield _run(container, Role.APP, script)
     for container in pod.spec.ephemeral_containers:
-        program = program_of(container, {}, FOREVER)
-        yield Run(container.name, Role.EPHEMERAL, container.image, program)
+        script = Script((program_of(container, {}, FOREVER),))
+        yield Run(container.name, Role.EPHEMERAL, container.image, script)
+
+
+def _run(container: KubeletContainer, role: Role, script: Script) -> Run:
+    return Run(
+        container.name,
+        role,
+        container.image,
+        script,
+        _probe_delay_s(container),
+        container.readiness_probe,
+        container.liveness_probe,
+    )
 
 
 def _probe_delay_s(container: KubeletContainer) -> float | None:
@@ -129,11 +194,15 @@ def take_over(run: Run, status: ContainerStatus) -> None:
     run.attempt, run.ready = status.restart_count, status.ready
     state, last = status.state, status.last_state.terminated
     if last is not None:
+        if state.running is None and state.terminated is None:
+            run.attempt += 1  # the life that it waits for
         run.last = PastRun(
             run.attempt - 1,
             seconds_of(last.started_at),
             seconds_of(last.finished_at),
             last.exit_code,
+            last.reason,
+            last.message,
         )
         run.next_backoff_s = BACKOFF_FIRST_S
     if state.running is not None:
@@ -141,5 +210,6 @@ def take_over(run: Run, status: ContainerStatus) -> None:
     elif state.terminated is not None:
         ended = state.terminated
         run.stage, run.exit_code = ContainerStage.EXITED, ended.exit_code
+        run.reason, run.message = ended.reason, ended.message
         run.started_at = seconds_of(ended.started_at)
         run.finished_at = seconds_of(ended.finished_at)

@@ -24,6 +24,7 @@ from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
+from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.sharing import shared
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
@@ -50,6 +51,8 @@ class Kubelet:
         Held while something is written about a pod, and while a sign of life is given; shared, too.
     checkpoints
         Where it keeps what its pods have of the machine; None to keep it in memory alone.
+    scripts
+        How pods live that do not say so themselves.
     with_events
         Whether the user is told of every container that is pulled, created, started, killed.
     """
@@ -65,6 +68,7 @@ class Kubelet:
         beating: asyncio.Semaphore,
         *,
         checkpoints: Checkpoints | None = None,
+        scripts: Scripts = NO_SCRIPTS,
         with_events: bool = True,
     ) -> None:
         self._spec = spec
@@ -72,6 +76,7 @@ class Kubelet:
         self._timers = timers
         self._clock = clock
         self._dice = dice
+        self._scripts = scripts
         self._with_events = with_events
         self._heartbeat = Heartbeat(spec, client, clock, dice)
         self._writing = writing
@@ -173,7 +178,7 @@ class Kubelet:
 
     def _begin(self, pod: KubeletPod) -> None:
         """Take in a pod that was not seen before."""
-        worker = Worker.of(pod)
+        worker = Worker.of(pod, self._scripts)
         if pod.is_terminal:
             # It ended before this kubelet started. What is left is to let it go.
             if pod.is_terminating:
@@ -256,7 +261,7 @@ class Kubelet:
         if worker.life.stage in (Stage.TERMINATING, Stage.ENDED):
             worker.cancel()
         for timer in effects.timers:
-            self._schedule(worker, timer, timer.extra_s + self._step_s(timer))
+            self._schedule(worker, timer, timer.extra_s + self._step_s(worker, timer))
         if self._with_events:
             for notice in effects.notices:
                 about = worker.object_reference(notice.container)
@@ -266,8 +271,11 @@ class Kubelet:
             self._allotment.release(worker.life.uid)
         self._mark(worker)
 
-    def _step_s(self, timer: Timer) -> float:
-        return self._dice.delay_s(timer.step) if timer.step is not None else 0.0
+    def _step_s(self, worker: Worker, timer: Timer) -> float:
+        if timer.step is None:
+            return 0.0
+        key = worker.life.key
+        return self._dice.delay_s(timer.step, key, timer.container, timer.attempt)
 
     def _schedule(self, worker: Worker, timer: Timer, delay_s: float) -> None:
         def due() -> None:

@@ -17,6 +17,7 @@ from kubeberth.errors import BerthError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.faults import Fault, How
 from kubeberth.kubelet.kubelet import Kubelet
+from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.kubelet.timers import Alarm, Timers
@@ -42,6 +43,8 @@ class NodesSettings:
     ----------
     stages
         How long the stages of a pod's life take.
+    scripts
+        How pods live that do not say so themselves.
     with_events
         Whether kubelets record events about containers.
     checkpoints
@@ -49,6 +52,7 @@ class NodesSettings:
     """
 
     stages: Stages = field(default_factory=Stages)
+    scripts: Scripts = NO_SCRIPTS
     with_events: bool = True
     checkpoints: Checkpoints | None = None
 
@@ -249,6 +253,7 @@ class Fleet:
                 self._writing,
                 self._beating,
                 checkpoints=self._settings.checkpoints,
+                scripts=self._settings.scripts,
                 with_events=self._settings.with_events,
             )
             await kubelet.register()

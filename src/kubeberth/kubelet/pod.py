@@ -13,12 +13,23 @@ CONFIG_SOURCE = "kubernetes.io/config.source"
 SYSTEM_CRITICAL = SYSTEM_PRIORITIES["system-cluster-critical"]
 
 
+class HttpGet(ApiStruct, frozen=True):
+    """That a container is asked by HTTP; nobody looks at where."""
+
+
 class Probe(ApiStruct, frozen=True):
     """When a container is asked how it is."""
 
     initial_delay_seconds: int = 0
     period_seconds: int = 10
     success_threshold: int = 1
+    failure_threshold: int = 3
+    http_get: HttpGet | None = None
+
+    @property
+    def failure(self) -> str:
+        """What a probe that fails tells."""
+        return "HTTP probe failed with statuscode: 503" if self.http_get else ""
 
 
 class KubeletContainer(Container, frozen=True):
@@ -26,6 +37,7 @@ class KubeletContainer(Container, frozen=True):
 
     readiness_probe: Probe | None = None
     startup_probe: Probe | None = None
+    liveness_probe: Probe | None = None
 
 
 class PodReadinessGate(ApiStruct, frozen=True):

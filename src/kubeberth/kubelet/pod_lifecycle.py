@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
+
 from kubeberth.api.core import PodStatus
 from kubeberth.api.workloads import seconds_of
 from kubeberth.kubelet.containers import (
@@ -25,6 +27,7 @@ from kubeberth.kubelet.containers import (
     take_over,
 )
 from kubeberth.kubelet.pod import KubeletPod
+from kubeberth.kubelet.scripts import NO_SCRIPTS, ScriptError, Scripts
 
 PREEMPTING = "Preempting"
 PREEMPTED = "Preempted in order to admit critical pod"
@@ -52,6 +55,8 @@ class Stimulus(Enum):
     INITIALIZED = "all init containers have done their work"
     STARTED = "a container runs"
     READY = "a container's probes succeed"
+    UNREADY = "a container's readiness probe fails"
+    UNHEALTHY = "a container's liveness probe fails"
     EXITED = "a container has ended"
     COMPLETED = "all containers have ended for good"
     DELETED = "somebody wants it gone"
@@ -76,12 +81,16 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.CREATING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.INITIALIZING, Stimulus.STARTED): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.READY): Stage.INITIALIZING,
+    (Stage.INITIALIZING, Stimulus.UNREADY): Stage.INITIALIZING,
+    (Stage.INITIALIZING, Stimulus.UNHEALTHY): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.EXITED): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.INITIALIZED): Stage.RUNNING,
     (Stage.INITIALIZING, Stimulus.COMPLETED): Stage.ENDED,
     (Stage.INITIALIZING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.RUNNING, Stimulus.STARTED): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.READY): Stage.RUNNING,
+    (Stage.RUNNING, Stimulus.UNREADY): Stage.RUNNING,
+    (Stage.RUNNING, Stimulus.UNHEALTHY): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.EXITED): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.COMPLETED): Stage.ENDED,
     (Stage.RUNNING, Stimulus.DELETED): Stage.TERMINATING,
@@ -151,10 +160,14 @@ class PodLife:
         Why the node refused the pod, or ended it.
     is_refused
         Whether it was refused: then nothing of it was ever started.
+    flaw
+        What is wrong with the script of its life; it then lives as if it had none.
     """
 
     __slots__ = (
         "_history",
+        "_scripts",
+        "flaw",
         "is_refused",
         "key",
         "message",
@@ -167,7 +180,7 @@ class PodLife:
         "uid",
     )
 
-    def __init__(self, pod: KubeletPod) -> None:
+    def __init__(self, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> None:
         meta = pod.metadata
         self.key = meta.key
         self.uid = meta.uid
@@ -177,9 +190,19 @@ class PodLife:
         self.reason = ""
         self.message = ""
         self.is_refused = False
-        self.runs = list(runs_of(pod))
+        self.flaw = ""
+        self._scripts = scripts
+        self.runs = self._written(pod)
         self.started_at = 0.0
         self._history: tuple[tuple[Stage, Stimulus], ...] = ()
+
+    def _written(self, pod: KubeletPod) -> list[Run]:
+        try:
+            return list(runs_of(pod, self._scripts))
+        except ScriptError as error:
+            self.flaw = str(error)
+            bare = msgspec.structs.replace(pod.metadata, annotations={})
+            return list(runs_of(msgspec.structs.replace(pod, metadata=bare)))
 
     def run_of(self, name: str) -> Run:
         """Return the container of that name."""
@@ -188,7 +211,11 @@ class PodLife:
     def joined(self, pod: KubeletPod) -> Effects:
         """Take in the ephemeral containers that have come since."""
         known = {run.name for run in self.runs}
-        new = [run for run in runs_of(pod) if run.role is Role.EPHEMERAL and run.name not in known]
+        new = [
+            run
+            for run in self._written(pod)
+            if run.role is Role.EPHEMERAL and run.name not in known
+        ]
         if self.stage in (Stage.TERMINATING, Stage.ENDED):
             return Effects()
         self.runs += new
@@ -211,7 +238,8 @@ class PodLife:
         """Take the pod: it is going to run here."""
         self._move(Stimulus.ADMITTED)
         self.started_at = now
-        return Effects([Timer(Stimulus.SANDBOX_READY, Step.SANDBOX)])
+        flaws = [Notice("InvalidPodLife", self.flaw, "Warning")] if self.flaw else []
+        return Effects([Timer(Stimulus.SANDBOX_READY, Step.SANDBOX)], flaws)
 
     def rejected(self, reason: str, message: str, now: float) -> Effects:
         """Refuse the pod, for ever."""
@@ -244,10 +272,13 @@ class PodLife:
             yield Timer(Stimulus.STARTED, Step.START, run.waits_s, run.name, run.attempt)
         elif run.stage is ContainerStage.RUNNING:
             if not run.ready and run.role not in (Role.INIT, Role.EPHEMERAL):
-                delay = run.probe_delay_s or 0.0
+                delay = run.ready_after_s or 0.0
                 yield Timer(Stimulus.READY, Step.READY, delay, run.name, run.attempt)
             if run.program.run_s is not None:
                 yield _ending(run)
+        elif run.role in (Role.APP, Role.SIDECAR) and self._may_restart(run):
+            # It had ended, and the kubelet died before it could start it again.
+            yield from self._restart(run).timers
 
     def deleted(self, grace_s: float | None) -> Effects:
         """Tell the pod to end; told again, it may have to be quicker."""
@@ -286,6 +317,10 @@ class PodLife:
             case Stimulus.READY:
                 self.run_of(timer.container).ready = True
                 return Effects()
+            case Stimulus.UNREADY:
+                return _found_unready(self.run_of(timer.container))
+            case Stimulus.UNHEALTHY:
+                return _found_unhealthy(self.run_of(timer.container))
             case Stimulus.EXITED:
                 return self._exited(self.run_of(timer.container), now)
             case Stimulus.STOPPED:
@@ -308,7 +343,7 @@ class PodLife:
         if not timer.container:
             return False
         run = self.run_of(timer.container)
-        must_run = timer.stimulus in (Stimulus.READY, Stimulus.EXITED)
+        must_run = timer.stimulus is not Stimulus.STARTED
         is_running = run.stage is ContainerStage.RUNNING
         return timer.attempt != run.attempt or must_run is not is_running
 
@@ -337,6 +372,7 @@ class PodLife:
     def _started(self, run: Run, now: float) -> Effects:
         run.stage = ContainerStage.RUNNING
         run.started_at, run.finished_at, run.exit_code, run.ready = now, 0.0, 0, False
+        run.reason = run.message = ""
         effects = Effects(notices=_start_notices(run))
         if run.role in (Role.SIDECAR, Role.APP):
             self._expect_readiness(run, effects)
@@ -349,11 +385,12 @@ class PodLife:
         return effects
 
     def _expect_readiness(self, run: Run, effects: Effects) -> None:
-        if run.probe_delay_s is None:
+        delay_s = run.ready_after_s
+        if delay_s is None:
             run.ready = True
         else:
-            timer = Timer(Stimulus.READY, Step.READY, run.probe_delay_s, run.name, run.attempt)
-            effects.timers.append(timer)
+            effects.timers.append(_about(run, Stimulus.READY, delay_s, Step.READY))
+        effects.timers += _probed(run)
 
     def _all_started(self) -> bool:
         """Return whether every container that is to run has run."""
@@ -365,12 +402,13 @@ class PodLife:
     def _exited(self, run: Run, now: float) -> Effects:
         run.stage, run.ready = ContainerStage.EXITED, False
         run.finished_at, run.exit_code = now, run.program.exit_code
+        run.reason, run.message = run.program.reason, run.program.message
         if run.role is Role.EPHEMERAL:
             return Effects()
         if run.role is Role.INIT and run.exit_code == 0:
             return self._go_on(now)
         if self._may_restart(run):
-            return self._restart(run, now)
+            return self._restart(run)
         if run.role is Role.INIT:
             self._end("Failed", now)
         elif self._is_complete():
@@ -387,11 +425,11 @@ class PodLife:
             self.restart_policy == "OnFailure" and run.exit_code != 0
         )
 
-    def _restart(self, run: Run, now: float) -> Effects:
+    def _restart(self, run: Run) -> Effects:
         """Begin the container's next life: the first time at once, then after a back-off."""
         delay = run.begin_next_life()
         step = Step.INIT if run.role is Role.INIT else Step.START
-        effects = Effects([Timer(Stimulus.STARTED, step, delay, run.name, run.attempt)])
+        effects = Effects([_starting(run, step, delay)])
         if delay:
             namespace, _, name = self.key.rpartition("/")
             message = (
@@ -467,8 +505,55 @@ class PodLife:
             raise InvariantError(f"{self.key}: {rule}; {self._told()}")
 
 
-def _starting(run: Run, step: Step) -> Timer:
-    return Timer(Stimulus.STARTED, step, container=run.name, attempt=run.attempt)
+def _about(run: Run, stimulus: Stimulus, after_s: float, step: Step | None = None) -> Timer:
+    return Timer(stimulus, step, after_s, run.name, run.attempt)
+
+
+def _starting(run: Run, step: Step, after_s: float = 0.0) -> Timer:
+    own_s = run.script.start_s
+    if own_s is None:
+        return _about(run, Stimulus.STARTED, after_s, step)
+    return _about(run, Stimulus.STARTED, after_s + own_s)
+
+
+def _probed(run: Run) -> Iterator[Timer]:
+    """Yield what probes are going to find in a container's present life.
+
+    A failure counts once it has repeated itself often enough; without a probe nobody notices.
+    """
+    program = run.program
+    if (probe := run.readiness) is not None:
+        patience_s = probe.period_seconds * (probe.failure_threshold - 1)
+        for spell in program.unready:
+            if spell.for_s > patience_s:
+                yield _about(run, Stimulus.UNREADY, spell.after_s + patience_s)
+                again_s = probe.period_seconds * (probe.success_threshold - 1)
+                yield _about(run, Stimulus.READY, spell.after_s + spell.for_s + again_s)
+    if (probe := run.liveness) is not None and program.liveness_fails_s is not None:
+        begins_s = max(program.liveness_fails_s, float(probe.initial_delay_seconds))
+        patience_s = probe.period_seconds * (probe.failure_threshold - 1)
+        yield _about(run, Stimulus.UNHEALTHY, begins_s + patience_s)
+
+
+def _found_unready(run: Run) -> Effects:
+    run.ready = False
+    said = run.readiness.failure if run.readiness is not None else ""
+    return Effects(notices=[_unhealthy("Readiness", said, run)])
+
+
+def _found_unhealthy(run: Run) -> Effects:
+    """End a container that its liveness probe has given up: it obeys as it does any SIGTERM."""
+    said = run.liveness.failure if run.liveness is not None else ""
+    message = f"Container {run.name} failed liveness probe, will be restarted"
+    notices = [
+        _unhealthy("Liveness", said, run),
+        Notice("Killing", message, container=run.name),
+    ]
+    return Effects([_about(run, Stimulus.EXITED, 0.0, Step.STOP)], notices)
+
+
+def _unhealthy(probe: str, said: str, run: Run) -> Notice:
+    return Notice("Unhealthy", f"{probe} probe failed: {said}", "Warning", run.name)
 
 
 def _ending(run: Run) -> Timer:

@@ -194,7 +194,7 @@ def _container_status(life: PodLife, pod: KubeletPod, container: KubeletContaine
         "name": container.name,
         "image": container.image,
         "imageID": image_id(container.image) if has_run or run.last else "",
-        "restartCount": run.attempt,
+        "restartCount": run.restart_count,
         "ready": run.ready or (run.role is Role.INIT and run.has_succeeded),
         "started": is_running and (container.startup_probe is None or run.ready),
         "state": _state(life, run, pod),
@@ -228,8 +228,7 @@ def _state(life: PodLife, run: Run, pod: KubeletPod) -> Document:
             }
         }
     if run.stage is ContainerStage.EXITED:
-        past = PastRun(run.attempt, run.started_at, run.finished_at, run.exit_code)
-        return {"terminated": _terminated(life, past, run.name)}
+        return {"terminated": _terminated(life, run.past, run.name)}
     if run.waits_s:
         return {"waiting": _backoff(run, pod)}
     if run.last is not None:
@@ -252,7 +251,8 @@ def _backoff(run: Run, pod: KubeletPod) -> Document:
 def _terminated(life: PodLife, past: PastRun, name: str) -> Document:
     return {
         "exitCode": past.exit_code,
-        "reason": "Completed" if past.exit_code == 0 else "Error",
+        "reason": past.reason or ("Completed" if past.exit_code == 0 else "Error"),
+        **({"message": past.message} if past.message else {}),
         "startedAt": rfc3339(past.started_at),
         "finishedAt": rfc3339(past.finished_at),
         "containerID": container_id(life.uid, name, past.attempt),

@@ -17,6 +17,14 @@ EXIT_CODE = "kubeberth.io/exit-code"
 
 
 @dataclass(frozen=True, slots=True)
+class Spell:
+    """A while in which a readiness probe finds a container not ready, from its start on."""
+
+    after_s: float
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A container's run.
 
@@ -24,10 +32,39 @@ class Program:
     ----------
     run_s
         How long it runs; None for ever.
+    reason, message
+        Of its end; empty for what follows from the exit code.
+    ready_after_s
+        When its probes succeed; None for as soon as they can.
+    liveness_fails_s
+        From when on its liveness probe fails; None for never.
     """
 
     run_s: float | None = None
     exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    ready_after_s: float | None = None
+    unready: tuple[Spell, ...] = ()
+    liveness_fails_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """All lives of a container: what it does in each, the last one again and again.
+
+    Parameters
+    ----------
+    start_s
+        How long it takes to start; None for what the process says.
+    """
+
+    programs: tuple[Program, ...]
+    start_s: float | None = None
+
+    def program(self, attempt: int) -> Program:
+        """Return what it does in a life."""
+        return self.programs[min(attempt, len(self.programs) - 1)]
 
 
 FOREVER = Program()
@@ -47,7 +84,7 @@ def program_of(container: Container, annotations: Mapping[str, str], otherwise: 
     by_command = _from_command((*container.command, *container.args))
     if by_command is not None:
         return by_command
-    run_s = _seconds(annotations.get(EXIT_AFTER, ""))
+    run_s = seconds(annotations.get(EXIT_AFTER, ""))
     if run_s is None:
         return otherwise
     code = annotations.get(EXIT_CODE, "0")
@@ -63,18 +100,18 @@ def _from_command(words: Sequence[str]) -> Program | None:
     if name == "sleep" and len(words) == 2:
         if words[1] in ("infinity", "inf"):
             return FOREVER
-        run_s = _seconds(words[1])
+        run_s = seconds(words[1])
         return None if run_s is None else Program(run_s)
     return None
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _seconds(text: str) -> float | None:
-    """Return `90`, `1.5` or `2m` as seconds, or None."""
-    unit = _UNITS.get(text[-1:], 0)
-    number = text[:-1] if unit else text
-    if not number.replace(".", "", 1).isdecimal():
+def seconds(text: str) -> float | None:
+    """Return `90`, `1.5`, `200ms` or `2m` as seconds, or None."""
+    number = text.rstrip("msdh")
+    factor = _UNITS.get(text[len(number) :] or "s")
+    if factor is None or not number.replace(".", "", 1).isdecimal():
         return None
-    return float(number) * (unit or 1)
+    return float(number) * factor

@@ -1,11 +1,11 @@
-"""How long the stages of a simulated pod's life take."""
+"""How long the stages of a simulated pod's life take. Pure."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kubeberth.kubelet.chance import drawn
 from kubeberth.kubelet.pod_lifecycle import Step
 
 # Together 50 to 150 ms from bound to ready: quick, but in an order that can be watched.
@@ -37,21 +37,33 @@ class Stages:
 
     def dice(self, node_name: str) -> Dice:
         """Return a node's own source of delays, independent of other nodes."""
-        return Dice(self, random.Random(f"{self.seed}/{node_name}"))
+        return Dice(self, node_name)
 
 
 class Dice:
     """Draws the delays of one node."""
 
-    def __init__(self, stages: Stages, chance: random.Random) -> None:
-        self._stages = stages
-        self._chance = chance
+    __slots__ = ("_n_spread", "_node", "_stages")
 
-    def delay_s(self, step: Step) -> float:
-        """Return how long a step takes this time."""
+    def __init__(self, stages: Stages, node: str) -> None:
+        self._stages = stages
+        self._node = node
+        self._n_spread = 0
+
+    def delay_s(self, step: Step, *about: object) -> float:
+        """Return how long a step takes this time.
+
+        Parameters
+        ----------
+        about
+            Whose step it is; equal ones of one node take equally long.
+        """
         jitter = self._stages.jitter
-        return self._stages.delays[step] * self._chance.uniform(1 - jitter, 1 + jitter)
+        chance = drawn(self._stages.seed, self._node, step.name, *about)
+        return self._stages.delays[step] * (1 + jitter * (2 * chance - 1))
 
     def spread(self, mean_s: float, share: float) -> float:
         """Return a period near the mean, so that nodes do not keep step."""
-        return mean_s * self._chance.uniform(1 - share, 1 + share)
+        self._n_spread += 1
+        chance = drawn(self._stages.seed, self._node, self._n_spread)
+        return mean_s * (1 + share * (2 * chance - 1))

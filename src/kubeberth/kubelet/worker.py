@@ -13,6 +13,7 @@ from kubeberth.api.meta import Condition
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
 from kubeberth.kubelet.pod_status import Addresses, to_status
+from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.sharing import shared_condition
 from kubeberth.kubelet.timers import Alarm
 
@@ -61,9 +62,9 @@ class Worker:
     written: Written | None = None
 
     @classmethod
-    def of(cls, pod: KubeletPod) -> Worker:
+    def of(cls, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Worker:
         """Return the worker of a pod that was not seen before."""
-        return cls(pod, PodLife(pod), pod.status.pod_ip, pod.status.conditions)
+        return cls(pod, PodLife(pod, scripts), pod.status.pod_ip, pod.status.conditions)
 
     @property
     def is_active(self) -> bool:

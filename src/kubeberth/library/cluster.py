@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.machines import cordoned, made_like
-from kubeberth.api.scheme import PODS, PRIORITY_CLASSES
+from kubeberth.api.scheme import NODES, PODS, PRIORITY_CLASSES
 from kubeberth.api.storage import CSINode
 from kubeberth.errors import InvalidObjectError, NoSuchObjectError
 from kubeberth.library.documents import to_document
@@ -47,7 +47,8 @@ from kubeberth.placement.profile import Profile, default_profile
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.placement.why import Why
-from kubeberth.placement.why_now import why_pending
+from kubeberth.placement.why_now import why_now
+from kubeberth.planner.plan import Plan
 
 Document = dict[str, Any]
 
@@ -101,6 +102,9 @@ class Cluster:
         self._pods: dict[str, Pod] = {}
         self._pending: dict[str, Pod] = {}
         self.skipped: Counter[str] = Counter()
+        # What a plan reads and the engine does not, or not as a document: by kind and key.
+        self._documents: dict[tuple[str, str], Document] = {}
+        self._aside: list[Document] = []
         self._follow(ClusterState())
         self._put_all((document, "") for document in map(to_document, objects))
 
@@ -131,10 +135,28 @@ class Cluster:
             kind, api_version = document.get("kind"), document.get("apiVersion")
             if kind and api_version and find_resource(document) is None:
                 cluster.skipped[f"{api_version} {kind}"] += 1
+                cluster._aside.append(document)
             else:
                 wanted.append((document, manifest.source))
         cluster._put_all(wanted)
         return cluster
+
+    @classmethod
+    def load(
+        cls,
+        *sources: Source,
+        profile: Profile | None = None,
+        config: Configuration | None = None,
+        seed: int | None = None,
+    ) -> Cluster:
+        """Return the cluster in a snapshot, or in any manifests, to plan in.
+
+        Raises
+        ------
+        ManifestError, OSError, InvalidObjectError
+            As `from_manifests`.
+        """
+        return cls.from_manifests(*sources, profile=profile, config=config, seed=seed)
 
     def __repr__(self) -> str:
         n_pending = len(self._pending)
@@ -199,6 +221,7 @@ class Cluster:
         if (found.kind, found.key) not in self._names:
             raise NoSuchObjectError(found.kind, found.key)
         self._names.discard((found.kind, found.key))
+        self._documents.pop((found.kind, found.key), None)
         if found.kind == PRIORITY_CLASSES.kind:
             del self._classes[found.name]
         else:
@@ -273,20 +296,19 @@ class Cluster:
             return Explanation(cluster._state.n_nodes, refused=rejection, failure=failure)
         return explain(cluster._state, asked, cluster._profile_of(asked))
 
-    def why(self, pod: PodLike) -> Why:
+    def why(self, pod: PodLike, *, remedies: bool = True) -> Why:
         """Return what keeps a pod off each node, in terms to act upon; or the best nodes for it.
 
         Of a pod that is placed already: how it would be placed if it came anew.
+
+        Parameters
+        ----------
+        remedies
+            Whether to look for the smallest changes that would help a pod without a node.
         """
-        cluster, asked = self._ask(pod)
-        node = self._state.node_of(asked.metadata.key) or ""
-        if cluster._gate(asked) is not None:
-            message = cluster._decide(asked).failure
-            return Why(asked.metadata.key, "gated", message.message if message else "")
-        found = why_pending(cluster._state, asked, cluster._profile_of(asked))
-        if not node:
-            return found
-        return msgspec.structs.replace(found, state="placed", node=node)
+        asked = self._pod(pod)
+        profile = self._profiles.get(asked.spec.scheduler_name)
+        return why_now(self._state, asked, profile, with_remedies=remedies)
 
     def place(self, pod: PodLike) -> Decision:
         """Decide where a pod goes and put it there; if it fits nowhere, it is pending.
@@ -356,6 +378,8 @@ class Cluster:
         other._pods = self._pods.copy()
         other._pending = self._pending.copy()
         other.skipped = self.skipped.copy()
+        other._documents = self._documents.copy()
+        other._aside = self._aside.copy()
         other._follow(self._state.fork())
         return other
 
@@ -365,7 +389,59 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         """Leave a block; a fork just goes out of use."""
 
+    def plan(
+        self,
+        *manifests: Source,
+        namespace: str = "default",
+        scale: Mapping[str, int] | None = None,
+        add_nodes: Mapping[str, int] | None = None,
+        drain: Iterable[str] = (),
+        without: Iterable[str] = (),
+    ) -> Plan:
+        """Return where the pods of manifests would land; the cluster stays as it is.
+
+        Controllers act, too: those of the objects that the cluster was loaded from.
+
+        Parameters
+        ----------
+        namespace
+            Of what names none.
+        scale
+            Sizes of workloads, by `name`, `kind/name` or `kind/namespace/name`.
+        add_nodes
+            How many nodes of the same make as a node, by its name.
+        drain, without
+            Nodes to be drained, and zones to be lost, when everything has found its place.
+
+        Raises
+        ------
+        ManifestError, OSError
+            When a manifest cannot be read.
+        RefusedError
+            When an API server would refuse one.
+        UsageError
+            When a question asks for what the cluster does not have.
+        """
+        # A plan is made of whole components, which this package knows nothing of until it is asked.
+        from kubeberth.planner.planning import plan_in
+        from kubeberth.planner.questions import NewNodes, Questions
+        from kubeberth.planner.world import Rules
+
+        questions = Questions(
+            tuple((scale or {}).items()),
+            tuple(NewNodes(count, like) for like, count in (add_nodes or {}).items()),
+            tuple(drain),
+            tuple(without),
+        )
+        rules = Rules(self._profiles, self._ties)
+        return plan_in(self._to_documents(), manifests, questions, rules, namespace)
+
     # Within
+
+    def _to_documents(self) -> list[Document]:
+        """Return all objects as they are now."""
+        nodes, pods = map(to_document, self.nodes), map(to_document, self.pods)
+        return [*nodes, *self._documents.values(), *self._aside, *pods]
 
     def _follow(self, state: ClusterState) -> None:
         self._state = state
@@ -394,6 +470,8 @@ class Cluster:
         if accepted.kind == PODS.kind:
             self._put_pod(accepted.to(to_pod))
             return
+        if accepted.kind != NODES.kind:
+            self._documents[accepted.kind, accepted.key] = accepted.document
         if accepted.kind == PRIORITY_CLASSES.kind:
             self._classes[accepted.name] = accepted.document
         else:

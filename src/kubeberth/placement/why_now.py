@@ -9,16 +9,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Pod
 from kubeberth.api.requests import shown_amount
+from kubeberth.placement.delta import PodRemoved
 from kubeberth.placement.explain import explain
 from kubeberth.placement.normalize import normalize
 from kubeberth.placement.obstacles import facts, shortages, shortfall
 from kubeberth.placement.plugin import PlacementError
 from kubeberth.placement.profile import Profile
+from kubeberth.placement.remedies.conflict import find_conflict
+from kubeberth.placement.remedies.search import find_remedies
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import judge
@@ -29,6 +33,58 @@ _MAX_NEAREST = 3
 # What is not about one node can take as long as there are pods: so many nodes are asked at most.
 _MAX_ASKED = 200
 _MAX_WAYS = 3
+
+
+def why_now(
+    state: ClusterState, pod: Pod, profile: Profile | None, *, with_remedies: bool = True
+) -> Why:
+    """Return why a pod is where it is; of a placed one, how it would be placed if it came anew.
+
+    Parameters
+    ----------
+    pod
+        As it is in the state: with a node if it has one.
+    profile
+        The one that answers for the pod; None when none does.
+    """
+    key = pod.metadata.key
+    node = state.node_of(key) or pod.spec.node_name
+    if node:
+        return _why_placed(state, pod, node, profile)
+    if profile is None:
+        name = pod.spec.scheduler_name
+        return Why(key, "unknown", f'waits for a scheduler called "{name}", which is not here')
+    rejections = (rule.pre_enqueue(pod) for rule in profile.pre_enqueue)
+    gate = next((rejection for rejection in rejections if rejection is not None), None)
+    if gate is not None:
+        found = Why(key, "gated", ", ".join(gate.reasons))
+    else:
+        found = why_pending(state, pod, profile)
+    return helped(found, state, pod, profile) if with_remedies else found
+
+
+def helped(why: Why, state: ClusterState, pod: Pod, profile: Profile) -> Why:
+    """Return the answer about a pod without a node, and what would help it."""
+    if not state.n_nodes or (why.state == "pending" and why.n_feasible):
+        return why
+    conflict = None if why.state == "gated" else find_conflict(state, pod, profile)
+    remedies = find_remedies(state, pod, profile)
+    return msgspec.structs.replace(why, remedies=remedies, conflict=conflict)
+
+
+def _why_placed(state: ClusterState, pod: Pod, node: str, profile: Profile | None) -> Why:
+    key = pod.metadata.key
+    if state.slot_of(node) is None:
+        message = "its nodeName names a node that is not there, and no scheduler looks at it again"
+        return Why(key, "placed", message, node, state.n_nodes)
+    if profile is None:
+        message = f'placed by a scheduler called "{pod.spec.scheduler_name}", or by its nodeName'
+        return Why(key, "placed", message, node, state.n_nodes)
+    again = state.fork()
+    again.apply(PodRemoved(key))
+    anew = msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=""))
+    found = why_pending(again, anew, profile)
+    return msgspec.structs.replace(found, state="placed", node=node)
 
 
 def why_pending(state: ClusterState, pod: Pod, profile: Profile) -> Why:

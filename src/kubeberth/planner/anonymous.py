@@ -17,6 +17,7 @@ from typing import Any
 
 from kubeberth.api.core import HOSTNAME_LABEL, ZONE_LABEL
 from kubeberth.api.storage import BETA_CLASS, SELECTED_NODE
+from kubeberth.controllers.workloads.stateful_pods import template_name
 
 Document = dict[str, Any]
 
@@ -141,7 +142,7 @@ class _Renamer:
             if d["kind"] in ("StatefulSet", "DaemonSet")
         }
         self._templates = {
-            claim["metadata"]["name"]
+            template_name(claim)
             for d in documents
             if d["kind"] == "StatefulSet"
             for claim in (d.get("spec") or {}).get("volumeClaimTemplates") or ()

@@ -7,6 +7,7 @@ made to start their pods and never to end: nothing finishes in a plan.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -49,6 +50,9 @@ from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
 from kubeberth.errors import AlreadyExistsError, BerthError, ConflictError, NotFoundError
 from kubeberth.planner.objects import Objects
 
+# In one go, nothing looks at a key as often as this: the largest set is made in 300 steps.
+MAX_LOOKS = 1000
+
 
 class Reconciler(Protocol):
     """What is asked of a controller; see `kubeberth.controllers.controller`."""
@@ -74,7 +78,13 @@ class Trouble:
 
 
 class Control:
-    """Runs the controllers over some objects."""
+    """Runs the controllers over some objects.
+
+    Attributes
+    ----------
+    is_restless
+        Whether one was stopped that went on and on, which is to happen to none.
+    """
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -99,6 +109,7 @@ class Control:
         self._failures: dict[tuple[Reconciler, str], Failure] = {}
         self._waits: list[tuple[float, int, Reconciler, str]] = []
         self._tickets = count()
+        self.is_restless = False
         objects.follow(self._on_change)
 
     @property
@@ -117,10 +128,15 @@ class Control:
     def run(self) -> bool:
         """Let the controllers act until none has anything to do; return whether one had."""
         has_acted = False
+        looks: Counter[tuple[Reconciler, str]] = Counter()
         while self._due:
-            reconciler, key = next(iter(self._due))
-            del self._due[reconciler, key]
-            has_acted |= self._reconcile(reconciler, key)
+            place = next(iter(self._due))
+            del self._due[place]
+            looks[place] += 1
+            if looks[place] > MAX_LOOKS:
+                self.is_restless = True
+            else:
+                has_acted |= self._reconcile(*place)
         return has_acted
 
     def wakes_at(self) -> float | None:

@@ -11,6 +11,7 @@ from kubeberth.api.scheme import (
     DAEMON_SETS,
     DEPLOYMENTS,
     JOBS,
+    LIMIT_RANGES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     PODS,
@@ -25,6 +26,7 @@ from kubeberth.placement.observed import OBSERVED
 
 TYPES: dict[Resource, type[ApiStruct]] = {
     PRIORITY_CLASSES: Object,
+    LIMIT_RANGES: Object,
     **{resource: kind for kind, resource in OBSERVED.items()},
     CONTROLLER_REVISIONS: ControllerRevision,
     DEPLOYMENTS: Deployment,

@@ -22,7 +22,15 @@ from kubeberth.library.stored import to_stored
 from kubeberth.planner.kinds import TYPES
 
 # What must be there before the objects that need it.
-_FIRST = ("Namespace", "PriorityClass", "StorageClass", "PersistentVolume", "CSINode", "Node")
+_FIRST = (
+    "Namespace",
+    "LimitRange",
+    "PriorityClass",
+    "StorageClass",
+    "PersistentVolume",
+    "CSINode",
+    "Node",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,8 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
                 continue
             document = _placed_in(manifest.document, namespace if resource.namespaced else "")
             found = Wanted(resource, document, manifest, text, file)
-            if resource in TYPES:
+            is_shapeless = not isinstance(document.get("metadata"), dict | None)
+            if resource in TYPES and not is_shapeless:
                 wanted.append(found)
             else:
                 _check(found)

@@ -23,9 +23,19 @@ from msgspec.structs import replace
 from kubeberth.api import schema, validation
 from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
+from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
+from kubeberth.api.limit_ranges import faults_of, fill_in
 from kubeberth.api.meta import Condition
-from kubeberth.api.scheme import NAMESPACES, PODS, PRIORITY_CLASSES, Resource
+from kubeberth.api.scheme import (
+    LIMIT_RANGES,
+    NAMESPACES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    PRIORITY_CLASSES,
+    STORAGE_CLASSES,
+    Resource,
+)
 from kubeberth.apiserver.patch.merge import apply_merge_patch
 from kubeberth.apiserver.patch.strategic import apply_strategic_patch
 from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare_update
@@ -39,6 +49,7 @@ Document = dict[str, Any]
 
 # Of every object: nothing here depends on it, but a server demands one of whoever updates.
 _REVISION = "1"
+_LIMITED = frozenset((PODS, PERSISTENT_VOLUME_CLAIMS))
 
 Follower = Callable[[Resource, Any, Any], None]
 """Told of a change: the resource, the object before and after; None where there was or is none."""
@@ -123,7 +134,9 @@ class Objects:
         """
         meta = sent.get("metadata") or {}
         if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
-            self.put(resource, dict(sent))
+            # What controllers make of a template has its defaults: to be equal, it has them, too.
+            lacks = is_reduced(sent) and resource is not PODS
+            self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
             return
         accepted = _accepted(to_stored(resource, dict(sent), self._classes.values()))
         accepted["metadata"].setdefault("uid", self._new_uid())
@@ -200,11 +213,9 @@ class Objects:
         if isinstance(spec, dict) and "replicas" not in spec and "replicas" in old.get("spec", {}):
             sent = {**sent, "spec": {**spec, "replicas": old["spec"]["replicas"]}}
         new = self._admitted(resource, sent, old)
-        judged = new, old
         if is_reduced(old):
-            new = reduced(resource, new)
-            judged = _with_defaults(resource, new), _with_defaults(resource, old)
-        faults = validation.validate_update(resource, *judged)
+            new = _with_defaults(resource, reduced(resource, new))
+        faults = validation.validate_update(resource, new, old)
         if faults:
             raise _refusal(new, [(fault.field, fault.body) for fault in faults])
         self.put(resource, new)
@@ -218,10 +229,25 @@ class Objects:
         if isinstance(meta, dict):
             document["metadata"] = {k: v for k, v in meta.items() if k != "resourceVersion"}
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
-        return _accepted(to_stored(resource, document, self._classes.values(), prepare))
+        admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
+        if resource in _LIMITED:
+            for limit_range in self._limit_ranges(admitted["metadata"]["namespace"]):
+                if why_not := faults_of(resource, admitted, limit_range):
+                    raise _refusal(admitted, [("", f"forbidden: {why_not}")])
+        return admitted
+
+    def _limit_ranges(self, namespace: str) -> list[Document]:
+        entries = self._entries[LIMIT_RANGES].values()
+        return [e.to_document() for e in entries if e.item.metadata.namespace == namespace]
 
     def _prepare(self, resource: Resource, document: Document) -> None:
         meta = document["metadata"]
+        if resource is PODS:
+            for limit_range in self._limit_ranges(meta["namespace"]):
+                fill_in(document, limit_range)
+        elif resource is PERSISTENT_VOLUME_CLAIMS:
+            classes = self._entries[STORAGE_CLASSES].values()
+            fill_in_class(document, (entry.to_document() for entry in classes))
         prepare_create(resource, document, uid=self._new_uid(), now=self._stamp())
         meta["resourceVersion"] = _REVISION
         if not meta.get("name") and meta.get("generateName"):
@@ -381,7 +407,7 @@ def _accepted(stored: Stored) -> Document:
     return stored.document
 
 
-def _with_defaults(resource: Resource, document: Document) -> Document:
+def _with_defaults(resource: Resource, document: Mapping[str, Any]) -> Document:
     """Return a copy of an object with the defaults of what it leaves out."""
     whole: Document = msgspec.json.decode(msgspec.json.encode(document))
     apply_defaults(resource, whole)

@@ -18,11 +18,12 @@ from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.batch.cron_job import new_job
 from kubeberth.controllers.cache import ref_of
 from kubeberth.errors import BerthError, InvalidObjectError, UsageError
+from kubeberth.library.manifests import Source
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import FirstAdded
 from kubeberth.planner import questions as asked
 from kubeberth.planner.kinds import TYPES
-from kubeberth.planner.manifests import Reading, Wanted
+from kubeberth.planner.manifests import Reading, Wanted, read
 from kubeberth.planner.outcome import Books, to_plan
 from kubeberth.planner.plan import Plan
 from kubeberth.planner.questions import Questions
@@ -77,7 +78,13 @@ class RefusedError(BerthError):
 
 
 def make_plan(task: Task) -> Plan:
-    """Return where everything lands.
+    """Return where everything lands; see `carry_out` for what it raises."""
+    world, books = carry_out(task)
+    return to_plan(world, books, task.wanted.passed_over)
+
+
+def carry_out(task: Task) -> tuple[World, Books]:
+    """Return the cluster as it is in the end, and what has happened to it.
 
     Raises
     ------
@@ -108,7 +115,18 @@ def make_plan(task: Task) -> Plan:
     for name in task.questions.drain:
         books.drained[name] = asked.drain(world, name)
     world.settle()
-    return to_plan(world, books, task.wanted.passed_over)
+    return world, books
+
+
+def plan_in(
+    cluster: Sequence[Document],
+    sources: Sequence[Source],
+    questions: Questions,
+    rules: Rules,
+    namespace: str = "default",
+) -> Plan:
+    """Return the plan of some manifests; see `make_plan`."""
+    return make_plan(Task(cluster, read(sources, namespace), questions, rules))
 
 
 def load(world: World, documents: Iterable[Document]) -> None:

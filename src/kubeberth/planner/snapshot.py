@@ -18,6 +18,7 @@ import msgspec
 from kubeberth.api.core import PodSpec
 from kubeberth.api.meta import ApiStruct
 from kubeberth.api.scheme import CONTROLLER_REVISIONS, CRON_JOBS, PODS, Resource
+from kubeberth.api.workloads import Object
 from kubeberth.planner.kinds import TYPES
 
 Document = dict[str, Any]
@@ -46,6 +47,7 @@ _UNTOLD = frozenset(
         *("addresses", "hostIP", "podIP", "podIPs"),
     )
 )
+_WHOLE = ("globalDefault", "preemptionPolicy", "spec", "value")
 _DONE = frozenset(("args", "command"))
 _NODE_FIELDS = ("podCIDR", "providerID")
 # The one parameter of a class that is read: where its simulated volumes can be reached from.
@@ -57,9 +59,8 @@ def reduced(resource: Resource, document: Mapping[str, Any]) -> Document:
     item = msgspec.convert(document, TYPES[resource])
     kept = as_json(item)
     result = {"apiVersion": resource.api_version, "kind": resource.kind, **kept}
-    if "value" in document:  # a priority class
-        told = ("value", "globalDefault", "preemptionPolicy")
-        result |= {name: document[name] for name in told if name in document}
+    if isinstance(item, Object):  # of which no struct tells more
+        result |= {name: document[name] for name in _WHOLE if name in document}
     result["metadata"] = _metadata(result.get("metadata") or {}) | {
         "annotations": {**_annotations(result.get("metadata") or {}), REDUCED: "true"}
     }

@@ -78,7 +78,7 @@ class World:
             if self.placing.run() or self.objects.finish_deletions() or self._stand_in():
                 continue
             if not self._wait(patience_ends_at):
-                self.came_to_rest = True
+                self.came_to_rest = not self.control.is_restless
                 return
         self.came_to_rest = False
 

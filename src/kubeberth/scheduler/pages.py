@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from kubeberth.placement.delta import PodRemoved
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.vocabulary import PODS
 from kubeberth.placement.why import Why
-from kubeberth.placement.why_now import best_nodes, why_pending
+from kubeberth.placement.why_now import best_nodes, helped, why_pending
 from kubeberth.scheduler.cache import Cache
 from kubeberth.scheduler.decisions import Attempt, Decisions
 from kubeberth.scheduler.metrics import SchedulerMetrics
@@ -238,7 +239,7 @@ class Pages:
         profile = parts.profiles.get(pod.spec.scheduler_name)
         if profile is None:
             name = pod.spec.scheduler_name
-            return Why(key, "unknown", f"waits for scheduler {name}, which this is not")
+            return Why(key, "unknown", f'waits for a scheduler called "{name}", which this is not')
         shown = {} if entry is None else _in_queue(entry, parts.clock.monotonic())
         for rule in profile.pre_enqueue:
             rejection = rule.pre_enqueue(pod)
@@ -246,6 +247,19 @@ class Pages:
                 return Why(key, "gated", ", ".join(rejection.reasons), queue=shown)
         found = why_pending(parts.cache.state, pod, profile)
         return msgspec.structs.replace(found, queue=shown)
+
+    def remedies(self, key: str) -> Callable[[Why], Why] | None:
+        """Return what looks for remedies for a pod that waits, in a copy of the cluster as it is.
+
+        It takes its time and touches nothing that is in use here, so it may run beside the loop.
+        """
+        parts = self._parts
+        pod = parts.pods.get(key)
+        profile = None if pod is None else parts.profiles.get(pod.spec.scheduler_name)
+        if pod is None or profile is None or parts.cache.state.node_of(key) is not None:
+            return None
+        state = parts.cache.state.fork()
+        return partial(helped, state=state, pod=pod, profile=profile)
 
     def _why_placed(self, pod: Pod, node: str, attempt: Attempt | None) -> Why:
         parts, key = self._parts, pod.metadata.key
@@ -266,7 +280,9 @@ class Pages:
                     best=attempt.best,
                 )
         else:
-            message = "placed by another scheduler, or too long ago to be remembered"
+            message = (
+                "placed by another scheduler or its nodeName, or too long ago to be remembered"
+            )
         profile = parts.profiles.get(pod.spec.scheduler_name)
         if profile is None:
             return Why(key, "placed", message, node)

@@ -5,6 +5,7 @@ Nothing can be changed here. What is served is in `pages`; who may see it, `acce
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -133,7 +134,9 @@ def _debug(pages: Pages, name: str) -> Handler:
 def _why(pages: Pages) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         key = f"{request.match_info['namespace']}/{request.match_info['pod']}"
-        return _json(pages.why(key))
+        why = pages.why(key)
+        look = pages.remedies(key)
+        return _json(why if look is None else await asyncio.to_thread(look, why))
 
     return answer
 

@@ -238,6 +238,23 @@ def test_what_happens_before_a_watchers_turn_goes_out_in_one_chunk(run):
     run(scenario)
 
 
+def test_who_has_sent_rests_and_sends_in_one_chunk_what_happens_meanwhile(run, monkeypatch):
+    monkeypatch.setattr(watch, "REST_S", 0.5)
+
+    async def scenario(api):
+        answer = await api.open("GET", f"{MAPS}?watch=true&resourceVersion={api.store.revision}")
+        chunks = asyncio.Queue()
+        answer.source.begin(lambda: chunks.put_nowait(answer.source.take()))
+        await api.config_map("a")
+        assert len((await chunks.get()).splitlines()) == 1
+        await api.config_map("b")
+        await api.config_map("c")
+        assert len((await chunks.get()).splitlines()) == 2
+        answer.source.close()
+
+    run(scenario)
+
+
 def test_a_watch_may_be_asked_for_longer_than_anybody_lives(run):
     async def scenario(api):
         query = "watch=true&allowWatchBookmarks=true&timeoutSeconds=999999999999"

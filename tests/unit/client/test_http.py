@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kubeberth.client import http
 from kubeberth.client.http import LostConnectionError, Pool
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -248,5 +249,25 @@ def test_a_stream_that_is_complete_ends():
             pool.stream("/watch", {}) as (_, parts),
         ):
             assert [part async for part in parts] == [b"one"]
+
+    run(scenario)
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_not_taken_for_the_next_one(monkeypatch):
+    async def scenario() -> None:
+        late = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
+        async with pool_of(late, OK) as (pool, seen):
+            asking = asyncio.create_task(pool.request("GET", "/late", {}, None))
+            complete = http._Connection.on_message_complete
+
+            def give_up(connection: http._Connection) -> None:
+                complete(connection)
+                asking.cancel()
+
+            monkeypatch.setattr(http._Connection, "on_message_complete", give_up)
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert (await pool.request("GET", "/next", {}, None)).body == b"ok"
+        assert seen.connections == [1, 1], "the connection is as good as before"
 
     run(scenario)

@@ -241,6 +241,14 @@ def test_a_pod_that_ran_before_goes_on_without_a_restart():
     assert effects.timers == []
 
 
+def test_a_container_that_had_just_ended_is_started_again():
+    """A kubelet that died between the two must not leave it so."""
+    ended = {"terminated": {"exitCode": 1, "startedAt": "2027-01-15T07:59:00Z"}}
+    life, effects = restored(pod(status=running_status(ready=False, state=ended)))
+    assert [(timer.stimulus, timer.attempt) for timer in effects.timers] == [(Stimulus.STARTED, 3)]
+    assert life.run_of("c").restart_count == 2
+
+
 def test_a_crash_loop_goes_on_where_it_was():
     ended = {"exitCode": 1, "startedAt": "2027-01-15T07:59:00Z"}
     status = running_status(
@@ -250,7 +258,8 @@ def test_a_crash_loop_goes_on_where_it_was():
     )
     life, effects = restored(pod(status=status))
     [timer] = effects.timers
-    assert (timer.stimulus, timer.container, timer.attempt) == (Stimulus.STARTED, "c", 2)
+    assert (timer.stimulus, timer.container, timer.attempt) == (Stimulus.STARTED, "c", 3)
+    assert life.run_of("c").restart_count == 2
     life.tell(timer, NOW)
     assert life.run_of("c").stage is ContainerStage.RUNNING
 

@@ -125,6 +125,43 @@ def test_claims_of_a_stateful_set_get_volumes_in_the_zone_of_their_pod():
     assert "didn't match PersistentVolume's node affinity" in drained[0].message
 
 
+def test_claims_without_a_class_get_the_default_one():
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "usual",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claims = [{"metadata": {"name": "data"}, "spec": spec}]
+    db = workload("StatefulSet", "db", 2, volumeClaimTemplates=claims)
+    assert plan([*zones(2), storage_class], db).n_placed == 2
+    assert plan(zones(2), db).n_placed == 0
+
+
+def test_limit_ranges_say_what_containers_ask_for_and_what_is_too_little():
+    limits = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "bounds", "namespace": "default"},
+        "spec": {
+            "limits": [{"type": "Container", "defaultRequest": {"cpu": "3"}, "min": {"cpu": "1"}}]
+        },
+    }
+    silent = pod("silent")
+    del silent["spec"]["containers"][0]["resources"]
+    cluster = [node("n1"), limits]
+    assert plan(cluster, silent).nodes[0].resources["cpu"].after == 3000
+    with pytest.raises(
+        RefusedError, match="minimum cpu usage per Container is 1, but request is 100m"
+    ):
+        plan(cluster, pod("tiny", cpu="100m"))
+
+
 def test_a_rollout_goes_through_when_there_is_room_for_a_surge():
     cluster = [*zones(3), deployment("web", 6)]
     found = plan(cluster, deployment("web", 6, image="nginx:2"))

@@ -63,6 +63,15 @@ def test_a_manifest_that_is_applied_already_changes_nothing_in_a_snapshot():
     assert (found.pods, found.workloads[0].placed) == ((), 3)
 
 
+def test_a_rollout_in_a_snapshot_goes_through():
+    taken = snapshot_of(*zones(2), deployment("web", 4), workload("StatefulSet", "db", 2))
+    changed = deployment("web", 4, image="nginx:2"), workload("StatefulSet", "db", 2, image="pg:2")
+    found = make_plan(Task(taken, read([as_file(*changed)])))
+    assert [(w.placed, w.rollout) for w in found.workloads] == [(4, ""), (2, "")]
+    assert len(found.pods) == 6
+    assert found.is_good
+
+
 def test_names_become_others_and_stay_equal_where_they_were_equal():
     taken = snapshot_of(
         *zones(2),

@@ -161,7 +161,7 @@ def test_a_gated_pod_and_one_of_another_scheduler_are_told_apart() -> None:
         gated = json.loads((await get("/why/default/gated"))[1])
         assert (gated["state"], gated["queue"]["place"]) == ("gated", "gated")
         other = json.loads((await get("/why/default/other"))[1])
-        assert other["message"] == "waits for scheduler mine, which this is not"
+        assert other["message"] == 'waits for a scheduler called "mine", which this is not'
 
     gates = [{"name": "quota"}]
     there = [pod("gated", schedulingGates=gates), pod("other", schedulerName="mine")]

@@ -18,6 +18,8 @@ _LISTS = ("initContainers", "containers", "ephemeralContainers")
 class AlwaysPullImages(Plugin):
     """Has every container's image pulled before it starts."""
 
+    resources = (PODS,)
+
     async def admit(self, attributes: Attributes) -> None:
         """Set the policy of all images of a pod."""
         if not _is_concerned(attributes):
@@ -47,7 +49,7 @@ class AlwaysPullImages(Plugin):
 
 
 def _is_concerned(attributes: Attributes) -> bool:
-    if attributes.document is None or attributes.resource is not PODS:
+    if attributes.document is None:
         return False
     if attributes.subresource not in ("", "ephemeralcontainers"):
         return False

@@ -28,13 +28,15 @@ class CertificateRequests(Plugin):
         Returns the present moment as objects tell it.
     """
 
+    resources = (CERTIFICATE_SIGNING_REQUESTS,)
+
     def __init__(self, stamp: Callable[[], str]) -> None:
         self._stamp = stamp
 
     async def admit(self, attributes: Attributes) -> None:
         """Fill in what no request says of itself."""
         request, old = attributes.document, attributes.old
-        if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or request is None:
+        if request is None:
             return
         if attributes.operation == "CREATE":
             request["spec"] = _with_asker(request.get("spec") or {}, attributes.user)
@@ -61,6 +63,8 @@ class CertificateRequests(Plugin):
 class CertificateApproval(Plugin):
     """Refuses decisions of who may not decide for the signer."""
 
+    resources = (CERTIFICATE_SIGNING_REQUESTS,)
+
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
 
@@ -72,6 +76,8 @@ class CertificateApproval(Plugin):
 
 class CertificateSigning(Plugin):
     """Refuses certificates of who may not sign for the signer."""
+
+    resources = (CERTIFICATE_SIGNING_REQUESTS,)
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
@@ -87,17 +93,19 @@ class CertificateSigning(Plugin):
 class CertificateSubjectRestriction(Plugin):
     """Refuses requests for certificates of those who may do everything."""
 
+    resources = (CERTIFICATE_SIGNING_REQUESTS,)
+
     async def validate(self, attributes: Attributes) -> None:
         """Look at a new request."""
         request = attributes.document
-        if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or request is None:
+        if request is None:
             return
         if attributes.operation == "CREATE":
             _check_subject(attributes, request)
 
 
 def _is_change_of(attributes: Attributes, sub: str) -> bool:
-    if attributes.resource is not CERTIFICATE_SIGNING_REQUESTS or attributes.document is None:
+    if attributes.document is None:
         return False
     return attributes.old is not None and attributes.subresource == sub
 

@@ -114,10 +114,13 @@ class Plugin:
 
     Attributes
     ----------
+    resources
+        What it is about: it is asked about nothing else. Empty when it is about everything.
     sees_bodies
         Whether it also looks at what is posted to a subresource and is no object: a Binding.
     """
 
+    resources: ClassVar[tuple[Resource, ...]] = ()
     sees_bodies: ClassVar[bool] = False
 
     async def admit(self, attributes: Attributes) -> None:
@@ -127,30 +130,50 @@ class Plugin:
         """Refuse what must not be stored."""
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """Who is asked about a resource, before and after validation."""
+
+    admitting: list[Plugin]
+    validating: list[Plugin]
+
+
 class Chain:
     """Plugins in the order they run."""
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
-        self._admitting = [p for p in plugins if type(p).admit is not Plugin.admit]
-        self._validating = [p for p in plugins if type(p).validate is not Plugin.validate]
-        watching = [p for p in plugins if p.sees_bodies]
+        self._plugins = tuple(plugins)
+        # None stands for every custom resource.
+        self._asked: dict[Resource | None, _Asked] = {}
+        watching = [plugin for plugin in plugins if plugin.sees_bodies]
         self._of_bodies = self if len(watching) == len(plugins) else Chain(watching)
 
     async def admit(self, attributes: Attributes) -> None:
         """Let every plugin fill in or refuse."""
-        for plugin in self._admitting:
+        asked = self._asked_about(attributes.resource).admitting
+        for plugin in asked:
             await plugin.admit(attributes)
         if attributes.wants_second_round:
             attributes.is_second_round = True
-            for plugin in self._admitting:
+            for plugin in asked:
                 await plugin.admit(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin refuse."""
-        for plugin in self._validating:
+        for plugin in self._asked_about(attributes.resource).validating:
             await plugin.validate(attributes)
 
     async def look_at_body(self, attributes: Attributes) -> None:
         """Let those fill in or refuse who look at the bodies of subresources."""
         await self._of_bodies.admit(attributes)
         await self._of_bodies.validate(attributes)
+
+    def _asked_about(self, resource: Resource) -> _Asked:
+        key = resource if resource.custom is None else None
+        asked = self._asked.get(key)
+        if asked is None:
+            about = [p for p in self._plugins if not p.resources or key in p.resources]
+            asked = self._asked[key] = _Asked(
+                [plugin for plugin in about if type(plugin).admit is not Plugin.admit],
+                [plugin for plugin in about if type(plugin).validate is not Plugin.validate],
+            )
+        return asked

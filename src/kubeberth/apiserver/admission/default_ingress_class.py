@@ -5,9 +5,9 @@ Matches `plugin/pkg/admission/network/defaultingressclass` of Kubernetes 1.36.
 
 from __future__ import annotations
 
+from kubeberth.api.default_class import newest
 from kubeberth.api.scheme import INGRESS_CLASSES, INGRESSES
 from kubeberth.apiserver.admission.chain import Attributes, Plugin, Reader
-from kubeberth.apiserver.admission.default_storage_class import newest
 
 OLD_CLASS = "kubernetes.io/ingress.class"
 IS_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
@@ -16,6 +16,8 @@ IS_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 class DefaultIngressClass(Plugin):
     """Fills in the class of new ingresses."""
 
+    resources = (INGRESSES,)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
@@ -23,7 +25,7 @@ class DefaultIngressClass(Plugin):
         """Give a new ingress a class."""
         ingress = attributes.document
         is_new = attributes.operation == "CREATE"
-        if ingress is None or attributes.resource is not INGRESSES or not is_new:
+        if ingress is None or not is_new:
             return
         spec = ingress.get("spec") or {}
         annotations = ingress["metadata"].get("annotations") or {}

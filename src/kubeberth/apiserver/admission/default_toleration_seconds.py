@@ -16,12 +16,14 @@ class DefaultTolerationSeconds(Plugin):
         How long a pod stays on such a node.
     """
 
+    resources = (PODS,)
+
     def __init__(self, not_ready_s: int, unreachable_s: int) -> None:
         self._seconds = not_ready_s, unreachable_s
 
     async def admit(self, attributes: Attributes) -> None:
         """Add to new and changed pods."""
         pod = attributes.document
-        if pod is None or attributes.resource is not PODS or attributes.subresource:
+        if pod is None or attributes.subresource:
             return
         add_default_tolerations(pod["spec"], *self._seconds)

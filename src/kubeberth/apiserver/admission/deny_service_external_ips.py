@@ -12,10 +12,12 @@ from kubeberth.apiserver.admission.chain import Attributes, Plugin
 class DenyServiceExternalIPs(Plugin):
     """Refuses external addresses that a service did not have."""
 
+    resources = (SERVICES,)
+
     async def validate(self, attributes: Attributes) -> None:
         """Look at a new or changed service."""
         service = attributes.document
-        if service is None or attributes.resource is not SERVICES or attributes.subresource:
+        if service is None or attributes.subresource:
             return
         wanted = set((service.get("spec") or {}).get("externalIPs") or ())
         found = set(((attributes.old or {}).get("spec") or {}).get("externalIPs") or ())

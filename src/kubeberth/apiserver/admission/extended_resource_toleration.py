@@ -12,10 +12,12 @@ from kubeberth.apiserver.admission.chain import Attributes, Plugin
 class ExtendedResourceToleration(Plugin):
     """Adds one toleration for each extended resource that a pod asks for."""
 
+    resources = (PODS,)
+
     async def admit(self, attributes: Attributes) -> None:
         """Add to new and changed pods."""
         pod = attributes.document
-        if pod is None or attributes.resource is not PODS or attributes.subresource:
+        if pod is None or attributes.subresource:
             return
         spec = pod["spec"]
         containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))

@@ -15,10 +15,12 @@ HOSTNAME = "kubernetes.io/hostname"
 class LimitPodHardAntiAffinityTopology(Plugin):
     """Refuses required anti-affinity by anything but the host's name."""
 
+    resources = (PODS,)
+
     async def validate(self, attributes: Attributes) -> None:
         """Look at the required terms of a new or changed pod."""
         pod = attributes.document
-        if pod is None or attributes.resource is not PODS or attributes.subresource:
+        if pod is None or attributes.subresource:
             return
         rules = (pod["spec"].get("affinity") or {}).get("podAntiAffinity") or {}
         for term in rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ():

@@ -14,13 +14,15 @@ from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Re
 class PersistentVolumeClaimResize(Plugin):
     """Refuses to let a claim grow."""
 
+    resources = (PERSISTENT_VOLUME_CLAIMS,)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     async def validate(self, attributes: Attributes) -> None:
         """Look at a changed claim."""
         new, old = attributes.document, attributes.old
-        if attributes.resource is not PERSISTENT_VOLUME_CLAIMS or attributes.subresource:
+        if attributes.subresource:
             return
         if new is None or old is None or _asked(new) <= _asked(old):
             return

@@ -32,6 +32,8 @@ class PodNodeSelector(Plugin):
         The plugin's own: selectors by namespace, and the cluster's default.
     """
 
+    resources = (PODS,)
+
     def __init__(self, reader: Reader, configuration: Mapping[str, Any]) -> None:
         self._reader = reader
         self._selectors: Mapping[str, str] = configuration.get(_SECTION) or {}
@@ -80,8 +82,7 @@ class PodNodeSelector(Plugin):
 
 
 def _is_new_pod(attributes: Attributes) -> bool:
-    is_pod = attributes.resource is PODS and not attributes.subresource
-    return is_pod and attributes.operation == "CREATE"
+    return not attributes.subresource and attributes.operation == "CREATE"
 
 
 def parse_selector(text: str) -> dict[str, str]:

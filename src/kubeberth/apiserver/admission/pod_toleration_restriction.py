@@ -38,6 +38,8 @@ class PodTolerationRestriction(Plugin):
         The plugin's own: the cluster's `default` tolerations and `whitelist`.
     """
 
+    resources = (PODS,)
+
     def __init__(self, reader: Reader, configuration: Mapping[str, Any]) -> None:
         self._reader = reader
         self._default: list[Document] = configuration.get("default") or []
@@ -107,5 +109,4 @@ class PodTolerationRestriction(Plugin):
 
 
 def _is_pod(attributes: Attributes) -> bool:
-    is_pod = attributes.resource is PODS and not attributes.subresource
-    return is_pod and attributes.document is not None
+    return not attributes.subresource and attributes.document is not None

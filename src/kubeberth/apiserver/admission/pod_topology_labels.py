@@ -14,13 +14,15 @@ LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 class PodTopologyLabels(Plugin):
     """Copies the node's labels when a pod is bound, or created on a node."""
 
+    resources = (PODS,)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     async def admit(self, attributes: Attributes) -> None:
         """Label a pod that comes to its node with this write."""
         pod = attributes.document
-        if pod is None or attributes.resource is not PODS:
+        if pod is None:
             return
         if attributes.operation == "CREATE" or attributes.subresource == "binding":
             self._copy(pod)

@@ -13,6 +13,8 @@ from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Re
 class Priority(Plugin):
     """Computes priority and preemption policy of pods, and keeps one global default class."""
 
+    resources = (PODS, PRIORITY_CLASSES)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 

@@ -26,6 +26,8 @@ _BINDINGS = (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS)
 class RbacEscalation(Plugin):
     """Refuses roles and bindings that give more than their writer has."""
 
+    resources = (*_ROLES, *_BINDINGS)
+
     def __init__(self, policy: StoredPolicy, authorizer: Authorizer) -> None:
         self._policy = policy
         self._authorizer = authorizer

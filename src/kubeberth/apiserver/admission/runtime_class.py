@@ -15,13 +15,15 @@ from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Re
 class RuntimeClass(Plugin):
     """Fills in what the class says, and refuses what contradicts it."""
 
+    resources = (PODS,)
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     async def admit(self, attributes: Attributes) -> None:
         """Fill in a new pod."""
         pod = attributes.document
-        if pod is None or attributes.resource is not PODS or attributes.operation != "CREATE":
+        if pod is None or attributes.operation != "CREATE":
             return
         spec = pod["spec"]
         found = self._class_of(attributes, spec)

@@ -28,6 +28,8 @@ PAUSE_S = 0.1
 class ServiceAccount(Plugin):
     """Fills in the account and mounts its token."""
 
+    resources = (PODS,)
+
     def __init__(self, reader: Reader, chance: random.Random) -> None:
         self._reader = reader
         self._chance = chance
@@ -35,7 +37,7 @@ class ServiceAccount(Plugin):
     async def admit(self, attributes: Attributes) -> None:
         """Fill in account, pull secrets and token of a new pod."""
         pod = attributes.document
-        if pod is None or attributes.resource is not PODS or attributes.operation != "CREATE":
+        if pod is None or attributes.operation != "CREATE":
             return
         if MIRROR in pod["metadata"].get("annotations", {}):
             _check_mirror(attributes, referring_pod(pod))
@@ -54,7 +56,7 @@ class ServiceAccount(Plugin):
     async def validate(self, attributes: Attributes) -> None:
         """Refuse secrets that are not the account's, if it says that its own are all."""
         pod, sub = attributes.document, attributes.subresource
-        if pod is None or attributes.resource is not PODS:
+        if pod is None:
             return
         is_new = attributes.operation == "CREATE" and not sub
         if not is_new and sub != "ephemeralcontainers":

@@ -25,6 +25,8 @@ STATIC_PART = 256
 class ServiceAddresses(Plugin):
     """Chooses addresses and ports that no other service has."""
 
+    resources = (SERVICES,)
+
     def __init__(self, reader: Reader, chance: random.Random, cidr: str) -> None:
         self._reader = reader
         self._chance = chance
@@ -35,7 +37,7 @@ class ServiceAddresses(Plugin):
     async def admit(self, attributes: Attributes) -> None:
         """Fill in what a new or changed service lacks."""
         service = attributes.document
-        if service is None or attributes.resource is not SERVICES or attributes.subresource:
+        if service is None or attributes.subresource:
             return
         spec = service["spec"]
         if spec.get("type") == "ExternalName":

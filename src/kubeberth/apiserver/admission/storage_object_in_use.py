@@ -17,6 +17,8 @@ FINALIZERS = {
 class StorageObjectInUseProtection(Plugin):
     """Adds the finalizer that a controller takes away from what is unused."""
 
+    resources = (PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS)
+
     async def admit(self, attributes: Attributes) -> None:
         """Protect a new volume or claim."""
         document = attributes.document

@@ -14,10 +14,12 @@ TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 class TaintNodesByCondition(Plugin):
     """Adds the not-ready taint to new nodes."""
 
+    resources = (NODES,)
+
     async def admit(self, attributes: Attributes) -> None:
         """Taint a new node."""
         node = attributes.document
-        if node is None or attributes.resource is not NODES or attributes.operation != "CREATE":
+        if node is None or attributes.operation != "CREATE":
             return
         spec = node.setdefault("spec", {})
         taints = spec.get("taints", [])

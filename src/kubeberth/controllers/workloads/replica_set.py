@@ -95,7 +95,9 @@ def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Ac
         body = pod_from_template(me, view.replica_set.spec.template)
         return [CreatePods(me, (body,) * min(missing, BURST))]
     if missing < 0:
-        ranked = rank_victims(active, view.related(), now)
+        # Where all go, it does not matter who goes first.
+        some_stay = view.replica_set.spec.replicas > 0
+        ranked = rank_victims(active, view.related(), now) if some_stay else active
         victims = ranked[: min(-missing, BURST)]
         return [DeletePods(me, tuple(ref_of(PODS, pod) for pod in victims))]
     return []

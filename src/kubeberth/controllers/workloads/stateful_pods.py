@@ -78,9 +78,15 @@ def _volumes(volumes: list[dict[str, Any]]) -> set[str]:
     return {volume["name"] for volume in volumes}
 
 
+def template_name(template: Document) -> str:
+    """Return the name of a claim template; an API server does not ask that it has one."""
+    name: str = (template.get("metadata") or {}).get("name") or ""
+    return name
+
+
 def claims_of(stateful_set: StatefulSet, ordinal: int) -> dict[str, str]:
     """Return the names of a pod's claims by those of its volumes."""
-    names = (claim["metadata"]["name"] for claim in stateful_set.spec.volume_claim_templates)
+    names = map(template_name, stateful_set.spec.volume_claim_templates)
     return {name: f"{name}-{stateful_set.metadata.name}-{ordinal}" for name in names}
 
 
@@ -91,9 +97,9 @@ def new_claims(
     selector = stateful_set.spec.selector
     names = claims_of(stateful_set, ordinal)
     for template in stateful_set.spec.volume_claim_templates:
-        given = template["metadata"]
+        given = template.get("metadata") or {}
         labels = {**(given.get("labels") or {}), **(selector.match_labels if selector else {})}
-        metadata = {**given, "name": names[given["name"]], "namespace": owner.namespace}
+        metadata = {**given, "name": names[template_name(template)], "namespace": owner.namespace}
         metadata |= {"labels": labels} if labels else {}
         kept = _keeper(stateful_set, owner, None, ordinal)
         if kept is not None:

@@ -398,5 +398,6 @@ class StatefulSetReconciler:
 
 def _may_claim(stateful_set: StatefulSet, claim_name: str) -> bool:
     templates = stateful_set.spec.volume_claim_templates
-    prefixes = (f"{t['metadata']['name']}-{stateful_set.metadata.name}-" for t in templates)
+    names = map(identity.template_name, templates)
+    prefixes = (f"{name}-{stateful_set.metadata.name}-" for name in names)
     return any(claim_name.startswith(prefix) for prefix in prefixes)

@@ -36,7 +36,7 @@ _MAX_TAINTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class PodRule:
     """A rule of a pod, and the pod without it."""
 
     text: str
@@ -50,7 +50,7 @@ def find_conflict(state: ClusterState, pod: Pod, profile: Profile) -> Conflict |
     """
     trial = state.fork()
 
-    def fits(dropped: Iterable[_Rule]) -> int:
+    def fits(dropped: Iterable[PodRule]) -> int:
         """Return on how many nodes the pod fits without some of its rules."""
         asked = pod
         for rule in dropped:
@@ -58,10 +58,10 @@ def find_conflict(state: ClusterState, pod: Pod, profile: Profile) -> Conflict |
         verdicts = judge(trial, trial.request(asked), profile, pod.metadata.key)
         return 0 if verdicts.refused is not None else len(verdicts.feasible)
 
-    rules = list(_rules(trial, pod))
+    rules = list(rules_of(trial, pod))
     if fits(()) or not fits(rules):
         return None
-    dropped: list[_Rule] = []
+    dropped: list[PodRule] = []
     for rule in rules:
         if not fits((*dropped, rule)):
             dropped.append(rule)
@@ -74,7 +74,7 @@ def find_conflict(state: ClusterState, pod: Pod, profile: Profile) -> Conflict |
     )
 
 
-def _rules(state: ClusterState, pod: Pod) -> Iterator[_Rule]:
+def rules_of(state: ClusterState, pod: Pod) -> Iterator[PodRule]:
     """Yield the rules of a pod; the first ones are left out first.
 
     What is most likely to be a mistake comes last: labels, which somebody has typed.
@@ -83,39 +83,39 @@ def _rules(state: ClusterState, pod: Pod) -> Iterator[_Rule]:
     for name, amount in effective_request(pod).items():
         if amount:
             text = f"requests of {shown_amount(name, amount)} {name}"
-            yield _Rule(text, partial(_without_request, name))
+            yield PodRule(text, partial(_without_request, name))
     yield from _host_ports(pod)
     for volume in pod.spec.volumes:
         if volume.persistent_volume_claim is not None or volume.ephemeral is not None:
-            yield _Rule(f"volume {volume.name}", partial(_without_volume, volume.name))
+            yield PodRule(f"volume {volume.name}", partial(_without_volume, volume.name))
     yield from _pod_terms(pod)
     for constraint in pod.spec.topology_spread_constraints:
         if constraint.when_unsatisfiable == "DoNotSchedule":
             text = f"spread over {constraint.topology_key} (maxSkew {constraint.max_skew})"
-            yield _Rule(text, partial(_without_constraint, constraint))
+            yield PodRule(text, partial(_without_constraint, constraint))
     if to_node_rules(pod.spec).required is not None:
-        yield _Rule(_affinity_text(pod), _without_node_affinity)
+        yield PodRule(_affinity_text(pod), _without_node_affinity)
     for requirement in to_node_rules(pod.spec).selector:
         text = f"nodeSelector {requirement_text(requirement)}"
-        yield _Rule(text, partial(_without_entry, requirement.key))
+        yield PodRule(text, partial(_without_entry, requirement.key))
 
 
-def _host_ports(pod: Pod) -> Iterator[_Rule]:
+def _host_ports(pod: Pod) -> Iterator[PodRule]:
     containers = (*pod.spec.containers, *pod.spec.init_containers)
     ports = sorted({port.host_port for c in containers for port in c.ports} - {0})
     if ports:
         shown = ", ".join(map(str, ports))
-        yield _Rule(f"host port{'s' if len(ports) > 1 else ''} {shown}", _without_host_ports)
+        yield PodRule(f"host port{'s' if len(ports) > 1 else ''} {shown}", _without_host_ports)
 
 
-def _pod_terms(pod: Pod) -> Iterator[_Rule]:
+def _pod_terms(pod: Pod) -> Iterator[PodRule]:
     namespace = pod.metadata.namespace
     for field in (ANTI_AFFINITY, AFFINITY):
         # What is said twice is one rule.
         for text in dict.fromkeys(
             shown_term(t, field, namespace) for t in required_terms(pod, field)
         ):
-            yield _Rule(text, partial(_without_terms, field, text))
+            yield PodRule(text, partial(_without_terms, field, text))
 
 
 def _without_terms(field: str, text: str, pod: Pod) -> Pod:
@@ -132,7 +132,7 @@ def _without_terms(field: str, text: str, pod: Pod) -> Pod:
     return with_spec(pod, affinity=replace(affinity, **{field: rules}))
 
 
-def _closed_nodes(state: ClusterState, pod: Pod) -> Iterator[_Rule]:
+def _closed_nodes(state: ClusterState, pod: Pod) -> Iterator[PodRule]:
     """Yield that a pod does not tolerate what keeps nodes closed."""
     nodes = [state.node(slot) for slot in state.slots[state.exists].tolist()]
     taints = {
@@ -145,11 +145,11 @@ def _closed_nodes(state: ClusterState, pod: Pod) -> Iterator[_Rule]:
         shown = ", ".join([*taints][:_MAX_TAINTS])
         more = f" and {len(taints) - _MAX_TAINTS} more" if len(taints) > _MAX_TAINTS else ""
         keys = tuple(dict.fromkeys(taints.values()))
-        yield _Rule(f"no toleration of {shown}{more}", partial(_tolerating, keys))
+        yield PodRule(f"no toleration of {shown}{more}", partial(_tolerating, keys))
     cordoned = [node.name for node in nodes if node.spec.unschedulable]
     if cordoned:
         keys = (UNSCHEDULABLE_TAINT,)
-        yield _Rule("no toleration of cordoned nodes", partial(_tolerating, keys))
+        yield PodRule("no toleration of cordoned nodes", partial(_tolerating, keys))
 
 
 def _affinity_text(pod: Pod) -> str:

@@ -16,7 +16,6 @@ from kubeberth.placement.remedies.commands import delete_pod
 from kubeberth.placement.remedies.edit import CHANGE_FIELD, EVICT_POD, Alternative, Edit
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
-from kubeberth.placement.vocabulary import PODS
 
 # To ask for nothing would be four times as much of a change as to ask for hardly less.
 _ALL_OF_IT = 6.0
@@ -35,9 +34,7 @@ def request_edits(
     if all(lowered):
         yield tuple(edit for edit in lowered if edit is not None)
     if all(asked <= there for _, asked, _, there in missing):
-        needs = {
-            state.resources.get(name) or PODS: asked - free for name, asked, free, _ in missing
-        }
+        needs = {state.resources.intern(name): asked - free for name, asked, free, _ in missing}
         victims = _enough(state, slot, needs)
         if victims:
             yield (evict(victims, state.node(slot).name),)

@@ -102,8 +102,22 @@ def _proposals(what_if: WhatIf) -> Iterator[Alternative]:
     proposals += new_nodes(state, request)
     unique = {tuple(sorted(edit.text for edit in edits)): edits for edits in proposals if edits}
     gates = _remove_gates(pod)
-    whole = ((*gates, *edits) for edits in unique.values())
+    siblings = _siblings(state, pod)
+    whole = [
+        (*gates, *edits)
+        for edits in unique.values()
+        if siblings.isdisjoint(key for edit in edits for key in edit.evicts)
+    ]
     yield from sorted(whole, key=lambda edits: (effort_of(edits), [e.text for e in edits]))
+
+
+def _siblings(state: ClusterState, pod: Pod) -> set[str]:
+    """Return the pods of the same controller: it gains nothing when one leaves for another."""
+    owner = pod.metadata.controller
+    if owner is None:
+        return set()
+    on_nodes = (placed for name in state.node_names for placed in state.pods_on(name))
+    return {placed.key for placed in on_nodes if placed.request.meta.controller == owner}
 
 
 def _for_node(
@@ -194,6 +208,8 @@ def _preempting(what_if: WhatIf) -> Remedy | None:
     )
     nomination = what_if.nomination(urgent)
     if nomination is None or not nomination.victims:
+        return None
+    if not _siblings(state, pod).isdisjoint(nomination.victims):
         return None
     above = max(what_if.placed(key).priority for key in nomination.victims)
     never = pod.spec.preemption_policy == "Never"

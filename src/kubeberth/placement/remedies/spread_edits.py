@@ -65,7 +65,8 @@ def without_constraint(pod: Pod, constraint: Constraint) -> Pod:
 def soften_constraint(constraint: Constraint) -> Edit:
     """Return what makes a wish of a constraint."""
     text = f"spread over {constraint.topology_key} with ScheduleAnyway, not DoNotSchedule"
-    new = replace(constraint, when_unsatisfiable="ScheduleAnyway")
+    # `minDomains` is for demands only.
+    new = replace(constraint, when_unsatisfiable="ScheduleAnyway", min_domains=None)
     return Edit("soften-spread", text, SOFTEN, on_pod=_to(constraint, new))
 
 
@@ -110,7 +111,11 @@ def _honor_taints(constraint: Constraint) -> Edit:
 
 def _to(old: Constraint, new: Constraint) -> Callable[[Pod], Pod]:
     def change(pod: Pod) -> Pod:
-        constraints = tuple(new if c == old else c for c in pod.spec.topology_spread_constraints)
+        given = pod.spec.topology_spread_constraints
+        pairs = {(c.topology_key, c.when_unsatisfiable) for c in given if c != old}
+        # Of one kind, a topology key has one constraint at most: one that is there stays.
+        instead = () if (new.topology_key, new.when_unsatisfiable) in pairs else (new,)
+        constraints = tuple(c for entry in given for c in (instead if entry == old else (entry,)))
         return with_spec(pod, topology_spread_constraints=constraints)
 
     return change

@@ -2,7 +2,12 @@ import msgspec
 import pytest
 from tests.objects import NOW, owner_reference, pod, stateful_set
 
-from kubeberth.api.scheme import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS
+from kubeberth.api.scheme import (
+    CONTROLLER_REVISIONS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    STATEFUL_SETS,
+)
 from kubeberth.api.storage import PersistentVolumeClaim
 from kubeberth.api.workloads import ControllerRevision
 from kubeberth.controllers.action import (
@@ -14,7 +19,8 @@ from kubeberth.controllers.action import (
     Stop,
     Told,
 )
-from kubeberth.controllers.workloads.stateful_set import View, reconcile
+from kubeberth.controllers.cache import Cache
+from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler, View, reconcile
 
 SET = stateful_set()
 
@@ -548,3 +554,15 @@ def test_a_pod_is_not_made_while_its_claim_is_about_to_go_with_a_former_one():
 def test_new_claims_go_with_the_set_from_the_start():
     [body] = created(decide(of=claiming("Delete")), PERSISTENT_VOLUME_CLAIMS)
     assert body["metadata"]["ownerReferences"] == [BY_SET]
+
+
+def test_a_claim_template_without_a_name_stops_nobody():
+    nameless = {"spec": {"accessModes": ["ReadWriteOnce"]}}
+    cache = Cache()
+    cache.apply(STATEFUL_SETS, None, stateful_set(1, volumeClaimTemplates=[nameless]))
+    claim = msgspec.convert(
+        {"metadata": {"name": "c", "namespace": "default"}}, PersistentVolumeClaim
+    )
+    keys = StatefulSetReconciler().keys(cache, PERSISTENT_VOLUME_CLAIMS, None, claim)
+    assert list(keys) == []
+    assert StatefulSetReconciler().reconcile(cache, "default/web", NOW, None).actions

@@ -1,0 +1,142 @@
+"""`berth capacity`: how many more copies of a pod fit, and what stops the next one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+
+from kubeberth.cli.cluster_source import credentials_of
+from kubeberth.cli.options import (
+    context_option,
+    data_dir_option,
+    is_kubeconfig_told,
+    kubeconfig_option,
+)
+from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
+from kubeberth.errors import BerthError, UsageError
+from kubeberth.planner.capacity import MAX_COPIES, Capacity, is_counted, measure, to_shapes
+from kubeberth.planner.reports.capacity import capacity_text
+
+TOO_FEW, BAD_INPUT = 1, 2
+
+
+@click.command("capacity")
+@click.argument("files", nargs=-1, metavar="[FILES]...")
+@click.option(
+    "-f",
+    "--filename",
+    "more_files",
+    multiple=True,
+    metavar="FILE",
+    help="Pods, or what makes pods: a file, a folder, a pattern, or - for standard input. May be "
+    "repeated.",
+)
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="live|FILE",
+    help="The live cluster, or the one in a file: of `berth snapshot`, or of `kubectl get "
+    "nodes,pods -A -o yaml`. May be repeated.  [default: live]",
+)
+@kubeconfig_option
+@context_option
+@data_dir_option
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, help="For what names none."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Place by the rules of this KubeSchedulerConfiguration.",
+)
+@click.option("--mix", metavar="NAME=N,...", help="Count sets as well: web=2,cache=1.")
+@click.option(
+    "--at-least",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Exit with 1 when fewer copies fit; of a mix, fewer whole sets.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=MAX_COPIES,
+    show_default=True,
+    help="Stop counting there.",
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.pass_context
+def command(
+    click_context: click.Context,
+    files: tuple[str, ...],
+    more_files: tuple[str, ...],
+    clusters: tuple[str, ...],
+    kubeconfig: Path,
+    context: str | None,
+    data_dir: Path,
+    namespace: str,
+    config: Path | None,
+    mix: str | None,
+    at_least: int | None,
+    limit: int,
+    output: str,
+) -> None:
+    """Count how many more copies of a pod fit, and show what stops the next one.
+
+    Deployments, StatefulSets, Jobs and the like count as the pod that they make. Of several pods,
+    each has the cluster to itself. Pods that wait are placed first; nobody is preempted.
+
+    Exit code 0: counted. 1: fewer than --at-least. 2: what was given cannot be understood.
+
+    \b
+    berth capacity -f web.yaml
+    berth capacity -f web.yaml --cluster snapshot.json --at-least 20
+    berth capacity -f web.yaml -f cache.yaml --mix web=2,cache=1
+    """
+    is_told = is_kubeconfig_told(click_context)
+    reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
+    try:
+        wanted = read_manifests_of((*files, *more_files), namespace)
+        parts = None if mix is None else _parts(mix)
+        asked = Asked(clusters, config, reach)
+        around = tuple(item for item in wanted.wanted if not is_counted(item))
+        world = planned_world(asked, replace(wanted, wanted=around))
+        shapes = to_shapes(world, wanted.wanted)
+        found = measure(world.placing.state, shapes, parts, limit)
+    except (BerthError, UnicodeDecodeError) as error:
+        _give_up(str(error))
+    except OSError as error:
+        _give_up(f"cannot read {error.filename}: {error.strerror}")
+    else:
+        _tell(found, output)
+        sys.exit(TOO_FEW if at_least is not None and found.least < at_least else 0)
+
+
+def _tell(found: Capacity, output: str) -> None:
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        click.echo(capacity_text(found))
+
+
+def _give_up(why: str) -> None:
+    for line in why.splitlines():
+        click.echo(f"error: {line}", err=True)
+    sys.exit(BAD_INPUT)
+
+
+def _parts(text: str) -> dict[str, int]:
+    parts: dict[str, int] = {}
+    for entry in text.split(","):
+        name, _, number = entry.strip().partition("=")
+        if not name or not number.isdecimal() or not int(number) or name in parts:
+            raise UsageError(f"--mix {text}: must be NAME=N,..., such as web=2,cache=1")
+        parts[name] = int(number)
+    return parts
