@@ -10,7 +10,7 @@ from tests.fake_api import FakeApi
 from tests.unit.planner.clusters import deployment, pod, zones
 
 from kubeberth.api.scheme import DEPLOYMENTS, NODES, PODS, STORAGE_CLASSES
-from kubeberth.cli.live import read_objects
+from kubeberth.cli.listing import read_objects
 from kubeberth.cli.snapshot import written
 from kubeberth.errors import ForbiddenError, NotFoundError
 from kubeberth.planner.kinds import TYPES
