@@ -14,8 +14,7 @@ _ALWAYS_SHOWN = frozenset(("cpu", "memory"))
 
 def headline(plan: Plan) -> str:
     """Return what a plan comes to, in one line."""
-    placed = "1 pod placed" if plan.n_placed == 1 else f"{plan.n_placed} pods placed"
-    counts = [placed, f"{plan.n_pending} pending"]
+    counts = [f"{number_of(plan.n_placed, 'pod')} placed", f"{plan.n_pending} pending"]
     n_before = sum(pod.node is None and pod.was_pending for pod in plan.pods)
     if n_before:
         counts.append(f"{n_before} pending before, and still")
@@ -24,6 +23,11 @@ def headline(plan: Plan) -> str:
         if n_pods:
             counts.append(f"{n_pods} {why}")
     return ", ".join(counts)
+
+
+def number_of(count: int, noun: str) -> str:
+    """Return how many there are of something."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def amount(resource: str, value: int) -> str:

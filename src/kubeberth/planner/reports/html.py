@@ -14,7 +14,7 @@ from zlib import crc32
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Amount, NodeUse, Pending, Plan, PlannedPod
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import amount, headline, names, percent, shown_uses
+from kubeberth.planner.words import amount, headline, names, number_of, percent, shown_uses
 
 # Of a node, and of the whole map: a page with more than this is no map any more.
 _TILES_OF_NODE = 60
@@ -116,10 +116,10 @@ def _map(plan: Plan) -> Iterator[str]:
     shown = plan.nodes[:_NODES_SHOWN]
     for zone in sorted({node.zone for node in shown}):
         nodes = [node for node in shown if node.zone == zone]
-        n_pods = sum(node.pods_after for node in nodes)
+        pods = number_of(sum(node.pods_after for node in nodes), "pod")
         label = escape(zone) if zone else "no zone"
-        yield f'<section class="zone"><b>{label}</b> <span class="dim">{len(nodes)} nodes, '
-        yield f'{n_pods} pods</span><div class="nodes">'
+        yield f'<section class="zone"><b>{label}</b> <span class="dim">'
+        yield f'{number_of(len(nodes), "node")}, {pods}</span><div class="nodes">'
         for node in nodes:
             yield _node(node, placed.get(node.name, ()), gone.get(node.name, ()))
         yield "</div></section>"
