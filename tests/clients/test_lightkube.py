@@ -85,7 +85,7 @@ def test_a_deployment_becomes_available_and_scales(api):
 
 
 def follow(api, version, seen):
-    """Note events, and after a refused connection those after the last version."""
+    """Note events, and after a failed request those after the last version."""
     while "settings DELETED" not in seen:
         watching = api.watch(ConfigMap, resource_version=version, on_error=on_error_retry)
         try:
@@ -94,8 +94,8 @@ def follow(api, version, seen):
                 seen.append(f"{item.metadata.name} {event}")
                 if event == "DELETED":
                     break
-        except httpx2.ConnectError:
-            continue  # lightkube retries only once it is connected
+        except (httpx2.ConnectError, httpx2.RemoteProtocolError):
+            continue  # lightkube retries only once it has an answer
 
 
 def test_a_watch_goes_on_where_it_was_after_the_server_restarted(api, restart):

@@ -70,7 +70,7 @@ def test_interrupted_it_says_what_it_knows_and_leaves_nothing_behind(
         time.sleep(0.05)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.splitlines()[-1] == "Interrupted."
     assert all(json.loads(line)["n_bound"] == 100 for line in out.splitlines())
     assert list(tmp_path.iterdir()) == []
