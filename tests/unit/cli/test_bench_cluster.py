@@ -65,6 +65,8 @@ def test_interrupted_it_says_what_it_knows_and_leaves_nothing_behind(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever starts the tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     while not list(tmp_path.glob("*/cluster/store/*")):
         time.sleep(0.05)
