@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
-import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from kubeberth.bench import cluster
-from kubeberth.bench.apiserver import LoadGenerator
-from kubeberth.bench.cluster import Measurement, OwnCluster, Placement, Plan, Result, SchedulerStart
+from kubeberth.bench.cluster import Measurement, Placement, Plan, Result, SchedulerStart
 from kubeberth.bench.workloads import WORKLOADS, Workload
+from kubeberth.cli.bench_run import Step, loaded, run
 from kubeberth.cli.bench_tables import cost_tables, figures_table
 from kubeberth.clock import SystemClock
 
-# What a shell says of a command that Ctrl-C has ended.
-INTERRUPTED = 130
 DEFAULT_WORKLOADS = (
     "basic",
     "host anti-affinity",
@@ -31,9 +23,6 @@ DEFAULT_WORKLOADS = (
     "preferred zone affinity",
     "hard zone spread",
 )
-
-Tell = Callable[[int], None]
-Step = tuple[str, int, Callable[[Tell], Result]]
 
 
 @click.command("cluster")
@@ -96,24 +85,9 @@ def command(
 
     With --kubeconfig they go to a cluster of yours, into namespaces that are removed afterwards.
     """
-    # `kill` ends it as Ctrl-C does: with what is known so far, and nothing left behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = Plan(nodes, pods, connections, rate, 10 * nodes if placed is None else placed)
-    chosen = _chosen(text)
-    results: list[Result] = []
-    is_interrupted = False
-    try:
-        _measure(plan, chosen, kubeconfig, with_start=text in ("", "start"), into=results)
-    except KeyboardInterrupt:
-        is_interrupted = True
-    if as_json:
-        for result in results:
-            sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
-    else:
-        Console().print(*_tables(results))
-    if is_interrupted:
-        click.echo("Interrupted.", err=True)
-        raise SystemExit(INTERRUPTED)
+    with_start = text in ("", "start")
+    run(_steps(plan, _chosen(text), kubeconfig, with_start=with_start), _tables, as_json=as_json)
 
 
 def _chosen(text: str) -> list[Workload]:
@@ -128,61 +102,29 @@ def _chosen(text: str) -> list[Workload]:
     return chosen
 
 
-def _measure(
-    plan: Plan,
-    chosen: list[Workload],
-    kubeconfig: Path | None,
-    *,
-    with_start: bool,
-    into: list[Result],
-) -> None:
-    """Measure one thing after the other; what is known is there whatever happens next."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("")
-
-        def do(name: str, total: int, measure: Callable[[Tell], Result]) -> None:
-            progress.reset(task, total=total, description=name)
-            into.append(measure(lambda done: progress.update(task, completed=done)))
-
-        if chosen:
-            progress.reset(task, total=None, description="starting the cluster")
-            with _cluster(plan, kubeconfig) as measurement:
-                for step in _steps(measurement, plan, chosen):
-                    do(*step)
-        # When nothing else runs: whoever starts a scheduler has the machine to himself.
-        if with_start and kubeconfig is None:
-            do("start of a scheduler", 1, lambda _: _start(plan))
-
-
-@contextmanager
-def _cluster(plan: Plan, kubeconfig: Path | None) -> Iterator[Measurement]:
-    """Give what measures a cluster, which lives so long."""
-    with ExitStack() as stack:
-        own = None
-        if kubeconfig is None:
-            own = stack.enter_context(OwnCluster(plan.nodes))
-            own.wait()
-            kubeconfig = own.kubeconfig
-        load = stack.enter_context(LoadGenerator(kubeconfig, cluster.LOAD_MODULE))
-        yield Measurement(load, plan, SystemClock(), own)
-
-
-def _steps(measurement: Measurement, plan: Plan, chosen: list[Workload]) -> Iterator[Step]:
-    """Yield what is measured: its name, how many pods that are, and how."""
-    for workload in chosen:
-        yield workload.name, measurement.n_pods(workload), partial(measurement.burst, workload)
-    if plan.rate:
-        first = chosen[0]
-        name = f"{first.name}, {plan.rate:g} a second"
-        yield name, measurement.n_arrivals(first), partial(measurement.arrivals, first)
+def _steps(
+    plan: Plan, chosen: list[Workload], kubeconfig: Path | None, *, with_start: bool
+) -> Generator[Step[Result], None, None]:
+    if chosen:
+        with loaded(plan.nodes, kubeconfig, cluster.LOAD_MODULE) as (load, own):
+            measurement = Measurement(load, plan, SystemClock(), own)
+            for workload in chosen:
+                n_pods = measurement.n_pods(workload)
+                yield workload.name, n_pods, partial(measurement.burst, workload)
+            if plan.rate:
+                first = chosen[0]
+                name = f"{first.name}, {plan.rate:g} a second"
+                yield name, measurement.n_arrivals(first), partial(measurement.arrivals, first)
+    # When nothing else runs: whoever starts a scheduler has the machine to himself.
+    if with_start and kubeconfig is None:
+        yield "start of a scheduler", 1, lambda _: _start(plan)
 
 
 def _start(plan: Plan) -> SchedulerStart:
     return cluster.measure_scheduler_start(SystemClock(), plan.nodes, plan.placed)
 
 
-def _tables(results: list[Result]) -> Iterator[Table]:
+def _tables(results: Sequence[Result]) -> Iterator[Table]:
     """Yield a table for each kind of result that there is."""
     placements = [result for result in results if isinstance(result, Placement)]
     titles = ("workload", "pods", "bound/s", "created/s", "p50 ms", "p99 ms", "all run s")

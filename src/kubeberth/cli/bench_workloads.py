@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import click
-import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from kubeberth.bench.apiserver import LoadGenerator
-from kubeberth.bench.cluster import OwnCluster
 from kubeberth.bench.deployments import LOAD_MODULE, Measurement, Plan, Settled
-from kubeberth.cli.bench_cluster import INTERRUPTED
+from kubeberth.cli.bench_run import Step, loaded, run
 from kubeberth.cli.bench_tables import cost_tables, figures_table
 from kubeberth.clock import SystemClock
 
@@ -67,54 +59,21 @@ def command(
     With --kubeconfig that happens in a namespace of a cluster of yours, which is removed
     afterwards.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = Plan(nodes, replicas, deployments, connections=connections)
-    results: list[Settled] = []
-    is_interrupted = False
-    try:
-        _measure(plan, kubeconfig, into=results)
-    except KeyboardInterrupt:
-        is_interrupted = True
-    if as_json:
-        for result in results:
-            sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
-    else:
-        Console().print(*_tables(results))
-    if is_interrupted:
-        click.echo("Interrupted.", err=True)
-        raise SystemExit(INTERRUPTED)
+    run(_steps(plan, kubeconfig), _tables, as_json=as_json)
 
 
-def _measure(plan: Plan, kubeconfig: Path | None, *, into: list[Settled]) -> None:
-    """Measure one thing after the other; what is known is there whatever happens next."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting the cluster", total=None)
-        with _measurement(plan, kubeconfig) as measurement:
-            for name, total, measure in (
-                ("pods that run", plan.replicas, measurement.large),
-                ("pods that are gone", plan.replicas, measurement.scaled_down),
-                ("pods that run", plan.deployments * plan.small, measurement.many),
-            ):
-                progress.reset(task, total=total, description=name)
-                into.append(measure(lambda done: progress.update(task, completed=done)))
+def _steps(plan: Plan, kubeconfig: Path | None) -> Generator[Step[Settled], None, None]:
+    with (
+        loaded(plan.nodes, kubeconfig, LOAD_MODULE) as (load, own),
+        Measurement(load, plan, SystemClock(), own).namespace() as measurement,
+    ):
+        yield "pods that run", plan.replicas, measurement.large
+        yield "pods that are gone", plan.replicas, measurement.scaled_down
+        yield "pods that run", plan.deployments * plan.small, measurement.many
 
 
-@contextmanager
-def _measurement(plan: Plan, kubeconfig: Path | None) -> Iterator[Measurement]:
-    """Give what measures a cluster, which lives so long."""
-    with ExitStack() as stack:
-        own = None
-        if kubeconfig is None:
-            own = stack.enter_context(OwnCluster(plan.nodes))
-            own.wait()
-            kubeconfig = own.kubeconfig
-        load = stack.enter_context(LoadGenerator(kubeconfig, LOAD_MODULE))
-        measurement = Measurement(load, plan, SystemClock(), own)
-        yield stack.enter_context(measurement.namespace())
-
-
-def _tables(results: list[Settled]) -> list[Table]:
+def _tables(results: Sequence[Settled]) -> list[Table]:
     names = ("workload", "all run s", "all available s", "all gone s")
     times = figures_table("Deployments from the first request on", *names)
     for entry in results:

@@ -10,19 +10,23 @@ from pathlib import Path
 import click
 import msgspec
 
+from kubeberth.cli.bad_input import bad_input_told
 from kubeberth.cli.cluster_source import credentials_of
 from kubeberth.cli.options import (
+    clusters_option,
     context_option,
     data_dir_option,
     is_kubeconfig_told,
     kubeconfig_option,
+    planned_namespace_option,
+    rules_option,
 )
 from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
-from kubeberth.errors import BerthError, UsageError
+from kubeberth.errors import UsageError
 from kubeberth.planner.capacity import MAX_COPIES, Capacity, is_counted, measure, to_shapes
 from kubeberth.planner.reports.capacity import capacity_text
 
-TOO_FEW, BAD_INPUT = 1, 2
+TOO_FEW = 1
 
 
 @click.command("capacity")
@@ -36,25 +40,12 @@ TOO_FEW, BAD_INPUT = 1, 2
     help="Pods, or what makes pods: a file, a folder, a pattern, or - for standard input. May be "
     "repeated.",
 )
-@click.option(
-    "--cluster",
-    "clusters",
-    multiple=True,
-    metavar="live|FILE",
-    help="The live cluster, or the one in a file: of `berth snapshot`, or of `kubectl get "
-    "nodes,pods -A -o yaml`. May be repeated.  [default: live]",
-)
+@clusters_option
 @kubeconfig_option
 @context_option
 @data_dir_option
-@click.option(
-    "-n", "--namespace", default="default", show_default=True, help="For what names none."
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="Place by the rules of this KubeSchedulerConfiguration.",
-)
+@planned_namespace_option
+@rules_option
 @click.option("--mix", metavar="NAME=N,...", help="Count sets as well: web=2,cache=1.")
 @click.option(
     "--at-least",
@@ -102,7 +93,7 @@ def command(
     """
     is_told = is_kubeconfig_told(click_context)
     reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
-    try:
+    with bad_input_told():
         wanted = read_manifests_of((*files, *more_files), namespace)
         parts = None if mix is None else _parts(mix)
         asked = Asked(clusters, config, reach)
@@ -110,13 +101,8 @@ def command(
         world = planned_world(asked, replace(wanted, wanted=around))
         shapes = to_shapes(world, wanted.wanted)
         found = measure(world.placing.state, shapes, parts, limit)
-    except (BerthError, UnicodeDecodeError) as error:
-        _give_up(str(error))
-    except OSError as error:
-        _give_up(f"cannot read {error.filename}: {error.strerror}")
-    else:
-        _tell(found, output)
-        sys.exit(TOO_FEW if at_least is not None and found.least < at_least else 0)
+    _tell(found, output)
+    sys.exit(TOO_FEW if at_least is not None and found.least < at_least else 0)
 
 
 def _tell(found: Capacity, output: str) -> None:
@@ -124,12 +110,6 @@ def _tell(found: Capacity, output: str) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
     else:
         click.echo(capacity_text(found))
-
-
-def _give_up(why: str) -> None:
-    for line in why.splitlines():
-        click.echo(f"error: {line}", err=True)
-    sys.exit(BAD_INPUT)
 
 
 def _parts(text: str) -> dict[str, int]:

@@ -12,13 +12,14 @@ from typing import Any
 import click
 
 from kubeberth.api import scheme
+from kubeberth.cli.bad_input import bad_input_told
 from kubeberth.cli.options import (
     context_option,
     data_dir_option,
     is_kubeconfig_told,
     kubeconfig_option,
 )
-from kubeberth.errors import BerthError, ManifestError, UsageError
+from kubeberth.errors import ManifestError, UsageError
 from kubeberth.library.manifests import MAX_BYTES, read_texts
 from kubeberth.lint.finding import Finding
 from kubeberth.lint.fixes import diff, fixed
@@ -26,9 +27,9 @@ from kubeberth.lint.linter import Report, Settings, lint
 from kubeberth.lint.reports import catalogue, github, json, sarif, text
 from kubeberth.lint.rule import Severity
 from kubeberth.lint.rules import RULES
-from kubeberth.lint.selection import Selection, UnknownRuleError
+from kubeberth.lint.selection import Selection
 
-FOUND, BAD_INPUT = 1, 2
+FOUND = 1
 STDIN, STDIN_NAME = "-", "<stdin>"
 # What rules ask about in a cluster; nothing else of it is read.
 _ASKED_ABOUT = (
@@ -157,7 +158,7 @@ def command(
     helm template web ./chart | berth lint -f - --cluster nodes.yaml
     kustomize build . | berth lint -f - -o sarif > lint.sarif
     """
-    try:
+    with bad_input_told():
         told = is_kubeconfig_told(click_context)
         known, usual = _read_cluster(cluster, data_dir, kubeconfig, context, is_told=told)
         selection = Selection(_ids(select), _ids(ignore))
@@ -168,10 +169,6 @@ def command(
             sys.exit(_show_diff(texts, report))
         if is_to_fix:
             texts, report = _mend(texts, report, settings)
-    except (BerthError, UnknownRuleError) as error:
-        _give_up(str(error))
-    except OSError as error:
-        _give_up(f"cannot read {error.filename}: {error.strerror}")
     # What was mended of standard input goes to standard output.
     is_taken = is_to_fix and STDIN_NAME in texts
     _show(report, texts, output, settings.selection, is_error=is_taken)
@@ -182,11 +179,6 @@ def command(
 
 def _ids(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(part.strip().upper() for text in given for part in text.split(",") if part.strip())
-
-
-def _give_up(why: str) -> None:
-    click.echo(f"error: {why}", err=True)
-    sys.exit(BAD_INPUT)
 
 
 def _read(files: Sequence[str]) -> dict[str, str]:

@@ -58,6 +58,34 @@ def context_option(function: F) -> F:
     )(function)
 
 
+def clusters_option(function: F) -> F:
+    """Add `--cluster`, live or in files."""
+    return click.option(
+        "--cluster",
+        "clusters",
+        multiple=True,
+        metavar="live|FILE",
+        help="The live cluster, or the one in a file: of `berth snapshot`, or of `kubectl get "
+        "nodes,pods -A -o yaml`. May be repeated.  [default: live]",
+    )(function)
+
+
+def planned_namespace_option(function: F) -> F:
+    """Add `--namespace`, of manifests without one."""
+    return click.option(
+        "-n", "--namespace", default="default", show_default=True, help="For what names none."
+    )(function)
+
+
+def rules_option(function: F) -> F:
+    """Add `--config`, by whose rules pods are placed in memory."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Place by the rules of this KubeSchedulerConfiguration.",
+    )(function)
+
+
 def lives_option(function: F) -> F:
     """Add `--lives`, how the pods of simulated nodes live."""
     return click.option(

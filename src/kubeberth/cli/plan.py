@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
-from kubeberth.cli.cluster_source import LIVE, credentials_of, read_sources
+from kubeberth.cli.bad_input import bad_input_told
+from kubeberth.cli.cluster_source import credentials_of
 from kubeberth.cli.options import (
+    clusters_option,
     context_option,
     data_dir_option,
     is_kubeconfig_told,
     kubeconfig_option,
+    planned_namespace_option,
+    rules_option,
 )
-from kubeberth.errors import BerthError, UsageError
-from kubeberth.library.manifests import Source
-from kubeberth.library.profiles import configured_profiles
+from kubeberth.cli.plan_source import read_asked, read_manifests_of, rules_of
+from kubeberth.errors import UsageError
 from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.planner.assertions import Checked, parse_assertion
-from kubeberth.planner.manifests import read
 from kubeberth.planner.plan import Plan
-from kubeberth.planner.planning import Task, default_rules, make_plan
+from kubeberth.planner.planning import Task, make_plan
 from kubeberth.planner.questions import NewNodes, Questions
 from kubeberth.planner.reports import COMPARED_FORMS, FORMS, render, render_comparison
-from kubeberth.planner.world import Rules
 
-NOT_GOOD, BAD_INPUT = 1, 2
+NOT_GOOD = 1
 # Decisions between two looks at the progress line.
 _TELL_EVERY = 1000
 
@@ -42,20 +44,11 @@ _TELL_EVERY = 1000
     metavar="FILE",
     help="Manifests: a file, a folder, a pattern, or - for standard input. May be repeated.",
 )
-@click.option(
-    "--cluster",
-    "clusters",
-    multiple=True,
-    metavar="live|FILE",
-    help="Plan in the live cluster, or in the one of a file: of `berth snapshot`, or of "
-    "`kubectl get nodes,pods -A -o yaml`. May be repeated.  [default: live]",
-)
+@clusters_option
 @kubeconfig_option
 @context_option
 @data_dir_option
-@click.option(
-    "-n", "--namespace", default="default", show_default=True, help="For what names none."
-)
+@planned_namespace_option
 @click.option("--scale", multiple=True, metavar="NAME=N", help="Give a workload another size.")
 @click.option("--drain", multiple=True, metavar="NODE", help="Empty a node, as kubectl drain does.")
 @click.option("--without", multiple=True, metavar="ZONE", help="Lose a zone.")
@@ -65,11 +58,7 @@ _TELL_EVERY = 1000
     metavar="N[:NODE]",
     help="Have N more nodes, of the same make as NODE, or as the first one.",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="Place by the rules of this KubeSchedulerConfiguration.",
-)
+@rules_option
 @click.option(
     "--compare-config",
     type=click.Path(path_type=Path),
@@ -120,58 +109,35 @@ def command(
     berth plan -f web.yaml --without zone-a --assert "no pod pending"
     berth plan --drain kube-02
     """
-    try:
+    is_told = is_kubeconfig_told(click_context)
+    reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
+    ties = FirstAdded() if seed is None else Shuffled(seed)
+    with bad_input_told():
         conditions = [parse_assertion(text) for text in assertions]
         questions = _questions(scale, drain, without, add_nodes)
-        wanted = read([_source(file) for file in (*files, *more_files)], namespace)
+        wanted = read_manifests_of((*files, *more_files), namespace)
         if not (wanted.wanted or wanted.passed_over or questions != Questions()):
             raise UsageError("nothing to plan: give manifests with -f, or a question as --drain")
         if compare_config is not None and output not in COMPARED_FORMS:
             forms = ", ".join(COMPARED_FORMS)
             raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
-        sources, reach = clusters or (LIVE,), None
-        if LIVE in sources:
-            is_told = is_kubeconfig_told(click_context)
-            reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told)
-        cluster = read_sources(sources, reach)
+        cluster = read_asked(clusters, reach)
         configs = (config,) if compare_config is None else (config, compare_config)
         with _Progress() as progress:
             plan, *others = (
-                make_plan(Task(cluster, wanted, questions, _rules(each, seed), progress.tell))
+                make_plan(Task(cluster, wanted, questions, rules_of(each, ties), progress.tell))
                 for each in configs
             )
         checked = [condition.check(plan) for condition in conditions]
-    except (BerthError, UnicodeDecodeError) as error:
-        _give_up(str(error))
-    except OSError as error:
-        _give_up(f"cannot read {error.filename}: {error.strerror}")
+    if others:
+        click.echo(render_comparison(output, plan, others[0]))
     else:
-        if others:
-            click.echo(render_comparison(output, plan, others[0]))
-        else:
-            click.echo(render(output, plan, checked))
-        sys.exit(0 if _is_fine(plan, checked) else NOT_GOOD)
+        click.echo(render(output, plan, checked))
+    sys.exit(0 if _is_fine(plan, checked) else NOT_GOOD)
 
 
 def _is_fine(plan: Plan, checked: Sequence[Checked]) -> bool:
     return plan.is_good and all(entry.holds for entry in checked)
-
-
-def _give_up(why: str) -> None:
-    for line in why.splitlines():
-        click.echo(f"error: {line}", err=True)
-    sys.exit(BAD_INPUT)
-
-
-def _source(file: str) -> Source:
-    return sys.stdin.buffer if file == "-" else file
-
-
-def _rules(config: Path | None, seed: int | None) -> Rules:
-    ties = FirstAdded() if seed is None else Shuffled(seed)
-    if config is None:
-        return Rules(default_rules().profiles, ties)
-    return Rules({profile.name: profile for profile in configured_profiles(config)}, ties)
 
 
 def _questions(

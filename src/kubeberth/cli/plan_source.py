@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubeberth.cli.cluster_source import LIVE, read_sources
+from kubeberth.cli.cluster_source import LIVE, Document, read_sources
 from kubeberth.client.credentials import Credentials
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
-from kubeberth.placement.ties import FirstAdded
+from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.manifests import Reading, read
 from kubeberth.planner.planning import Task, carry_out, default_rules
 from kubeberth.planner.world import Rules, World
@@ -36,10 +36,14 @@ class Asked:
 
 def planned_world(asked: Asked, wanted: Reading) -> World:
     """Return a cluster in which everything has found its place, that of manifests, too."""
-    sources = asked.clusters or (LIVE,)
-    reach = asked.reach() if LIVE in sources else None
-    task = Task(read_sources(sources, reach), wanted, rules=rules_of(asked.config))
-    return carry_out(task)[0]
+    cluster = read_asked(asked.clusters, asked.reach)
+    return carry_out(Task(cluster, wanted, rules=rules_of(asked.config)))[0]
+
+
+def read_asked(clusters: Sequence[str], reach: Callable[[], Credentials]) -> list[Document]:
+    """Return the objects of the clusters that are meant; how to reach a live one is asked last."""
+    sources = clusters or (LIVE,)
+    return read_sources(sources, reach() if LIVE in sources else None)
 
 
 def read_manifests_of(files: Sequence[str], namespace: str) -> Reading:
@@ -47,11 +51,18 @@ def read_manifests_of(files: Sequence[str], namespace: str) -> Reading:
     return read([_source(file) for file in files], namespace)
 
 
-def rules_of(config: Path | None) -> Rules:
-    """Return the rules of a KubeSchedulerConfiguration; kube-scheduler's own without one."""
-    if config is None:
-        return default_rules()
-    return Rules({profile.name: profile for profile in configured_profiles(config)}, FirstAdded())
+def rules_of(config: Path | None, ties: TieBreak | None = None) -> Rules:
+    """Return the rules of a KubeSchedulerConfiguration; kube-scheduler's own without one.
+
+    Parameters
+    ----------
+    ties
+        By default the first of equally good nodes is taken.
+    """
+    rules = default_rules()
+    if config is not None:
+        rules = replace(rules, profiles={p.name: p for p in configured_profiles(config)})
+    return rules if ties is None else replace(rules, ties=ties)
 
 
 def _source(file: str) -> Source:

@@ -15,6 +15,7 @@ import msgspec
 
 from kubeberth.cli.cluster_source import LIVE, credentials_of
 from kubeberth.cli.options import (
+    clusters_option,
     context_option,
     data_dir_option,
     is_kubeconfig_told,
@@ -29,14 +30,7 @@ from kubeberth.errors import UsageError
 @click.command("why")
 @click.argument("target", metavar="POD|KIND/NAME")
 @click.option("-n", "--namespace", help="Of the pod.  [default: that of the kubeconfig]")
-@click.option(
-    "--cluster",
-    "clusters",
-    multiple=True,
-    metavar="live|FILE",
-    help="Ask of the cluster in a file: of `berth snapshot`, or of `kubectl get nodes,pods -A -o "
-    "yaml`. May be repeated.  [default: live]",
-)
+@clusters_option
 @click.option(
     "-f",
     "--filename",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubeberth.errors import BerthError
 from kubeberth.lint.rule import Rule
 from kubeberth.lint.rules import RULES
 
 
-class UnknownRuleError(ValueError):
+class UnknownRuleError(BerthError):
     """A text that begins no rule's id."""
 
 

@@ -1,0 +1,30 @@
+"""How commands that read files end when what was given cannot be understood."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from kubeberth.errors import BerthError
+
+BAD_INPUT = 2
+
+
+@contextmanager
+def bad_input_told() -> Iterator[None]:
+    """End the command with 2, and a line for each fault, when input is at fault."""
+    try:
+        yield
+    except (BerthError, UnicodeDecodeError) as error:
+        _give_up(str(error))
+    except OSError as error:
+        _give_up(f"cannot read {error.filename}: {error.strerror}")
+
+
+def _give_up(why: str) -> None:
+    for line in why.splitlines():
+        click.echo(f"error: {line}", err=True)
+    sys.exit(BAD_INPUT)
