@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,57 +19,12 @@ from kubeberth.client.client import Client
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.kubeconfigs import kubeconfig, linked_user
 from kubeberth.cluster.pki import CONTROLLERS, Authority
+from tests.e2e.elected_pair import LEASE_S, RETRY_S, ElectedPair
 
 pytestmark = pytest.mark.e2e
 
-LEASE_S, RENEW_S, RETRY_S = 3, 2, 0.5
 # The lease must run out, and the follower look at it once more and read what there is.
 TAKES_OVER_WITHIN_S = LEASE_S + RETRY_S * 2.2 + 5
-
-
-class Pair:
-    """Two processes of controllers, with the rights of upstream's and no more."""
-
-    def __init__(self, server: OwnServer, folder: Path) -> None:
-        self._folder = folder
-        authority = Authority(server.folder / "pki", SystemClock().now())
-        user = linked_user(authority.client("controllers", CONTROLLERS))
-        text = kubeconfig(f"https://127.0.0.1:{server.port}", authority.cert_file, user)
-        (folder / "kubeconfig").write_text(text)
-        self.processes = [self._start(index) for index in range(2)]
-
-    def _start(self, index: int) -> subprocess.Popen[bytes]:
-        command = [
-            *(sys.executable, "-m", "kubeberth", "controllers"),
-            *("--kubeconfig", str(self._folder / "kubeconfig")),
-            "--use-service-account-credentials",
-            *("--leader-elect-lease-duration", f"{LEASE_S}s"),
-            *("--leader-elect-renew-deadline", f"{RENEW_S}s"),
-            *("--leader-elect-retry-period", f"{RETRY_S}s"),
-        ]
-        with self.log(index).open("ab") as log:
-            return subprocess.Popen(command, stderr=log)
-
-    def log(self, index: int) -> Path:
-        return self._folder / f"controllers-{index}.log"
-
-    def leads(self, index: int) -> bool:
-        return "successfully acquired lease" in self.log(index).read_text()
-
-    def leader(self) -> int:
-        """Wait for one of the two to lead."""
-        give_up_at = time.monotonic() + 20
-        while time.monotonic() < give_up_at:
-            for index in range(2):
-                if self.leads(index):
-                    return index
-            time.sleep(0.05)
-        raise AssertionError("nobody leads")
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -81,8 +35,14 @@ def server() -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def pair(server: OwnServer, tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(server, tmp_path)
+def pair(server: OwnServer, tmp_path: Path) -> Iterator[ElectedPair]:
+    """With the rights of upstream's controllers and no more."""
+    authority = Authority(server.folder / "pki", SystemClock().now())
+    user = linked_user(authority.client("controllers", CONTROLLERS))
+    text = kubeconfig(f"https://127.0.0.1:{server.port}", authority.cert_file, user)
+    (tmp_path / "kubeconfig").write_text(text)
+    options = ["--kubeconfig", str(tmp_path / "kubeconfig"), "--use-service-account-credentials"]
+    made = ElectedPair("controllers", options, tmp_path)
     yield made
     made.stop()
 
@@ -116,7 +76,7 @@ async def until_made(client: Client, n_pods: int, within_s: float) -> None:
 
 
 def test_the_other_takes_over_from_controllers_that_are_killed_and_no_pod_is_made_twice(
-    server: OwnServer, pair: Pair
+    server: OwnServer, pair: ElectedPair
 ) -> None:
     leader = pair.leader()
 
@@ -141,7 +101,7 @@ def test_the_other_takes_over_from_controllers_that_are_killed_and_no_pod_is_mad
 
 
 def test_controllers_that_are_told_to_end_let_the_others_go_on_at_once(
-    server: OwnServer, pair: Pair
+    server: OwnServer, pair: ElectedPair
 ) -> None:
     leader = pair.leader()
 
@@ -156,7 +116,7 @@ def test_controllers_that_are_told_to_end_let_the_others_go_on_at_once(
 
 
 def test_controllers_that_slept_through_their_lease_write_nothing_more(
-    server: OwnServer, pair: Pair
+    server: OwnServer, pair: ElectedPair
 ) -> None:
     leader = pair.leader()
     process = pair.processes[leader]

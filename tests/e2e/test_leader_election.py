@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,66 +16,21 @@ import pytest
 from kubeberth.api.scheme import LEASES, NEW_EVENTS, NODES, PODS
 from kubeberth.client.client import Client
 from tests.e2e.conftest import Berth
+from tests.e2e.elected_pair import LEASE_S, RETRY_S, ElectedPair
 
 pytestmark = pytest.mark.e2e
 
-LEASE_S, RENEW_S, RETRY_S = 3, 2, 0.5
 NAME = "second"
 N_PODS = 60
 
 
-class Pair:
-    """Two schedulers by the same name, on a cluster whose own one leaves their pods alone."""
-
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        self._kubeconfig = kubeconfig
-        self._folder = folder
-        self.processes = [self.start(index) for index in range(2)]
-
-    def start(self, index: int) -> subprocess.Popen[bytes]:
-        command = [
-            *(sys.executable, "-m", "kubeberth", "scheduler"),
-            *(
-                "--kubeconfig",
-                str(self._kubeconfig),
-                "--scheduler-name",
-                NAME,
-                "--secure-port",
-                "0",
-            ),
-            *("--leader-elect-lease-duration", f"{LEASE_S}s"),
-            *("--leader-elect-renew-deadline", f"{RENEW_S}s"),
-            *("--leader-elect-retry-period", f"{RETRY_S}s"),
-        ]
-        with self.log(index).open("ab") as log:
-            return subprocess.Popen(command, stderr=log)
-
-    def log(self, index: int) -> Path:
-        return self._folder / f"scheduler-{index}.log"
-
-    def leads(self, index: int) -> bool:
-        return "successfully acquired lease" in self.log(index).read_text()
-
-    def leader(self) -> int:
-        """Wait for one of the two to lead."""
-        give_up_at = time.monotonic() + 20
-        while time.monotonic() < give_up_at:
-            for index in range(2):
-                if self.leads(index):
-                    return index
-            time.sleep(0.05)
-        raise AssertionError("nobody leads")
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
-def pair(berth: Berth, tmp_path: Path) -> Iterator[Pair]:
+def pair(berth: Berth, tmp_path: Path) -> Iterator[ElectedPair]:
+    """Two schedulers by the same name, on a cluster whose own one leaves their pods alone."""
     berth.up("--nodes", "3")
-    made = Pair(berth.data / "kubeconfig", tmp_path)
+    options = ["--kubeconfig", str(berth.data / "kubeconfig")]
+    options += ["--scheduler-name", NAME, "--secure-port", "0"]
+    made = ElectedPair("scheduler", options, tmp_path)
     yield made
     made.stop()
 
@@ -102,7 +55,7 @@ async def until_bound(client: Client, n_pods: int, within_s: float) -> list[dict
 
 
 def test_the_other_takes_over_from_a_leader_that_is_killed_and_no_pod_is_lost(
-    berth: Berth, pair: Pair
+    berth: Berth, pair: ElectedPair
 ) -> None:
     leader = pair.leader()
     follower = 1 - leader
@@ -138,7 +91,7 @@ def test_the_other_takes_over_from_a_leader_that_is_killed_and_no_pod_is_lost(
 
 
 def test_a_leader_that_is_told_to_end_lets_the_other_go_on_at_once(
-    berth: Berth, pair: Pair
+    berth: Berth, pair: ElectedPair
 ) -> None:
     leader = pair.leader()
 
@@ -153,7 +106,7 @@ def test_a_leader_that_is_told_to_end_lets_the_other_go_on_at_once(
 
 
 def test_a_leader_that_slept_through_its_lease_decides_nothing_more(
-    berth: Berth, pair: Pair
+    berth: Berth, pair: ElectedPair
 ) -> None:
     leader = pair.leader()
     process = pair.processes[leader]
