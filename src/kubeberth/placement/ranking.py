@@ -175,6 +175,8 @@ class Ranking:
             for slot in changed:
                 self._judge(slot)
         self._seen_usage = log.end
+        if self._nominated and rules.has_epoch:
+            self._judge_nominated()
         if self._worth.news.end != self._seen_news:
             self._follow_news()
 
@@ -255,7 +257,8 @@ class Ranking:
     def _judge_nominated(self) -> None:
         """Judge again the nodes with nominated pods.
 
-        With those pods there a node may fail for what happens in its domains, which no log tells.
+        With those pods there a node may fail for what happens in its domains, which no log tells,
+        or on other nodes, which no epoch tells: without those pods it may be as before.
         """
         for slot in self._state.nominated_slots:
             self._judge(slot)
