@@ -14,9 +14,6 @@ from kubeberth.api.volumes import Volume
 ResourceList = dict[str, str]
 
 # Well-known node labels.
-HOSTNAME_LABEL = "kubernetes.io/hostname"
-ZONE_LABEL = "topology.kubernetes.io/zone"
-REGION_LABEL = "topology.kubernetes.io/region"
 
 
 class ResourceRequirements(ApiStruct, frozen=True):

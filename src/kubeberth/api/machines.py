@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from kubeberth.api.core import HOSTNAME_LABEL, Node
+from kubeberth.api.core import Node
+from kubeberth.api.node_labels import HOSTNAME
 
 # Taints under it say how one node is doing; they are nothing that a new one inherits.
 _CONDITION_TAINTS = "node.kubernetes.io/"
@@ -23,8 +24,8 @@ def cordoned(node: Node, *, is_cordoned: bool = True) -> Node:
 def made_like(model: Node, name: str) -> Node:
     """Return a fresh node of the same make: no image on it yet, and not cordoned."""
     labels = dict(model.metadata.labels)
-    if HOSTNAME_LABEL in labels:
-        labels[HOSTNAME_LABEL] = name
+    if HOSTNAME in labels:
+        labels[HOSTNAME] = name
     meta = msgspec.structs.replace(model.metadata, name=name, labels=labels, uid="")
     taints = tuple(t for t in model.spec.taints if not t.key.startswith(_CONDITION_TAINTS))
     spec = msgspec.structs.replace(

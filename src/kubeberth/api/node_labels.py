@@ -12,6 +12,12 @@ from collections.abc import Mapping
 HOSTNAME = "kubernetes.io/hostname"
 OS = "kubernetes.io/os"
 ARCH = "kubernetes.io/arch"
+ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+BETA_ZONE = "failure-domain.beta.kubernetes.io/zone"
+BETA_REGION = "failure-domain.beta.kubernetes.io/region"
+BETA_INSTANCE_TYPE = "beta.kubernetes.io/instance-type"
 # Deprecated, but kubelets still write them.
 BETA_OS = "beta.kubernetes.io/os"
 BETA_ARCH = "beta.kubernetes.io/arch"
@@ -19,9 +25,9 @@ BETA_ARCH = "beta.kubernetes.io/arch"
 RENAMED = {
     BETA_ARCH: ("1.14", ARCH),
     BETA_OS: ("1.14", OS),
-    "beta.kubernetes.io/instance-type": ("1.17", "node.kubernetes.io/instance-type"),
-    "failure-domain.beta.kubernetes.io/region": ("1.17", "topology.kubernetes.io/region"),
-    "failure-domain.beta.kubernetes.io/zone": ("1.17", "topology.kubernetes.io/zone"),
+    BETA_INSTANCE_TYPE: ("1.17", INSTANCE_TYPE),
+    BETA_REGION: ("1.17", REGION),
+    BETA_ZONE: ("1.17", ZONE),
 }
 """Labels that have a new name: since when, and which."""
 
@@ -29,21 +35,7 @@ RENAMED = {
 PROTECTED = "node-restriction.kubernetes.io"
 _RESERVED = ("kubernetes.io", "k8s.io")
 _OPEN_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
-_OPEN_KEYS = frozenset(
-    (
-        "beta.kubernetes.io/arch",
-        "beta.kubernetes.io/instance-type",
-        "beta.kubernetes.io/os",
-        "failure-domain.beta.kubernetes.io/region",
-        "failure-domain.beta.kubernetes.io/zone",
-        "kubernetes.io/arch",
-        "kubernetes.io/hostname",
-        "kubernetes.io/os",
-        "node.kubernetes.io/instance-type",
-        "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
-    )
-)
+_OPEN_KEYS = frozenset((HOSTNAME, OS, ARCH, ZONE, REGION, INSTANCE_TYPE, *RENAMED))
 
 
 def default_labels(name: str) -> dict[str, str]:

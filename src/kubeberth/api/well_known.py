@@ -8,11 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kubeberth.api.near import near_miss
-from kubeberth.api.node_labels import ARCH, HOSTNAME, OS, PROTECTED, RENAMED
+from kubeberth.api.node_labels import (
+    ARCH,
+    HOSTNAME,
+    INSTANCE_TYPE,
+    OS,
+    PROTECTED,
+    REGION,
+    RENAMED,
+    ZONE,
+)
 
-ZONE = "topology.kubernetes.io/zone"
-REGION = "topology.kubernetes.io/region"
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 # Labels of roles that have a new name.

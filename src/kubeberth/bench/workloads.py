@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.node_labels import HOSTNAME, ZONE
 from kubeberth.placement.delta import Delta, NamespacePut, PodPut, ServicePut
 
-HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
@@ -119,7 +119,7 @@ def node_manifest(index: int) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {HOST: name, ZONE: f"zone-{index % N_ZONES}"}},
+        "metadata": {"name": name, "labels": {HOSTNAME: name, ZONE: f"zone-{index % N_ZONES}"}},
         "status": {"capacity": room, "allocatable": room},
     }
 
@@ -193,26 +193,30 @@ _OF_TEAM = {"namespaceSelector": {"matchLabels": TEAM}}
 
 _MIXED = (
     _basic,
-    _required(UNLIKE, HOST),
+    _required(UNLIKE, HOSTNAME),
     _required(LIKE, ZONE),
     _preferred(LIKE, ZONE),
     _preferred_node_affinity,
     _spread(ZONE, "DoNotSchedule"),
-    _preferred(UNLIKE, HOST),
+    _preferred(UNLIKE, HOSTNAME),
 )
 
 WORKLOADS = (
     Workload("basic", (_basic,)),
     Workload("node affinity", (_node_affinity,)),
     Workload("preferred node affinity", (_preferred_node_affinity,)),
-    Workload("host anti-affinity", (_required(UNLIKE, HOST),), per_node=1),
+    Workload("host anti-affinity", (_required(UNLIKE, HOSTNAME),), per_node=1),
     Workload("zone affinity", (_required(LIKE, ZONE),), per_node=4),
-    Workload("preferred host anti-affinity", (_preferred(UNLIKE, HOST),)),
-    Workload("preferred host affinity", (_preferred(LIKE, HOST),)),
+    Workload("preferred host anti-affinity", (_preferred(UNLIKE, HOSTNAME),)),
+    Workload("preferred host affinity", (_preferred(LIKE, HOSTNAME),)),
     Workload("preferred zone anti-affinity", (_preferred(UNLIKE, ZONE),)),
     Workload("preferred zone affinity", (_preferred(LIKE, ZONE),)),
     Workload(
-        "host anti-affinity, ns selector", (_required(UNLIKE, HOST, **_OF_TEAM),), 1, 1, per_node=1
+        "host anti-affinity, ns selector",
+        (_required(UNLIKE, HOSTNAME, **_OF_TEAM),),
+        1,
+        1,
+        per_node=1,
     ),
     Workload("zone affinity, ns selector", (_required(LIKE, ZONE, **_OF_TEAM),), 1, 1, per_node=4),
     Workload("preferred zone affinity, ns selector", (_preferred(LIKE, ZONE, **_OF_TEAM),), 1, 1),
@@ -224,9 +228,9 @@ WORKLOADS = (
         per_node=4,
     ),
     Workload("hard zone spread", (_spread(ZONE, "DoNotSchedule"),)),
-    Workload("hard host spread", (_spread(HOST, "DoNotSchedule"),)),
+    Workload("hard host spread", (_spread(HOSTNAME, "DoNotSchedule"),)),
     Workload("soft zone spread", (_spread(ZONE, "ScheduleAnyway"),)),
-    Workload("soft host spread", (_spread(HOST, "ScheduleAnyway"),)),
+    Workload("soft host spread", (_spread(HOSTNAME, "ScheduleAnyway"),)),
     Workload("default spread of a Service", (_basic,), has_service=True),
     Workload("7 templates in turn", _MIXED, per_node=7),
     Workload("35 templates in turn", _MIXED, 5),

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from kubeberth.api.node_labels import ZONE
 from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.cli.admission import admission_options
 from kubeberth.cli.options import data_dir_option, lives_option, read_lives, read_node_specs
@@ -26,7 +27,6 @@ from kubeberth.errors import UsageError
 from kubeberth.kubelet.specs import node_specs
 
 NODES, ZONES = 3, 3
-ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 @click.command("up")
@@ -171,7 +171,7 @@ def _manifests(nodes: int, zones: int) -> list[dict[str, Any]]:
 
 def _summary(cluster: LocalCluster, datadir: DataDir, took_s: float) -> str:
     nodes = cluster.nodes
-    zones = Counter(node["metadata"].get("labels", {}).get(ZONE_LABEL, "") for node in nodes)
+    zones = Counter(node["metadata"].get("labels", {}).get(ZONE, "") for node in nodes)
     where = f" in zones {', '.join(sorted(filter(None, zones)))}" if any(zones) else ""
     dismissed = f"\n  removed     {', '.join(cluster.dismissed)}" if cluster.dismissed else ""
     return f"""\

@@ -11,9 +11,18 @@ from typing import Any
 from uuid import UUID
 
 from kubeberth.api.core import Node
-from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, HOSTNAME, OS
+from kubeberth.api.node_labels import (
+    ARCH,
+    BETA_ARCH,
+    BETA_OS,
+    HOSTNAME,
+    INSTANCE_TYPE,
+    OS,
+    REGION,
+    ZONE,
+)
 from kubeberth.clock import rfc3339, rfc3339_micro
-from kubeberth.kubelet.specs import INSTANCE_TYPE, REGION, ZONE, NodeSpec
+from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 LEASE_NAMESPACE = "kube-node-lease"

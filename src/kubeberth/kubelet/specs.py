@@ -13,15 +13,11 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from kubeberth.api.names import dns1123_subdomain_errors, label_value_errors, qualified_name_errors
-from kubeberth.api.node_labels import default_labels
+from kubeberth.api.node_labels import INSTANCE_TYPE, REGION, ZONE, default_labels
 from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, parse_quantity
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.machines import MACHINE_KIND, layout_of, with_machines
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
-
-ZONE = "topology.kubernetes.io/zone"
-REGION = "topology.kubernetes.io/region"
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 
 DEFAULT_REGION = "local"
 DEFAULT_INSTANCE_TYPE = "sim.xlarge"

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 import msgspec
 
 from kubeberth.api.core import NodeSelectorRequirement, NodeSelectorTerm
+from kubeberth.api.node_labels import BETA_REGION, BETA_ZONE, REGION, ZONE
 from kubeberth.api.storage import PersistentVolume
 from kubeberth.api.volumes import InTreeSources
 
-ZONE = "topology.kubernetes.io/zone"
-REGION = "topology.kubernetes.io/region"
-BETA_ZONE = "failure-domain.beta.kubernetes.io/zone"
-BETA_REGION = "failure-domain.beta.kubernetes.io/region"
 ZONE_SEPARATOR = "__"
 
 _GCE_PD = "kubernetes.io/gce-pd"

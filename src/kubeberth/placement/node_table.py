@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Node
+from kubeberth.api.node_labels import HOSTNAME, REGION, ZONE
 from kubeberth.api.requests import is_counted, to_amounts
 from kubeberth.placement.images import ImageTable
 from kubeberth.placement.loads import pack, unpack
@@ -26,11 +27,7 @@ Nodes = slice | NDArray[np.intp]
 """Which nodes to look at: a slice of all slots, or an array of slots."""
 
 
-USUAL_TOPOLOGY_KEYS = (
-    "kubernetes.io/hostname",
-    "topology.kubernetes.io/zone",
-    "topology.kubernetes.io/region",
-)
+USUAL_TOPOLOGY_KEYS = (HOSTNAME, ZONE, REGION)
 
 
 class NodeTable:

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import TopologySpreadConstraint
+from kubeberth.api.node_labels import HOSTNAME, ZONE
 from kubeberth.api.selectors import Requirement, Selector, from_label_selector
-
-HOSTNAME = "kubernetes.io/hostname"
-ZONE = "topology.kubernetes.io/zone"
 
 SYSTEM_DEFAULTS = (
     TopologySpreadConstraint(

@@ -14,10 +14,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeberth.api.node_labels import HOSTNAME
 from kubeberth.placement.golog import log
 from kubeberth.placement.normalize import by_inversion
 from kubeberth.placement.plugin import MAX_SCORE, Groups
-from kubeberth.placement.spread import HOSTNAME, SpreadConstraint
+from kubeberth.placement.spread import SpreadConstraint
 from kubeberth.placement.spread_counter import SpreadCounter
 from kubeberth.placement.vocabulary import ABSENT, LabelColumn
 

@@ -21,9 +21,7 @@ from kubeberth.api.storage import (
     VolumeAttachment,
 )
 from kubeberth.placement.free_volumes import FreeVolumes
-from kubeberth.placement.migration import (
-    CSI_DRIVERS,
-)
+from kubeberth.placement.migration import CSI_DRIVERS
 from kubeberth.placement.reservation import BindClaim, ProvisionClaim, Reservation
 from kubeberth.placement.stored_volume import CsiVolume, StoredVolume, to_stored
 

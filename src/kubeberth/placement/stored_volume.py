@@ -6,13 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kubeberth.api.core import NodeSelectorTerm
+from kubeberth.api.node_labels import BETA_REGION, BETA_ZONE, REGION, ZONE
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.storage import PersistentVolume, PersistentVolumeClaim
 from kubeberth.placement.migration import (
-    BETA_REGION,
-    BETA_ZONE,
-    REGION,
-    ZONE,
     ZONE_SEPARATOR,
     InTreeVolume,
     in_tree_volume,

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kubeberth.api.core import HOSTNAME_LABEL, ZONE_LABEL
+from kubeberth.api.node_labels import HOSTNAME, REGION, ZONE
 from kubeberth.api.storage import BETA_CLASS, SELECTED_NODE
 from kubeberth.controllers.workloads.stateful_pods import template_name
 
@@ -35,7 +35,7 @@ _KEPT_VALUES = frozenset(
 _KEPT_KEYS = _KEPT_VALUES | {"job-name", "controller-revision-hash"}
 # Labels whose values are names of objects, and of which kind.
 _NAMING = {
-    HOSTNAME_LABEL: "Node",
+    HOSTNAME: "Node",
     "kubernetes.io/metadata.name": "Namespace",
     "batch.kubernetes.io/job-name": "Job",
     "job-name": "Job",
@@ -43,9 +43,9 @@ _NAMING = {
     "controller-revision-hash": "ControllerRevision",
 }
 _PLACES = {
-    ZONE_LABEL: "zone",
+    ZONE: "zone",
     "failure-domain.beta.kubernetes.io/zone": "zone",
-    "topology.kubernetes.io/region": "region",
+    REGION: "region",
     "failure-domain.beta.kubernetes.io/region": "region",
 }
 _STEMS = {

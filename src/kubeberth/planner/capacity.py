@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kubeberth.api.core import ZONE_LABEL, Node, Pod
+from kubeberth.api.core import Node, Pod
+from kubeberth.api.node_labels import ZONE
 from kubeberth.api.requests import shown_amount, to_amounts
 from kubeberth.api.scheme import CRON_JOBS, DAEMON_SETS, PODS
 from kubeberth.errors import UsageError
@@ -233,7 +234,7 @@ def _room(state: ClusterState, shape: Shape, nodes: Counter[str], failed: Decisi
     for name in state.node_names:
         node = _node(state, name)
         # Where none fits is as good to know as where many do.
-        zones[node.metadata.labels.get(ZONE_LABEL, "")] += nodes[name]
+        zones[node.metadata.labels.get(ZONE, "")] += nodes[name]
         machines[_machine(node)] += nodes[name]
     message, obstacles = "", _NO_OBSTACLES
     if failed is not None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import ZONE_LABEL, Node, Pod
+from kubeberth.api.core import Node, Pod
 from kubeberth.api.machines import cordoned, made_like
+from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import NODES, POD_DISRUPTION_BUDGETS, PODS, Resource
 from kubeberth.apiserver import eviction
 from kubeberth.errors import ApiError, UsageError
@@ -139,9 +140,9 @@ def lose_zone(world: World, zone: str) -> list[Pod]:
     UsageError
         No node is in a zone of that name.
     """
-    nodes = [n for n in world.objects.all(NODES) if n.metadata.labels.get(ZONE_LABEL) == zone]
+    nodes = [n for n in world.objects.all(NODES) if n.metadata.labels.get(ZONE) == zone]
     if not nodes:
-        zones = sorted({n.metadata.labels.get(ZONE_LABEL, "") for n in world.objects.all(NODES)})
+        zones = sorted({n.metadata.labels.get(ZONE, "") for n in world.objects.all(NODES)})
         known = ", ".join(zone for zone in zones if zone) or "none"
         raise UsageError(f'no node is in the zone "{zone}"; the zones are: {known}')
     names = {node.name for node in nodes}

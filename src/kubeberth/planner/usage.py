@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubeberth.api.core import ZONE_LABEL
+from kubeberth.api.node_labels import ZONE
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.vocabulary import FIXED_RESOURCES, NATIVE_RESOURCES
 from kubeberth.planner.plan import Amount, NodeUse
@@ -36,7 +36,7 @@ def taken(state: ClusterState) -> dict[str, Taken]:
             continue
         there, used = allocatable[slot], requested[slot]
         found[name] = Taken(
-            state.node(slot).metadata.labels.get(ZONE_LABEL, ""),
+            state.node(slot).metadata.labels.get(ZONE, ""),
             {names[i]: there[i] for i in shown if there[i] or used[i]},
             {names[i]: used[i] for i in shown if there[i] or used[i]},
         )

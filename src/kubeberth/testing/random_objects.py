@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.core import HOSTNAME_LABEL, ZONE_LABEL, Node, Pod
+from kubeberth.api.core import Node, Pod
+from kubeberth.api.node_labels import HOSTNAME, ZONE
 
 
 def random_node(random: Random, name: str) -> Node:
     """Return a node of one of a few sizes, in one of two zones."""
-    labels = {HOSTNAME_LABEL: name, ZONE_LABEL: random.choice(["zone-a", "zone-b"])}
+    labels = {HOSTNAME: name, ZONE: random.choice(["zone-a", "zone-b"])}
     if random.random() < 0.5:
         labels["disktype"] = random.choice(["ssd", "hdd"])
     taints: list[dict[str, str]] = []

@@ -1,8 +1,8 @@
 import pytest
 
+from kubeberth.api.node_labels import ZONE
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.specs import (
-    ZONE,
     default_allocatable,
     node_ip,
     node_specs,

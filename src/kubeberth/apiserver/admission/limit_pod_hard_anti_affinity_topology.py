@@ -6,10 +6,9 @@ Matches `plugin/pkg/admission/antiaffinity` of Kubernetes 1.36.
 
 from __future__ import annotations
 
+from kubeberth.api.node_labels import HOSTNAME
 from kubeberth.api.scheme import PODS
 from kubeberth.apiserver.admission.chain import Attributes, Plugin
-
-HOSTNAME = "kubernetes.io/hostname"
 
 
 class LimitPodHardAntiAffinityTopology(Plugin):

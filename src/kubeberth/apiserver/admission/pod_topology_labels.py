@@ -5,10 +5,11 @@ Matches `plugin/pkg/admission/podtopologylabels` of Kubernetes 1.36.
 
 from __future__ import annotations
 
+from kubeberth.api.node_labels import REGION, ZONE
 from kubeberth.api.scheme import NODES, PODS
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
 
-LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+LABELS = (REGION, ZONE)
 
 
 class PodTopologyLabels(Plugin):

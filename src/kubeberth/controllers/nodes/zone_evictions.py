@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kubeberth.api.core import Node
+from kubeberth.api.node_labels import BETA_REGION, BETA_ZONE, REGION, ZONE
 
 EVICTIONS_PER_S = 0.1
 # In larger zones of which most nodes are down; in smaller ones nobody is evicted then.
@@ -33,8 +34,8 @@ N_UNHEALTHY = 2
 
 EXCLUDE_DISRUPTION = "node.kubernetes.io/exclude-disruption"
 # The deprecated labels come first, as upstream has it.
-REGION_LABELS = ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region")
-ZONE_LABELS = ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone")
+REGION_LABELS = (BETA_REGION, REGION)
+ZONE_LABELS = (BETA_ZONE, ZONE)
 
 
 class ZoneState(Enum):

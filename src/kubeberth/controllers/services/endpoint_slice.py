@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubeberth.api.core import ZONE_LABEL, Node, Pod, Service
+from kubeberth.api.core import Node, Pod, Service
 from kubeberth.api.endpoints import HEADLESS, MANAGED_BY, SERVICE_NAME, EndpointSlice
+from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import ENDPOINT_SLICES, NODES, SERVICES, Resource
 from kubeberth.api.workloads import is_ready
 from kubeberth.controllers.action import (
@@ -146,7 +147,7 @@ def _endpoint(service: Service, pod: Pod, address: str, nodes: Mapping[str, Node
     if pod.spec.node_name:
         endpoint["nodeName"] = pod.spec.node_name
         node = nodes.get(pod.spec.node_name)
-        zone = node.metadata.labels.get(ZONE_LABEL) if node is not None else None
+        zone = node.metadata.labels.get(ZONE) if node is not None else None
         if zone:
             endpoint["zone"] = zone
     return endpoint
@@ -276,4 +277,4 @@ class EndpointSliceReconciler:
 
 
 def _zone(node: HasMetadata | None) -> str | None:
-    return None if node is None else node.metadata.labels.get(ZONE_LABEL)
+    return None if node is None else node.metadata.labels.get(ZONE)

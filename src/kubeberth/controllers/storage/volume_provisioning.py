@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
-from kubeberth.api.core import ZONE_LABEL, Node
+from kubeberth.api.core import Node
+from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import (
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
@@ -55,7 +56,7 @@ def reconcile_claim(
     """Return the volume that a claim of a simulated class waits for."""
     if claim.spec.volume_name or claim.metadata.deletion_timestamp is not None:
         return Outcome()
-    key = storage_class.parameters.get(TOPOLOGY_KEY, ZONE_LABEL)
+    key = storage_class.parameters.get(TOPOLOGY_KEY, ZONE)
     if storage_class.volume_binding_mode != WAIT_FOR_FIRST_CONSUMER:
         return _provision(claim, storage_class, key, _spread(claim, storage_class, key, nodes))
     name = claim.metadata.annotations.get(SELECTED_NODE)

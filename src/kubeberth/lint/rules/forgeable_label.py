@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubeberth.api.forgeable import ShapeError, forgeable_uses, protected_key
-from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, OS
-from kubeberth.api.well_known import INSTANCE_TYPE, NODE_LABELS
+from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, INSTANCE_TYPE, OS
+from kubeberth.api.well_known import NODE_LABELS
 from kubeberth.lint.field import Field, Path
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from kubeberth.api.node_labels import HOSTNAME
 from kubeberth.api.scheduler_config import PodTopologySpreadArgs
 from kubeberth.placement.counted_nodes import PER_NODE, Inclusion
 from kubeberth.placement.golog import log
@@ -24,12 +25,7 @@ from kubeberth.placement.plugin import (
     Scores,
 )
 from kubeberth.placement.request import PodRequest
-from kubeberth.placement.spread import (
-    HOSTNAME,
-    SYSTEM_DEFAULTS,
-    SpreadConstraint,
-    to_spread_constraint,
-)
+from kubeberth.placement.spread import SYSTEM_DEFAULTS, SpreadConstraint, to_spread_constraint
 from kubeberth.placement.spread_by_domain import IGNORED, CountedConstraint, Crowding, EvenEnough
 from kubeberth.placement.spread_counter import SpreadTerm
 from kubeberth.placement.state import ClusterState, Nodes

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from kubeberth.api.node_labels import BETA_REGION, BETA_ZONE, REGION, ZONE
 from kubeberth.api.selectors import Requirement
 from kubeberth.api.storage import PersistentVolumeClaim
-from kubeberth.placement.migration import BETA_REGION, BETA_ZONE, REGION, ZONE
 from kubeberth.placement.node_match import Mask
 from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.request import PodRequest

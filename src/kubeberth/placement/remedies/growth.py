@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec.structs import replace
 
-from kubeberth.api.core import HOSTNAME_LABEL, ZONE_LABEL, Node
+from kubeberth.api.core import Node
 from kubeberth.api.machines import made_like
+from kubeberth.api.node_labels import HOSTNAME, ZONE
 from kubeberth.api.requests import shown_amount, to_amounts
 from kubeberth.api.storage import CSINode
 from kubeberth.api.well_known import is_reserved
@@ -40,9 +41,9 @@ def _models(state: ClusterState, request: PodRequest) -> list[int]:
     if not len(slots):
         return []
     rules = request.node_rules
-    keys = {ZONE_LABEL, *(entry.key for entry in rules.selector)}
+    keys = {ZONE, *(entry.key for entry in rules.selector)}
     keys.update(entry.key for term in rules.required or () for entry in term.labels)
-    columns = [state.label_column(key).ids for key in sorted(keys - {HOSTNAME_LABEL})]
+    columns = [state.label_column(key).ids for key in sorted(keys - {HOSTNAME})]
     rows = (state.nodes.capacity_class_ids, state.taint_list_ids, *columns)
     table = np.stack([np.asarray(row)[slots].astype(np.int64) for row in rows])
     _, firsts = np.unique(table, axis=1, return_index=True)
@@ -55,7 +56,7 @@ def _fitted(state: ClusterState, model: Node, request: PodRequest) -> tuple[Node
     """Return a node that has what a pod asks for, what is otherwise about it, and how much."""
     labels = dict(model.metadata.labels)
     wanted = {e.key: min(e.values) for e in request.node_rules.selector}
-    wanted = {k: v for k, v in wanted.items() if k != HOSTNAME_LABEL and labels.get(k) != v}
+    wanted = {k: v for k, v in wanted.items() if k != HOSTNAME and labels.get(k) != v}
     there = to_amounts(model.status.allocatable)
     more = {
         name: asked
@@ -85,7 +86,7 @@ def _added(state: ClusterState, model: Node, make: Node, how: str, effort: float
     )
     there = to_amounts(model.status.allocatable)
     size = ", ".join(f"{shown_amount(r, there[r])} {r}" for r in _TOLD if r in there)
-    zone = model.metadata.labels.get(ZONE_LABEL)
+    zone = model.metadata.labels.get(ZONE)
     make_text = f"{model.name} ({', '.join(filter(None, (size, zone)))})"
     text = f"add a node like {make_text}" + (f", but with {how}" if how else "")
     csi_node = state.storage.csi_nodes.get(model.name)

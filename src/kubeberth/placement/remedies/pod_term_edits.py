@@ -6,13 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from kubeberth.api.core import (
-    Affinity,
-    Pod,
-    PodAffinity,
-    PodAffinityTerm,
-    WeightedPodAffinityTerm,
-)
+from kubeberth.api.core import Affinity, Pod, PodAffinity, PodAffinityTerm, WeightedPodAffinityTerm
 from kubeberth.api.meta import LabelSelector
 from kubeberth.api.near import near_miss
 from kubeberth.api.well_known import meant_label

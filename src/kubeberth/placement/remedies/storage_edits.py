@@ -6,15 +6,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from kubeberth.api.core import (
-    ZONE_LABEL,
-    NodeSelector,
-    NodeSelectorRequirement,
-    NodeSelectorTerm,
-    Pod,
-)
+from kubeberth.api.core import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.near import near_miss
+from kubeberth.api.node_labels import ZONE
 from kubeberth.api.storage import (
     BIND_COMPLETED,
     ObjectReference,
@@ -53,7 +48,7 @@ def volume_edits(
 ) -> Iterator[Alternative]:
     """Yield the volumes that are missing in the part of the cluster where a node is."""
     labels = state.node(slot).metadata.labels
-    zone = labels.get(ZONE_LABEL, "")
+    zone = labels.get(ZONE, "")
     waiting = [
         claim
         for use in request.volumes.claims
@@ -82,7 +77,7 @@ def _add_volume(claim: PersistentVolumeClaim, zone: str, *, is_bound: bool) -> E
     size = claim.spec.resources.requests.get("storage", "1")
     affinity = None
     if zone:
-        entry = NodeSelectorRequirement(key=ZONE_LABEL, operator="In", values=(zone,))
+        entry = NodeSelectorRequirement(key=ZONE, operator="In", values=(zone,))
         term = NodeSelectorTerm(match_expressions=(entry,))
         affinity = VolumeNodeAffinity(required=NodeSelector(node_selector_terms=(term,)))
     volume = PersistentVolume(

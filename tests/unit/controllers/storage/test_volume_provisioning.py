@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from tests.objects import node
 
-from kubeberth.api.core import ZONE_LABEL as ZONE
+from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES
 from kubeberth.api.storage import PersistentVolume, PersistentVolumeClaim, StorageClass
 from kubeberth.controllers.action import DeleteObject
