@@ -4,9 +4,9 @@ A kubelet may set most labels on its own node. Where pods are kept apart by such
 that was broken into can draw them to itself. Labels under `node-restriction.kubernetes.io/` are out
 of a node's reach.
 
-What says where a node is (its name, zone or region), what is only kept away from, and what is
-merely preferred, is information; nothing is said of its operating system, architecture and instance
-type. `--allow LABEL` says nothing of one more label.
+What says where a node is (its name, zone or region) or which type it is of, what is only kept away
+from, and what is merely preferred, is information; nothing is said of its operating system and
+architecture. `--allow LABEL` says nothing of one more label.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubeberth.api.forgeable import ShapeError, forgeable_uses, protected_key
-from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, INSTANCE_TYPE, OS
+from kubeberth.api.node_labels import ARCH, BETA_ARCH, BETA_OS, OS
 from kubeberth.api.well_known import NODE_LABELS
 from kubeberth.lint.field import Field, Path
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Subject
 from kubeberth.lint.world import World
 
-# What kind of machine a node is keeps nobody apart.
-_OF_THE_MACHINE = (ARCH, BETA_ARCH, BETA_OS, INSTANCE_TYPE, OS)
+# What a machine can run keeps nobody apart.
+_OF_THE_MACHINE = (ARCH, BETA_ARCH, BETA_OS, OS)
 
 
 def _check(subject: Subject, world: World) -> Iterator[Problem]:
