@@ -6,6 +6,7 @@ import copy
 import json
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.lint.cases import BROKEN, CASES, SOUND
@@ -49,10 +50,18 @@ def spoilt(draw):
     return document
 
 
+def written(document):
+    """Return a document as JSON, or as YAML if JSON cannot say it."""
+    try:
+        return json.dumps(document, allow_nan=False)
+    except ValueError:
+        return yaml.safe_dump(document)
+
+
 @settings(max_examples=150, deadline=None)
 @given(spoilt(), st.booleans())
 def test_anything_anywhere_gives_findings_and_no_crash(document, has_cluster):
-    text = json.dumps(document, allow_nan=True)
+    text = written(document)
     report = lint({"a.yaml": text}, Settings(cluster=CLUSTER if has_cluster else None))
     for finding in report.findings:
         assert finding.message
