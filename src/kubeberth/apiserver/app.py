@@ -22,6 +22,7 @@ from kubeberth.apiserver.audit.trail import HEADER as AUDIT_ID
 from kubeberth.apiserver.audit.trail import TRAIL, UNTOLD, Trail, id_of
 from kubeberth.apiserver.auth.authn import ANONYMOUS, Authenticator, User
 from kubeberth.apiserver.auth.bootstrap_tokens import BootstrapTokens
+from kubeberth.apiserver.auth.impersonation import PREFIX as IMPERSONATE
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubeberth.apiserver.auth.node_graph import NodeGraph
@@ -231,14 +232,20 @@ class App:
             trail.received(info, None)
             raise
         trail.received(info, user)
-        user = acting_user(user, request.header_list, info, self._authorizer)
+        if asked := request.all_named(IMPERSONATE):
+            user = acting_user(user, asked, info, self._authorizer)
         trail.acts_as(user)
-        async with self._in_flight.seat(user, info):
+        seats = self._in_flight.seats(user, info)
+        if not seats.take():
+            await seats.wait(user.name)
+        try:
             decision = self._authorizer.decide(user, info)
             trail.decided(decision)
             if not decision.is_allowed:
                 raise forbidden(user, info, decision.reason)
             return await self._serve(info, request, user, catalogue)
+        finally:
+            seats.give_back()
 
     async def _serve(
         self, info: RequestInfo, request: Request, user: User, catalogue: Catalogue
@@ -264,7 +271,8 @@ class App:
         except ApiError as error:
             answer = error_response(error)
         deprecation = [resource.custom.deprecation] if resource.custom else []
-        answer.headers += warning_headers([*filter(None, deprecation), *call.warnings])
+        if warnings := [*filter(None, deprecation), *call.warnings]:
+            answer.headers += warning_headers(warnings)
         return answer
 
     def _verb(self, info: RequestInfo) -> Verb:

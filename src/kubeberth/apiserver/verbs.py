@@ -32,7 +32,7 @@ from kubeberth.apiserver.managed_fields.tracking import (
     track_update,
 )
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
-from kubeberth.apiserver.objects import Document, Wire, encode, prefix_of
+from kubeberth.apiserver.objects import Document, encode, prefix_of, wire_of
 from kubeberth.apiserver.options import (
     ListOptions,
     WriteOptions,
@@ -269,7 +269,7 @@ class Verbs:
 
     def _shown_text(self, call: Call) -> bytes:
         """Return the JSON of the object that is asked for, if it is stored as it is shown."""
-        wire = Wire(call.resource)
+        wire = wire_of(call.resource)
         entry = self._store.get(call.target.key) if wire.shows_as_stored else None
         return wire.object(entry) if entry is not None else b""
 
