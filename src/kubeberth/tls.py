@@ -186,7 +186,10 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         try:
             while part := self._object.read(RECORD_BYTES):
                 parts.append(part)
-            is_over = True
+                # Else OpenSSL would say by an exception that there is no more.
+                if not _pipes.incoming.pending:
+                    break
+            is_over = not part
         except ssl.SSLWantReadError:
             is_over = False
         except ssl.SSLError as trouble:
