@@ -38,6 +38,10 @@ class _Pipes(threading.local):
 
 _pipes = _Pipes()
 
+# A client's connections have this one once they have shown their certificate: OpenSSL then lets go
+# of what it had made of that and its key, some 10 KiB for each connection.
+_after_handshake = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
 
 class SecureTransport(asyncio.Transport, asyncio.Protocol):
     """What a protocol writes to, and the protocol of the plain transport below.
@@ -177,6 +181,8 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
             self._fail(error)
         else:
             self._flush()
+            if not self._object.server_side:
+                self._object.context = _after_handshake
             self._end_handshake(None)
             self._above.connection_made(self)
 
