@@ -42,6 +42,7 @@ from kubeberth.apiserver.lookup import Lookup
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
+from kubeberth.apiserver.request_metrics import RequestMetrics
 from kubeberth.apiserver.responses import (
     Response,
     encode,
@@ -62,11 +63,13 @@ from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock
 from kubeberth.errors import ApiError, BadRequestError, UnauthorizedError
+from kubeberth.metrics import CONTENT_TYPE, to_text
 
 logger = logging.getLogger(__name__)
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = frozenset((*HEALTH_PATHS, "/version", "/version/"))
+METRICS_PATH = "/metrics"
 TEXT = "text/plain; charset=utf-8"
 # A duration as Go's `time.ParseDuration` reads it.
 _DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)")
@@ -111,6 +114,7 @@ class App:
         self._auditor = settings.auditor
         self._authenticator = settings.authenticator
         self._in_flight = InFlight(settings.limits)
+        self._requests = RequestMetrics(self._in_flight, store.counts, clock.monotonic)
         self._discovery = Discovery(settings.server_address)
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
@@ -237,7 +241,11 @@ class App:
         trail.acts_as(user)
         seats = self._in_flight.seats(user, info)
         if not seats.take():
-            await seats.wait(user.name)
+            try:
+                await seats.wait(user.name)
+            except NoSeatError:
+                self._requests.failed(info, "", self._requests.now(), 429)
+                raise
         try:
             decision = self._authorizer.decide(user, info)
             trail.decided(decision)
@@ -266,10 +274,15 @@ class App:
             request.headers.get("user-agent", ""),
             request.headers.get("upgrade", ""),
         )
+        began_at = self._requests.now()
         try:
             answer = await verb(call)
         except ApiError as error:
             answer = error_response(error)
+        except Exception:
+            self._requests.failed(info, call.content_type, began_at, 500)
+            raise
+        self._requests.answered(info, call.content_type, began_at, answer)
         deprecation = [resource.custom.deprecation] if resource.custom else []
         if warnings := [*filter(None, deprecation), *call.warnings]:
             answer.headers += warning_headers(warnings)
@@ -293,12 +306,16 @@ class App:
             return self._health(path, is_verbose="verbose" in info.query)
         root = path.split("/")[1]
         is_of_issuer = path in issuer_metadata.PATHS
-        if root not in ("api", "apis", "version", "openapi") and not is_of_issuer:
+        is_known = is_of_issuer or path == METRICS_PATH
+        if root not in ("api", "apis", "version", "openapi") and not is_known:
             raise PlainNotFoundError
         if info.method != "GET":
             raise unknown_method()
         if is_of_issuer:
             return issuer_metadata.respond(path, self._tokens, self._settings.server_address)
+        if path == METRICS_PATH:
+            text = to_text(self._requests.metrics)
+            return Response(text.encode(), content_type=CONTENT_TYPE)
         accept = request.headers.get("accept", "")
         if path == "/version":
             negotiate(accept)

@@ -46,13 +46,28 @@ class InFlight:
         limits = limits or Limits()
         self._reads = Seats(limits.reads, limits)
         self._writes = Seats(limits.writes, limits)
-        self._exempt = Seats(sys.maxsize, limits)
+        self._exempt_reads = Seats(sys.maxsize, limits)
+        self._exempt_writes = Seats(sys.maxsize, limits)
+        self._long_running = Seats(sys.maxsize, limits)
+
+    @property
+    def n_reads(self) -> int:
+        """How many reads are worked on."""
+        return self._reads.n_taken + self._exempt_reads.n_taken
+
+    @property
+    def n_writes(self) -> int:
+        """How many writes are worked on."""
+        return self._writes.n_taken + self._exempt_writes.n_taken
 
     def seats(self, user: User, info: RequestInfo) -> Seats:
         """Return the seats of which a request takes one: at once, or after it has waited."""
-        if MASTERS in user.groups or _is_long_running(info):
-            return self._exempt
-        return self._reads if info.verb in READ_VERBS else self._writes
+        if _is_long_running(info):
+            return self._long_running
+        is_exempt = MASTERS in user.groups
+        if info.verb in READ_VERBS:
+            return self._exempt_reads if is_exempt else self._reads
+        return self._exempt_writes if is_exempt else self._writes
 
 
 def _is_long_running(info: RequestInfo) -> bool:
@@ -60,19 +75,26 @@ def _is_long_running(info: RequestInfo) -> bool:
 
 
 class Seats:
-    """Seats of one kind, and who waits for them."""
+    """Seats of one kind, and who waits for them.
+
+    Attributes
+    ----------
+    n_taken
+        How many are taken.
+    """
 
     def __init__(self, n_seats: int, limits: Limits) -> None:
-        self._n_free = n_seats
+        self._n_seats = n_seats
+        self.n_taken = 0
         self._limits = limits
         self._queue: deque[asyncio.Future[None]] = deque()
         self._waiting: Counter[str] = Counter()
 
     def take(self) -> bool:
         """Take a seat, if there is one; else `wait` for it."""
-        if not self._n_free:
+        if self.n_taken >= self._n_seats:
             return False
-        self._n_free -= 1
+        self.n_taken += 1
         return True
 
     def give_back(self) -> None:
@@ -82,7 +104,7 @@ class Seats:
             if not future.done():
                 future.set_result(None)
                 return
-        self._n_free += 1
+        self.n_taken -= 1
 
     async def wait(self, user: str) -> None:
         """Wait until a seat is passed on.

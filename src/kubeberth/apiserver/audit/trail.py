@@ -9,7 +9,6 @@ Who is asked by a request to note something finds its trail in `TRAIL`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
 
 from kubeberth.apiserver.audit.event import Record
@@ -18,7 +17,7 @@ from kubeberth.apiserver.audit.policy import NOTHING, Level, Measure, Policy, St
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.rbac import Decision
 from kubeberth.apiserver.http.request import Request
-from kubeberth.apiserver.responses import Response, Source, StreamResponse
+from kubeberth.apiserver.responses import Response, StreamResponse, ToldSource
 from kubeberth.apiserver.route import RequestInfo
 from kubeberth.apiserver.uid import new_uid
 from kubeberth.clock import Clock
@@ -131,7 +130,7 @@ class WrittenTrail(Trail):
             self._tell(self._last, answer.status, answer.body)
         else:
             self._tell("ResponseStarted", 200)
-            answer.source = _Watched(answer.source, lambda: self._tell("ResponseComplete", 200))
+            answer.source = ToldSource(answer.source, lambda: self._tell("ResponseComplete", 200))
         return answer
 
     def _tell(self, stage: Stage, code: int = 0, body: bytes | None = None) -> None:
@@ -166,26 +165,3 @@ class WrittenTrail(Trail):
 
 def _may_be_status(body: bytes | None) -> bool:
     return body is not None and b'"kind":"Status"' in body[:64]
-
-
-class _Watched:
-    """A source of which somebody is told when it ends."""
-
-    def __init__(self, source: Source, on_end: Callable[[], None]) -> None:
-        self._source = source
-        self._on_end: Callable[[], None] | None = on_end
-
-    def begin(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when there is something to take."""
-        self._source.begin(wake)
-
-    def take(self) -> bytes | None:
-        """Return the next chunk."""
-        return self._source.take()
-
-    def close(self) -> None:
-        """End, and tell so once."""
-        self._source.close()
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end()
