@@ -283,6 +283,7 @@ class Verbs:
             self.patching(call, options),
             caller_of(call, options),
             sub=sub,
+            only_reads=sub == "status",
             allow_create=is_apply(call) and not sub,
         )
         return _written(writer, written)
