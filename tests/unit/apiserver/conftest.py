@@ -72,6 +72,7 @@ class Api:
         admission=None,
         auditor=None,
         store=None,
+        clock=None,
     ) -> None:
         self.store = store or MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
@@ -81,7 +82,7 @@ class Api:
             admission=admission or AdmissionSettings(),
             auditor=auditor,
         )
-        self.app = App(self.store, SystemClock(), settings)
+        self.app = App(self.store, clock or SystemClock(), settings)
         self.app.registry.chain = WatchedChain(self.app.registry)
 
     async def start(self):
