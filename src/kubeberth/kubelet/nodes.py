@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from kubeberth.api.events import EventMemory
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, UsageError
@@ -33,6 +34,8 @@ RESTART_S = 5.0
 # so many is each other's turn.
 WRITES_AT_ONCE = 8
 BEATS_AT_ONCE = 16
+# Of each kind, of all nodes: as many as two of upstream's components remember.
+EVENTS_REMEMBERED = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Fleet:
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
         self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
+        self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -252,6 +256,7 @@ class Fleet:
                 self._settings.stages.dice(spec.name),
                 self._writing,
                 self._beating,
+                self._told,
                 checkpoints=self._settings.checkpoints,
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,
