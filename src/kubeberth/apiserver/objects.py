@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.custom.structural import set_defaults
+from kubeberth.api.known_specs import Stored
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.views import VIEWS
@@ -50,6 +51,7 @@ _UID = b'"uid":"'
 _OWNERS = b',"managedFields":'
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def key_of(resource: Resource, namespace: str, name: str) -> str:
@@ -162,6 +164,13 @@ class Wire:
         if self._is_shown_as_stored(entry):
             return b"".join(_versioned(entry, 0, revision or entry.revision))
         return encode(self._document(entry, revision))
+
+    def stored(self, entry: Entry) -> Stored | None:
+        """Return what a replacement of an object need not say anew; None if that is not known."""
+        if self._resource.custom is not None or not self._is_shown_as_stored(entry):
+            return None
+        text, _, tail = entry.value.partition(b"\n")
+        return Stored(_split(text), tail[tail.index(b"\n") + 1 :] if tail else b"")
 
     def items(self, entries: Iterable[Entry]) -> Iterator[bytes | memoryview]:
         """Yield the JSON of the objects in a list, which tells kinds that are built in once.

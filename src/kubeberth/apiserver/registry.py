@@ -269,7 +269,8 @@ class Registry:
         sub
             The subresource through which the object is changed.
         only_reads
-            The change leaves the current state as it is, and takes nothing over into the new one.
+            The change leaves the current state as it is. What it takes over from there is nothing
+            that admission fills in, so that the two states may share it.
         allow_create
             Whether an object that is missing is created, from what `change({})` returns.
         """

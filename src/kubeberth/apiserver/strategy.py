@@ -299,8 +299,7 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document, *
     if keep_rest := parts.KEEP_REST.get(sub):
         keep_rest(new, old)
     elif sub == "status":
-        _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
-        _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
+        _keep_all_but_status(new, old)
         if resource.custom is not None:
             owners = new["metadata"].get("managedFields")
             new["metadata"] = dict(old["metadata"])
@@ -353,7 +352,19 @@ def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
 
 def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
     for name in names:
-        put(new, name, old.get(name))
+        if (value := old.get(name)) is not None:
+            new[name] = value
+        elif name in new:
+            del new[name]
+
+
+def _keep_all_but_status(new: Document, old: Document) -> None:
+    for name in [name for name in new if name not in old]:
+        if name not in ("metadata", "status"):
+            del new[name]
+    for name, part in old.items():
+        if name not in ("metadata", "status"):
+            new[name] = part
 
 
 def _keep_pod_status(new: Document, old: Document) -> None:
