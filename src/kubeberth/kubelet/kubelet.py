@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from kubeberth.api.core import Node
 from kubeberth.api.scheme import PODS
@@ -21,6 +22,7 @@ from kubeberth.kubelet.admission import Situation, Verdict, admit
 from kubeberth.kubelet.allotment import Allotment
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
+from kubeberth.kubelet.pace import Pace
 from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
@@ -34,8 +36,6 @@ from kubeberth.kubelet.worker import Worker
 logger = logging.getLogger(__name__)
 
 COMPONENT = "kubelet"
-# Status writes of one node that are under way at a time; more would need more connections.
-WRITES_AT_ONCE = 4
 RETRY_S = 0.5
 SANDBOX_RETRY_S = 5.0
 
@@ -47,8 +47,9 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
-    writing, beating
-        Held while something is written about a pod, and while a sign of life is given; shared, too.
+    writing, beating, telling
+        Turns to write a status or remove a pod, to give a sign of life, and to record an event;
+        shared, too.
     checkpoints
         Where it keeps what its pods have of the machine; None to keep it in memory alone.
     scripts
@@ -64,9 +65,10 @@ class Kubelet:
         timers: Timers,
         clock: Clock,
         dice: Dice,
-        writing: asyncio.Semaphore,
-        beating: asyncio.Semaphore,
         *,
+        writing: Pace,
+        beating: asyncio.Semaphore,
+        telling: asyncio.Semaphore,
         checkpoints: Checkpoints | None = None,
         scripts: Scripts = NO_SCRIPTS,
         with_events: bool = True,
@@ -81,7 +83,7 @@ class Kubelet:
         self._heartbeat = Heartbeat(spec, client, clock, dice)
         self._writing = writing
         self._beating = beating
-        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, writing=writing)
+        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, writing=telling)
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
@@ -309,47 +311,31 @@ class Kubelet:
         self._news.set()
 
     async def _write_statuses(self) -> None:
-        """Write what is new, a few pods at a time, until cancelled."""
+        """Write what is new, one pod after the other, until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
             await self._allotment.keep()
             while self._dirty:
-                batch = list(self._dirty)[:WRITES_AT_ONCE]
-                for uid in batch:
-                    del self._dirty[uid]
-                # What these pods were given is on disk before anybody hears that they run.
+                uid = next(iter(self._dirty))
+                del self._dirty[uid]
+                worker = self._workers.get(uid)
+                if worker is None:
+                    continue
+                # What the pod was given is on disk before anybody hears that it runs.
                 await self._allotment.keep()
-                workers = [self._workers[uid] for uid in batch if uid in self._workers]
-                written = await asyncio.gather(*map(self._write, workers))
-                if not all(written):
+                if not await self._write(worker):
                     await asyncio.sleep(RETRY_S)
 
     async def _write(self, worker: Worker) -> bool:
-        """Write a pod's status; return whether the API was there to take it.
-
-        What is written is what holds when it is its turn: of what came to pass while others wrote,
-        nobody needs to be told.
-        """
-        async with self._writing:
-            if worker.life.uid not in self._workers:
-                return True  # it has gone meanwhile
-            return await self._write_now(worker)
-
-    async def _write_now(self, worker: Worker) -> bool:
+        """Write a pod's status; return whether the API was there to take it."""
         pod = worker.pod
-        status = worker.status(self._spec.internal_ip, self._clock.now())
-        overruled = worker.was_overruled()
         try:
-            if overruled or not worker.has_written(status):
-                meta = pod.metadata
-                patch = {"metadata": {"uid": meta.uid}, "status": status}
-                document = await self._client.patch(
-                    PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
-                )
-                worker.note_written(status, document["metadata"]["resourceVersion"])
+            async with self._writing.turn() as answered:
+                await self._write_status(worker, answered)
             if worker.is_over:
-                await self._remove(pod)
+                await self._remove(worker.pod)
+                worker.is_removed = True
         except NotFoundError:
             return True  # the watch will say so
         except BerthError as error:
@@ -360,6 +346,22 @@ class Kubelet:
             return False
         return True
 
+    async def _write_status(self, worker: Worker, answered: Callable[[], None]) -> None:
+        """Write what holds now that it is its turn: what came to pass meanwhile, once."""
+        pod = worker.pod
+        status = worker.status(self._spec.internal_ip, self._clock.now())
+        if pod.metadata.uid not in self._workers:
+            return  # it has gone meanwhile
+        if worker.has_written(status) and not worker.was_overruled():
+            return
+        meta = pod.metadata
+        patch = {"metadata": {"uid": meta.uid}, "status": status}
+        document = await self._client.patch(
+            PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
+        )
+        answered()
+        worker.note_written(status, document["metadata"]["resourceVersion"])
+
     def _spawn_removal(self, pod: KubeletPod) -> None:
         if self._tasks is not None:
             self._tasks.create_task(self._remove_leftover(pod))
@@ -368,8 +370,7 @@ class Kubelet:
         """Remove a pod; nobody else will, so it is tried until it is done."""
         while True:
             try:
-                async with self._writing:
-                    await self._remove(pod)
+                await self._remove(pod)
                 return
             except BerthError as error:
                 logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
@@ -379,9 +380,11 @@ class Kubelet:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
         meta = pod.metadata
         try:
-            await self._client.delete(
-                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
-            )
+            async with self._writing.turn() as answered:
+                await self._client.delete(
+                    PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+                )
+                answered()
         except (NotFoundError, ConflictError):
             return
 
