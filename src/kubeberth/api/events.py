@@ -20,8 +20,7 @@ SIMILAR_LIMIT = 10
 SIMILAR_WINDOW_S = 600.0
 MAX_ENTRIES = 4096
 
-# What an event is about and says, as a digest: a process may be thousands of kubelets, and each
-# remembers its last events.
+# What an event is about and says, as a digest.
 Identity = bytes
 
 
@@ -61,6 +60,29 @@ class _Counted:
     count: int
 
 
+class EventMemory:
+    """The last events of a process: of one component, or of thousands of kubelets together.
+
+    Parameters
+    ----------
+    max_entries
+        Of each kind: what is older is forgotten, and told as new when it comes again.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self.max_entries = max_entries
+        self.buckets: dict[Identity, _Bucket] = {}
+        self.similar: dict[Identity, _Similar] = {}
+        self.counted: dict[Identity, _Counted] = {}
+        self.serial = 0
+
+    def touch(self, entries: dict[Identity, Any], identity: Identity) -> None:
+        """Mark an entry as recently used; the least recently used one makes room."""
+        entries[identity] = entries.pop(identity)
+        if len(entries) > self.max_entries:
+            del entries[next(iter(entries))]
+
+
 class EventCorrelator:
     """Decides whether, and how, one component's next event is written.
 
@@ -68,32 +90,36 @@ class EventCorrelator:
     ----------
     component, host
         `source` of the events; host is the node's name for a kubelet.
+    memory
+        Shared with other components of the process; None for one of its own.
     """
 
-    def __init__(self, component: str, host: str = "") -> None:
-        self._source = {"component": component, **({"host": host} if host else {})}
-        self._buckets: dict[Identity, _Bucket] = {}
-        self._similar: dict[Identity, _Similar] = {}
-        self._counted: dict[Identity, _Counted] = {}
-        self._serial = 0
+    __slots__ = ("_component", "_host", "_memory")
+
+    def __init__(self, component: str, host: str = "", memory: EventMemory | None = None) -> None:
+        self._component = component
+        self._host = host
+        self._memory = memory or EventMemory()
 
     def observe(
         self, about: Mapping[str, str], type_: str, reason: str, message: str, now: float
     ) -> NewEvent | CountedEvent | None:
         """Return what to write about an `ObjectReference`, or None when it has had its share."""
-        thing = [f"{key}={value}" for key, value in sorted(about.items())]
+        thing = [self._component, self._host]
+        thing += [f"{key}={value}" for key, value in sorted(about.items())]
         if not self._take_token(_identity(*thing), now):
             return None
         similar = _identity(*thing, type_, reason)
         identity, message = self._aggregate(similar, message, now)
-        known = self._counted.get(identity)
+        known = self._memory.counted.get(identity)
         if known is not None:
             return self._count(identity, known, message, now)
         return self._create(identity, about, type_, reason, message, now)
 
     def _take_token(self, identity: Identity, now: float) -> bool:
-        bucket = self._buckets.setdefault(identity, _Bucket(BURST, now))
-        _touch(self._buckets, identity)
+        memory = self._memory
+        bucket = memory.buckets.setdefault(identity, _Bucket(BURST, now))
+        memory.touch(memory.buckets, identity)
         bucket.tokens = min(BURST, bucket.tokens + (now - bucket.at) / REFILL_S)
         bucket.at = now
         if bucket.tokens < 1:
@@ -102,10 +128,11 @@ class EventCorrelator:
         return True
 
     def _aggregate(self, similar: Identity, message: str, now: float) -> tuple[Identity, str]:
-        entry = self._similar.get(similar)
+        memory = self._memory
+        entry = memory.similar.get(similar)
         if entry is None or now - entry.at > SIMILAR_WINDOW_S:
-            entry = self._similar[similar] = _Similar((), now)
-        _touch(self._similar, similar)
+            entry = memory.similar[similar] = _Similar((), now)
+        memory.touch(memory.similar, similar)
         entry.at = now
         identity = _identity(similar.hex(), message)
         if identity not in entry.messages:
@@ -116,7 +143,7 @@ class EventCorrelator:
         return similar, f"(combined from similar events): {message}"
 
     def _count(self, identity: Identity, known: _Counted, message: str, now: float) -> CountedEvent:
-        _touch(self._counted, identity)
+        self._memory.touch(self._memory.counted, identity)
         known.count += 1
         patch = {"count": known.count, "lastTimestamp": _time(now), "message": message}
         return CountedEvent(known.namespace, known.name, patch)
@@ -131,11 +158,12 @@ class EventCorrelator:
         now: float,
     ) -> NewEvent:
         namespace = about.get("namespace") or "default"
-        self._serial += 1
+        memory = self._memory
+        memory.serial += 1
         # Nanoseconds as upstream; the serial keeps two of the same instant apart.
-        name = f"{about['name']}.{int(now * 1e9) + self._serial:x}"
-        self._counted[identity] = _Counted(namespace, name, 1)
-        _touch(self._counted, identity)
+        name = f"{about['name']}.{int(now * 1e9) + memory.serial:x}"
+        memory.counted[identity] = _Counted(namespace, name, 1)
+        memory.touch(memory.counted, identity)
         body = {
             "apiVersion": "v1",
             "kind": "Event",
@@ -144,25 +172,18 @@ class EventCorrelator:
             "type": type_,
             "reason": reason,
             "message": message,
-            "source": self._source,
+            "source": {"component": self._component} | ({"host": self._host} if self._host else {}),
             "firstTimestamp": _time(now),
             "lastTimestamp": _time(now),
             "count": 1,
-            "reportingComponent": self._source["component"],
-            "reportingInstance": self._source.get("host", ""),
+            "reportingComponent": self._component,
+            "reportingInstance": self._host,
         }
         return NewEvent(namespace, body)
 
 
 def _identity(*parts: str) -> Identity:
     return blake2b("\0".join(parts).encode(), digest_size=12).digest()
-
-
-def _touch(entries: dict[Identity, Any], identity: Identity) -> None:
-    """Mark an entry as recently used; the least recently used one makes room."""
-    entries[identity] = entries.pop(identity)
-    if len(entries) > MAX_ENTRIES:
-        del entries[next(iter(entries))]
 
 
 def _time(now: float) -> str:

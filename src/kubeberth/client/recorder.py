@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from kubeberth.api.events import CountedEvent, EventCorrelator, NewEvent
+from kubeberth.api.events import CountedEvent, EventCorrelator, EventMemory, NewEvent
 from kubeberth.api.scheme import EVENTS
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock
@@ -27,6 +27,8 @@ class EventRecorder:
         `source` of the events.
     writing
         Held while one is written: whoever shares it writes no more at once than it admits.
+    memory
+        What was told already, when others of the process share it.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class EventRecorder:
         *,
         host: str = "",
         writing: asyncio.Semaphore | None = None,
+        memory: EventMemory | None = None,
     ) -> None:
         self._client = client
         self._writing = writing or asyncio.Semaphore()
         self._clock = clock
-        self._correlator = EventCorrelator(component, host)
+        self._correlator = EventCorrelator(component, host, memory)
         self._queue: list[NewEvent | CountedEvent] = []
         self._news: asyncio.Future[None] | None = None  # waited for while there is nothing to write
 
@@ -57,12 +60,22 @@ class EventRecorder:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there are events to write."""
+        return bool(self._queue)
+
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
             if not self._queue:
                 self._news = asyncio.get_running_loop().create_future()
                 await self._news
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write all events that there are, and those that come meanwhile."""
+        while self._queue:
             event = self._queue.pop(0)
             try:
                 async with self._writing:

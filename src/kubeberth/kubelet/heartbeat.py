@@ -31,6 +31,7 @@ from kubeberth.kubelet.node_object import (
     renewed,
     status_patch,
 )
+from kubeberth.kubelet.sharing import remembered_node
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 
@@ -55,7 +56,7 @@ class Heartbeat:
         self._client = client
         self._clock = clock
         self._dice = dice
-        self._lease: dict[str, Any] | None = None
+        self._lease: bytes | None = None
         self._renewed_at: float | None = None
         self._status_at = 0.0
         self._is_late = False
@@ -108,7 +109,7 @@ class Heartbeat:
         return self.node
 
     def _adopt(self, document: dict[str, Any]) -> None:
-        self.node = msgspec.convert(document, Node)
+        self.node = remembered_node(msgspec.convert(document, Node), self._spec.labels)
 
     async def post_status(self) -> None:
         """Write the Node's status."""
@@ -162,7 +163,8 @@ class Heartbeat:
             self._keep(await self._find_lease(now))
         assert self._lease is not None
         try:
-            self._keep(await self._client.update(LEASES, renewed(self._lease, now)))
+            lease = renewed(msgspec.json.decode(self._lease), now)
+            self._keep(await self._client.update(LEASES, lease))
         except (ConflictError, NotFoundError):
             self._lease = None
             raise
@@ -170,7 +172,8 @@ class Heartbeat:
     def _keep(self, lease: dict[str, Any]) -> None:
         # Who sets what is the server's to know, and the larger part of it.
         lease["metadata"].pop("managedFields", None)
-        self._lease = lease
+        # Of thousands of nodes, each waits most of the time: text is smaller than objects.
+        self._lease = msgspec.json.encode(lease)
 
     async def _find_lease(self, now: float) -> dict[str, Any]:
         try:

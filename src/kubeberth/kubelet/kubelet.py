@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from kubeberth.api.core import Node
+from kubeberth.api.events import EventMemory
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
@@ -23,11 +24,11 @@ from kubeberth.kubelet.allotment import Allotment
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.pace import Pace
-from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
+from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
-from kubeberth.kubelet.sharing import shared
+from kubeberth.kubelet.sharing import remembered
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 from kubeberth.kubelet.timers import Alarm, Timers
@@ -50,6 +51,8 @@ class Kubelet:
     writing, beating, telling
         Turns to write a status or remove a pod, to give a sign of life, and to record an event;
         shared, too.
+    told
+        The events that the nodes of the process have told of late.
     checkpoints
         Where it keeps what its pods have of the machine; None to keep it in memory alone.
     scripts
@@ -69,6 +72,7 @@ class Kubelet:
         writing: Pace,
         beating: asyncio.Semaphore,
         telling: asyncio.Semaphore,
+        told: EventMemory,
         checkpoints: Checkpoints | None = None,
         scripts: Scripts = NO_SCRIPTS,
         with_events: bool = True,
@@ -83,16 +87,17 @@ class Kubelet:
         self._heartbeat = Heartbeat(spec, client, clock, dice)
         self._writing = writing
         self._beating = beating
-        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, writing=telling)
+        self._recorder = EventRecorder(
+            client, COMPONENT, clock, host=spec.name, writing=telling, memory=told
+        )
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
         self._dirty: dict[str, None] = {}
-        self._news = asyncio.Event()
-        self._is_started = False
+        self._is_started = self._is_writing = self._is_telling = False
         self._tasks: asyncio.TaskGroup | None = None
         self._informer: Informer[KubeletPod] = Informer(
-            client, PODS, _decode, field_selector=f"spec.nodeName={spec.name}"
+            client, PODS, self._remembered, field_selector=f"spec.nodeName={spec.name}"
         )
 
     async def register(self) -> None:
@@ -107,11 +112,9 @@ class Kubelet:
                 self._tasks = tasks
                 self._informer.subscribe(self._on_change)
                 tasks.create_task(self._informer.run())
-                tasks.create_task(self._recorder.run())
                 tasks.create_task(self._beat(tasks, beat))
                 await self._informer.synced.wait()
                 self._start()
-                tasks.create_task(self._write_statuses())
                 if self._allotment.is_described:
                     tasks.create_task(self._allotment.publish())
         finally:
@@ -140,7 +143,14 @@ class Kubelet:
             key=lambda pod: (pod.metadata.creation_timestamp or "", pod.metadata.key),
         ):
             self._observe(pod)
-        self._news.set()
+        self._write_soon()
+
+    def _remembered(self, raw: bytes) -> KubeletPod:
+        return remembered(raw, self._known)
+
+    def _known(self, uid: str) -> KubeletPod | None:
+        worker = self._workers.get(uid)
+        return worker.pod if worker is not None else None
 
     def _on_change(self, change: Change[KubeletPod]) -> None:
         if not self._is_started:
@@ -157,7 +167,7 @@ class Kubelet:
         self._dirty.pop(pod.metadata.uid, None)
         self._pool.free(pod.metadata.uid)
         self._allotment.release(pod.metadata.uid)
-        self._news.set()
+        self._write_soon()
         if worker is not None:
             worker.cancel()
 
@@ -184,7 +194,7 @@ class Kubelet:
         if pod.is_terminal:
             # It ended before this kubelet started. What is left is to let it go.
             if pod.is_terminating:
-                self._spawn_removal(pod)
+                self._spawn(self._remove_leftover(pod))
             return
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
@@ -192,8 +202,8 @@ class Kubelet:
             return
         node = self._heartbeat.node
         verdict = self._admit(worker, with_own_os(node) if node is not None else None)
-        if verdict.refusal in (NODE_AFFINITY, TAINT_TOLERATION) and self._tasks is not None:
-            self._tasks.create_task(self._admit_live(worker))
+        if verdict.refusal in (NODE_AFFINITY, TAINT_TOLERATION):
+            self._spawn(self._admit_live(worker))
         else:
             self._judge(worker, verdict)
 
@@ -267,7 +277,7 @@ class Kubelet:
         if self._with_events:
             for notice in effects.notices:
                 about = worker.object_reference(notice.container)
-                self._recorder.record(about, notice.type, notice.reason, notice.message)
+                self._tell(about, notice.type, notice.reason, notice.message)
         if worker.life.stage is Stage.ENDED:
             self._pool.free(worker.life.uid)
             self._allotment.release(worker.life.uid)
@@ -281,17 +291,17 @@ class Kubelet:
 
     def _schedule(self, worker: Worker, timer: Timer, delay_s: float) -> None:
         def due() -> None:
-            worker.alarms.remove(alarm)
+            worker.alarms = tuple(other for other in worker.alarms if other is not alarm)
             self._due(worker, timer)
 
         alarm = self._timers.call_in(delay_s, due)
-        worker.alarms.append(alarm)
+        worker.alarms += (alarm,)
 
     def _due(self, worker: Worker, timer: Timer) -> None:
         if timer.stimulus is Stimulus.SANDBOX_READY and not self._give_address(worker):
             message = "Failed to create pod sandbox: no IP addresses available in range set"
             about = worker.object_reference()
-            self._recorder.record(about, "Warning", "FailedCreatePodSandBox", message)
+            self._tell(about, "Warning", "FailedCreatePodSandBox", message)
             self._schedule(worker, timer, SANDBOX_RETRY_S)
             return
         if timer.stimulus is Stimulus.STARTED:
@@ -305,16 +315,33 @@ class Kubelet:
         worker.ip = self._pool.take(worker.life.uid)
         return bool(worker.ip)
 
+    def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
+        """Record an event; a task that writes events is there while there are some."""
+        self._recorder.record(about, type_, reason, message)
+        if self._recorder.has_news and not self._is_telling:
+            self._is_telling = True
+            self._spawn(self._flush_events())
+
+    async def _flush_events(self) -> None:
+        try:
+            await self._recorder.flush()
+        finally:
+            self._is_telling = False
+
     def _mark(self, worker: Worker) -> None:
         """Have the pod's status compared with what the API has, and written if it differs."""
         self._dirty[worker.life.uid] = None
-        self._news.set()
+        self._write_soon()
+
+    def _write_soon(self) -> None:
+        """Write what is new; a task that does is there while there is something."""
+        if not self._is_writing:
+            self._is_writing = True
+            self._spawn(self._write_statuses())
 
     async def _write_statuses(self) -> None:
-        """Write what is new, one pod after the other, until cancelled."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
+        """Write what is new, one pod after the other, until there is nothing left."""
+        try:
             await self._allotment.keep()
             while self._dirty:
                 uid = next(iter(self._dirty))
@@ -326,6 +353,8 @@ class Kubelet:
                 await self._allotment.keep()
                 if not await self._write(worker):
                     await asyncio.sleep(RETRY_S)
+        finally:
+            self._is_writing = False
 
     async def _write(self, worker: Worker) -> bool:
         """Write a pod's status; return whether the API was there to take it."""
@@ -362,9 +391,9 @@ class Kubelet:
         answered()
         worker.note_written(status, document["metadata"]["resourceVersion"])
 
-    def _spawn_removal(self, pod: KubeletPod) -> None:
-        if self._tasks is not None:
-            self._tasks.create_task(self._remove_leftover(pod))
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(work)
 
     async def _remove_leftover(self, pod: KubeletPod) -> None:
         """Remove a pod; nobody else will, so it is tried until it is done."""
@@ -387,10 +416,6 @@ class Kubelet:
                 answered()
         except (NotFoundError, ConflictError):
             return
-
-
-def _decode(raw: bytes) -> KubeletPod:
-    return shared(decode_kubelet_pod(raw))
 
 
 def _grace_s(pod: KubeletPod) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from kubeberth.api.events import EventMemory
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, UsageError
@@ -33,6 +34,8 @@ RESTART_S = 5.0
 BEATS_AT_ONCE = 16
 # Events are worth keeping, but nothing waits for them, least of all what they tell of.
 EVENTS_AT_ONCE = 2
+# Of each kind, of all nodes: as many as two of upstream's components remember.
+EVENTS_REMEMBERED = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Fleet:
         self._writing = Pace(self._clock)
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
         self._telling = asyncio.Semaphore(EVENTS_AT_ONCE)
+        self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -254,6 +258,7 @@ class Fleet:
                 writing=self._writing,
                 beating=self._beating,
                 telling=self._telling,
+                told=self._told,
                 checkpoints=self._settings.checkpoints,
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,

@@ -100,8 +100,10 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
 }
 
 
-# So many of the last steps an error tells.
+# So many of the last steps an error tells; each by its place among all there can be.
 HISTORY = 10
+_STEPS = tuple((stage, stimulus) for stage in Stage for stimulus in Stimulus)
+_PLACES = {step: place for place, step in enumerate(_STEPS)}
 
 
 class InvalidTransitionError(Exception):
@@ -169,8 +171,9 @@ class PodLife:
         "_scripts",
         "flaw",
         "is_refused",
-        "key",
         "message",
+        "name",
+        "namespace",
         "phase",
         "reason",
         "restart_policy",
@@ -182,8 +185,7 @@ class PodLife:
 
     def __init__(self, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> None:
         meta = pod.metadata
-        self.key = meta.key
-        self.uid = meta.uid
+        self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
         self.restart_policy = pod.spec.restart_policy
         self.stage = Stage.PENDING
         self.phase = "Pending"
@@ -194,15 +196,20 @@ class PodLife:
         self._scripts = scripts
         self.runs = self._written(pod)
         self.started_at = 0.0
-        self._history: tuple[tuple[Stage, Stimulus], ...] = ()
+        self._history = b""
 
-    def _written(self, pod: KubeletPod) -> list[Run]:
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    def _written(self, pod: KubeletPod) -> tuple[Run, ...]:
         try:
-            return list(runs_of(pod, self._scripts))
+            return tuple(runs_of(pod, self._scripts))
         except ScriptError as error:
             self.flaw = str(error)
             bare = msgspec.structs.replace(pod.metadata, annotations={})
-            return list(runs_of(msgspec.structs.replace(pod, metadata=bare)))
+            return tuple(runs_of(msgspec.structs.replace(pod, metadata=bare)))
 
     def run_of(self, name: str) -> Run:
         """Return the container of that name."""
@@ -211,11 +218,11 @@ class PodLife:
     def joined(self, pod: KubeletPod) -> Effects:
         """Take in the ephemeral containers that have come since."""
         known = {run.name for run in self.runs}
-        new = [
+        new = tuple(
             run
             for run in self._written(pod)
             if run.role is Role.EPHEMERAL and run.name not in known
-        ]
+        )
         if self.stage in (Stage.TERMINATING, Stage.ENDED):
             return Effects()
         self.runs += new
@@ -431,10 +438,9 @@ class PodLife:
         step = Step.INIT if run.role is Role.INIT else Step.START
         effects = Effects([_starting(run, step, delay)])
         if delay:
-            namespace, _, name = self.key.rpartition("/")
             message = (
                 f"Back-off restarting failed container {run.name} "
-                f"in pod {name}_{namespace}({self.uid})"
+                f"in pod {self.name}_{self.namespace}({self.uid})"
             )
             effects.notices.append(Notice("BackOff", message, "Warning", run.name))
         return effects
@@ -466,14 +472,15 @@ class PodLife:
 
     def _move(self, stimulus: Stimulus) -> None:
         step = (self.stage, stimulus)
-        self._history = (*self._history[1 - HISTORY :], step)
+        self._history = self._history[1 - HISTORY :] + bytes((_PLACES[step],))
         following = TRANSITIONS.get(step)
         if following is None:
             raise InvalidTransitionError(f"pod {self.key} cannot go on from: {self._told()}")
         self.stage = following
 
     def _told(self) -> str:
-        return ", ".join(f"{stage.name} + {stimulus.name}" for stage, stimulus in self._history)
+        steps = (_STEPS[place] for place in self._history)
+        return ", ".join(f"{stage.name} + {stimulus.name}" for stage, stimulus in steps)
 
     def check_invariants(self) -> None:
         """Raise InvariantError if the machine contradicts itself."""
