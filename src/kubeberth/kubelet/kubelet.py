@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from kubeberth.api.core import Node
 from kubeberth.api.events import EventMemory
@@ -23,6 +23,7 @@ from kubeberth.kubelet.admission import Situation, Verdict, admit
 from kubeberth.kubelet.allotment import Allotment
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
+from kubeberth.kubelet.pace import Pace
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
@@ -36,8 +37,6 @@ from kubeberth.kubelet.worker import Worker
 logger = logging.getLogger(__name__)
 
 COMPONENT = "kubelet"
-# Status writes of one node that are under way at a time; more would need more connections.
-WRITES_AT_ONCE = 4
 RETRY_S = 0.5
 SANDBOX_RETRY_S = 5.0
 
@@ -49,8 +48,9 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
-    writing, beating
-        Held while something is written about a pod, and while a sign of life is given; shared, too.
+    writing, beating, telling
+        Turns to write a status or remove a pod, to give a sign of life, and to record an event;
+        shared, too.
     told
         The events that the nodes of the process have told of late.
     checkpoints
@@ -68,10 +68,11 @@ class Kubelet:
         timers: Timers,
         clock: Clock,
         dice: Dice,
-        writing: asyncio.Semaphore,
-        beating: asyncio.Semaphore,
-        told: EventMemory,
         *,
+        writing: Pace,
+        beating: asyncio.Semaphore,
+        telling: asyncio.Semaphore,
+        told: EventMemory,
         checkpoints: Checkpoints | None = None,
         scripts: Scripts = NO_SCRIPTS,
         with_events: bool = True,
@@ -87,7 +88,7 @@ class Kubelet:
         self._writing = writing
         self._beating = beating
         self._recorder = EventRecorder(
-            client, COMPONENT, clock, host=spec.name, writing=writing, memory=told
+            client, COMPONENT, clock, host=spec.name, writing=telling, memory=told
         )
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
@@ -339,47 +340,31 @@ class Kubelet:
             self._spawn(self._write_statuses())
 
     async def _write_statuses(self) -> None:
-        """Write what is new, a few pods at a time, until there is nothing left."""
+        """Write what is new, one pod after the other, until there is nothing left."""
         try:
             await self._allotment.keep()
             while self._dirty:
-                batch = list(self._dirty)[:WRITES_AT_ONCE]
-                for uid in batch:
-                    del self._dirty[uid]
-                # What these pods were given is on disk before anybody hears that they run.
+                uid = next(iter(self._dirty))
+                del self._dirty[uid]
+                worker = self._workers.get(uid)
+                if worker is None:
+                    continue
+                # What the pod was given is on disk before anybody hears that it runs.
                 await self._allotment.keep()
-                workers = [self._workers[uid] for uid in batch if uid in self._workers]
-                written = await asyncio.gather(*map(self._write, workers))
-                if not all(written):
+                if not await self._write(worker):
                     await asyncio.sleep(RETRY_S)
         finally:
             self._is_writing = False
 
     async def _write(self, worker: Worker) -> bool:
-        """Write a pod's status; return whether the API was there to take it.
-
-        What is written is what holds when it is its turn: of what came to pass while others wrote,
-        nobody needs to be told.
-        """
-        async with self._writing:
-            if worker.life.uid not in self._workers:
-                return True  # it has gone meanwhile
-            return await self._write_now(worker)
-
-    async def _write_now(self, worker: Worker) -> bool:
+        """Write a pod's status; return whether the API was there to take it."""
         pod = worker.pod
-        status = worker.status(self._spec.internal_ip, self._clock.now())
-        overruled = worker.was_overruled()
         try:
-            if overruled or not worker.has_written(status):
-                meta = pod.metadata
-                patch = {"metadata": {"uid": meta.uid}, "status": status}
-                document = await self._client.patch(
-                    PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
-                )
-                worker.note_written(status, document["metadata"]["resourceVersion"])
+            async with self._writing.turn() as answered:
+                await self._write_status(worker, answered)
             if worker.is_over:
-                await self._remove(pod)
+                await self._remove(worker.pod)
+                worker.is_removed = True
         except NotFoundError:
             return True  # the watch will say so
         except BerthError as error:
@@ -390,6 +375,22 @@ class Kubelet:
             return False
         return True
 
+    async def _write_status(self, worker: Worker, answered: Callable[[], None]) -> None:
+        """Write what holds now that it is its turn: what came to pass meanwhile, once."""
+        pod = worker.pod
+        status = worker.status(self._spec.internal_ip, self._clock.now())
+        if pod.metadata.uid not in self._workers:
+            return  # it has gone meanwhile
+        if worker.has_written(status) and not worker.was_overruled():
+            return
+        meta = pod.metadata
+        patch = {"metadata": {"uid": meta.uid}, "status": status}
+        document = await self._client.patch(
+            PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
+        )
+        answered()
+        worker.note_written(status, document["metadata"]["resourceVersion"])
+
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         assert self._tasks is not None
         self._tasks.create_task(work)
@@ -398,8 +399,7 @@ class Kubelet:
         """Remove a pod; nobody else will, so it is tried until it is done."""
         while True:
             try:
-                async with self._writing:
-                    await self._remove(pod)
+                await self._remove(pod)
                 return
             except BerthError as error:
                 logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
@@ -409,9 +409,11 @@ class Kubelet:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
         meta = pod.metadata
         try:
-            await self._client.delete(
-                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
-            )
+            async with self._writing.turn() as answered:
+                await self._client.delete(
+                    PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+                )
+                answered()
         except (NotFoundError, ConflictError):
             return
 

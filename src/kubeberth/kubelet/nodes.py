@@ -18,6 +18,7 @@ from kubeberth.errors import BerthError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.faults import Fault, How
 from kubeberth.kubelet.kubelet import Kubelet
+from kubeberth.kubelet.pace import Pace
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
@@ -28,12 +29,11 @@ logger = logging.getLogger(__name__)
 # So many nodes start at a time: thousands of TLS handshakes at once would only wait for each other.
 STARTING_AT_ONCE = 32
 RESTART_S = 5.0
-# Writes about pods that all nodes of a process have under way together. Thousands of nodes that
-# start a pod each would have the API server to themselves; so whoever creates and places pods keeps
-# most of it. Signs of life do not wait for these; but after a pause many are due at once, and for
-# so many is each other's turn.
-WRITES_AT_ONCE = 8
+# After a pause many signs of life are due at once, and for so many is each other's turn. They do
+# not wait for what is written about pods.
 BEATS_AT_ONCE = 16
+# Events are worth keeping, but nothing waits for them, least of all what they tell of.
+EVENTS_AT_ONCE = 2
 # Of each kind, of all nodes: as many as two of upstream's components remember.
 EVENTS_REMEMBERED = 8192
 
@@ -105,8 +105,9 @@ class Fleet:
         self._clock = clock or SystemClock()
         self._timers = Timers(self._clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
-        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._writing = Pace(self._clock)
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
+        self._telling = asyncio.Semaphore(EVENTS_AT_ONCE)
         self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -254,9 +255,10 @@ class Fleet:
                 self._timers,
                 self._clock,
                 self._settings.stages.dice(spec.name),
-                self._writing,
-                self._beating,
-                self._told,
+                writing=self._writing,
+                beating=self._beating,
+                telling=self._telling,
+                told=self._told,
                 checkpoints=self._settings.checkpoints,
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,
