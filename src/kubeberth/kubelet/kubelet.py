@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 
 from kubeberth.api.core import Node
 from kubeberth.api.events import EventMemory
@@ -32,12 +31,11 @@ from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 from kubeberth.kubelet.timers import Alarm, Timers
 from kubeberth.kubelet.worker import Worker
+from kubeberth.kubelet.writers import Writers
 
 logger = logging.getLogger(__name__)
 
 COMPONENT = "kubelet"
-# Status writes of one node that are under way at a time; more would need more connections.
-WRITES_AT_ONCE = 4
 RETRY_S = 0.5
 SANDBOX_RETRY_S = 5.0
 
@@ -49,8 +47,10 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
-    writing, beating
-        Held while something is written about a pod, and while a sign of life is given; shared, too.
+    writers
+        Give turns to write about pods; shared, too.
+    beating
+        Held while a sign of life is given; shared, too.
     told
         The events that the nodes of the process have told of late.
     checkpoints
@@ -68,7 +68,7 @@ class Kubelet:
         timers: Timers,
         clock: Clock,
         dice: Dice,
-        writing: asyncio.Semaphore,
+        writers: Writers,
         beating: asyncio.Semaphore,
         told: EventMemory,
         *,
@@ -84,16 +84,16 @@ class Kubelet:
         self._scripts = scripts
         self._with_events = with_events
         self._heartbeat = Heartbeat(spec, client, clock, dice)
-        self._writing = writing
+        self._writers = writers
         self._beating = beating
-        self._recorder = EventRecorder(
-            client, COMPONENT, clock, host=spec.name, writing=writing, memory=told
-        )
+        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, memory=told)
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
         self._dirty: dict[str, None] = {}
-        self._is_started = self._is_writing = self._is_telling = False
+        self._leftovers: dict[str, KubeletPod] = {}
+        self._is_started = self._is_stopped = False
+        self._failed: asyncio.Future[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._informer: Informer[KubeletPod] = Informer(
             client, PODS, self._remembered, field_selector=f"spec.nodeName={spec.name}"
@@ -109,6 +109,7 @@ class Kubelet:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                self._failed = asyncio.get_running_loop().create_future()
                 self._informer.subscribe(self._on_change)
                 tasks.create_task(self._informer.run())
                 tasks.create_task(self._beat(tasks, beat))
@@ -116,7 +117,9 @@ class Kubelet:
                 self._start()
                 if self._allotment.is_described:
                     tasks.create_task(self._allotment.publish())
+                await self._failed
         finally:
+            self._is_stopped = True
             for alarm in beat:
                 alarm.cancel()
             for worker in self._workers.values():
@@ -142,7 +145,7 @@ class Kubelet:
             key=lambda pod: (pod.metadata.creation_timestamp or "", pod.metadata.key),
         ):
             self._observe(pod)
-        self._write_soon()
+        self._writers.ask(self)
 
     def _remembered(self, raw: bytes) -> KubeletPod:
         return remembered(raw, self._known)
@@ -166,7 +169,7 @@ class Kubelet:
         self._dirty.pop(pod.metadata.uid, None)
         self._pool.free(pod.metadata.uid)
         self._allotment.release(pod.metadata.uid)
-        self._write_soon()
+        self._writers.ask(self)
         if worker is not None:
             worker.cancel()
 
@@ -193,7 +196,8 @@ class Kubelet:
         if pod.is_terminal:
             # It ended before this kubelet started. What is left is to let it go.
             if pod.is_terminating:
-                self._spawn(self._remove_leftover(pod))
+                self._leftovers[pod.metadata.uid] = pod
+                self._writers.ask(self)
             return
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
@@ -202,7 +206,8 @@ class Kubelet:
         node = self._heartbeat.node
         verdict = self._admit(worker, with_own_os(node) if node is not None else None)
         if verdict.refusal in (NODE_AFFINITY, TAINT_TOLERATION):
-            self._spawn(self._admit_live(worker))
+            assert self._tasks is not None
+            self._tasks.create_task(self._admit_live(worker))
         else:
             self._judge(worker, verdict)
 
@@ -315,58 +320,56 @@ class Kubelet:
         return bool(worker.ip)
 
     def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
-        """Record an event; a task that writes events is there while there are some."""
+        """Record an event."""
         self._recorder.record(about, type_, reason, message)
-        if self._recorder.has_news and not self._is_telling:
-            self._is_telling = True
-            self._spawn(self._flush_events())
-
-    async def _flush_events(self) -> None:
-        try:
-            await self._recorder.flush()
-        finally:
-            self._is_telling = False
+        self._writers.ask(self)
 
     def _mark(self, worker: Worker) -> None:
         """Have the pod's status compared with what the API has, and written if it differs."""
         self._dirty[worker.life.uid] = None
-        self._write_soon()
+        self._writers.ask(self)
 
-    def _write_soon(self) -> None:
-        """Write what is new; a task that does is there while there is something."""
-        if not self._is_writing:
-            self._is_writing = True
-            self._spawn(self._write_statuses())
-
-    async def _write_statuses(self) -> None:
-        """Write what is new, a few pods at a time, until there is nothing left."""
-        try:
-            await self._allotment.keep()
-            while self._dirty:
-                batch = list(self._dirty)[:WRITES_AT_ONCE]
-                for uid in batch:
-                    del self._dirty[uid]
-                # What these pods were given is on disk before anybody hears that they run.
-                await self._allotment.keep()
-                workers = [self._workers[uid] for uid in batch if uid in self._workers]
-                written = await asyncio.gather(*map(self._write, workers))
-                if not all(written):
-                    await asyncio.sleep(RETRY_S)
-        finally:
-            self._is_writing = False
-
-    async def _write(self, worker: Worker) -> bool:
-        """Write a pod's status; return whether the API was there to take it.
+    async def write_next(self) -> bool:
+        """Write one status, or else an event; return whether there is more to write.
 
         What is written is what holds when it is its turn: of what came to pass while others wrote,
         nobody needs to be told.
         """
-        async with self._writing:
-            if worker.life.uid not in self._workers:
-                return True  # it has gone meanwhile
-            return await self._write_now(worker)
+        if self._is_stopped:
+            return False
+        try:
+            is_done = await self._write_one()
+        except Exception as error:  # noqa: BLE001
+            # It is the node that fails, not who gave it the turn.
+            if self._failed is not None and not self._failed.done():
+                self._failed.set_exception(error)
+            return False
+        if not is_done:
+            self._timers.call_in(RETRY_S, self._write_again)
+            return False
+        return bool(self._dirty or self._leftovers or self._recorder.has_news)
 
-    async def _write_now(self, worker: Worker) -> bool:
+    def _write_again(self) -> None:
+        if not self._is_stopped:
+            self._writers.ask(self)
+
+    async def _write_one(self) -> bool:
+        """Write what is next; return whether the API was there to take it."""
+        uid = next(iter(self._dirty), None)
+        # What a pod was given is on disk before anybody hears that it runs.
+        await self._allotment.keep()
+        if uid is not None:
+            self._dirty.pop(uid, None)
+            worker = self._workers.get(uid)
+            return worker is None or await self._write_status(worker)
+        if self._leftovers:
+            return await self._remove_leftover(next(iter(self._leftovers)))
+        if self._recorder.has_news:
+            await self._recorder.write_next()
+        return True
+
+    async def _write_status(self, worker: Worker) -> bool:
+        """Write a pod's status if it differs from what the API has."""
         pod = worker.pod
         status = worker.status(self._spec.internal_ip, self._clock.now())
         overruled = worker.was_overruled()
@@ -390,20 +393,16 @@ class Kubelet:
             return False
         return True
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        assert self._tasks is not None
-        self._tasks.create_task(work)
-
-    async def _remove_leftover(self, pod: KubeletPod) -> None:
-        """Remove a pod; nobody else will, so it is tried until it is done."""
-        while True:
-            try:
-                async with self._writing:
-                    await self._remove(pod)
-                return
-            except BerthError as error:
-                logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
-            await asyncio.sleep(RETRY_S)
+    async def _remove_leftover(self, uid: str) -> bool:
+        """Remove a pod that ended before this kubelet started; nobody else will."""
+        pod = self._leftovers[uid]
+        try:
+            await self._remove(pod)
+        except BerthError as error:
+            logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
+            return False
+        del self._leftovers[uid]
+        return True
 
     async def _remove(self, pod: KubeletPod) -> None:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""

@@ -22,6 +22,7 @@ from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.kubelet.timers import Alarm, Timers
+from kubeberth.kubelet.writers import Writers
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Fleet:
         self._clock = clock or SystemClock()
         self._timers = Timers(self._clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
-        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._writers = Writers(WRITES_AT_ONCE)
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
         self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}
@@ -122,6 +123,7 @@ class Fleet:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._timers.run())
+            tasks.create_task(self._writers.run())
             first = [self._begin(spec) for spec in specs]
             for member in first:
                 await member.is_settled.wait()
@@ -254,7 +256,7 @@ class Fleet:
                 self._timers,
                 self._clock,
                 self._settings.stages.dice(spec.name),
-                self._writing,
+                self._writers,
                 self._beating,
                 self._told,
                 checkpoints=self._settings.checkpoints,
