@@ -15,7 +15,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
@@ -134,7 +134,7 @@ class _Connection(asyncio.Protocol):
     # What the parser calls
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._answer.headers[_header_name(name)] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()
@@ -470,6 +470,12 @@ class Pool:
             return f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._head}{own}\r\n".encode()
         head = f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._head}{own}"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@lru_cache(256)
+def _header_name(name: bytes) -> str:
+    """Return a header's name; servers send the same few with each of their answers."""
+    return name.decode("latin-1").lower()
 
 
 def _is_near(host: str) -> bool:

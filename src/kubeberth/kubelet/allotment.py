@@ -100,7 +100,7 @@ class Allotment:
     def take(self, pod: KubeletPod, verdict: Verdict) -> None:
         """Take over what became of a pod."""
         self.holdings = verdict.holdings
-        if verdict.refusal is None:
+        if self._news is not None and verdict.refusal is None:
             self._pods[pod.metadata.uid] = pod.metadata.key
         self._note_news()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from kubeberth.api.events import EventMemory
@@ -78,12 +77,17 @@ class _Member:
     """One node of the process."""
 
     spec: NodeSpec
+    settled: asyncio.Future[None]
     task: asyncio.Task[None] | None = None
     client: Client | None = None
     fault: Fault | None = None
     alarm: Alarm | None = None
     is_cut: bool = False
-    is_settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settle(self) -> None:
+        """Have nobody wait for it any more: it is registered, or cannot be."""
+        if not self.settled.done():
+            self.settled.set_result(None)
 
 
 class Fleet:
@@ -126,7 +130,7 @@ class Fleet:
             tasks.create_task(self._writers.run())
             first = [self._begin(spec) for spec in specs]
             for member in first:
-                await member.is_settled.wait()
+                await member.settled
             if ready is not None:
                 ready()
 
@@ -140,7 +144,7 @@ class Fleet:
         """
         if spec.name in self._members:
             raise UsageError(f"node {spec.name} is there already")
-        await self._begin(spec).is_settled.wait()
+        await self._begin(spec).settled
 
     async def remove(self, name: str) -> None:
         """Run a node no longer; what the API says of it stays."""
@@ -178,7 +182,8 @@ class Fleet:
         return member
 
     def _begin(self, spec: NodeSpec) -> _Member:
-        member = self._members[spec.name] = _Member(spec)
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        member = self._members[spec.name] = _Member(spec, settled)
         self._start(member)
         return member
 
@@ -193,7 +198,7 @@ class Fleet:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        member.is_settled.set()
+        member.settle()
 
     def _cut(self, member: _Member) -> None:
         """Take the node's network away, and give it back in time if it flaps."""
@@ -229,10 +234,9 @@ class Fleet:
         spec, told = member.spec, ""
         while True:
             try:
-                async with AsyncExitStack() as stack:
-                    await self._run_node(member, stack)
+                await self._run_node(member)
             except* UsageError as errors:
-                member.is_settled.set()
+                member.settle()
                 if told != (told := str(errors.exceptions[0])):
                     logger.error("node %s does not start: %s", spec.name, told)
             except* BerthError as errors:
@@ -242,20 +246,20 @@ class Fleet:
                 logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    async def _run_node(self, member: _Member, stack: AsyncExitStack) -> None:
-        spec = member.spec
+    async def _run_node(self, member: _Member) -> None:
         # Reading thousands of certificates takes longer than a server waits for a handshake.
         async with self._starting:
-            client = await stack.enter_async_context(self._clients(spec.name))
+            client = self._clients(member.spec.name)
+        async with client:
             member.client = client
             if member.is_cut:
                 client.cut()
             kubelet = Kubelet(
-                spec,
+                member.spec,
                 client,
                 self._timers,
                 self._clock,
-                self._settings.stages.dice(spec.name),
+                self._settings.stages.dice(member.spec.name),
                 self._writers,
                 self._beating,
                 self._told,
@@ -263,6 +267,7 @@ class Fleet:
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,
             )
-            await kubelet.register()
-        member.is_settled.set()
-        await kubelet.run()
+            async with self._starting:
+                await kubelet.register()
+            member.settle()
+            await kubelet.run()
