@@ -188,13 +188,17 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
 
     def _read(self) -> None:
         assert self._object is not None
-        parts, error = [], None
+        parts, is_over, error = [], False, None
         try:
             while part := self._object.read(RECORD_BYTES):
                 parts.append(part)
-            is_over = True
+                # Asked for what has not come, OpenSSL raises, which takes as long as a record.
+                if not _pipes.incoming.pending and not self._object.pending():
+                    break
+            else:
+                is_over = True
         except ssl.SSLWantReadError:
-            is_over = False
+            pass  # the beginning of a record, or nothing for the protocol
         except ssl.SSLError as trouble:
             is_over, error = True, trouble
         self._flush()

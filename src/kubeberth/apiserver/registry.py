@@ -304,6 +304,7 @@ class Registry:
         attributes = caller.attributes("UPDATE", target, new, old, sub)
         new = await self._admitted(target, attributes)
         self._check_base(target, new, old)
+        keep_same_parts(new, old)
         strategy.prepare_update(resource, sub, new, old, now=self.stamp())
         if new == old or _differs_in_times(new, old):
             await self.chain.validate(attributes)  # nothing is written, but it may be refused
@@ -389,6 +390,18 @@ class Registry:
             revision = (await self.store.delete(target.key, revision)).revision
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
+
+
+def keep_same_parts(new: Document, old: Document) -> None:
+    """Take over from the old object what the new one says alike.
+
+    Who then compares the two, to count a change, to validate it, or to find whose fields it takes,
+    sees at once what has not been touched. From here on parts are replaced and never changed; the
+    metadata, in which the server has a say, stay the new one's own.
+    """
+    for name, part in old.items():
+        if name != "metadata" and new.get(name) == part:
+            new[name] = part
 
 
 def _differs_in_times(new: Document, old: Document) -> bool:

@@ -231,8 +231,9 @@ def _prepare_definition(definition: Document, now: str) -> None:
 def _note_storage_version(definition: Document) -> None:
     """Remember that objects may be stored in the storage version of a definition."""
     name, status = storage_version(definition["spec"]), definition["status"]
-    if name and name not in (status.get("storedVersions") or ()):
-        status["storedVersions"] = [*(status.get("storedVersions") or ()), name]
+    known = status.get("storedVersions") or ()
+    if name and name not in known:
+        definition["status"] = {**status, "storedVersions": [*known, name]}
 
 
 def _prepare_job(job: Document, now: str) -> None:
@@ -318,7 +319,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document, *
             _keep(new["metadata"], old["metadata"], "ownerReferences")
             _keep_pod_status(new, old)
         if resource.built_in_kind == "ResourceClaim" and "allocation" not in new["status"]:
-            new["status"].pop("devices", None)  # what drivers said of the devices it had
+            status = new["status"]  # without what drivers said of the devices it had
+            new["status"] = {name: part for name, part in status.items() if name != "devices"}
     elif sub == "finalize" or resource.has_status:
         _keep(new, old, "status")
     if resource.built_in_kind == "Namespace" and sub != "finalize":
@@ -364,10 +366,10 @@ def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
 
 def _keep_pod_status(new: Document, old: Document) -> None:
     """Keep of a pod's status what an update leaves out but may not take away."""
-    status, before = new.setdefault("status", {}), old.get("status", {})
-    for name in ("qosClass", "observedGeneration"):
-        if not status.get(name) and name in before:
-            status[name] = before[name]
+    status, before = new.get("status", {}), old.get("status", {})
+    names = ("qosClass", "observedGeneration")
+    kept = {name: before[name] for name in names if not status.get(name) and name in before}
+    new["status"] = {**status, **kept} if kept else status
 
 
 def _is_changed(resource: Resource, new: Document, old: Document) -> bool:
