@@ -181,6 +181,8 @@ class Kubelet:
         before, worker.pod = worker.pod, pod
         if pod.spec.ephemeral_containers != before.spec.ephemeral_containers:
             self._apply(worker, worker.life.joined(pod))
+        if pod.spec.active_deadline_seconds != before.spec.active_deadline_seconds:
+            self._limit(worker)
         if pod.is_terminating and _grace_s(before) != _grace_s(pod):
             self._end(worker)
         if (
@@ -265,8 +267,15 @@ class Kubelet:
             self._apply(worker, life.restored(pod.status))
         elif not pod.is_terminating:
             self._apply(worker, life.admitted(self._clock.now()))
+        self._limit(worker)
         if pod.is_terminating:
             self._end(worker)
+
+    def _limit(self, worker: Worker) -> None:
+        """Have a pod end that is active for longer than it may."""
+        active_s = worker.pod.spec.active_deadline_seconds
+        for timer in worker.life.limited(active_s, self._clock.now()):
+            self._schedule(worker, timer, timer.extra_s)
 
     def _end(self, worker: Worker) -> None:
         """Have a pod end, within the time it has left."""

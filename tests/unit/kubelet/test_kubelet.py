@@ -574,3 +574,19 @@ def test_a_lease_is_renewed_although_a_pod_s_status_gets_no_answer(monkeypatch):
         assert len(set(leases)) == len(leases)
 
     asyncio.run(scenario())
+
+
+def test_a_pod_fails_when_its_active_deadline_is_over_also_one_that_was_set_later():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api, "short", activeDeadlineSeconds=1)
+            put_pod(api, "later")
+            await until(lambda: is_ready(api, "later"))
+            change = {"spec": {"activeDeadlineSeconds": 1}, "metadata": {"generation": 2}}
+            api.change(PODS, "default/later", change)
+            for name in ("short", "later"):
+                await until(lambda name=name: status(api, name).get("phase") == "Failed")
+                assert status(api, name)["reason"] == "DeadlineExceeded"
+
+    asyncio.run(scenario())
