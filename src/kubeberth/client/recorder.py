@@ -56,10 +56,9 @@ class EventRecorder:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    @property
-    def has_news(self) -> bool:
-        """Whether there are events to write."""
-        return bool(self._queue)
+    def forget(self) -> None:
+        """Write nothing more of what has been recorded."""
+        self._queue.clear()
 
     async def run(self) -> None:
         """Write events until cancelled."""
@@ -69,16 +68,17 @@ class EventRecorder:
                 await self._news
             await self.write_next()
 
-    async def write_next(self) -> None:
-        """Write the oldest event that was not written yet."""
-        event = self._queue.pop(0)
-        try:
-            await self._write(event)
-        except NotFoundError:
-            # The event it counts has expired, or its namespace is gone.
-            return
-        except BerthError as error:
-            logger.info("could not write an event: %s", error)
+    async def write_next(self) -> bool:
+        """Write the oldest event that was not written yet; return whether there are more."""
+        if self._queue:
+            event = self._queue.pop(0)
+            try:
+                await self._write(event)
+            except NotFoundError:
+                pass  # the event it counts has expired, or its namespace is gone
+            except BerthError as error:
+                logger.info("could not write an event: %s", error)
+        return bool(self._queue)
 
     async def _write(self, event: NewEvent | CountedEvent) -> None:
         if isinstance(event, NewEvent):

@@ -3,7 +3,8 @@
 informer -> cache -> Reconciler.keys -> WorkQueue -> Reconciler.reconcile -> Executor
 A key whose last writes are not in the cache yet waits (expectations.py); one that fails comes again
 with back-off. One that takes long to decide, as thousands of pods belong to it, rests afterwards:
-what changes meanwhile is looked at together.
+what changes meanwhile is looked at together. So does one that has told how things are, before it
+does nothing but tell again (telling.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kubeberth.controllers.action import Failure, ObjectRef, Outcome, StoppedErr
 from kubeberth.controllers.cache import Cache, HasMetadata
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.expectations import Expectations
+from kubeberth.controllers.telling import Telling
 from kubeberth.controllers.workqueue import MAX_DELAY_S, WorkQueue
 from kubeberth.errors import BerthError, ConflictError, NotFoundError, TransportError
 
@@ -98,6 +100,7 @@ class Controller:
         self._expectations = Expectations()
         self._failures: dict[str, Failure] = {}
         self._rests: dict[str, float] = {}
+        self._telling = Telling()
         self._busy = 0
         self._wake = asyncio.Event()
 
@@ -170,10 +173,19 @@ class Controller:
         failure = self._failures.get(key)
         began_at = self._clock.monotonic()
         outcome = self._reconciler.reconcile(self._cache, key, self._clock.now(), failure)
-        self._rests[key] = REST_SHARE * (self._clock.monotonic() - began_at)
+        decided_at = self._clock.monotonic()
+        self._rests[key] = REST_SHARE * (decided_at - began_at)
+        # A failure is told of at once: the next attempt would not know of it.
+        wait_s = self._telling.wait_s(key, decided_at) if failure is None else 0.0
+        if outcome.only_tells and wait_s:
+            self._queue.add_after(key, wait_s, decided_at)
+            return
         await self._executor.carry_out(outcome.actions, _KeyJournal(self, key))
+        now = self._clock.monotonic()
+        if outcome.tells:
+            self._telling.told(key, now - decided_at, now)
         if outcome.requeue_after_s is not None:
-            self._queue.add_after(key, outcome.requeue_after_s, self._clock.monotonic())
+            self._queue.add_after(key, outcome.requeue_after_s, now)
 
     def _note_failure(self, key: str, error: Exception) -> None:
         self._failures[key] = failure_of(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from kubeberth.api.core import Node
 from kubeberth.api.events import EventMemory
@@ -16,12 +17,13 @@ from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock
-from kubeberth.errors import BerthError, ConflictError, NotFoundError
+from kubeberth.errors import BerthError, ConflictError, NotFoundError, UsageError
 from kubeberth.kubelet.addresses import AddressPool
 from kubeberth.kubelet.admission import Situation, Verdict, admit
 from kubeberth.kubelet.allotment import Allotment
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
+from kubeberth.kubelet.pace import Pace
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
@@ -47,8 +49,10 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
-    writers
-        Give turns to write about pods; shared, too.
+    statuses, events
+        Give turns to write a status or remove a pod, and to record an event; shared, too.
+    pace
+        How many of the first write at a time.
     beating
         Held while a sign of life is given; shared, too.
     told
@@ -68,10 +72,12 @@ class Kubelet:
         timers: Timers,
         clock: Clock,
         dice: Dice,
-        writers: Writers,
+        *,
+        statuses: Writers,
+        pace: Pace,
+        events: Writers,
         beating: asyncio.Semaphore,
         told: EventMemory,
-        *,
         checkpoints: Checkpoints | None = None,
         scripts: Scripts = NO_SCRIPTS,
         with_events: bool = True,
@@ -84,7 +90,9 @@ class Kubelet:
         self._scripts = scripts
         self._with_events = with_events
         self._heartbeat = Heartbeat(spec, client, clock, dice)
-        self._writers = writers
+        self._statuses = statuses
+        self._pace = pace
+        self._events = events
         self._beating = beating
         self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, memory=told)
         self._pool = AddressPool(spec.pod_cidr)
@@ -120,6 +128,7 @@ class Kubelet:
                 await self._failed
         finally:
             self._is_stopped = True
+            self._recorder.forget()
             for alarm in beat:
                 alarm.cancel()
             for worker in self._workers.values():
@@ -145,7 +154,7 @@ class Kubelet:
             key=lambda pod: (pod.metadata.creation_timestamp or "", pod.metadata.key),
         ):
             self._observe(pod)
-        self._writers.ask(self)
+        self._statuses.ask(self)
 
     def _remembered(self, raw: bytes) -> KubeletPod:
         return remembered(raw, self._known)
@@ -169,7 +178,7 @@ class Kubelet:
         self._dirty.pop(pod.metadata.uid, None)
         self._pool.free(pod.metadata.uid)
         self._allotment.release(pod.metadata.uid)
-        self._writers.ask(self)
+        self._statuses.ask(self)
         if worker is not None:
             worker.cancel()
 
@@ -199,7 +208,7 @@ class Kubelet:
             # It ended before this kubelet started. What is left is to let it go.
             if pod.is_terminating:
                 self._leftovers[pod.metadata.uid] = pod
-                self._writers.ask(self)
+                self._statuses.ask(self)
             return
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
@@ -331,36 +340,32 @@ class Kubelet:
     def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
         """Record an event."""
         self._recorder.record(about, type_, reason, message)
-        self._writers.ask(self)
+        self._events.ask(self._recorder)
 
     def _mark(self, worker: Worker) -> None:
         """Have the pod's status compared with what the API has, and written if it differs."""
         self._dirty[worker.life.uid] = None
-        self._writers.ask(self)
+        self._statuses.ask(self)
 
     async def write_next(self) -> bool:
-        """Write one status, or else an event; return whether there is more to write.
-
-        What is written is what holds when it is its turn: of what came to pass while others wrote,
-        nobody needs to be told.
-        """
+        """Write the status of one pod; return whether there are more."""
         if self._is_stopped:
             return False
         try:
             is_done = await self._write_one()
-        except Exception as error:  # noqa: BLE001
-            # It is the node that fails, not who gave it the turn.
+        except UsageError as error:
+            # It is for who runs the node to say so, and to start it anew.
             if self._failed is not None and not self._failed.done():
                 self._failed.set_exception(error)
             return False
         if not is_done:
             self._timers.call_in(RETRY_S, self._write_again)
             return False
-        return bool(self._dirty or self._leftovers or self._recorder.has_news)
+        return bool(self._dirty or self._leftovers)
 
     def _write_again(self) -> None:
         if not self._is_stopped:
-            self._writers.ask(self)
+            self._statuses.ask(self)
 
     async def _write_one(self) -> bool:
         """Write what is next; return whether the API was there to take it."""
@@ -370,28 +375,20 @@ class Kubelet:
         if uid is not None:
             self._dirty.pop(uid, None)
             worker = self._workers.get(uid)
-            return worker is None or await self._write_status(worker)
+            return worker is None or await self._write(worker)
         if self._leftovers:
             return await self._remove_leftover(next(iter(self._leftovers)))
-        if self._recorder.has_news:
-            await self._recorder.write_next()
         return True
 
-    async def _write_status(self, worker: Worker) -> bool:
-        """Write a pod's status if it differs from what the API has."""
+    async def _write(self, worker: Worker) -> bool:
+        """Write a pod's status; return whether the API was there to take it."""
         pod = worker.pod
-        status = worker.status(self._spec.internal_ip, self._clock.now())
-        overruled = worker.was_overruled()
         try:
-            if overruled or not worker.has_written(status):
-                meta = pod.metadata
-                patch = {"metadata": {"uid": meta.uid}, "status": status}
-                document = await self._client.patch(
-                    PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
-                )
-                worker.note_written(status, document["metadata"]["resourceVersion"])
+            async with self._pace.turn() as answered:
+                await self._write_status(worker, answered)
             if worker.is_over:
-                await self._remove(pod)
+                await self._remove(worker.pod)
+                worker.is_removed = True
         except NotFoundError:
             return True  # the watch will say so
         except BerthError as error:
@@ -401,6 +398,22 @@ class Kubelet:
                 self._dirty[pod.metadata.uid] = None
             return False
         return True
+
+    async def _write_status(self, worker: Worker, answered: Callable[[], None]) -> None:
+        """Write what holds now that it is its turn: what came to pass meanwhile, once."""
+        pod = worker.pod
+        status = worker.status(self._spec.internal_ip, self._clock.now())
+        if pod.metadata.uid not in self._workers:
+            return  # it has gone meanwhile
+        if worker.has_written(status) and not worker.was_overruled():
+            return
+        meta = pod.metadata
+        patch = {"metadata": {"uid": meta.uid}, "status": status}
+        document = await self._client.patch(
+            PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
+        )
+        answered()
+        worker.note_written(status, document["metadata"]["resourceVersion"])
 
     async def _remove_leftover(self, uid: str) -> bool:
         """Remove a pod that ended before this kubelet started; nobody else will."""
@@ -417,9 +430,11 @@ class Kubelet:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
         meta = pod.metadata
         try:
-            await self._client.delete(
-                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
-            )
+            async with self._pace.turn() as answered:
+                await self._client.delete(
+                    PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+                )
+                answered()
         except (NotFoundError, ConflictError):
             return
 

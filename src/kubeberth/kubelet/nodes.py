@@ -17,6 +17,7 @@ from kubeberth.errors import BerthError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.faults import Fault, How
 from kubeberth.kubelet.kubelet import Kubelet
+from kubeberth.kubelet.pace import MOST, Pace
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
@@ -28,12 +29,11 @@ logger = logging.getLogger(__name__)
 # So many nodes start at a time: thousands of TLS handshakes at once would only wait for each other.
 STARTING_AT_ONCE = 32
 RESTART_S = 5.0
-# Writes about pods that all nodes of a process have under way together. Thousands of nodes that
-# start a pod each would have the API server to themselves; so whoever creates and places pods keeps
-# most of it. Signs of life do not wait for these; but after a pause many are due at once, and for
-# so many is each other's turn.
-WRITES_AT_ONCE = 8
+# After a pause many signs of life are due at once, and for so many is each other's turn. They do
+# not wait for what is written about pods.
 BEATS_AT_ONCE = 16
+# Events are worth keeping, but nothing waits for them, least of all what they tell of.
+EVENTS_AT_ONCE = 2
 # Of each kind, of all nodes: as many as two of upstream's components remember.
 EVENTS_REMEMBERED = 8192
 
@@ -110,7 +110,9 @@ class Fleet:
         self._clock = clock or SystemClock()
         self._timers = Timers(self._clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
-        self._writers = Writers(WRITES_AT_ONCE)
+        self._pace = Pace(self._clock)
+        self._statuses = Writers(MOST)
+        self._events = Writers(EVENTS_AT_ONCE)
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
         self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}
@@ -127,7 +129,8 @@ class Fleet:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._timers.run())
-            tasks.create_task(self._writers.run())
+            tasks.create_task(self._statuses.run())
+            tasks.create_task(self._events.run())
             first = [self._begin(spec) for spec in specs]
             for member in first:
                 await member.settled
@@ -260,9 +263,11 @@ class Fleet:
                 self._timers,
                 self._clock,
                 self._settings.stages.dice(member.spec.name),
-                self._writers,
-                self._beating,
-                self._told,
+                statuses=self._statuses,
+                pace=self._pace,
+                events=self._events,
+                beating=self._beating,
+                told=self._told,
                 checkpoints=self._settings.checkpoints,
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,

@@ -6,15 +6,18 @@ Thousands of nodes with something to tell wait in one queue, which costs nothing
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 
 class Author(Protocol):
     """Somebody who writes, one thing at a time."""
 
     async def write_next(self) -> bool:
-        """Write one thing; return whether there is another one. Raises nothing."""
+        """Write one thing; return whether there is another one."""
 
 
 class Writers:
@@ -56,7 +59,13 @@ class Writers:
                 self._idle.append(news)
                 await news
             author = self._queue.popleft()
-            if await author.write_next():
+            has_more = False
+            try:
+                has_more = await author.write_next()
+            except* Exception:
+                # A bug met by one author must not take the turns of the others.
+                logger.exception("writing failed")
+            if has_more:
                 self._queue.append(author)
             else:
                 self._asked.discard(author)
