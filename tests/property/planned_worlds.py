@@ -93,11 +93,7 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
                 {},
                 {"nodeSelector": {"disk": "ssd"}},
                 {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [expression]}}}},
-                {
-                    "affinity": {
-                        "nodeAffinity": {PREFERRED: [{"weight": 9, "preference": expression}]}
-                    }
-                },
+                {"affinity": {"nodeAffinity": {PREFERRED: [{"weight": 9, "preference": expression}]}}},
                 {"affinity": {"podAffinity": {REQUIRED: [term]}}},
                 {"affinity": {"podAffinity": {PREFERRED: [weighted]}}},
                 {"affinity": {"podAntiAffinity": {REQUIRED: [term]}}},
@@ -112,9 +108,7 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
         "image": draw(st.sampled_from(["nginx:1", "nginx:2"])),
         **rules,
         **draw(
-            st.fixed_dictionaries(
-                {}, optional={"priorityClassName": st.sampled_from(("high", "patient"))}
-            )
+            st.fixed_dictionaries({}, optional={"priorityClassName": st.sampled_from(("high", "patient"))})
         ),
     }
 
@@ -179,12 +173,7 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
             # It outlives every test: that jobs end is nothing that a plan knows of.
             made["spec"]["containers"][0]["command"] = ["sleep", "1000000"]
             spec = {"parallelism": size, "completions": size + 1, "template": made}
-            return {
-                "apiVersion": "batch/v1",
-                "kind": kind,
-                "metadata": {"name": name},
-                "spec": spec,
-            }
+            return {"apiVersion": "batch/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
         case "Service":
             spec = {"selector": {"app": name}, "ports": [{"port": 80}]}
             return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
