@@ -36,9 +36,10 @@ class NewEvent:
         `source`.
     at
         When it was seen, in seconds since 1970.
+    serial
+        Of the process: it keeps two of the same instant apart.
     """
 
-    name: str
     about: Mapping[str, str]
     type: str
     reason: str
@@ -46,6 +47,12 @@ class NewEvent:
     component: str
     host: str
     at: float
+    serial: int
+
+    @property
+    def name(self) -> str:
+        """What it is called: after what it is about, with nanoseconds as upstream."""
+        return f"{self.about['name']}.{int(self.at * 1e9) + self.serial:x}"
 
     @property
     def namespace(self) -> str:
@@ -200,10 +207,9 @@ class EventCorrelator:
     ) -> NewEvent:
         memory = self._memory
         memory.serial += 1
-        # Nanoseconds as upstream; the serial keeps two of the same instant apart.
-        name = f"{about['name']}.{int(now * 1e9) + memory.serial:x}"
-        event = NewEvent(name, about, type_, reason, message, self._component, self._host, now)
-        memory.counted[identity] = _Counted(event.namespace, name, 1)
+        source = self._component, self._host
+        event = NewEvent(about, type_, reason, message, *source, now, memory.serial)
+        memory.counted[identity] = _Counted(event.namespace, event.name, 1)
         memory.touch(memory.counted, identity)
         return event
 

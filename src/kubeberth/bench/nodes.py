@@ -20,6 +20,9 @@ from kubeberth.errors import UsageError
 LOAD_MODULE = "kubeberth.bench.node_load"
 # A tenth of a second at a time, so that Ctrl-C is heard.
 PAUSE_S = 0.1
+# After pods have started, nodes still tell of them in events: it is idle when little more is
+# written than signs of life.
+SETTLE_S, SETTLE_TRIES, SETTLED = 10.0, 60, 1.2
 
 Tell = Callable[[int], None]
 
@@ -67,7 +70,6 @@ class Plan:
     nodes: int = 500
     pods_per_node: int = 10
     idle_s: float = 60.0
-    settle_s: float = 10.0
     connections: int = 16
 
 
@@ -124,14 +126,22 @@ class Measurement:
     def idle(self, tell: Tell) -> Idle:
         """Measure a while in which nothing happens, once all is written about what did."""
         plan = self._plan
-        self._wait(plan.settle_s, lambda _: None)
+        budget = plan.nodes / 10 + plan.nodes / 300
+        self._settle(SETTLED * budget + 1)
         before, began_at = self._revision(), self._clock.monotonic()
         self._meter.begin()
         self._wait(plan.idle_s, tell)
         costs, elapsed_s = self._meter.costs(), self._clock.monotonic() - began_at
         writes = self._revision() - before
-        budget = plan.nodes / 10 + plan.nodes / 300
         return Idle(plan.nodes, self._n_pods, elapsed_s, writes / elapsed_s, budget, costs)
+
+    def _settle(self, writes_per_second: float) -> None:
+        """Wait until no more is written, but for so long at most."""
+        for _ in range(SETTLE_TRIES):
+            before = self._revision()
+            self._wait(SETTLE_S, lambda _: None)
+            if (self._revision() - before) / SETTLE_S <= writes_per_second:
+                return
 
     def _wait(self, seconds: float, tell: Tell) -> None:
         began_at = self._clock.monotonic()

@@ -297,8 +297,12 @@ class Kubelet:
         for timer in effects.timers:
             self._schedule(worker, timer, timer.extra_s + self._step_s(worker, timer))
         if self._with_events:
+            # Of thousands that start together, many wait to be told: what they share, they share.
+            references: dict[str, dict[str, str]] = {}
             for notice in effects.notices:
-                about = worker.object_reference(notice.container)
+                if (about := references.get(notice.container)) is None:
+                    about = worker.object_reference(notice.container)
+                    references[notice.container] = about
                 self._tell(about, notice.type, notice.reason, notice.message)
         if worker.life.stage is Stage.ENDED:
             self._pool.free(worker.life.uid)

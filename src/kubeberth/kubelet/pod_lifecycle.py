@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 import msgspec
 
@@ -595,13 +596,14 @@ def _killing(run: Run) -> Notice:
     return Notice("Killing", f"Stopping container {run.name}", container=run.name)
 
 
+@lru_cache(1024)
+def _present(image: str) -> str:
+    return f'Container image "{image}" already present on machine'
+
+
 def _start_notices(run: Run) -> list[Notice]:
     return [
-        Notice(
-            "Pulled",
-            f'Container image "{run.image}" already present on machine',
-            container=run.name,
-        ),
+        Notice("Pulled", _present(run.image), container=run.name),
         Notice("Created", "Container created", container=run.name),
         Notice("Started", "Container started", container=run.name),
     ]
