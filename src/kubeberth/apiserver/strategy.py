@@ -6,7 +6,6 @@ Matches `PrepareForCreate` and `PrepareForUpdate` of the strategies in `pkg/regi
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -138,13 +137,6 @@ MAX_PREFIX = 58  # a name of 63 less the random part
 def generated_name(prefix: str, chance: random.Random) -> str:
     """Return a new name that starts with the prefix."""
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
-
-
-def new_uid() -> str:
-    """Return a random UUID, as `uuid.uuid4` makes them, for a third of its time."""
-    text = os.urandom(16).hex()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def drop_server_fields(metadata: dict[str, Any]) -> None:
@@ -307,8 +299,7 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document, *
     if keep_rest := parts.KEEP_REST.get(sub):
         keep_rest(new, old)
     elif sub == "status":
-        _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
-        _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
+        _keep_all_but_status(new, old)
         if resource.custom is not None:
             owners = new["metadata"].get("managedFields")
             new["metadata"] = dict(old["metadata"])
@@ -361,7 +352,19 @@ def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
 
 def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
     for name in names:
-        put(new, name, old.get(name))
+        if (value := old.get(name)) is not None:
+            new[name] = value
+        elif name in new:
+            del new[name]
+
+
+def _keep_all_but_status(new: Document, old: Document) -> None:
+    for name in [name for name in new if name not in old]:
+        if name not in ("metadata", "status"):
+            del new[name]
+    for name, part in old.items():
+        if name not in ("metadata", "status"):
+            new[name] = part
 
 
 def _keep_pod_status(new: Document, old: Document) -> None:

@@ -380,7 +380,7 @@ class SchedulingQueue:
         for heap in (self._backoff, self._error_backoff):
             for entry in self._expired(heap, now):
                 self._enqueue(entry, Place.ACTIVE, "BackoffComplete")
-        if now - self._last_flush >= FLUSH_INTERVAL_S:
+        if now >= self._last_flush + FLUSH_INTERVAL_S:
             self._last_flush = now
             stale = [e for e in self._waiting.values() if now - e.timestamp > MAX_WAIT_S]
             for entry in stale:

@@ -60,6 +60,9 @@ def apply_strategic_patch(
 ) -> Object:
     """Return the document with the patch merged in; both stay as they are.
 
+    Parts that the patch does not change, and a document of which it changes nothing, are returned
+    themselves.
+
     Parameters
     ----------
     definition
@@ -97,7 +100,21 @@ def apply_strategic_patch(
             merged[key] = value if plain else _added(value)
         else:
             merged[key] = _merge_value(merged[key], value, _field(definition, key), plain=plain)
-    return merged
+    return document if _is_same(document, merged) else merged
+
+
+def _is_same(document: Object, merged: Object) -> bool:
+    """Return whether a document has the very members that it had: true is not 1 here."""
+    if len(document) != len(merged):
+        return False
+    for (key, before), (other, after) in zip(document.items(), merged.items(), strict=True):
+        if key != other:
+            return False
+        if before is not after and (
+            type(before) is not type(after) or isinstance(after, dict | list) or before != after
+        ):
+            return False
+    return True
 
 
 def _merge_value(old: Any, value: Any, field: Field | None, *, plain: bool = False) -> Any:
