@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from tests.virtual_time import VirtualClock, VirtualLoop
 
 from kubeberth.api.scheme import BY_KIND, NODES, Resource
 from kubeberth.apiserver.app import App, AppSettings
@@ -39,6 +38,7 @@ from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.scheduler import scheduler
 from kubeberth.scheduler.config import Backoff, Settings
+from tests.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 Document = dict[str, Any]

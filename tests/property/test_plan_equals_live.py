@@ -16,7 +16,7 @@ from tests.live_cluster import LiveCluster, running
 from tests.property.planned_worlds import CLASSES, node_specs, releases
 from tests.unit.planner.clusters import as_file
 
-from kubeberth.api.scheme import DEPLOYMENTS, PODS, Resource
+from kubeberth.api.scheme import DEPLOYMENTS, PODS
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import Shuffled
 from kubeberth.planner.kinds import TYPES

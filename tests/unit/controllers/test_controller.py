@@ -13,6 +13,7 @@ from kubeberth.controllers.action import CreateObject, ObjectRef, Outcome, Patch
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.controller import REST_SHARE, Controller
 from kubeberth.controllers.executor import Executor
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.errors import ServiceUnavailableError
 
 
@@ -27,7 +28,7 @@ class Clock:
         return self.at
 
 
-class Reconciler:
+class Slow(Reconciler):
     """Takes its time to decide that nothing is to be done."""
 
     name = account = "slow"
@@ -50,7 +51,7 @@ class Reconciler:
 def test_a_key_that_takes_long_to_decide_rests_and_looks_at_all_that_came_meanwhile_at_once():
     async def scenario():
         clock, api = Clock(), FakeApi()
-        reconciler = Reconciler(clock, {"big": 0.02, "small": 0.0})
+        reconciler = Slow(clock, {"big": 0.02, "small": 0.0})
         recorder = EventRecorder(api.client(), "slow", clock)
         executor = Executor(api.client(), recorder)
         controller = Controller(
@@ -70,7 +71,7 @@ def test_a_key_that_takes_long_to_decide_rests_and_looks_at_all_that_came_meanwh
     asyncio.run(scenario())
 
 
-class Teller:
+class Teller(Reconciler):
     """Writes a status whenever something changes, and makes a map as well when it is told to."""
 
     name = account = "teller"
