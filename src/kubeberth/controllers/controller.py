@@ -55,7 +55,7 @@ class Controller:
         clock: Clock,
         *,
         revision_of: Callable[[Resource], int],
-        workers: int = 8,
+        workers: int,
     ) -> None:
         self._reconciler = reconciler
         self._cache = cache

@@ -128,7 +128,8 @@ class ControllerSettings:
     authority
         Signs approved requests for certificates; without it nobody does.
     workers
-        How many keys each controller works on at a time.
+        How many keys each controller works on at a time: each mostly waits for the API server,
+        which is the quicker the more writes it can take to the disk together.
     terminated_pod_threshold
         How many ended pods are kept; 0 keeps all.
     default_storage_class
@@ -137,7 +138,7 @@ class ControllerSettings:
 
     root_ca: str = ""
     authority: Signer | None = None
-    workers: int = 8
+    workers: int = 24
     terminated_pod_threshold: int = TERMINATED_THRESHOLD
     default_storage_class: str = ""
 

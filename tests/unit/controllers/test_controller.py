@@ -55,7 +55,7 @@ def test_a_key_that_takes_long_to_decide_rests_and_looks_at_all_that_came_meanwh
         recorder = EventRecorder(api.client(), "slow", clock)
         executor = Executor(api.client(), recorder)
         controller = Controller(
-            reconciler, Cache(), executor, clock, revision_of=lambda resource: 0
+            reconciler, Cache(), executor, clock, revision_of=lambda resource: 0, workers=8
         )
         running = asyncio.create_task(controller.run())
         began_at = asyncio.get_running_loop().time()
@@ -117,7 +117,9 @@ async def telling(takes_s):
     api, clock, teller = FakeApi(), SystemClock(), Teller()
     client = SlowClient(api.client(), takes_s)
     executor = Executor(client, EventRecorder(client, "teller", clock))
-    controller = Controller(teller, Cache(), executor, clock, revision_of=lambda resource: 0)
+    controller = Controller(
+        teller, Cache(), executor, clock, revision_of=lambda resource: 0, workers=8
+    )
 
     async def change():
         while True:
