@@ -3,8 +3,8 @@
 informer -> cache -> Reconciler.keys -> WorkQueue -> Reconciler.reconcile -> Executor
 A key whose last writes are not in the cache yet waits (expectations.py); one that fails comes again
 with back-off. One that takes long to decide, as thousands of pods belong to it, rests afterwards:
-what changes meanwhile is looked at together. So does one that has told how things are, before it
-does nothing but tell again (telling.py).
+what changes meanwhile is looked at together. So does one that has reported how things are, before
+it does nothing but report again (telling.py).
 """
 
 from __future__ import annotations
@@ -146,13 +146,13 @@ class Controller:
         decided_at = self._clock.monotonic()
         self._rests[key] = REST_SHARE * (decided_at - began_at)
         # A failure is told of at once: the next attempt would not know of it.
-        wait_s = self._telling.wait_s(key, decided_at) if failure is None else 0.0
-        if outcome.only_tells and wait_s:
+        may_wait = self._reconciler.only_reports and outcome.only_tells and failure is None
+        if may_wait and (wait_s := self._telling.wait_s(key, decided_at)):
             self._queue.add_after(key, wait_s, decided_at)
             return
         await self._executor.carry_out(outcome.actions, _KeyJournal(self, key))
         now = self._clock.monotonic()
-        if outcome.tells:
+        if self._reconciler.only_reports and outcome.tells:
             self._telling.told(key, now - decided_at, now)
         if outcome.requeue_after_s is not None:
             self._queue.add_after(key, outcome.requeue_after_s, now)

@@ -24,6 +24,9 @@ class Reconciler(ABC):
         What else it has to hear of; None for all that there is, of custom kinds as well.
     seeds
         Keys to look at from the start, whatever changes.
+    only_reports
+        Whether its statuses say nothing but how things are, and are no memory of its own: then what
+        changes in short time is told in one write.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Reconciler(ABC):
     resource: Resource
     follows: Collection[Resource] | None = ()
     seeds: tuple[str, ...] = ()
+    only_reports = False
 
     def hears_of(self, resource: Resource) -> bool:
         """Return whether a change of a resource may concern a key."""

@@ -76,6 +76,7 @@ class Teller(Reconciler):
 
     name = account = "teller"
     seeds = ("web",)
+    only_reports = True
 
     def __init__(self):
         self.looks = 0
@@ -156,6 +157,17 @@ def test_what_is_to_be_done_is_done_at_once_and_told_with_it():
             while not api.objects[CONFIG_MAPS]:
                 await asyncio.sleep(0.001)
             assert teller.looks <= looks + 3
+
+    asyncio.run(scenario())
+
+
+def test_a_status_that_is_remembered_by_is_written_at_once():
+    async def scenario():
+        async with telling(takes_s=0.02) as (_, teller, client):
+            teller.only_reports = False
+            while len(client.told) < 5:
+                await asyncio.sleep(0.001)
+        assert client.told == [1, 2, 3, 4, 5]
 
     asyncio.run(scenario())
 

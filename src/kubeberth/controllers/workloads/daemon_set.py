@@ -334,6 +334,7 @@ class DaemonSetReconciler(Reconciler):
     account = "daemon-set-controller"
     resource = DAEMON_SETS
     follows = (PODS, CONTROLLER_REVISIONS, NODES)
+    only_reports = True
 
     def __init__(self) -> None:
         # By UID of the set, then by node.

@@ -405,6 +405,7 @@ class DeploymentReconciler(Reconciler):
     account = "deployment-controller"
     resource = DEPLOYMENTS
     follows = (REPLICA_SETS, PODS)
+    only_reports = True
 
     def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None

@@ -264,6 +264,7 @@ class ReplicaSetReconciler(Reconciler):
     account = "replicaset-controller"
     resource = REPLICA_SETS
     follows = (PODS,)
+    only_reports = True
 
     def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
