@@ -38,6 +38,7 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import Claim, claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads.availability import next_availability
 from kubeberth.controllers.workloads.pod_template import pod_from_template
 
@@ -256,24 +257,20 @@ def _note_failure(conditions: Conditions, failure: Failure | None) -> None:
         conditions.set("ReplicaFailure", "True", failure.reason, failure.message)
 
 
-class ReplicaSetReconciler:
+class ReplicaSetReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are those of replica sets."""
 
     name = "replicaset-controller"
     account = "replicaset-controller"
-    seeds: tuple[str, ...] = ()
     resource = REPLICA_SETS
+    follows = (PODS,)
+    only_reports = True
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the sets that a change of a set or a pod concerns."""
-        if resource == self.resource:
-            latest = new if new is not None else old
-            return [latest.metadata.key] if latest is not None else []
-        if resource == PODS:
-            return keys_of_controller(cache, self.resource, old, new)
-        return []
+        """Return the sets that a change of a pod concerns."""
+        return keys_of_controller(cache, self.resource, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the set needs."""
