@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from tests.virtual_time import VirtualClock, VirtualLoop
 
-from kubeberth.api.scheme import BY_KIND, NODES, Resource
+from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Shown, User
 from kubeberth.apiserver.http.request import Request
@@ -39,6 +38,7 @@ from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.scheduler import scheduler
 from kubeberth.scheduler.config import Backoff, Settings
+from tests.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -277,6 +277,3 @@ class RestlessError(Exception):
 
 class _EnoughError(Exception):
     """The story is over: everybody may stop."""
-
-
-__all__ = ["NODES", "LiveCluster", "running"]
