@@ -138,7 +138,7 @@ async def evict(cluster: LiveCluster, namespace: str, name: str) -> bool:
     return True
 
 
-many = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+many = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 
 
 @given(node_specs(), stories())

@@ -173,8 +173,10 @@ class Control:
             self._carry_out(outcome.actions)
         except BerthError as error:
             self._failures[place] = failed = failure_of(error)
-            if failed != failure:
-                self._due[place] = None  # what failed may have to be written in a status
+            # What failed may have to be written in a status, once: its message may name another pod
+            # each time.
+            if failure is None or failed.reason != failure.reason:
+                self._due[place] = None
         return bool(outcome.actions)
 
     def _carry_out(self, actions: Iterable[Action]) -> None:

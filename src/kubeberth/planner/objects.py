@@ -138,8 +138,9 @@ class Objects:
             lacks = is_reduced(sent) and resource is not PODS
             self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
             return
-        accepted = _accepted(to_stored(resource, dict(sent), self._classes.values()))
-        accepted["metadata"].setdefault("uid", self._new_uid())
+        # A job selects its pods by its UID.
+        named = {"metadata": {"uid": self._new_uid(), **meta}} if isinstance(meta, dict) else {}
+        accepted = _accepted(to_stored(resource, {**sent, **named}, self._classes.values()))
         accepted["metadata"].setdefault("resourceVersion", _REVISION)
         self.put(resource, accepted)
 
