@@ -231,3 +231,16 @@ def releases(draw: st.DrawFn) -> list[Document]:
     places = st.tuples(st.sampled_from(KINDS), st.sampled_from(NAMES))
     chosen = draw(st.lists(places, min_size=1, max_size=5, unique=True))
     return [draw(manifests(*place)) for place in sorted(chosen, key=lambda p: KINDS.index(p[0]))]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[list[Document]]:
+    """Return manifests for several times; pods, of which nothing may change, stay as they are."""
+    pods: dict[str, Document] = {}
+    return [
+        [
+            pods.setdefault(item["metadata"]["name"], item) if item["kind"] == "Pod" else item
+            for item in release
+        ]
+        for release in draw(st.lists(releases(), min_size=1, max_size=3))
+    ]

@@ -113,6 +113,18 @@ def test_error_is_tried_again_after_its_backoff_and_not_before() -> None:
     assert names(queue, 3.0) == ["web"]
 
 
+def test_the_moment_that_is_waited_for_is_one_at_which_something_is_done() -> None:
+    queue = queue_of(pod("web"))
+    refuse(queue, 122.7)
+    # In floats, 152.7 - 122.7 is less than 30.
+    at = queue.next_change_at()
+    assert at is not None
+    assert queue.pop(at) is None
+    later = queue.next_change_at()
+    assert later is not None
+    assert later > at
+
+
 def test_event_during_the_attempt_is_held_against_the_refusal() -> None:
     queue = queue_of(pod("web"))
     entry = queue.pop(1.0)

@@ -111,7 +111,8 @@ def rank_victims(pods: Iterable[Pod], related: Mapping[str, int], now: float) ->
 
     The first difference decides: unassigned; earlier phase; not ready; lower deletion cost; more
     related pods on its node; ready for a shorter time; more restarts; younger. Durations are
-    compared by their order of magnitude (log2), then by UID.
+    compared by their order of magnitude (log2), then by UID. What makes no difference to upstream
+    is decided by UID, too, so that everybody who looks at the same pods decides alike.
     """
     everyone = list(pods)
     ranks = {pod.metadata.uid: _rank(pod, related, now) for pod in everyone}
@@ -153,7 +154,8 @@ def _rank(pod: Pod, related: Mapping[str, int], now: float) -> _Rank:
 def _compare(left: _Rank, right: _Rank) -> int:
     """Return below 0 when the left pod goes first.
 
-    The UID decides only between different moments of equal magnitude, so this is no plain key.
+    Moments that differ, and are of equal magnitude, leave it to the UID at once: this is no plain
+    key.
     """
     if left.first != right.first:
         return -1 if left.first < right.first else 1
@@ -163,7 +165,7 @@ def _compare(left: _Rank, right: _Rank) -> int:
         return -1 if left.restarts > right.restarts else 1
     if left.created_at != right.created_at:
         return left.created_magnitude - right.created_magnitude or _by_uid(left, right)
-    return 0
+    return _by_uid(left, right)
 
 
 def _by_uid(left: _Rank, right: _Rank) -> int:
