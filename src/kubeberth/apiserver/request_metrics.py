@@ -28,7 +28,7 @@ DURATION_BUCKETS = (
     *(0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5),
     *(2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60),
 )
-_VERBS = {"create": "POST", "update": "PUT"}
+_VERBS = {"create": "POST", "update": "PUT", "patch": "PATCH", "get": "GET", "delete": "DELETE"}
 _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy"))
 _OF_MANY = frozenset(("list", "watch", "deletecollection"))
 
@@ -116,27 +116,20 @@ class RequestMetrics:
 
 
 def _labels(info: RequestInfo, media_type: str) -> Labels:
-    query = info.query
+    query, verb = info.query, info.verb
     dry_run = "" if query.is_empty else ",".join(sorted({*query.all("dryRun")}))
-    verb = _verb(info, media_type)
-    where = (info.group, info.plural, _scope(info), info.subresource, verb, info.version)
+    scope = "resource"
+    if verb in _OF_MANY:
+        scope = "namespace" if info.scope else "cluster"
+    told = _VERBS.get(verb) or verb.upper()
+    if info.subresource in _CONNECTING:
+        told = "CONNECT"
+    elif verb == "patch" and media_type.startswith(APPLY_PATCH):
+        told = "APPLY"
+    where = (info.group, info.plural, scope, info.subresource, told, info.version)
     return (COMPONENT, dry_run, *where)
 
 
 def _endpoint(labels: Labels) -> Labels:
     """Return the labels that do not tell of a single request."""
     return (labels[0], *labels[2:])
-
-
-def _verb(info: RequestInfo, media_type: str) -> str:
-    if info.verb == "patch" and media_type.startswith(APPLY_PATCH):
-        return "APPLY"
-    if info.subresource in _CONNECTING:
-        return "CONNECT"
-    return _VERBS.get(info.verb) or info.verb.upper()
-
-
-def _scope(info: RequestInfo) -> str:
-    if info.verb not in _OF_MANY:
-        return "resource"
-    return "namespace" if info.scope else "cluster"
