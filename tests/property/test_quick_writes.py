@@ -55,9 +55,13 @@ FORMS = {
 }
 
 
-def ordered(text: bytes) -> str:
-    """Return a JSON text with its keys sorted: a part that stays the same keeps its order."""
-    return json.dumps(json.loads(text), sort_keys=True)
+def ordered(text: bytes) -> str | list[int]:
+    """Return a JSON text with its keys sorted: a part that stays the same keeps its order.
+
+    Of a refusal, which may quote such a part, all that it is made of.
+    """
+    value = json.loads(text)
+    return sorted(text) if value["kind"] == "Status" else json.dumps(value, sort_keys=True)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Any:
