@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import selectors
 import sys
 import uuid
 from collections import Counter, defaultdict
@@ -34,6 +33,8 @@ from typing import Any, cast
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.virtual_time import VirtualClock, VirtualLoop
 
 from kubeberth.api.quantity import milli_value
 from kubeberth.api.scheme import NODES, PODS, Resource
@@ -53,46 +54,6 @@ GRACE_S = 2.0
 SILENCE = 0.02
 # After the last change so much time passes that every pod has been tried again.
 SETTLE_S = 900.0
-STARTED_AT = 1_700_000_000.0
-
-
-class VirtualTime(selectors.DefaultSelector):
-    """Waits for nobody: when nothing is ready, it is at once the time of what is due next."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        """Return what is ready; let time pass if nothing is."""
-        ready = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise RuntimeError("nobody waits for anything")
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time."""
-
-    def __init__(self) -> None:
-        self._virtual = VirtualTime()
-        super().__init__(self._virtual)
-
-    def time(self) -> float:
-        """Return how many seconds have passed."""
-        return self._virtual.now
-
-
-class VirtualClock:
-    """The clock of the running loop."""
-
-    def now(self) -> float:
-        """Return the wall clock, in seconds since 1970."""
-        return STARTED_AT + self.monotonic()
-
-    def monotonic(self) -> float:
-        """Return the seconds that have passed."""
-        return asyncio.get_running_loop().time()
 
 
 class Api:

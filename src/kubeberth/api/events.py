@@ -26,10 +26,58 @@ Identity = bytes
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """Something to tell that was not told before."""
+    """Something to tell that was not told before.
 
-    namespace: str
-    body: dict[str, Any]
+    Parameters
+    ----------
+    about
+        An `ObjectReference`.
+    component, host
+        `source`.
+    at
+        When it was seen, in seconds since 1970.
+    serial
+        Of the process: it keeps two of the same instant apart.
+    """
+
+    about: Mapping[str, str]
+    type: str
+    reason: str
+    message: str
+    component: str
+    host: str
+    at: float
+    serial: int
+
+    @property
+    def name(self) -> str:
+        """What it is called: after what it is about, with nanoseconds as upstream."""
+        return f"{self.about['name']}.{int(self.at * 1e9) + self.serial:x}"
+
+    @property
+    def namespace(self) -> str:
+        """Where it is told."""
+        return self.about.get("namespace") or "default"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The Event to create."""
+        when = _time(self.at)
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "involvedObject": dict(self.about),
+            "type": self.type,
+            "reason": self.reason,
+            "message": self.message,
+            "source": {"component": self.component} | ({"host": self.host} if self.host else {}),
+            "firstTimestamp": when,
+            "lastTimestamp": when,
+            "count": 1,
+            "reportingComponent": self.component,
+            "reportingInstance": self.host,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,29 +205,13 @@ class EventCorrelator:
         message: str,
         now: float,
     ) -> NewEvent:
-        namespace = about.get("namespace") or "default"
         memory = self._memory
         memory.serial += 1
-        # Nanoseconds as upstream; the serial keeps two of the same instant apart.
-        name = f"{about['name']}.{int(now * 1e9) + memory.serial:x}"
-        memory.counted[identity] = _Counted(namespace, name, 1)
+        source = self._component, self._host
+        event = NewEvent(about, type_, reason, message, *source, now, memory.serial)
+        memory.counted[identity] = _Counted(event.namespace, event.name, 1)
         memory.touch(memory.counted, identity)
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": dict(about),
-            "type": type_,
-            "reason": reason,
-            "message": message,
-            "source": {"component": self._component} | ({"host": self._host} if self._host else {}),
-            "firstTimestamp": _time(now),
-            "lastTimestamp": _time(now),
-            "count": 1,
-            "reportingComponent": self._component,
-            "reportingInstance": self._host,
-        }
-        return NewEvent(namespace, body)
+        return event
 
 
 def _identity(*parts: str) -> Identity:

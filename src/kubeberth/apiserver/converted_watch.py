@@ -46,6 +46,7 @@ class ConvertedStore:
         self._wake = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
         self.entries = self._ledger.entries
+        self.counts = self._ledger.counts
         self.events_after = self._ledger.events_after
         self.hub = WatchHub(self)
         self.is_broken = False

@@ -12,6 +12,7 @@ it is a `msgspec.Raw`, which is written as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -195,6 +196,12 @@ class Wire:
     def _document(self, entry: Entry, revision: int = 0) -> Document:
         document = unpack(self._resource, entry, revision)
         return document | {"metadata": ordered(document["metadata"])}
+
+
+@lru_cache(maxsize=1024)  # custom resources come and go
+def wire_of(resource: Resource) -> Wire:
+    """Return what writes the objects of a resource."""
+    return Wire(resource)
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> tuple[bytes | memoryview, ...]:

@@ -33,6 +33,7 @@ from kubeberth.apiserver.storage.store import (
     RevisionMismatchError,
     Store,
 )
+from kubeberth.apiserver.uid import new_uid
 from kubeberth.apiserver.webhook_client import WebhookClient
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError, ConflictError
@@ -194,7 +195,7 @@ class Registry:
         document = await self._admitted(target, attributes)
         metadata = document["metadata"]
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
-        strategy.prepare_create(resource, document, uid=strategy.new_uid(), now=self.stamp())
+        strategy.prepare_create(resource, document, uid=new_uid(), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)

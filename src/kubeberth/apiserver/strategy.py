@@ -6,7 +6,6 @@ Matches `PrepareForCreate` and `PrepareForUpdate` of the strategies in `pkg/regi
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -138,13 +137,6 @@ MAX_PREFIX = 58  # a name of 63 less the random part
 def generated_name(prefix: str, chance: random.Random) -> str:
     """Return a new name that starts with the prefix."""
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
-
-
-def new_uid() -> str:
-    """Return a random UUID, as `uuid.uuid4` makes them, for a third of its time."""
-    text = os.urandom(16).hex()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def drop_server_fields(metadata: dict[str, Any]) -> None:

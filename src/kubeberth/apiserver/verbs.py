@@ -33,7 +33,7 @@ from kubeberth.apiserver.managed_fields.tracking import (
     track_update,
 )
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
-from kubeberth.apiserver.objects import Document, Wire, encode, prefix_of
+from kubeberth.apiserver.objects import Document, encode, prefix_of, wire_of
 from kubeberth.apiserver.options import (
     ListOptions,
     WriteOptions,
@@ -271,7 +271,7 @@ class Verbs:
     def _stored(self, call: Call) -> Stored | None:
         """Return the object that is asked for, if it is stored as it is shown."""
         entry = self._store.get(call.target.key)
-        return Wire(call.resource).stored(entry) if entry is not None else None
+        return wire_of(call.resource).stored(entry) if entry is not None else None
 
     async def patch(self, call: Call) -> Answer:
         """Change an object, or through `/status` its status; an apply may also create it."""

@@ -180,10 +180,21 @@ class Client:
         return await self._document(calls.create(resource, body, namespace, name=name, sub=sub))
 
     async def update(
-        self, resource: Resource, body: Mapping[str, Any], *, sub: str = ""
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        *,
+        sub: str = "",
+        patience_s: float | None = None,
     ) -> Document:
-        """Replace an object; its name, namespace and version are those in the body."""
-        return await self._document(calls.update(resource, body, sub=sub))
+        """Replace an object; its name, namespace and version are those in the body.
+
+        Parameters
+        ----------
+        patience_s
+            See `send`.
+        """
+        return await self._document(calls.update(resource, body, sub=sub), patience_s)
 
     async def patch(
         self,
@@ -246,12 +257,18 @@ class Client:
         except OSError as error:
             raise self._trouble(call, error) from error
 
-    async def _document(self, call: Call) -> Document:
-        document: Document = msgspec.json.decode(await self.send(call))
+    async def _document(self, call: Call, patience_s: float | None = None) -> Document:
+        document: Document = msgspec.json.decode(await self.send(call, patience_s))
         return document
 
-    async def send(self, call: Call) -> bytes:
+    async def send(self, call: Call, patience_s: float | None = None) -> bytes:
         """Return the body of a successful answer.
+
+        Parameters
+        ----------
+        patience_s
+            How long to wait while as many requests are under way as may be; then this one takes a
+            connection more, so that it is not held up by others that get no answer.
 
         Raises
         ------
@@ -265,7 +282,7 @@ class Client:
             try:
                 headers = await self._headers(call)
                 answer = await self._opened.request(
-                    call.method, _target(call), headers, call.body, check
+                    call.method, _target(call), headers, call.body, check, patience_s
                 )
             except OSError as error:
                 raise self._trouble(call, error) from error

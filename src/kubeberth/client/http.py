@@ -315,11 +315,14 @@ class Pool:
         headers: dict[str, str],
         body: bytes | None,
         check: Callable[[], None] = lambda: None,
+        patience_s: float | None = None,
     ) -> Answer:
         """Send a request and return its answer.
 
         Parameters
         ----------
+        patience_s
+            Who has waited so long for a turn goes ahead without one; None waits for ever.
         check
             Called right before the request is sent, however long that has had to wait for its
             turn; what it raises keeps the request from being sent.
@@ -333,7 +336,7 @@ class Pool:
         if self._n_asking < self._max_connections:
             self._n_asking += 1
         else:
-            await self._turn()
+            await self._turn(patience_s)
         try:
             answer = await self._ask(method, request, check)
         finally:
@@ -431,19 +434,24 @@ class Pool:
         while now - self._idle[0].idle_since > IDLE_S:
             self._idle[0].abort()
 
-    async def _turn(self) -> None:
+    async def _turn(self, patience_s: float | None) -> None:
         """Wait until so few requests are under way that there may be another."""
         turn = asyncio.get_running_loop().create_future()
         self._turns.append(turn)
         try:
-            await turn
+            async with asyncio.timeout(patience_s):
+                await turn
+        except TimeoutError:
+            if not turn.done() or turn.cancelled():
+                self._n_asking += 1
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._pass_turn()
             raise
 
     def _pass_turn(self) -> None:
-        while self._turns:
+        # Whoever went ahead leaves no turn behind.
+        while self._turns and self._n_asking <= self._max_connections:
             turn = self._turns.pop(0)
             if not turn.done():
                 turn.set_result(None)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 import msgspec
 
@@ -31,6 +32,8 @@ from kubeberth.kubelet.scripts import NO_SCRIPTS, ScriptError, Scripts
 
 PREEMPTING = "Preempting"
 PREEMPTED = "Preempted in order to admit critical pod"
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+OVERDUE = "Pod was active on the node longer than the specified deadline"
 # What is reported of a container that never ran in a pod that was deleted.
 LOST_EXIT_CODE = 137
 
@@ -59,6 +62,7 @@ class Stimulus(Enum):
     UNHEALTHY = "a container's liveness probe fails"
     EXITED = "a container has ended"
     COMPLETED = "all containers have ended for good"
+    OVERDUE = "it has been active for as long as it may"
     DELETED = "somebody wants it gone"
     STOPPED = "all its containers were stopped"
 
@@ -78,6 +82,7 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.PENDING, Stimulus.REJECTED): Stage.ENDED,
     (Stage.PENDING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.CREATING, Stimulus.SANDBOX_READY): Stage.INITIALIZING,
+    (Stage.CREATING, Stimulus.OVERDUE): Stage.TERMINATING,
     (Stage.CREATING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.INITIALIZING, Stimulus.STARTED): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.READY): Stage.INITIALIZING,
@@ -86,6 +91,7 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.INITIALIZING, Stimulus.EXITED): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.INITIALIZED): Stage.RUNNING,
     (Stage.INITIALIZING, Stimulus.COMPLETED): Stage.ENDED,
+    (Stage.INITIALIZING, Stimulus.OVERDUE): Stage.TERMINATING,
     (Stage.INITIALIZING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.RUNNING, Stimulus.STARTED): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.READY): Stage.RUNNING,
@@ -93,6 +99,7 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.RUNNING, Stimulus.UNHEALTHY): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.EXITED): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.COMPLETED): Stage.ENDED,
+    (Stage.RUNNING, Stimulus.OVERDUE): Stage.TERMINATING,
     (Stage.RUNNING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.TERMINATING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.TERMINATING, Stimulus.STOPPED): Stage.ENDED,
@@ -293,6 +300,9 @@ class PodLife:
         self._move(Stimulus.DELETED)
         if self.stage is Stage.ENDED:
             return Effects()
+        return self._stopping(grace_s, is_repeated=is_repeated)
+
+    def _stopping(self, grace_s: float | None, *, is_repeated: bool = False) -> Effects:
         running = [run for run in self.runs if run.stage is ContainerStage.RUNNING]
         if not running:
             return Effects([Timer(Stimulus.STOPPED)])
@@ -313,6 +323,18 @@ class PodLife:
         effects = self.deleted(grace_s=None)
         return Effects(effects.timers, [Notice(PREEMPTING, PREEMPTED, "Warning"), *effects.notices])
 
+    def limited(self, active_s: float | None, now: float) -> list[Timer]:
+        """Return the timer of a pod that may be active for so long and no longer."""
+        if active_s is None:
+            return []
+        return [Timer(Stimulus.OVERDUE, None, max(0.0, self.started_at + active_s - now))]
+
+    def _overdue(self) -> Effects:
+        """End the pod because it has been active for as long as it may."""
+        self.reason, self.message = DEADLINE_EXCEEDED, OVERDUE
+        effects = self._stopping(grace_s=None)
+        return Effects(effects.timers, [Notice(DEADLINE_EXCEEDED, OVERDUE), *effects.notices])
+
     def tell(self, timer: Timer, now: float) -> Effects:
         """Go on after what a timer stood for is over."""
         if self._is_stale(timer):
@@ -330,6 +352,8 @@ class PodLife:
                 return _found_unhealthy(self.run_of(timer.container))
             case Stimulus.EXITED:
                 return self._exited(self.run_of(timer.container), now)
+            case Stimulus.OVERDUE:
+                return self._overdue()
             case Stimulus.STOPPED:
                 self._stop(now)
                 return Effects()
@@ -572,13 +596,14 @@ def _killing(run: Run) -> Notice:
     return Notice("Killing", f"Stopping container {run.name}", container=run.name)
 
 
+@lru_cache(1024)
+def _present(image: str) -> str:
+    return f'Container image "{image}" already present on machine'
+
+
 def _start_notices(run: Run) -> list[Notice]:
     return [
-        Notice(
-            "Pulled",
-            f'Container image "{run.image}" already present on machine',
-            container=run.name,
-        ),
+        Notice("Pulled", _present(run.image), container=run.name),
         Notice("Created", "Container created", container=run.name),
         Notice("Started", "Container started", container=run.name),
     ]

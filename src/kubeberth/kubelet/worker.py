@@ -53,6 +53,8 @@ class Worker:
         The conditions that the API shows.
     written
         None before the first status.
+    is_removed
+        Whether the API has been told to let go of the pod.
     """
 
     pod: KubeletPod
@@ -61,6 +63,7 @@ class Worker:
     shown: tuple[Condition, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     written: Written | None = None
+    is_removed: bool = False
 
     @classmethod
     def of(cls, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Worker:
@@ -79,8 +82,8 @@ class Worker:
 
     @property
     def is_over(self) -> bool:
-        """Whether the pod has ended and is to go from the API as well."""
-        return not self.is_active and self.pod.is_terminating
+        """Whether the pod has ended and is yet to go from the API as well."""
+        return not self.is_active and self.pod.is_terminating and not self.is_removed
 
     def cancel(self) -> None:
         """Wait for nothing any more."""

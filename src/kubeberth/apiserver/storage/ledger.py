@@ -116,6 +116,10 @@ class Ledger:
             end = min(end, start + limit)
         return [entries[key] for key in islice(keys, start, max(start, end))]
 
+    def counts(self) -> dict[str, int]:
+        """Return how many entries there are in each bucket."""
+        return {name: len(bucket.entries) for name, bucket in self._buckets.items()}
+
     def events_after(self, prefix: str, revision: int) -> list[StoreEvent]:
         """Return the events of a prefix; see `Store.events_after`."""
         events = self._bucket(prefix).events_after(revision)

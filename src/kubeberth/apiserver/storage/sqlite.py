@@ -80,6 +80,7 @@ class SqliteStore:
         self._ledger = ledger = Ledger(window=window)
         self.get = ledger.get
         self.entries = ledger.entries
+        self.counts = ledger.counts
         self.events_after = ledger.events_after
         self.subscribe = ledger.subscribe
         self._loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ unit in which history is kept. Values are bytes that the store never looks into.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -105,6 +105,9 @@ class Told(Protocol):
         RevisionCompactedError
             That state is forgotten.
         """
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many entries there are in each bucket."""
 
     def events_after(self, prefix: str, revision: int) -> list[StoreEvent]:
         """Return the events of a prefix that are newer than the revision, oldest first.

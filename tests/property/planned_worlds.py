@@ -1,0 +1,246 @@
+"""Hypothesis strategies: nodes, and manifests of every kind that plans are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from tests.unit.planner.clusters import priority_class, template, workload
+
+from kubeberth.kubelet.specs import NodeSpec
+
+Document = dict[str, Any]
+
+ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+NAMES = ("ant", "bee", "cat")
+CLASSES = (
+    priority_class("high", 1000),
+    {**priority_class("patient", 500), "preemptionPolicy": "Never"},
+)
+# In the order in which they are applied, and in which their controllers are heard: the order in
+# which a live cluster sees things that are sent at once is anybody's guess.
+KINDS = (
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Service",
+    "PodDisruptionBudget",
+    "Pod",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "ReplicationController",
+    "ReplicaSet",
+)
+
+
+@st.composite
+def node_specs(draw: st.DrawFn) -> list[NodeSpec]:
+    """Return a few small nodes."""
+    specs = []
+    for index in range(draw(st.integers(1, 5))):
+        labels = {ZONE: draw(st.sampled_from("abc")), HOST: f"node-{index}"}
+        if draw(st.booleans()):
+            labels["disk"] = draw(st.sampled_from(["ssd", "hdd"]))
+        taint = {"key": "dedicated", "value": "x"}
+        effect = draw(st.sampled_from([None, None, None, "NoSchedule", "PreferNoSchedule"]))
+        capacity = {
+            "cpu": draw(st.sampled_from(["2", "3", "4"])),
+            "memory": "8Gi",
+            "pods": draw(st.sampled_from(["10", "10", "4"])),
+        }
+        specs.append(
+            NodeSpec(
+                f"node-{index}",
+                labels,
+                taints=() if effect is None else ({**taint, "effect": effect},),
+                capacity=capacity,
+                allocatable=capacity,
+                unschedulable=draw(st.integers(0, 7)) == 0,
+                internal_ip=f"192.168.0.{index + 1}",
+                pod_cidr=f"10.244.{index}.0/24",
+            )
+        )
+    return specs
+
+
+def _apps() -> st.SearchStrategy[Document]:
+    return st.sampled_from(NAMES).map(lambda name: {"matchLabels": {"app": name}})
+
+
+@st.composite
+def pod_specs(draw: st.DrawFn, name: str) -> Document:
+    """Return some fields of a pod's spec, mostly of one rule."""
+    own = {"matchLabels": {"app": name}}
+    selector = draw(st.one_of(st.just(own), _apps()))
+    term = {"topologyKey": draw(st.sampled_from([ZONE, HOST])), "labelSelector": selector}
+    weighted = {"weight": 50, "podAffinityTerm": term}
+    disk = {"key": "disk", "operator": draw(st.sampled_from(["In", "NotIn"])), "values": ["ssd"]}
+    expression = {"matchExpressions": [disk]}
+    spread = {
+        "maxSkew": draw(st.integers(1, 2)),
+        "topologyKey": term["topologyKey"],
+        "whenUnsatisfiable": draw(st.sampled_from(["DoNotSchedule", "ScheduleAnyway"])),
+        "labelSelector": own,
+    }
+    rules: Document = draw(
+        st.sampled_from(
+            [
+                {},
+                {},
+                {"nodeSelector": {"disk": "ssd"}},
+                {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [expression]}}}},
+                {
+                    "affinity": {
+                        "nodeAffinity": {PREFERRED: [{"weight": 9, "preference": expression}]}
+                    }
+                },
+                {"affinity": {"podAffinity": {REQUIRED: [term]}}},
+                {"affinity": {"podAffinity": {PREFERRED: [weighted]}}},
+                {"affinity": {"podAntiAffinity": {REQUIRED: [term]}}},
+                {"affinity": {"podAntiAffinity": {PREFERRED: [weighted]}}},
+                {"topologySpreadConstraints": [spread]},
+                {"tolerations": [{"key": "dedicated", "operator": "Exists"}]},
+            ]
+        )
+    )
+    return {
+        "cpu": draw(st.sampled_from(["100m", "700m", "1500m"])),
+        "image": draw(st.sampled_from(["nginx:1", "nginx:2"])),
+        **rules,
+        **draw(
+            st.fixed_dictionaries(
+                {}, optional={"priorityClassName": st.sampled_from(("high", "patient"))}
+            )
+        ),
+    }
+
+
+CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
+
+@st.composite
+def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
+    """Return an object of a kind; no two workloads have a claim to the same pods."""
+    fields = draw(pod_specs(name))
+    own = {"of": f"{kind}-{name}"}
+
+    def of_pods(**given: Any) -> Document:
+        made = workload(kind, name, **given)
+        made["spec"]["selector"]["matchLabels"] |= own
+        made["spec"]["template"]["metadata"]["labels"] |= own
+        return made
+
+    size = draw(st.integers(0, 6))
+    match kind:
+        case "Pod":
+            made = template(name, **fields)
+            made["metadata"]["name"] = f"{name}-lone"
+            if draw(st.integers(0, 3)) == 0:
+                claim = {"claimName": name}
+                made["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": claim}]
+            return {"apiVersion": "v1", "kind": kind, **made}
+        case "Deployment":
+            rolling = draw(
+                st.sampled_from(
+                    [
+                        {"maxSurge": 1, "maxUnavailable": 0},
+                        {"maxSurge": 0, "maxUnavailable": 1},
+                        {"maxSurge": "25%", "maxUnavailable": "25%"},
+                    ]
+                )
+            )
+            strategy = draw(
+                st.sampled_from(
+                    [{"type": "RollingUpdate", "rollingUpdate": rolling}, {"type": "Recreate"}]
+                )
+            )
+            return of_pods(replicas=size, strategy=strategy, **fields)
+        case "StatefulSet":
+            given: Document = {}
+            if draw(st.integers(0, 3)) == 0:
+                given["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": CLAIM_SPEC}]
+            policy = draw(st.sampled_from(["OrderedReady", "Parallel"]))
+            return of_pods(replicas=size, podManagementPolicy=policy, **given, **fields)
+        case "DaemonSet":
+            return of_pods(**fields)
+        case "ReplicaSet":
+            return of_pods(replicas=size, **fields)
+        case "ReplicationController":
+            made = template(name, **fields)
+            made["metadata"]["labels"] |= own
+            spec = {"replicas": size, "selector": own, "template": made}
+            return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        case "Job":
+            made = template(name, **fields, restartPolicy="Never")
+            # It outlives every test: that jobs end is nothing that a plan knows of.
+            made["spec"]["containers"][0]["command"] = ["sleep", "1000000"]
+            spec = {"parallelism": size, "completions": size + 1, "template": made}
+            return {
+                "apiVersion": "batch/v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "spec": spec,
+            }
+        case "Service":
+            spec = {"selector": {"app": name}, "ports": [{"port": 80}]}
+            return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        case "PodDisruptionBudget":
+            bound = draw(st.sampled_from([{"minAvailable": 1}, {"maxUnavailable": 0}]))
+            return {
+                "apiVersion": "policy/v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "spec": {"selector": {"matchLabels": {"app": name}}, **bound},
+            }
+        case "PersistentVolumeClaim":
+            return {
+                "apiVersion": "v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "spec": CLAIM_SPEC,
+            }
+        case "StorageClass":
+            return {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "provisioner": "kubernetes.io/no-provisioner",
+                "volumeBindingMode": "WaitForFirstConsumer",
+            }
+        case "PersistentVolume":
+            zone = {"key": ZONE, "operator": "In", "values": [draw(st.sampled_from("abc"))]}
+            there = {"required": {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}}
+            spec = {
+                "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "2Gi"},
+                "hostPath": {"path": "/data"},
+                "storageClassName": draw(st.sampled_from(["standard", name])),
+                "nodeAffinity": there,
+            }
+            return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    raise ValueError(kind)
+
+
+@st.composite
+def releases(draw: st.DrawFn) -> list[Document]:
+    """Return manifests that are applied together, each object once."""
+    places = st.tuples(st.sampled_from(KINDS), st.sampled_from(NAMES))
+    chosen = draw(st.lists(places, min_size=1, max_size=5, unique=True))
+    return [draw(manifests(*place)) for place in sorted(chosen, key=lambda p: KINDS.index(p[0]))]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[list[Document]]:
+    """Return manifests for several times; pods, of which nothing may change, stay as they are."""
+    pods: dict[str, Document] = {}
+    return [
+        [
+            pods.setdefault(item["metadata"]["name"], item) if item["kind"] == "Pod" else item
+            for item in release
+        ]
+        for release in draw(st.lists(releases(), min_size=1, max_size=3))
+    ]
