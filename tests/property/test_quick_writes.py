@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.apiserver.conftest import Api
 from tests.world import ManualClock
 
-from kubeberth.apiserver import patch, registry, strategy
+from kubeberth.apiserver import patch, registry
 from kubeberth.apiserver.objects import Wire
 
 GROUPS = {
@@ -125,7 +125,7 @@ async def written(api: Api, plural: str, todo: list[tuple[Any, ...]]) -> list[An
 def outcome(plural: str, todo: list[tuple[Any, ...]], patched: pytest.MonkeyPatch) -> list[Any]:
     """Return what becomes of writes, where nothing is drawn and no time passes."""
     numbers = itertools.count()
-    patched.setattr(strategy, "new_uid", lambda: f"00000000-0000-4000-8000-{next(numbers):012}")
+    patched.setattr(registry, "new_uid", lambda: f"00000000-0000-4000-8000-{next(numbers):012}")
 
     async def main() -> list[Any]:
         api = Api(clock=ManualClock())
