@@ -119,11 +119,14 @@ class Written(msgspec.Struct, frozen=True):
     Parameters
     ----------
     entry
-        How the object is stored; None when it is not, as after a trial.
+        How the object is stored, or was to the last; None when it is not, as after a trial.
+    revision
+        Of the write, where it is another one than the entry's: when the object is gone.
     """
 
     document: Document
     entry: Entry | None = None
+    revision: int = 0
     created: bool = False
     removed: bool = False
 
@@ -383,15 +386,15 @@ class Registry:
         )
         if caller.dry_run:
             return Written(document, removed=plan.removes)
-        revision = entry.revision
         if plan.document is not None:
             value = await self.conversions.value_of(resource, document)
-            marked = await self.store.update(target.key, value, revision)
-            revision = marked.revision
+            entry = await self.store.update(target.key, value, entry.revision)
+        revision = entry.revision
         if plan.removes:
             revision = (await self.store.delete(target.key, revision)).revision
         document["metadata"]["resourceVersion"] = str(revision)
-        return Written(document, removed=plan.removes)
+        shown = self.conversions.written(resource, document, entry)
+        return Written(document, shown, revision, removed=plan.removes)
 
 
 def keep_same_parts(new: Document, old: Document) -> None:

@@ -382,7 +382,7 @@ class Verbs:
             details = refusals.details_of(call.resource, call.info.name)
             details["uid"] = written.document["metadata"]["uid"]
             return Response(encode(success(200, details)))
-        return Response(writer.document(written.document))
+        return _written(writer, written)
 
     async def delete_collection(self, call: Call) -> Answer:
         """Delete the objects that a list would show, and answer with that list."""
@@ -470,5 +470,8 @@ def check_name(document: Document, target: Target) -> None:
 
 def _written(writer: Writer, written: Written) -> Response:
     entry = written.entry
-    body = writer.document(written.document) if entry is None else writer.entry(entry)
+    if entry is None:
+        body = writer.document(written.document)
+    else:
+        body = writer.entry(entry, written.revision)
     return Response(body, 201 if written.created else 200)

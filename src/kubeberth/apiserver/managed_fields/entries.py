@@ -97,8 +97,9 @@ def read(value: Stored) -> Entries:
     return _read(bytes(value)) if value else {}
 
 
-# Objects that are made and changed alike, such as the pods of one template, have the same entries.
-# What is read takes some 20 KB, so this is at most 10 MB.
+# Objects that are made and changed alike, such as the pods of one template, have the same entries
+# within a second, and the same sets of fields at any time. What is read of an object takes some
+# 20 KB, so this is at most 10 MB.
 @lru_cache(maxsize=512)
 def _read(text: bytes) -> Entries:
     found = {}
@@ -110,11 +111,17 @@ def _read(text: bytes) -> Entries:
             item.api_version,
             item.subresource,
             item.time,
-            _decode(json),
+            _fields(json),
             json,
         )
         found[entry.key] = entry
     return found
+
+
+@lru_cache(maxsize=1024)
+def _fields(json: bytes) -> Node:
+    fields: Node = _decode(json)
+    return fields
 
 
 def parse(value: Iterable[dict[str, Any]]) -> Entries:
