@@ -153,7 +153,7 @@ class Controller:
         await self._executor.carry_out(outcome.actions, _KeyJournal(self, key))
         now = self._clock.monotonic()
         if self._reconciler.only_reports and outcome.tells:
-            self._telling.told(key, now - decided_at, now)
+            self._telling.told(key, now - decided_at, self._busy - 1, now)
         if outcome.requeue_after_s is not None:
             self._queue.add_after(key, outcome.requeue_after_s, now)
 

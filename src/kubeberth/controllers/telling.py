@@ -1,8 +1,9 @@
 """When a key may tell again: what only says how things are is said together with what comes next.
 
 A set whose pods start one after the other would write its status for each of them, and so would
-whoever owns the set. What is to be done is never put off, only what is to be told; and the longer
-a write takes, as the API server is busy, the more changes share the next one. Upstream's Job
+whoever owns the set. What is to be done is never put off, only what is to be told: a key that has
+told lets each of the others that are at work tell once before it tells again. Who is alone never
+waits; the more there are, and the longer a write takes, the more changes share one. Upstream's Job
 controller waits a second for the same reason (`syncJobBatchPeriod`). A controller whose statuses
 are its memory, such as which jobs of a CronJob are active, does not take part.
 
@@ -11,9 +12,7 @@ Pure: `now` is an argument.
 
 from __future__ import annotations
 
-# A key rests for so many times as long as it took to tell, so that none keeps the API server busy
-# for more than a tenth of the time, but never longer than upstream's second.
-REST_SHARE = 9
+# As upstream's Job controller.
 LONGEST_REST_S = 1.0
 
 
@@ -24,11 +23,19 @@ class Telling:
         # In the order in which they told, so that those whose rest is over gather in front.
         self._rests_until: dict[str, float] = {}
 
-    def told(self, key: str, took_s: float, now: float) -> None:
-        """Take note that a key has told, and how long that took."""
+    def told(self, key: str, took_s: float, n_others: int, now: float) -> None:
+        """Take note that a key has told.
+
+        Parameters
+        ----------
+        took_s
+            How long that took.
+        n_others
+            How many other keys were at work then.
+        """
         self._forget(now)
         self._rests_until.pop(key, None)
-        self._rests_until[key] = now + min(REST_SHARE * took_s, LONGEST_REST_S)
+        self._rests_until[key] = now + min(n_others * took_s, LONGEST_REST_S)
 
     def wait_s(self, key: str, now: float) -> float:
         """Return for how long a key is not to tell yet; 0 when it may."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from tests.fake_api import FakeApi
 from tests.objects import NOW
 
-from kubeberth.api.scheme import CONFIG_MAPS, PODS, REPLICA_SETS
+from kubeberth.api.scheme import CONFIG_MAPS, PODS, REPLICA_SETS, SECRETS
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import SystemClock
 from kubeberth.controllers.action import CreateObject, ObjectRef, Outcome, PatchObject
@@ -72,21 +72,26 @@ def test_a_key_that_takes_long_to_decide_rests_and_looks_at_all_that_came_meanwh
 
 
 class Teller(Reconciler):
-    """Writes a status whenever something changes, and makes a map as well when it is told to."""
+    """Writes a status whenever something changes, and makes a map as well when it is told to.
+
+    Other keys make secrets, which takes for ever.
+    """
 
     name = account = "teller"
-    seeds = ("web",)
     only_reports = True
 
-    def __init__(self):
+    def __init__(self, n_others):
+        self.seeds = ("web", *(f"other-{number}" for number in range(n_others)))
         self.looks = 0
         self.makes = False
         self.failures = []
 
     def keys(self, cache, resource, old, new):
-        return self.seeds
+        return ["web"]
 
     def reconcile(self, cache, key, now, failure):
+        if key != "web":
+            return Outcome((CreateObject(SECRETS, {"metadata": {"name": key}}, "default"),))
         self.looks += 1
         self.failures.append(failure)
         made = CreateObject(CONFIG_MAPS, {"metadata": {"name": f"map-{self.looks}"}}, "default")
@@ -108,14 +113,16 @@ class SlowClient:
         self.told.append(change["status"]["replicas"])
         return {"metadata": {}}
 
-    async def create(self, *arguments, **options):
-        return await self.client.create(*arguments, **options)
+    async def create(self, resource, *arguments):
+        if resource == SECRETS:
+            await asyncio.Event().wait()
+        return await self.client.create(resource, *arguments)
 
 
 @asynccontextmanager
-async def telling(takes_s):
+async def telling(takes_s, n_others=7):
     """Run a controller that tells; a change is seen every few milliseconds."""
-    api, clock, teller = FakeApi(), SystemClock(), Teller()
+    api, clock, teller = FakeApi(), SystemClock(), Teller(n_others)
     client = SlowClient(api.client(), takes_s)
     executor = Executor(client, EventRecorder(client, "teller", clock))
     controller = Controller(
@@ -143,6 +150,16 @@ def test_what_only_tells_waits_for_what_changes_meanwhile():
                 await asyncio.sleep(0.001)
         assert teller.looks > 10 * len(client.told)
         assert client.told[-1] > client.told[-2] + 10, "the last state is told, not the next one"
+
+    asyncio.run(scenario())
+
+
+def test_who_is_alone_tells_of_each_change():
+    async def scenario():
+        async with telling(takes_s=0.02, n_others=0) as (_, _, client):
+            while len(client.told) < 5:
+                await asyncio.sleep(0.001)
+        assert client.told == [1, 2, 3, 4, 5]
 
     asyncio.run(scenario())
 
@@ -180,10 +197,10 @@ def test_a_failure_is_told_of_at_once():
             client.errors = [ServiceUnavailableError("not now")]
             while client.errors:
                 await asyncio.sleep(0.001)
-            failed_at, n_told = teller.looks, len(client.told)
-            while len(client.told) == n_told:
+            n_told = len(client.told)
+            while len(client.told) < n_told + 2:
                 await asyncio.sleep(0.001)
-            assert [f for f in teller.failures if f] == teller.failures[failed_at : failed_at + 1]
-            assert client.told[n_told] == failed_at + 1
+        [failed] = [look for look, failure in enumerate(teller.failures, 1) if failure]
+        assert failed in client.told
 
     asyncio.run(scenario())
