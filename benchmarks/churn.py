@@ -34,6 +34,8 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tests.virtual_time import VirtualClock, VirtualLoop
+
 from kubeberth.api.quantity import milli_value
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.client.client import Client, WatchEvent
@@ -42,7 +44,6 @@ from kubeberth.clock import rfc3339
 from kubeberth.errors import ConflictError, NotFoundError, TransportError
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.scheduler import run
-from tests.virtual_time import VirtualClock, VirtualLoop
 
 Document = dict[str, Any]
 

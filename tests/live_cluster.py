@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from tests.virtual_time import VirtualClock, VirtualLoop
 
-from kubeberth.api.scheme import BY_KIND, NODES, Resource
+from kubeberth.api.scheme import BY_KIND, JOBS, Resource
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Shown, User
 from kubeberth.apiserver.http.request import Request
@@ -39,6 +38,7 @@ from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.scheduler import scheduler
 from kubeberth.scheduler.config import Backoff, Settings
+from tests.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -61,10 +61,12 @@ STOP_S = 25.0
 DELAYS = {step: STOP_S if step is Step.STOP else 0.0 for step in Step}
 # So long after the last thing that happened nothing more will.
 QUIET_S = STOP_S + 5
+# Unless a job waits for its pods, which it makes again after ten minutes at the latest.
+JOB_QUIET_S = 610.0
 # Who was refused is tried again as soon as something happens.
 BACKOFF = Backoff(0.05, 0.05)
 # No rollout takes longer.
-PATIENCE_S = 1000.0
+PATIENCE_S = 3600.0
 # What goes on all the time.
 HUM = ("leases", "events")
 
@@ -221,10 +223,16 @@ class LiveCluster:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + PATIENCE_S
-        while (at := self._moved_at + QUIET_S) > loop.time():
+        while (at := self._moved_at + await self._quiet_s()) > loop.time():
             if at > until:
                 raise RestlessError(self._last)
             await asyncio.sleep(math.ceil(at) - loop.time())
+
+    async def _quiet_s(self) -> float:
+        """Return how long nothing has to happen until nothing will."""
+        jobs = [(job["spec"], job.get("status", {})) for job in await self.items(JOBS)]
+        is_waiting = any(status.get("active", 0) < spec["parallelism"] for spec, status in jobs)
+        return JOB_QUIET_S if is_waiting else QUIET_S
 
     async def apply(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Make objects, or change those that are there, as `kubectl apply` does."""
@@ -277,6 +285,3 @@ class RestlessError(Exception):
 
 class _EnoughError(Exception):
     """The story is over: everybody may stop."""
-
-
-__all__ = ["NODES", "LiveCluster", "running"]

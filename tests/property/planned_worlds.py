@@ -93,7 +93,11 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
                 {},
                 {"nodeSelector": {"disk": "ssd"}},
                 {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [expression]}}}},
-                {"affinity": {"nodeAffinity": {PREFERRED: [{"weight": 9, "preference": expression}]}}},
+                {
+                    "affinity": {
+                        "nodeAffinity": {PREFERRED: [{"weight": 9, "preference": expression}]}
+                    }
+                },
                 {"affinity": {"podAffinity": {REQUIRED: [term]}}},
                 {"affinity": {"podAffinity": {PREFERRED: [weighted]}}},
                 {"affinity": {"podAntiAffinity": {REQUIRED: [term]}}},
@@ -108,7 +112,9 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
         "image": draw(st.sampled_from(["nginx:1", "nginx:2"])),
         **rules,
         **draw(
-            st.fixed_dictionaries({}, optional={"priorityClassName": st.sampled_from(("high", "patient"))})
+            st.fixed_dictionaries(
+                {}, optional={"priorityClassName": st.sampled_from(("high", "patient"))}
+            )
         ),
     }
 
@@ -173,7 +179,12 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
             # It outlives every test: that jobs end is nothing that a plan knows of.
             made["spec"]["containers"][0]["command"] = ["sleep", "1000000"]
             spec = {"parallelism": size, "completions": size + 1, "template": made}
-            return {"apiVersion": "batch/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+            return {
+                "apiVersion": "batch/v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "spec": spec,
+            }
         case "Service":
             spec = {"selector": {"app": name}, "ports": [{"port": 80}]}
             return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -220,3 +231,16 @@ def releases(draw: st.DrawFn) -> list[Document]:
     places = st.tuples(st.sampled_from(KINDS), st.sampled_from(NAMES))
     chosen = draw(st.lists(places, min_size=1, max_size=5, unique=True))
     return [draw(manifests(*place)) for place in sorted(chosen, key=lambda p: KINDS.index(p[0]))]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[list[Document]]:
+    """Return manifests for several times; pods, of which nothing may change, stay as they are."""
+    pods: dict[str, Document] = {}
+    return [
+        [
+            pods.setdefault(item["metadata"]["name"], item) if item["kind"] == "Pod" else item
+            for item in release
+        ]
+        for release in draw(st.lists(releases(), min_size=1, max_size=3))
+    ]

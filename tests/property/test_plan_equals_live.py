@@ -11,17 +11,18 @@ from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.live_cluster import LiveCluster, running
-from tests.property.planned_worlds import CLASSES, node_specs, releases
+from tests.property.planned_worlds import CLASSES, node_specs, releases, stories
 from tests.unit.planner.clusters import as_file
 
-from kubeberth.api.scheme import DEPLOYMENTS, PODS, Resource
+from kubeberth.api.scheme import DEPLOYMENTS, NODES, PODS
+from kubeberth.errors import ApiError, BerthError, InvalidObjectError, TooManyRequestsError
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import Shuffled
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.manifests import read
-from kubeberth.planner.planning import Task, carry_out
+from kubeberth.planner.planning import RefusedError, Task, carry_out
+from kubeberth.planner.questions import Questions
 from kubeberth.planner.snapshot import as_json
 from kubeberth.planner.world import Rules
 
@@ -63,13 +64,17 @@ def image_of(pod: Document) -> str:
     return image
 
 
-def planned(cluster: list[Document], manifests: list[Document]) -> Shape:
-    """Return what a plan makes of a cluster and manifests."""
-    world, _ = carry_out(Task(cluster, read([as_file(*manifests)]), rules=RULES))
+def planned(cluster: list[Document], manifests: list[Document], **asked: Any) -> Shape:
+    """Return what a plan makes of a cluster, manifests and questions."""
+    task = Task(cluster, read([as_file(*manifests)]), Questions(**asked), RULES)
+    try:
+        world, _ = carry_out(task)
+    except RefusedError as error:
+        return {"refused": [told(each) for each in error.errors]}
     pods = [as_json(pod) for pod in world.objects.all(PODS)]
     deployments = [as_json(item) for item in world.objects.all(DEPLOYMENTS)]
     messages = [f"{maker_of(as_json(w.pod))}: {w.message}" for w in world.placing.waiting]
-    return shape_of(pods, deployments) | {"messages": sorted(messages)}
+    return shape_of(pods, deployments) | {"messages": sorted(messages), "refused": []}
 
 
 def found_in(cluster: list[Document]) -> Shape:
@@ -80,25 +85,95 @@ def found_in(cluster: list[Document]) -> Shape:
     )
 
 
+async def refusals(cluster: LiveCluster, manifests: list[Document]) -> list[str]:
+    """Apply manifests, and return what is refused of them and why."""
+    found = []
+    for document in manifests:
+        try:
+            await cluster.apply([document])
+        except ApiError as error:
+            name = document["metadata"]["name"]
+            causes = error.details.get("causes") or [{"message": str(error)}]
+            found.append(f"{document['kind']} {name}: {gist(causes[0]['message'])}")
+    return found
+
+
+def told(error: BerthError) -> str:
+    """Return what a plan says of an object that it refuses."""
+    assert isinstance(error, InvalidObjectError), error
+    return f"{error.kind} {error.name}: {gist(error.reason)}"
+
+
+def gist(message: str) -> str:
+    """Return a message without the value that it is about."""
+    return message.rpartition(": ")[2]
+
+
 async def snapshot(cluster: LiveCluster) -> list[Document]:
     return [item for resource in TYPES for item in await cluster.items(resource)]
 
 
-@given(node_specs(), st.lists(releases(), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-def test_manifests_land_as_planned(specs: list[Any], steps: list[list[Document]]) -> None:
+async def drain(cluster: LiveCluster, node: str) -> None:
+    """Empty a node as `kubectl drain` does: ask again as long as that helps."""
+    await cluster.admin.patch(NODES, node, {"spec": {"unschedulable": True}})
+    has_evicted = True
+    while has_evicted:
+        has_evicted = False
+        for pod in await cluster.items(PODS):
+            meta = pod["metadata"]
+            owners = meta.get("ownerReferences") or [{"kind": ""}]
+            if pod["spec"].get("nodeName") == node and owners[0]["kind"] != "DaemonSet":
+                has_evicted |= await evict(cluster, meta["namespace"], meta["name"])
+        await cluster.settle()
+
+
+async def evict(cluster: LiveCluster, namespace: str, name: str) -> bool:
+    """Ask a pod to go; return whether its budgets let it."""
+    body = {"metadata": {"name": name, "namespace": namespace}}
+    named = {"apiVersion": "policy/v1", "kind": "Eviction", **body}
+    try:
+        await cluster.admin.create(PODS, named, namespace, name=name, sub="eviction")
+    except TooManyRequestsError:
+        return False
+    return True
+
+
+many = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+
+
+@given(node_specs(), stories())
+@many
+def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Document]]) -> None:
     async def story(cluster: LiveCluster) -> None:
         await cluster.apply(CLASSES)
         await cluster.settle()
         before = await snapshot(cluster)
-        for manifests in steps:
+        for manifests in releases:
             expected = planned(before, manifests)
-            await cluster.apply(manifests)
+            assert await refusals(cluster, manifests) == expected.pop("refused")
+            if not expected:
+                return
             await cluster.settle()
             before = await snapshot(cluster)
             assert found_in(before) == {k: expected[k] for k in ("placed", "rollouts")}
             # What was said of a pod when it was last tried may not be so any more; of how things
             # are now, a plan of nothing tells.
-            assert planned(before, []) == expected
+            assert planned(before, []) == expected | {"refused": []}
+
+    running(specs, story)
+
+
+@given(node_specs(), releases())
+@many
+def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document]) -> None:
+    async def story(cluster: LiveCluster) -> None:
+        await cluster.apply((*CLASSES, *manifests))
+        await cluster.settle()
+        before = await snapshot(cluster)
+        expected = planned(before, [], drain=(specs[0].name,))
+        await drain(cluster, specs[0].name)
+        after = await snapshot(cluster)
+        assert found_in(after) == {k: expected[k] for k in ("placed", "rollouts")}
+        assert planned(after, []) == expected
 
     running(specs, story)

@@ -14,12 +14,15 @@ def select_own_pods(job: dict[str, Any]) -> None:
     if spec.get("manualSelector"):
         return
     uid = metadata.get("uid", "")
-    labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
+    described = spec["template"].setdefault("metadata", {})
+    # What was sent may share them.
+    labels = described["labels"] = dict(described.get("labels") or {})
     # Also under the names of before 1.27, which somebody may still select by.
     for prefix in ("batch.kubernetes.io/", ""):
         if not labels.get(f"{prefix}job-name"):
             labels[f"{prefix}job-name"] = metadata.get("name", "")
         if not labels.get(f"{prefix}controller-uid"):
             labels[f"{prefix}controller-uid"] = uid
-    match_labels = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+    selector = spec.setdefault("selector", {})
+    match_labels = selector["matchLabels"] = dict(selector.get("matchLabels") or {})
     match_labels.setdefault("batch.kubernetes.io/controller-uid", uid)

@@ -3,7 +3,8 @@
 A set whose pods start one after the other would write its status for each of them, and so would
 whoever owns the set. What is to be done is never put off, only what is to be told; and the longer
 a write takes, as the API server is busy, the more changes share the next one. Upstream's Job
-controller waits a second for the same reason (`syncJobBatchPeriod`).
+controller waits a second for the same reason (`syncJobBatchPeriod`). A controller whose statuses
+are its memory, such as which jobs of a CronJob are active, does not take part.
 
 Pure: `now` is an argument.
 """

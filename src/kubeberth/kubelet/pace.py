@@ -4,12 +4,12 @@ Thousands of nodes that start a pod each would have the API server to themselves
 and place pods; once nobody else asks for anything, it has time for many more of them.
 
 Rule 1: there are never fewer than LEAST turns, and never more than MOST.
-Rule 2: an answer that comes soon makes room for more; after as many of them as there are turns,
-there is one more. One that comes late, or never, takes as much away.
+Rule 2: an answer that comes soon makes room for more; one that comes late, or never, takes as much
+away. So half of the answers come soon where it ends up.
 Rule 3: soon is within LATE times of the shortest time that an answer took lately.
 
-The same idea as TCP Vegas (Brakmo and Peterson, 1995): who has to wait longer than the line is long
-sees the queue, and stands back before it grows.
+The same idea as TCP Vegas (Brakmo and Peterson, 1995): who waits longer than in an empty line sees
+the queue, and stands back before it grows.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ from kubeberth.clock import Clock
 from kubeberth.errors import TransportError
 
 LEAST, MOST = 8, 64
-# A write waits for the disk, and with others of its kind for those before it: twice is usual.
-LATE = 3.0
+# From the fewest to the most within some hundred answers, less than a second.
+STEP = 1 / 8
+# A write waits for the disk, which may be at work on those before it, and for the processors that
+# it shares with whoever wrote it: on a busy machine several times as long is usual. Where others
+# create as fast as they can, it is twenty times and more.
+LATE = 10.0
 # With each answer the shortest one is forgotten by so much, as disks and servers change.
 FORGETTING = 1.0001
 
@@ -88,6 +92,6 @@ class Pace:
         """Take note of how long an answer took; infinity is none."""
         self._shortest_s = min(self._shortest_s * FORGETTING, took_s)
         if took_s > LATE * self._shortest_s:
-            self._turns = max(self._turns - 1 / self._turns, LEAST)
+            self._turns = max(self._turns - STEP, LEAST)
         elif self._waiting:  # or nothing is learnt about more turns than there are
-            self._turns = min(self._turns + 1 / self._turns, MOST)
+            self._turns = min(self._turns + STEP, MOST)

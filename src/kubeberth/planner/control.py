@@ -1,7 +1,7 @@
 """Control: the controllers of a plan. The reconcilers are the live ones; they act on `Objects`.
 
-Each change becomes keys, each key is reconciled, and what that asks for is done at once. Jobs are
-made to start their pods and never to end: nothing finishes in a plan.
+Each change becomes keys, each key is reconciled, and what that asks for is done at once. Jobs start
+their pods and never end: nothing finishes in a plan, so nothing is ever too late either.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from kubeberth.api.meta import OwnerReference
-from kubeberth.api.scheme import REPLICATION_CONTROLLERS, Resource
+from kubeberth.api.scheme import JOBS, REPLICATION_CONTROLLERS, Resource
 from kubeberth.controllers.action import (
     Action,
     ConfirmAbsent,
@@ -89,17 +91,18 @@ class Control:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._cache = Cache()
-        # The first ones act first; of time, only those take notice whose pods wait to be available.
+        # The first ones act first; of time, only those take notice whose pods wait to be available,
+        # or to be made again.
         self._patient: tuple[Reconciler, ...] = (
             DeploymentReconciler(),
             StatefulSetReconciler(),
             DaemonSetReconciler(),
+            JobReconciler(),
         )
         self._reconcilers: tuple[Reconciler, ...] = (
             *self._patient,
-            ReplicaSetReconciler(),
             ReplicationControllerReconciler(),
-            JobReconciler(),
+            ReplicaSetReconciler(),
             DisruptionReconciler(),
             VolumeReconciler(),
             ClaimReconciler(),
@@ -152,6 +155,8 @@ class Control:
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         if resource is REPLICATION_CONTROLLERS:
             old, new = _as_replica_set(old), _as_replica_set(new)
+        elif resource is JOBS:
+            old, new = _without_deadline(old), _without_deadline(new)
         self._cache.apply(resource, old, new)
         for reconciler in self._reconcilers:
             for key in reconciler.keys(self._cache, resource, old, new):
@@ -168,8 +173,10 @@ class Control:
             self._carry_out(outcome.actions)
         except BerthError as error:
             self._failures[place] = failed = failure_of(error)
-            if failed != failure:
-                self._due[place] = None  # what failed may have to be written in a status
+            # What failed may have to be written in a status, once: its message may name another pod
+            # each time.
+            if failure is None or failed.reason != failure.reason:
+                self._due[place] = None
         return bool(outcome.actions)
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
@@ -238,6 +245,14 @@ class Control:
 
 def _key_of(target: ObjectRef) -> str:
     return f"{target.namespace}/{target.name}" if target.namespace else target.name
+
+
+def _without_deadline(job: Any) -> Any:
+    """Return a job that time does not end: in a plan nothing has the time to finish."""
+    if job is None:
+        return None
+    spec = replace(job.spec, active_deadline_seconds=None, ttl_seconds_after_finished=None)
+    return replace(job, spec=spec)
 
 
 def _as_replica_set(item: Any) -> Any:

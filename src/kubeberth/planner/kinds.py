@@ -18,6 +18,7 @@ from kubeberth.api.scheme import (
     PRIORITY_CLASSES,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    SERVICES,
     STATEFUL_SETS,
     Resource,
 )
@@ -47,5 +48,5 @@ WORKLOADS: tuple[Resource, ...] = (
 )
 """The kinds that make pods."""
 
-KEPT_AS_THEY_ARE = frozenset((PODS, JOBS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES))
-"""Kinds whose objects hardly change once they exist: applied anew, they stay as they are."""
+MERGED = frozenset((PODS, JOBS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, SERVICES))
+"""Kinds of whose objects most is the cluster's to say: applied anew, the rest stays as it is."""

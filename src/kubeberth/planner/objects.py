@@ -42,7 +42,7 @@ from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare
 from kubeberth.clock import rfc3339
 from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
 from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
-from kubeberth.planner.kinds import KEPT_AS_THEY_ARE, TYPES
+from kubeberth.planner.kinds import MERGED, TYPES
 from kubeberth.planner.snapshot import as_json, is_reduced, reduced
 
 Document = dict[str, Any]
@@ -138,8 +138,9 @@ class Objects:
             lacks = is_reduced(sent) and resource is not PODS
             self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
             return
-        accepted = _accepted(to_stored(resource, dict(sent), self._classes.values()))
-        accepted["metadata"].setdefault("uid", self._new_uid())
+        # A job selects its pods by its UID.
+        named = {"metadata": {"uid": self._new_uid(), **meta}} if isinstance(meta, dict) else {}
+        accepted = _accepted(to_stored(resource, {**sent, **named}, self._classes.values()))
         accepted["metadata"].setdefault("resourceVersion", _REVISION)
         self.put(resource, accepted)
 
@@ -195,8 +196,8 @@ class Objects:
     def apply(self, resource: Resource, sent: Document) -> str | None:
         """Take in an object, new or changed, and return its key; None when it stays as it is.
 
-        What the new version does not say of its size stays as it is. Objects of kinds that hardly
-        change stay as they are altogether.
+        What the new version does not say of its size stays as it is; so does all that it does not
+        say of an object of which the cluster says most.
 
         Raises
         ------
@@ -207,17 +208,21 @@ class Objects:
         entry = self._entries[resource].get(key)
         if entry is None:
             return self.create(resource, sent)
-        if resource in KEPT_AS_THEY_ARE:
-            return None
         old, spec = entry.to_document(), sent.get("spec")
-        if isinstance(spec, dict) and "replicas" not in spec and "replicas" in old.get("spec", {}):
-            sent = {**sent, "spec": {**spec, "replicas": old["spec"]["replicas"]}}
+        if resource in MERGED:
+            self._admitted(resource, sent)  # it is whole, and may be merged
+            sent = _merged(resource, old, sent)
+        elif isinstance(spec, dict) and "replicas" not in spec:
+            replicas = old.get("spec", {}).get("replicas")
+            sent = sent if replicas is None else {**sent, "spec": {**spec, "replicas": replicas}}
         new = self._admitted(resource, sent, old)
         if is_reduced(old):
             new = _with_defaults(resource, reduced(resource, new))
         faults = validation.validate_update(resource, new, old)
         if faults:
             raise _refusal(new, [(fault.field, fault.body) for fault in faults])
+        if resource in MERGED and new == old:
+            return None
         self.put(resource, new)
         return key
 
@@ -405,6 +410,13 @@ def _accepted(stored: Stored) -> Document:
     if faults:
         raise _refusal(stored.document, faults)
     return stored.document
+
+
+def _merged(resource: Resource, old: Document, sent: Document) -> Document:
+    """Return an object as it is when a manifest is merged into it."""
+    definition = schema.definition_of(resource.api_version, resource.kind)
+    new: Document = apply_strategic_patch(old, sent, definition)
+    return new
 
 
 def _with_defaults(resource: Resource, document: Mapping[str, Any]) -> Document:

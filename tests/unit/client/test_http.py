@@ -124,6 +124,22 @@ def test_what_may_be_repeated_is_when_a_kept_connection_is_gone(method):
     run(scenario)
 
 
+def test_each_request_is_given_up_when_its_own_time_is_over(monkeypatch):
+    monkeypatch.setattr(http, "REQUEST_S", 0.05)
+
+    async def scenario():
+        begun = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+        async with pool_of(OK, begun, begun, OK) as (pool, server):
+            assert (await pool.request("POST", "/", {}, None)).status == 200
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    await pool.request("POST", "/", {}, None)
+            assert (await pool.request("POST", "/", {}, None)).status == 200
+        assert server.connections == [1, 1, 2, 3]
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_what_may_have_been_done_is_not_repeated(method):
     async def scenario():

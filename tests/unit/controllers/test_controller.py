@@ -13,6 +13,7 @@ from kubeberth.controllers.action import CreateObject, ObjectRef, Outcome, Patch
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.controller import REST_SHARE, Controller
 from kubeberth.controllers.executor import Executor
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.errors import ServiceUnavailableError
 
 
@@ -27,7 +28,7 @@ class Clock:
         return self.at
 
 
-class Reconciler:
+class Slow(Reconciler):
     """Takes its time to decide that nothing is to be done."""
 
     name = account = "slow"
@@ -50,11 +51,11 @@ class Reconciler:
 def test_a_key_that_takes_long_to_decide_rests_and_looks_at_all_that_came_meanwhile_at_once():
     async def scenario():
         clock, api = Clock(), FakeApi()
-        reconciler = Reconciler(clock, {"big": 0.02, "small": 0.0})
+        reconciler = Slow(clock, {"big": 0.02, "small": 0.0})
         recorder = EventRecorder(api.client(), "slow", clock)
         executor = Executor(api.client(), recorder)
         controller = Controller(
-            reconciler, Cache(), executor, clock, revision_of=lambda resource: 0
+            reconciler, Cache(), executor, clock, revision_of=lambda resource: 0, workers=8
         )
         running = asyncio.create_task(controller.run())
         began_at = asyncio.get_running_loop().time()
@@ -70,11 +71,12 @@ def test_a_key_that_takes_long_to_decide_rests_and_looks_at_all_that_came_meanwh
     asyncio.run(scenario())
 
 
-class Teller:
+class Teller(Reconciler):
     """Writes a status whenever something changes, and makes a map as well when it is told to."""
 
     name = account = "teller"
     seeds = ("web",)
+    only_reports = True
 
     def __init__(self):
         self.looks = 0
@@ -116,7 +118,9 @@ async def telling(takes_s):
     api, clock, teller = FakeApi(), SystemClock(), Teller()
     client = SlowClient(api.client(), takes_s)
     executor = Executor(client, EventRecorder(client, "teller", clock))
-    controller = Controller(teller, Cache(), executor, clock, revision_of=lambda resource: 0)
+    controller = Controller(
+        teller, Cache(), executor, clock, revision_of=lambda resource: 0, workers=8
+    )
 
     async def change():
         while True:
@@ -153,6 +157,17 @@ def test_what_is_to_be_done_is_done_at_once_and_told_with_it():
             while not api.objects[CONFIG_MAPS]:
                 await asyncio.sleep(0.001)
             assert teller.looks <= looks + 3
+
+    asyncio.run(scenario())
+
+
+def test_a_status_that_is_remembered_by_is_written_at_once():
+    async def scenario():
+        async with telling(takes_s=0.02) as (_, teller, client):
+            teller.only_reports = False
+            while len(client.told) < 5:
+                await asyncio.sleep(0.001)
+        assert client.told == [1, 2, 3, 4, 5]
 
     asyncio.run(scenario())
 

@@ -290,3 +290,62 @@ def test_a_plan_leaves_what_it_is_given_as_it_is():
     before = repr(cluster)
     make_plan(Task(cluster))
     assert repr(cluster) == before
+
+
+def test_a_job_whose_pods_are_refused_is_told_of_once_and_the_plan_comes_to_rest():
+    made = {"template": template("job", restartPolicy="Never"), "parallelism": 2}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": made}
+    bounds = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "bounds"},
+        "spec": {"limits": [{"type": "Container", "default": {"cpu": "500m"}}]},
+    }
+    found = plan(zones(1), bounds, job)
+    assert found.came_to_rest
+    assert [stuck.what for stuck in found.stuck] == ["job-controller default/job"]
+
+
+def test_a_job_makes_pods_again_that_were_preempted():
+    made = {"template": template("job", "3", restartPolicy="Never")}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": made}
+    urgent = pod("urgent", "3", priorityClassName="urgent")
+    found = plan([*zones(1), job], priority_class("urgent", 9), urgent)
+    assert [gone.workload for gone in found.removed] == ["Job/job"]
+    assert [pending.workload for pending in found.pending] == ["Job/job"]
+
+
+def test_a_service_that_the_cluster_has_keeps_its_address():
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+    }
+    there = {**service, "spec": {**service["spec"], "clusterIP": "10.96.0.7"}}
+    there["spec"]["clusterIPs"] = ["10.96.0.7"]
+    assert plan([*zones(1), there], service).unchanged == ("Service/web",)
+
+
+def test_what_may_not_change_of_a_pod_is_refused_as_a_server_does():
+    before = pod("web")
+    with pytest.raises(RefusedError, match="pod updates may not change fields other than"):
+        plan([*zones(1), before], pod("web", nodeSelector={"disk": "ssd"}))
+
+
+def test_a_job_gets_another_parallelism():
+    made = {"template": template("job", restartPolicy="Never"), "parallelism": 1, "completions": 9}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": made}
+    more = {**job, "spec": {**made, "parallelism": 3}}
+    assert plan([*zones(1), job], more).n_placed == 2
+
+
+def test_jobs_of_a_file_have_pods_of_their_own():
+    made = {"template": template("job", restartPolicy="Never")}
+    jobs = [
+        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": made}
+        for name in ("one", "two")
+    ]
+    agent = deployment("web", 1)
+    found = plan([*zones(1), *jobs], agent, scale=(("one", 2),))
+    assert {w.name: w.placed for w in found.workloads} == {"web": 1, "one": 1}

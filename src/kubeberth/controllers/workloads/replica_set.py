@@ -38,6 +38,7 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import Claim, claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads.availability import next_availability
 from kubeberth.controllers.workloads.pod_template import pod_from_template
 
@@ -110,7 +111,8 @@ def rank_victims(pods: Iterable[Pod], related: Mapping[str, int], now: float) ->
 
     The first difference decides: unassigned; earlier phase; not ready; lower deletion cost; more
     related pods on its node; ready for a shorter time; more restarts; younger. Durations are
-    compared by their order of magnitude (log2), then by UID.
+    compared by their order of magnitude (log2), then by UID. What makes no difference to upstream
+    is decided by UID, too, so that everybody who looks at the same pods decides alike.
     """
     everyone = list(pods)
     ranks = {pod.metadata.uid: _rank(pod, related, now) for pod in everyone}
@@ -152,7 +154,8 @@ def _rank(pod: Pod, related: Mapping[str, int], now: float) -> _Rank:
 def _compare(left: _Rank, right: _Rank) -> int:
     """Return below 0 when the left pod goes first.
 
-    The UID decides only between different moments of equal magnitude, so this is no plain key.
+    Moments that differ, and are of equal magnitude, leave it to the UID at once: this is no plain
+    key.
     """
     if left.first != right.first:
         return -1 if left.first < right.first else 1
@@ -162,7 +165,7 @@ def _compare(left: _Rank, right: _Rank) -> int:
         return -1 if left.restarts > right.restarts else 1
     if left.created_at != right.created_at:
         return left.created_magnitude - right.created_magnitude or _by_uid(left, right)
-    return 0
+    return _by_uid(left, right)
 
 
 def _by_uid(left: _Rank, right: _Rank) -> int:
@@ -256,24 +259,20 @@ def _note_failure(conditions: Conditions, failure: Failure | None) -> None:
         conditions.set("ReplicaFailure", "True", failure.reason, failure.message)
 
 
-class ReplicaSetReconciler:
+class ReplicaSetReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are those of replica sets."""
 
     name = "replicaset-controller"
     account = "replicaset-controller"
-    seeds: tuple[str, ...] = ()
     resource = REPLICA_SETS
+    follows = (PODS,)
+    only_reports = True
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the sets that a change of a set or a pod concerns."""
-        if resource == self.resource:
-            latest = new if new is not None else old
-            return [latest.metadata.key] if latest is not None else []
-        if resource == PODS:
-            return keys_of_controller(cache, self.resource, old, new)
-        return []
+        """Return the sets that a change of a pod concerns."""
+        return keys_of_controller(cache, self.resource, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the set needs."""

@@ -133,7 +133,7 @@ def _assertions(checked: Sequence[Checked]) -> list[str]:
 def _notes(plan: Plan) -> list[str]:
     lines = []
     if plan.unchanged:
-        lines.append(f"left as they are, as they hardly change: {names(plan.unchanged)}")
+        lines.append(f"left as they are: {names(plan.unchanged)}")
     if plan.passed_over:
         kinds = [f"{n} {kind}" for kind, n in plan.passed_over.items()]
         lines.append(f"passed over, as no pod is placed by them: {', '.join(kinds)}")
