@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # The Node is written at most so often for what its pods are given.
 PUBLISH_PAUSE_S = 0.5
+# What all nodes hold whose machine is not described.
+NOTHING_HELD = Holdings(Managers.idle(), Allocations())
 
 
 class Allotment:
@@ -57,7 +59,7 @@ class Allotment:
 
     def _started(self, layout: Layout | None) -> Holdings:
         if layout is None:
-            return Holdings(Managers.idle(), Allocations())
+            return NOTHING_HELD
         try:
             managers, allocations = layout.start(self._load())
         except StartError as error:
