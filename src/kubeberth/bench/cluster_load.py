@@ -82,9 +82,11 @@ class PlacementLoad(Load):
         -------
         dict
             `elapsed` from the first request to the last pod that got a node, `creating` to the last
-            answer, `seconds` from when each pod was to be created until it had a node, sorted.
+            answer, `seconds` from when each pod was to be created until it had a node, sorted, and
+            `answered` the same until its request was answered.
         """
         asked_at: dict[str, float] = {}
+        answered: list[float] = []
         query = f"watch=true&fieldSelector=spec.nodeName%3D&labelSelector={RUN_LABEL}%3D{run}"
         workers = await self._connections(connections)
         bodies = _bodies(workload_named(workload), namespaces, run, prefix)
@@ -102,13 +104,19 @@ class PlacementLoad(Load):
                     answer = await connection.ask("POST", path, body)
                     if answer.status != 201:
                         raise answer.refusal()
+                    answered.append(perf_counter() - due_at)
 
             await asyncio.gather(*map(work, workers))
             creating = perf_counter() - began_at
             await pending.until_left(n)
         seconds = [at - asked_at[key] for key, at in pending.left_at.items()]
         elapsed = max(pending.left_at.values(), default=began_at) - began_at
-        return {"elapsed": elapsed, "creating": creating, "seconds": sorted(seconds)}
+        return {
+            "elapsed": elapsed,
+            "creating": creating,
+            "seconds": sorted(seconds),
+            "answered": sorted(answered),
+        }
 
     async def until_running(self, run: str) -> Result:
         """Wait until every pod runs; `is_complete` is false when no more of them begin to."""
