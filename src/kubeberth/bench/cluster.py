@@ -299,7 +299,11 @@ class Measurement:
 
     @contextmanager
     def _namespaces(self, workload: Workload) -> Iterator[tuple[str, list[str]]]:
-        """Make the namespaces of a workload, and take them away again with what is in them."""
+        """Make the namespaces of a workload, and take them away again with what is in them.
+
+        They are gone in the end, so that whatever is measured next is measured alone; but nobody
+        who has given up waits for that.
+        """
         run = uuid.uuid4().hex[:8]
         names = [f"bench-{run}-{index}" for index in range(max(1, workload.n_namespaces))]
         for name in names:
@@ -316,6 +320,8 @@ class Measurement:
                 empty_namespace(self._load, name)
                 path = f"/api/v1/namespaces/{name}"
                 self._load.do("ask", method="DELETE", path=path, ok=[409])
+        for name in names:
+            self._load.do("until_gone", path=f"/api/v1/namespaces/{name}")
 
 
 def _quantiles_ms(seconds: Sequence[float]) -> tuple[float, float]:

@@ -23,6 +23,8 @@ from kubeberth.bench.workloads import Workload, workload_named
 RUN_LABEL = "kubeberth.io/bench"
 # So long without another pod that gets a node, or begins to run, nobody waits for the rest.
 STALL_S = 15.0
+# What was measured is taken away before the next: so long at most.
+GONE_S = 60.0
 _TELL_S = 0.2
 _NAME = "NAME-OF-THE-POD"
 
@@ -117,6 +119,16 @@ class PlacementLoad(Load):
             "seconds": sorted(seconds),
             "answered": sorted(answered),
         }
+
+    async def until_gone(self, path: str) -> Result:
+        """Wait until an object is gone; `is_gone` is false when that takes too long."""
+        (connection,) = await self._connections(1)
+        give_up_at = perf_counter() + GONE_S
+        while perf_counter() < give_up_at:
+            if (await connection.ask("GET", path)).status == 404:
+                return {"is_gone": True}
+            await asyncio.sleep(_TELL_S)
+        return {"is_gone": False}
 
     async def until_running(self, run: str) -> Result:
         """Wait until every pod runs; `is_complete` is false when no more of them begin to."""
