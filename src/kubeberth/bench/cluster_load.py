@@ -23,6 +23,8 @@ from kubeberth.bench.workloads import Workload, workload_named
 RUN_LABEL = "kubeberth.io/bench"
 # So long without another pod that gets a node, or begins to run, nobody waits for the rest.
 STALL_S = 15.0
+# What was measured is taken away before the next: so long at most.
+GONE_S = 60.0
 _TELL_S = 0.2
 _NAME = "NAME-OF-THE-POD"
 
@@ -82,9 +84,11 @@ class PlacementLoad(Load):
         -------
         dict
             `elapsed` from the first request to the last pod that got a node, `creating` to the last
-            answer, `seconds` from when each pod was to be created until it had a node, sorted.
+            answer, `seconds` from when each pod was to be created until it had a node, sorted, and
+            `answered` the same until its request was answered.
         """
         asked_at: dict[str, float] = {}
+        answered: list[float] = []
         query = f"watch=true&fieldSelector=spec.nodeName%3D&labelSelector={RUN_LABEL}%3D{run}"
         workers = await self._connections(connections)
         bodies = _bodies(workload_named(workload), namespaces, run, prefix)
@@ -102,13 +106,29 @@ class PlacementLoad(Load):
                     answer = await connection.ask("POST", path, body)
                     if answer.status != 201:
                         raise answer.refusal()
+                    answered.append(perf_counter() - due_at)
 
             await asyncio.gather(*map(work, workers))
             creating = perf_counter() - began_at
             await pending.until_left(n)
         seconds = [at - asked_at[key] for key, at in pending.left_at.items()]
         elapsed = max(pending.left_at.values(), default=began_at) - began_at
-        return {"elapsed": elapsed, "creating": creating, "seconds": sorted(seconds)}
+        return {
+            "elapsed": elapsed,
+            "creating": creating,
+            "seconds": sorted(seconds),
+            "answered": sorted(answered),
+        }
+
+    async def until_gone(self, path: str) -> Result:
+        """Wait until an object is gone; `is_gone` is false when that takes too long."""
+        (connection,) = await self._connections(1)
+        give_up_at = perf_counter() + GONE_S
+        while perf_counter() < give_up_at:
+            if (await connection.ask("GET", path)).status == 404:
+                return {"is_gone": True}
+            await asyncio.sleep(_TELL_S)
+        return {"is_gone": False}
 
     async def until_running(self, run: str) -> Result:
         """Wait until every pod runs; `is_complete` is false when no more of them begin to."""

@@ -129,6 +129,7 @@ def _tables(results: Sequence[Result]) -> Iterator[Table]:
     placements = [result for result in results if isinstance(result, Placement)]
     titles = ("workload", "pods", "bound/s", "created/s", "p50 ms", "p99 ms", "all run s")
     rates = figures_table("Pods from created to bound", *titles)
+    answers = figures_table("Until their requests were answered", "workload", "p50 ms", "p99 ms")
     rows = []
     for entry in placements:
         name = entry.workload + (f", {entry.rate:g} a second" if entry.rate else "")
@@ -137,10 +138,12 @@ def _tables(results: Sequence[Result]) -> Iterator[Table]:
         runs = "-" if entry.running_s is None else f"{entry.running_s:.1f}"
         figures = (f"{entry.per_second:,.0f}", f"{entry.created_per_second:,.0f}")
         delays = (f"{entry.p50_ms:,.1f}", f"{entry.p99_ms:,.1f}")
+        until = (f"{entry.answered_p50_ms:,.1f}", f"{entry.answered_p99_ms:,.1f}")
+        answers.add_row(name, *until)
         rates.add_row(name, f"{entry.n_bound:,}{of}", *figures, *delays, runs)
     starts = figures_table("Start of a scheduler", "nodes", "pods", "s", "MiB")
     for result in results:
         if isinstance(result, SchedulerStart):
             figures = (f"{result.seconds:.2f}", f"{result.mebibytes:,.0f}")
             starts.add_row(f"{result.n_nodes:,}", f"{result.n_pods:,}", *figures)
-    return (table for table in (rates, *cost_tables(rows), starts) if table.row_count)
+    return (table for table in (rates, answers, *cost_tables(rows), starts) if table.row_count)

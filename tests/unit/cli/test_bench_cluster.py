@@ -33,6 +33,7 @@ def test_every_pod_that_fits_gets_a_node_and_every_process_has_its_cost() -> Non
     for result in results:
         assert result["n_bound"] == result["n_pods"] >= 100
         assert 0 < result["p50_ms"] <= result["p99_ms"]
+        assert 0 < result["answered_p50_ms"] <= result["answered_p99_ms"]
         assert result["running_s"] > 0
         processes = {cost["process"] for cost in result["costs"]}
         assert processes == {"apiserver", "scheduler", "controllers", "nodes", "load"}
