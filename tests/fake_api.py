@@ -205,7 +205,12 @@ class FakeClient:
         return copy.deepcopy(self.api.put(resource, body))
 
     async def update(
-        self, resource: Resource, body: Mapping[str, Any], *, sub: str = ""
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        *,
+        sub: str = "",
+        patience_s: float | None = None,
     ) -> Document:
         meta = body["metadata"]
         await self._answer("update", resource, meta["name"])

@@ -15,8 +15,8 @@ from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import Action, Failure, ObjectRef, Outcome, Together, failure_of
 from kubeberth.controllers.cache import Cache
-from kubeberth.controllers.controller import Reconciler
 from kubeberth.controllers.executor import Executor
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.supervisor import DECODERS
 from kubeberth.errors import BerthError
 from tests.fake_api import Document, FakeApi

@@ -44,4 +44,5 @@ def _whole_seconds(seconds: int) -> str:
 
 def rfc3339_micro(seconds: float) -> str:
     """Return a wall clock time as `metav1.MicroTime` prints it: UTC, six decimals."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_whole_seconds(whole)[:-1]}.{micros:06d}Z"

@@ -82,28 +82,27 @@ class Histogram:
     ) -> None:
         self._name, self._text, self._labels = name, text, tuple(labels)
         self._bounds = tuple(buckets)
-        # Per labels: one number for each range and the one above all bounds, and the sum.
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
+        # Per labels: one number for each range and the one above all bounds, and last the sum.
+        self._values: dict[Labels, list[float]] = {}
 
     def observe(self, value: float, *labels: str) -> None:
         """Take in a value."""
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[labels] = self._sums.get(labels, 0.0) + value
+        values = self._values.get(labels)
+        if values is None:
+            values = self._values[labels] = [0] * (len(self._bounds) + 2)
+        values[bisect_left(self._bounds, value)] += 1
+        values[-1] += value
 
     def lines(self) -> Iterator[str]:
         """Yield it as text."""
         yield from _head(self._name, self._text, "histogram")
         bounds = [*map(_number, self._bounds), "+Inf"]
-        for labels, counts in sorted(self._counts.items()):
+        for labels, (*counts, amount) in sorted(self._values.items()):
             named = list(zip(self._labels, labels, strict=True))
-            total = 0
+            total = 0.0
             for bound, total in zip(bounds, accumulate(counts), strict=True):
                 yield _sample(f"{self._name}_bucket", [*named, ("le", bound)], total)
-            yield _sample(f"{self._name}_sum", named, self._sums[labels])
+            yield _sample(f"{self._name}_sum", named, amount)
             yield _sample(f"{self._name}_count", named, total)
 
 

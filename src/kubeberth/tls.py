@@ -38,6 +38,10 @@ class _Pipes(threading.local):
 
 _pipes = _Pipes()
 
+# A client's connections have this one once they have shown their certificate: OpenSSL then lets go
+# of what it had made of that and its key, some 10 KiB for each connection.
+_after_handshake = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
 
 class SecureTransport(asyncio.Transport, asyncio.Protocol):
     """What a protocol writes to, and the protocol of the plain transport below.
@@ -177,18 +181,24 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
             self._fail(error)
         else:
             self._flush()
+            if not self._object.server_side:
+                self._object.context = _after_handshake
             self._end_handshake(None)
             self._above.connection_made(self)
 
     def _read(self) -> None:
         assert self._object is not None
-        parts, error = [], None
+        parts, is_over, error = [], False, None
         try:
             while part := self._object.read(RECORD_BYTES):
                 parts.append(part)
-            is_over = True
+                # Asked for what has not come, OpenSSL raises, which takes as long as a record.
+                if not _pipes.incoming.pending and not self._object.pending():
+                    break
+            else:
+                is_over = True
         except ssl.SSLWantReadError:
-            is_over = False
+            pass  # the beginning of a record, or nothing for the protocol
         except ssl.SSLError as trouble:
             is_over, error = True, trouble
         self._flush()

@@ -206,3 +206,51 @@ def test_compaction_forgets_history_but_no_state(opened):
             assert [event.key for event in store.events_after("pods/", 4)] == ["pods/c"]
 
     asyncio.run(scenario())
+
+
+def test_a_write_whose_caller_gave_up_is_written_all_the_same(opened):
+    async def scenario():
+        async with opened() as store:
+            heard = []
+            store.subscribe(heard.append)
+            caller = asyncio.ensure_future(store.create("pods/a", b"1"))
+            follower = asyncio.ensure_future(store.create("pods/a", b"2"))
+            await asyncio.sleep(0)
+            caller.cancel()
+            with pytest.raises(KeyExistsError):
+                await follower
+            assert store.get("pods/a").value == b"1"
+            assert [event.key for event in heard] == ["pods/a"]
+
+    asyncio.run(scenario())
+
+
+def test_who_wants_to_hear_of_some_buckets_hears_of_no_others(opened):
+    async def scenario():
+        async with opened() as store:
+            await store.create("pods/a", b"1")
+            heard = []
+            store.subscribe(heard.append, "pods", "leases")
+            for key in ("pods/b", "nodes/a", "leases/a"):
+                await store.create(key, b"1")
+            assert [(event.bucket, event.key) for event in heard] == [
+                ("pods", "pods/b"),
+                ("leases", "leases/a"),
+            ]
+
+    asyncio.run(scenario())
+
+
+def test_more_than_one_transaction_holds_is_written_in_order_also_when_the_store_closes(opened):
+    async def scenario():
+        async with opened() as store:
+            heard = []
+            store.subscribe(heard.append)
+            value = b"x" * 100_000
+            names = [f"pods/{number:03}" for number in range(120)]
+            writes = [asyncio.ensure_future(store.create(name, value)) for name in names]
+            await asyncio.sleep(0)
+        assert [event.key for event in heard] == names
+        assert [(await write).revision for write in writes] == list(range(1, 121))
+
+    asyncio.run(scenario())

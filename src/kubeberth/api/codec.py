@@ -19,7 +19,7 @@ from kubeberth.api.custom.reading import read_object
 from kubeberth.api.custom.structural import Structural
 from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
-from kubeberth.api.known_specs import Body, KnownSpecs, n_keys
+from kubeberth.api.known_specs import Body, KnownSpecs, Stored, n_keys
 from kubeberth.api.scheme import Resource
 from kubeberth.errors import BadRequestError, UnsupportedMediaTypeError
 
@@ -85,7 +85,7 @@ def decode(
     resource: Resource,
     subresource: str = "",
     strict_check: bool = True,
-    stored: bytes = b"",
+    stored: Stored | None = None,
 ) -> Decoded:
     """Return the object that a request body holds.
 
@@ -98,8 +98,8 @@ def decode(
     strict_check
         Also look for duplicate keys. Unknown fields are found anyway.
     stored
-        The text of the object that the body is to replace, in canonical form and in the same
-        version, as clients get it. Parts that are the same need not be read again.
+        The object that the body is to replace. Parts that are the same need not be read again, and
+        of who owns its fields the document then says nothing.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def decode_kind(
     strict_check: bool = True,
     any_version: bool = False,
     custom: Structural | None = None,
-    stored: bytes = b"",
+    stored: Stored | None = None,
 ) -> Decoded:
     """Return the object of a given kind that a body holds; see `decode`.
 
@@ -211,7 +211,8 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaTypeErr
 
 def duplicate_fields(body: bytes) -> list[str]:
     """Return the dotted paths of the keys that a JSON text has twice in one object."""
-    if n_keys(_without_repeats(body)) == n_keys(body):
+    once = _without_repeats(body)
+    if once == body or n_keys(once) == n_keys(body):
         return []
     import json  # late: msgspec, which parses everything else, cannot show keys twice
 
@@ -248,22 +249,23 @@ def _decode_json(
     strict_check: bool,
     any_version: bool,
     custom: Structural | None,
-    stored: bytes = b"",
+    stored: Stored | None = None,
 ) -> Decoded:
     walk = Walk()
     parts = Body(body, api_version, kind)
-    known = {} if custom is not None else parts.as_stored(stored)
+    known = {} if custom is not None or stored is None else parts.as_stored(stored)
     if custom is None and "spec" not in known and (spec := _known_specs.find(parts)) is not None:
         known["spec"] = spec
     value = parts.rest(known) if known else _parse_json(body, kind)
     document = _walk(walk, value, body, api_version, kind, any_version, custom)
+    n_found = parts.n_keys(known) if known else n_keys(body)
     if known:
-        walk.n_keys += sum(part.n_keys for part in known.values())
-        document |= {name: part.document() for name, part in known.items()}
+        walk.n_keys += len(known)
+        document |= {name: _decode(part) for name, part in known.items()}
         # In the order of the text, whether parts were known or not.
         document = {name: document[name] for name in parts.names if name in document} | document
     duplicates: list[str] = []
-    if strict_check and (walk.unknown or n_keys(body) != walk.n_keys):
+    if strict_check and (walk.unknown or n_found != walk.n_keys):
         duplicates = duplicate_fields(body)
     elif not known and custom is None and not walk.unknown:
         _known_specs.note(parts)

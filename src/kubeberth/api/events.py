@@ -20,17 +20,64 @@ SIMILAR_LIMIT = 10
 SIMILAR_WINDOW_S = 600.0
 MAX_ENTRIES = 4096
 
-# What an event is about and says, as a digest: a process may be thousands of kubelets, and each
-# remembers its last events.
+# What an event is about and says, as a digest.
 Identity = bytes
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """Something to tell that was not told before."""
+    """Something to tell that was not told before.
 
-    namespace: str
-    body: dict[str, Any]
+    Parameters
+    ----------
+    about
+        An `ObjectReference`.
+    component, host
+        `source`.
+    at
+        When it was seen, in seconds since 1970.
+    serial
+        Of the process: it keeps two of the same instant apart.
+    """
+
+    about: Mapping[str, str]
+    type: str
+    reason: str
+    message: str
+    component: str
+    host: str
+    at: float
+    serial: int
+
+    @property
+    def name(self) -> str:
+        """What it is called: after what it is about, with nanoseconds as upstream."""
+        return f"{self.about['name']}.{int(self.at * 1e9) + self.serial:x}"
+
+    @property
+    def namespace(self) -> str:
+        """Where it is told."""
+        return self.about.get("namespace") or "default"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The Event to create."""
+        when = _time(self.at)
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "involvedObject": dict(self.about),
+            "type": self.type,
+            "reason": self.reason,
+            "message": self.message,
+            "source": {"component": self.component} | ({"host": self.host} if self.host else {}),
+            "firstTimestamp": when,
+            "lastTimestamp": when,
+            "count": 1,
+            "reportingComponent": self.component,
+            "reportingInstance": self.host,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +108,29 @@ class _Counted:
     count: int
 
 
+class EventMemory:
+    """The last events of a process: of one component, or of thousands of kubelets together.
+
+    Parameters
+    ----------
+    max_entries
+        Of each kind: what is older is forgotten, and told as new when it comes again.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self.max_entries = max_entries
+        self.buckets: dict[Identity, _Bucket] = {}
+        self.similar: dict[Identity, _Similar] = {}
+        self.counted: dict[Identity, _Counted] = {}
+        self.serial = 0
+
+    def touch(self, entries: dict[Identity, Any], identity: Identity) -> None:
+        """Mark an entry as recently used; the least recently used one makes room."""
+        entries[identity] = entries.pop(identity)
+        if len(entries) > self.max_entries:
+            del entries[next(iter(entries))]
+
+
 class EventCorrelator:
     """Decides whether, and how, one component's next event is written.
 
@@ -68,32 +138,36 @@ class EventCorrelator:
     ----------
     component, host
         `source` of the events; host is the node's name for a kubelet.
+    memory
+        Shared with other components of the process; None for one of its own.
     """
 
-    def __init__(self, component: str, host: str = "") -> None:
-        self._source = {"component": component, **({"host": host} if host else {})}
-        self._buckets: dict[Identity, _Bucket] = {}
-        self._similar: dict[Identity, _Similar] = {}
-        self._counted: dict[Identity, _Counted] = {}
-        self._serial = 0
+    __slots__ = ("_component", "_host", "_memory")
+
+    def __init__(self, component: str, host: str = "", memory: EventMemory | None = None) -> None:
+        self._component = component
+        self._host = host
+        self._memory = memory or EventMemory()
 
     def observe(
         self, about: Mapping[str, str], type_: str, reason: str, message: str, now: float
     ) -> NewEvent | CountedEvent | None:
         """Return what to write about an `ObjectReference`, or None when it has had its share."""
-        thing = [f"{key}={value}" for key, value in sorted(about.items())]
+        thing = [self._component, self._host]
+        thing += [f"{key}={value}" for key, value in sorted(about.items())]
         if not self._take_token(_identity(*thing), now):
             return None
         similar = _identity(*thing, type_, reason)
         identity, message = self._aggregate(similar, message, now)
-        known = self._counted.get(identity)
+        known = self._memory.counted.get(identity)
         if known is not None:
             return self._count(identity, known, message, now)
         return self._create(identity, about, type_, reason, message, now)
 
     def _take_token(self, identity: Identity, now: float) -> bool:
-        bucket = self._buckets.setdefault(identity, _Bucket(BURST, now))
-        _touch(self._buckets, identity)
+        memory = self._memory
+        bucket = memory.buckets.setdefault(identity, _Bucket(BURST, now))
+        memory.touch(memory.buckets, identity)
         bucket.tokens = min(BURST, bucket.tokens + (now - bucket.at) / REFILL_S)
         bucket.at = now
         if bucket.tokens < 1:
@@ -102,10 +176,11 @@ class EventCorrelator:
         return True
 
     def _aggregate(self, similar: Identity, message: str, now: float) -> tuple[Identity, str]:
-        entry = self._similar.get(similar)
+        memory = self._memory
+        entry = memory.similar.get(similar)
         if entry is None or now - entry.at > SIMILAR_WINDOW_S:
-            entry = self._similar[similar] = _Similar((), now)
-        _touch(self._similar, similar)
+            entry = memory.similar[similar] = _Similar((), now)
+        memory.touch(memory.similar, similar)
         entry.at = now
         identity = _identity(similar.hex(), message)
         if identity not in entry.messages:
@@ -116,7 +191,7 @@ class EventCorrelator:
         return similar, f"(combined from similar events): {message}"
 
     def _count(self, identity: Identity, known: _Counted, message: str, now: float) -> CountedEvent:
-        _touch(self._counted, identity)
+        self._memory.touch(self._memory.counted, identity)
         known.count += 1
         patch = {"count": known.count, "lastTimestamp": _time(now), "message": message}
         return CountedEvent(known.namespace, known.name, patch)
@@ -130,39 +205,17 @@ class EventCorrelator:
         message: str,
         now: float,
     ) -> NewEvent:
-        namespace = about.get("namespace") or "default"
-        self._serial += 1
-        # Nanoseconds as upstream; the serial keeps two of the same instant apart.
-        name = f"{about['name']}.{int(now * 1e9) + self._serial:x}"
-        self._counted[identity] = _Counted(namespace, name, 1)
-        _touch(self._counted, identity)
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": dict(about),
-            "type": type_,
-            "reason": reason,
-            "message": message,
-            "source": self._source,
-            "firstTimestamp": _time(now),
-            "lastTimestamp": _time(now),
-            "count": 1,
-            "reportingComponent": self._source["component"],
-            "reportingInstance": self._source.get("host", ""),
-        }
-        return NewEvent(namespace, body)
+        memory = self._memory
+        memory.serial += 1
+        source = self._component, self._host
+        event = NewEvent(about, type_, reason, message, *source, now, memory.serial)
+        memory.counted[identity] = _Counted(event.namespace, event.name, 1)
+        memory.touch(memory.counted, identity)
+        return event
 
 
 def _identity(*parts: str) -> Identity:
     return blake2b("\0".join(parts).encode(), digest_size=12).digest()
-
-
-def _touch(entries: dict[Identity, Any], identity: Identity) -> None:
-    """Mark an entry as recently used; the least recently used one makes room."""
-    entries[identity] = entries.pop(identity)
-    if len(entries) > MAX_ENTRIES:
-        del entries[next(iter(entries))]
 
 
 def _time(now: float) -> str:

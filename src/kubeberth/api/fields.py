@@ -102,17 +102,15 @@ class Walk:
                 continue
             if item is None:
                 continue
-            kind = type(item)
             # Texts and objects are most of what comes; the rest goes the general way.
-            if kind is str and field.code == STRING:
+            if type(item) is field.plain:
                 canonical = item
-            elif kind is dict and field.code == OBJECT:
-                path.append(name)
-                canonical = self._object(item, field.type.definition)
-                path.pop()
             else:
                 path.append(name)
-                canonical = self._value(item, field.type, definition)
+                if field.code == OBJECT and type(item) is dict:
+                    canonical = self._object(item, field.type.definition)
+                else:
+                    canonical = self._value(item, field.type, definition)
                 path.pop()
             if canonical or not (field.omit_zero or item == []):
                 result[name] = canonical
@@ -220,7 +218,7 @@ class Walk:
         if type(value) is not str:
             self._mismatch(value, owner, "string")
         try:
-            return canonical_time(value) if code == TIME else canonical_micro_time(value)
+            return _known_time(value) if code == TIME else canonical_micro_time(value)
         except TimeError as error:
             raise FieldTypeError(str(error)) from error
 
@@ -255,6 +253,10 @@ def _zero(type_: Type) -> Any:
         return type_.definition.empty()
     zeros: dict[int, Any] = {STRING: "", BYTES: "", BOOL: False, INT32: 0, INT64: 0, QUANTITY: "0"}
     return zeros.get(type_.code)
+
+
+# What happens within a second has the same time.
+_known_time = lru_cache(maxsize=4096)(canonical_time)
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ new document.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,21 +27,29 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-_HEAD = frozenset(("apiVersion", "kind"))
+# Parts that are looked at in any case: the head is short, and metadata name another version.
+_LOOKED_AT = frozenset(("apiVersion", "kind", "metadata"))
+_OWNERS = "managedFields"
 
 Key = tuple[str, str, bytes]
+# Parts that need not be read again, in canonical form.
+Known = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPart:
-    """A part in canonical form, and how many keys its text had, its own among them."""
+class Stored:
+    """An object that is to be replaced, in canonical form, and in the version of the body.
 
-    canonical: bytes
-    n_keys: int
+    Parameters
+    ----------
+    parts
+        The texts of the members of the object.
+    owners
+        The text of `metadata.managedFields`; empty when there are none.
+    """
 
-    def document(self) -> Any:
-        """Return the part, to be changed at will."""
-        return _decode(self.canonical)
+    parts: Mapping[str, msgspec.Raw]
+    owners: bytes = b""
 
 
 def n_keys(text: bytes) -> int:
@@ -50,15 +58,15 @@ def n_keys(text: bytes) -> int:
     Within strings a quote is escaped, so a bare `":` ends a key. Unusual white space or a key that
     ends in a backslash gives a wrong number, and then the slow search decides.
     """
-    return text.count(b'":') + text.count(b'" :') - text.count(b'\\":') - text.count(b'\\" :')
+    n = text.count(b'":') + text.count(b'" :')
+    # Hardly any text has a backslash, and to look for one byte takes next to no time.
+    return n - text.count(b'\\":') - text.count(b'\\" :') if b"\\" in text else n
 
 
-def _compact(text: bytes) -> bytes:
-    """Return a JSON text as it would be stored."""
-    try:
-        return _encode(_decode(text))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return text  # whoever parses the body will say so
+def _is_compact(text: bytes, parts: Mapping[str, msgspec.Raw]) -> bool:
+    """Return whether an object's text has nothing but its members, each once and without spaces."""
+    # Braces, and of each member its name in quotes, colon and comma; the last has no comma.
+    return len(text) == 1 + sum(len(name) + len(raw) + 4 for name, raw in parts.items())
 
 
 class Body:
@@ -70,7 +78,7 @@ class Body:
         What the spec is known by; None when there is none, or none that is worth it.
     """
 
-    __slots__ = ("_parts", "key", "names")
+    __slots__ = ("_is_compact", "_parts", "_text", "key", "names")
 
     def __init__(self, text: bytes, api_version: str, kind: str) -> None:
         self.key: Key | None = None
@@ -80,40 +88,64 @@ class Body:
             self._parts = _split(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return  # no object, or no JSON: whoever parses it will say so
+        self._text = text
+        self._is_compact = _is_compact(text, self._parts)
         self.names = tuple(self._parts)
         spec = self._parts.get("spec")
         if spec is not None and len(spec) <= MAX_BYTES:
             self.key = (api_version, kind, bytes(spec))
 
-    def rest(self, known: Collection[str]) -> dict[str, Any]:
+    def rest(self, known: Known) -> dict[str, Any]:
         """Return the parsed value without the parts that are known."""
         return {
             name: parse_json(bytes(raw)) for name, raw in self._parts.items() if name not in known
         }
 
-    def as_stored(self, stored: bytes) -> dict[str, KnownPart]:
-        """Return the parts that say, in the same order, what they say in a stored object."""
-        if self.key is None or not stored:
+    def n_keys(self, known: Known) -> int:
+        """Return how many keys there are, those that come twice included, but none in known parts.
+
+        What is known has no key twice, and the names of its parts count.
+        """
+        if self._is_compact:
+            rest = (n_keys(bytes(raw)) for name, raw in self._parts.items() if name not in known)
+            return len(self._parts) + sum(rest)
+        return n_keys(self._text) - sum(n_keys(bytes(self._parts[name])) for name in known)
+
+    def as_stored(self, stored: Stored) -> Known:
+        """Return the parts that are what they are in a stored object."""
+        if self.key is None:
             return {}
         found = {}
-        for name, raw in _split(stored).items():
-            if name in _HEAD or name not in self._parts:
-                continue
-            text, canonical = bytes(self._parts[name]), bytes(raw)
-            if text == canonical or _compact(text) == canonical:
-                found[name] = KnownPart(canonical, n_keys(canonical) + 1)
+        for name, raw in stored.parts.items():
+            if name not in _LOOKED_AT and name in self._parts:
+                canonical = bytes(raw)
+                if canonical == bytes(self._parts[name]):
+                    found[name] = canonical
+        self._drop_owners(stored.owners)
         return found
+
+    def _drop_owners(self, owners: bytes) -> None:
+        """Leave out who owns the fields, if that is what is stored."""
+        if not self._is_compact or not owners or "metadata" not in self._parts:
+            return
+        text = bytes(self._parts["metadata"])
+        if owners not in text:
+            return
+        metadata = _split(text)
+        if bytes(metadata.get(_OWNERS, b"")) == owners and _is_compact(text, metadata):
+            del metadata[_OWNERS]
+            self._parts["metadata"] = msgspec.Raw(_encode(metadata))
 
 
 class KnownSpecs:
     """Remembers specs by their bytes."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, KnownPart] = {}
+        self._known: dict[Key, bytes] = {}
         self._seen: set[int] = set()
 
-    def find(self, body: Body) -> KnownPart | None:
-        """Return the spec of a body, if it is remembered."""
+    def find(self, body: Body) -> bytes | None:
+        """Return the canonical spec of a body, if it is remembered."""
         return self._known.get(body.key) if body.key is not None else None
 
     def note(self, body: Body) -> None:
@@ -132,8 +164,7 @@ class KnownSpecs:
         value = parse_json(text)
         if field is None or field.code != schema.OBJECT or not isinstance(value, dict):
             return
-        walk = Walk()
-        canonical = _encode(walk.object(value, field.type.definition))
+        canonical = _encode(Walk().object(value, field.type.definition))
         if len(self._known) >= REMEMBERED:
             self._known.clear()
-        self._known[body.key] = KnownPart(canonical, walk.n_keys + 1)
+        self._known[body.key] = canonical

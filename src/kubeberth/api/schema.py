@@ -51,6 +51,7 @@ _SCALARS = {
     ("number", "double"): DOUBLE,
     ("number", ""): DOUBLE,
 }
+_PLAIN: dict[int, type] = {STRING: str, BYTES: str, BOOL: bool}
 _GO_SCALARS = {
     STRING: "string",
     BOOL: "bool",
@@ -130,6 +131,8 @@ class Field:
 
     Attributes
     ----------
+    plain
+        The Python type whose values are canonical as they come; None where they have to be read.
     omit_zero
         A zero value (empty text, 0, false, empty list or map) is left out of documents.
     zero
@@ -155,6 +158,7 @@ class Field:
         "merges",
         "name",
         "omit_zero",
+        "plain",
         "replaces",
         "required",
         "retains_keys",
@@ -167,6 +171,7 @@ class Field:
         self.name = name
         self.type = _type_of(schema)
         self.code = self.type.code
+        self.plain = _PLAIN.get(self.code)
         self.required = required
         self.merges = "merge" in strategies
         self.retains_keys = "retainKeys" in strategies

@@ -77,48 +77,45 @@ class Resource:
     api_version: str = field(init=False, repr=False, compare=False)
     group_resource: str = field(init=False, repr=False, compare=False)
     storage_key: str = field(init=False, repr=False, compare=False)
+    built_in_kind: str = field(init=False, repr=False, compare=False)
+    rules_key: str = field(init=False, repr=False, compare=False)
+    has_status: bool = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest.
 
         `api_version` is that of its objects: `v1`, `apps/v1`. `group_resource` is how messages name
         it: `pods`, `deployments.apps`. `storage_key` is the first part of the store's keys.
+        `built_in_kind` is the kind, by which rules are looked up; empty for a custom kind, whatever
+        its name. `rules_key` is under which name there are rules for it (defaults, validation,
+        columns): `group_resource`, but another version of a resource has its own. `has_status`
+        tells whether status is written through `/status` alone.
         """
+        is_old = self.stored_as is not None and self.stored_as.group == self.group
         group_resource = f"{self.plural}.{self.group}" if self.group else self.plural
         for name, value in (
             ("singular", self.singular or self.kind.lower()),
             ("api_version", f"{self.group}/{self.version}" if self.group else self.version),
             ("group_resource", group_resource),
             ("storage_key", self.stored_as.group_resource if self.stored_as else group_resource),
+            ("built_in_kind", "" if self.custom is not None else self.kind),
+            (
+                "rules_key",
+                f"{self.plural}.{self.version}.{self.group}" if is_old else group_resource,
+            ),
+            ("has_status", self.subresource("status") is not None),
+            ("_hash", hash((self.group, self.version, self.plural))),
         ):
             object.__setattr__(self, name, value)
 
     def __hash__(self) -> int:
-        return hash((self.group, self.version, self.plural))
-
-    @property
-    def built_in_kind(self) -> str:
-        """The kind, by which rules are looked up; empty for a custom kind, whatever its name."""
-        return "" if self.custom is not None else self.kind
+        return self._hash
 
     @property
     def list_kind(self) -> str:
         """Kind of its lists."""
         return self.custom.list_kind if self.custom is not None else f"{self.kind}List"
-
-    @property
-    def rules_key(self) -> str:
-        """Under which name there are rules for it: defaults, validation, columns.
-
-        It is `group_resource`, but for another version of a resource: that has its own.
-        """
-        is_old = self.stored_as is not None and self.stored_as.group == self.group
-        return f"{self.plural}.{self.version}.{self.group}" if is_old else self.group_resource
-
-    @property
-    def has_status(self) -> bool:
-        """Whether status is written through `/status` alone."""
-        return self.subresource("status") is not None
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the subresource of that name, or None."""

@@ -22,6 +22,7 @@ from kubeberth.apiserver.audit.trail import HEADER as AUDIT_ID
 from kubeberth.apiserver.audit.trail import TRAIL, UNTOLD, Trail, id_of
 from kubeberth.apiserver.auth.authn import ANONYMOUS, Authenticator, User
 from kubeberth.apiserver.auth.bootstrap_tokens import BootstrapTokens
+from kubeberth.apiserver.auth.impersonation import PREFIX as IMPERSONATE
 from kubeberth.apiserver.auth.impersonation import acting_user
 from kubeberth.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubeberth.apiserver.auth.node_graph import NodeGraph
@@ -41,6 +42,7 @@ from kubeberth.apiserver.lookup import Lookup
 from kubeberth.apiserver.media import negotiate
 from kubeberth.apiserver.openapi import OpenApi
 from kubeberth.apiserver.registry import Registry
+from kubeberth.apiserver.request_metrics import RequestMetrics
 from kubeberth.apiserver.responses import (
     Response,
     encode,
@@ -61,11 +63,13 @@ from kubeberth.apiserver.verbs import Answer, Call, Verb, Verbs
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.clock import Clock
 from kubeberth.errors import ApiError, BadRequestError, UnauthorizedError
+from kubeberth.metrics import CONTENT_TYPE, to_text
 
 logger = logging.getLogger(__name__)
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 PUBLIC_PATHS = frozenset((*HEALTH_PATHS, "/version", "/version/"))
+METRICS_PATH = "/metrics"
 TEXT = "text/plain; charset=utf-8"
 # A duration as Go's `time.ParseDuration` reads it.
 _DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)")
@@ -110,6 +114,7 @@ class App:
         self._auditor = settings.auditor
         self._authenticator = settings.authenticator
         self._in_flight = InFlight(settings.limits)
+        self._requests = RequestMetrics(self._in_flight, store.counts, clock.monotonic)
         self._discovery = Discovery(settings.server_address)
         self._openapi = OpenApi()
         self.hub = WatchHub(store)
@@ -231,14 +236,24 @@ class App:
             trail.received(info, None)
             raise
         trail.received(info, user)
-        user = acting_user(user, request.header_list, info, self._authorizer)
+        if asked := request.all_named(IMPERSONATE):
+            user = acting_user(user, asked, info, self._authorizer)
         trail.acts_as(user)
-        async with self._in_flight.seat(user, info):
+        seats = self._in_flight.seats(user, info)
+        if not seats.take():
+            try:
+                await seats.wait(user.name)
+            except NoSeatError:
+                self._requests.failed(info, "", self._requests.now(), 429)
+                raise
+        try:
             decision = self._authorizer.decide(user, info)
             trail.decided(decision)
             if not decision.is_allowed:
                 raise forbidden(user, info, decision.reason)
             return await self._serve(info, request, user, catalogue)
+        finally:
+            seats.give_back()
 
     async def _serve(
         self, info: RequestInfo, request: Request, user: User, catalogue: Catalogue
@@ -259,12 +274,18 @@ class App:
             request.headers.get("user-agent", ""),
             request.headers.get("upgrade", ""),
         )
+        began_at = self._requests.now()
         try:
             answer = await verb(call)
         except ApiError as error:
             answer = error_response(error)
+        except Exception:
+            self._requests.failed(info, call.content_type, began_at, 500)
+            raise
+        self._requests.answered(info, call.content_type, began_at, answer)
         deprecation = [resource.custom.deprecation] if resource.custom else []
-        answer.headers += warning_headers([*filter(None, deprecation), *call.warnings])
+        if warnings := [*filter(None, deprecation), *call.warnings]:
+            answer.headers += warning_headers(warnings)
         return answer
 
     def _verb(self, info: RequestInfo) -> Verb:
@@ -285,12 +306,16 @@ class App:
             return self._health(path, is_verbose="verbose" in info.query)
         root = path.split("/")[1]
         is_of_issuer = path in issuer_metadata.PATHS
-        if root not in ("api", "apis", "version", "openapi") and not is_of_issuer:
+        is_known = is_of_issuer or path == METRICS_PATH
+        if root not in ("api", "apis", "version", "openapi") and not is_known:
             raise PlainNotFoundError
         if info.method != "GET":
             raise unknown_method()
         if is_of_issuer:
             return issuer_metadata.respond(path, self._tokens, self._settings.server_address)
+        if path == METRICS_PATH:
+            text = to_text(self._requests.metrics)
+            return Response(text.encode(), content_type=CONTENT_TYPE)
         accept = request.headers.get("accept", "")
         if path == "/version":
             negotiate(accept)

@@ -24,7 +24,6 @@ from kubeberth.apiserver.storage.store import (
     Store,
     StoreEvent,
     Subscriber,
-    bucket_of,
 )
 from kubeberth.apiserver.watch import WatchHub
 from kubeberth.errors import ApiError
@@ -47,6 +46,7 @@ class ConvertedStore:
         self._wake = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
         self.entries = self._ledger.entries
+        self.counts = self._ledger.counts
         self.events_after = self._ledger.events_after
         self.hub = WatchHub(self)
         self.is_broken = False
@@ -56,9 +56,9 @@ class ConvertedStore:
         """The newest revision of which everything is known here."""
         return self._pending[0].revision - 1 if self._pending else self._store.revision
 
-    def subscribe(self, subscriber: Subscriber) -> None:
+    def subscribe(self, subscriber: Subscriber, *buckets: str) -> None:
         """Call the subscriber with each later event."""
-        self._ledger.subscribe(subscriber)
+        self._ledger.subscribe(subscriber, *buckets)
 
     def note(self, event: StoreEvent) -> None:
         """Take up an event of the store."""
@@ -134,11 +134,8 @@ class ConvertedWatches:
         store.subscribe(self._note)
 
     def _note(self, event: StoreEvent) -> None:
-        if not self._by_version:
-            return
-        bucket = bucket_of(event.key)
         for name, converted, _ in self._by_version.values():
-            if name == bucket:
+            if name == event.bucket:
                 converted.note(event)
 
     async def hub(self, resource: Resource, revision: int) -> WatchHub:

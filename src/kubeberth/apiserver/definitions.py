@@ -23,7 +23,7 @@ from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
 from kubeberth.apiserver.objects import prefix_of, unpack
 from kubeberth.apiserver.options import DeleteOptions
 from kubeberth.apiserver.registry import SELF, Change, Registry, Target
-from kubeberth.apiserver.storage.store import Entry, StorageError, StoreEvent, bucket_of
+from kubeberth.apiserver.storage.store import Entry, StorageError, StoreEvent
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, ConflictError, NotFoundError
 
@@ -79,8 +79,8 @@ class Definitions:
         if event.key.startswith(self._prefix):
             self._note_definition(event.key.removeprefix(self._prefix), event.entry)
             self._wake.set()
-        elif event.entry is None and bucket_of(event.key) in self._emptying:
-            self._dirty.add(bucket_of(event.key))
+        elif event.entry is None and event.bucket in self._emptying:
+            self._dirty.add(event.bucket)
             self._wake.set()
 
     def _note_definition(self, name: str, entry: Entry | None) -> None:

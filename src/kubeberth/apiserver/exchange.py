@@ -29,7 +29,10 @@ async def in_asked_form(answer: Answer, request: Request) -> Answer:
         if not answer.is_document or not _wants_another_form(request):
             return answer
         answer = answer.whole()
-    return await _compressed(_reshaped(answer, request), request)
+    response = _reshaped(answer, request)
+    if len(response.body) <= COMPRESS_ABOVE_BYTES or not _takes_gzip(request):
+        return response
+    return await _compressed(response)
 
 
 def _wants_another_form(request: Request) -> bool:
@@ -62,9 +65,7 @@ def _takes_gzip(request: Request) -> bool:
     return request.method != "HEAD" and "gzip" in (token.strip() for token in accepted)
 
 
-async def _compressed(response: Response, request: Request) -> Response:
-    if len(response.body) <= COMPRESS_ABOVE_BYTES or not _takes_gzip(request):
-        return response
+async def _compressed(response: Response) -> Response:
     # In a thread: this is the one thing that takes long, and the interpreter is free meanwhile.
     response.body = await asyncio.to_thread(gzip.compress, response.body, COMPRESS_LEVEL, mtime=0)
     response.headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]

@@ -9,7 +9,7 @@ from typing import Any
 from kubeberth.api import schema
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.media import Form
-from kubeberth.apiserver.objects import Document, Wire, encode, ordered, unpack
+from kubeberth.apiserver.objects import Document, encode, ordered, unpack, wire_of
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.table import to_table
 from kubeberth.errors import BadRequestError, NotAcceptableError
@@ -50,7 +50,7 @@ class Writer:
                 "Unable to convert to Table as requested: includeObject: Invalid value: "
                 f"\"{include_object}\": must be 'Metadata', 'Object', 'None', or empty"
             )
-        self._wire = Wire(resource)
+        self._wire = wire_of(resource)
         self.key = (resource.api_version, form.as_kind, form.version, self._include_object)
 
     @property

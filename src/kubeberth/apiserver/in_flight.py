@@ -13,6 +13,7 @@ priority level `global-default` (six queues of 50 for one flow) of Kubernetes 1.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter, deque
 from dataclasses import dataclass
 
@@ -42,62 +43,58 @@ class InFlight:
     """Gives out the seats."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits = limits or Limits()
-        self._reads = _Seats(limits.reads)
-        self._writes = _Seats(limits.writes)
+        limits = limits or Limits()
+        self._reads = Seats(limits.reads, limits)
+        self._writes = Seats(limits.writes, limits)
+        self._exempt_reads = Seats(sys.maxsize, limits)
+        self._exempt_writes = Seats(sys.maxsize, limits)
+        self._long_running = Seats(sys.maxsize, limits)
 
-    def seat(self, user: User, info: RequestInfo) -> Seat:
-        """Return a seat, to be held by `async with`."""
-        if _is_long_running(info) or MASTERS in user.groups:
-            return Seat(None, user.name, self._limits)
-        seats = self._reads if info.verb in READ_VERBS else self._writes
-        return Seat(seats, user.name, self._limits)
+    @property
+    def n_reads(self) -> int:
+        """How many reads are worked on."""
+        return self._reads.n_taken + self._exempt_reads.n_taken
 
+    @property
+    def n_writes(self) -> int:
+        """How many writes are worked on."""
+        return self._writes.n_taken + self._exempt_writes.n_taken
 
-class Seat:
-    """A place among those that are served: taken, or waited for, on entering."""
-
-    __slots__ = ("_limits", "_seats", "_user")
-
-    def __init__(self, seats: _Seats | None, user: str, limits: Limits) -> None:
-        self._seats = seats
-        self._user = user
-        self._limits = limits
-
-    async def __aenter__(self) -> None:
-        """Take the seat.
-
-        Raises
-        ------
-        NoSeatError
-            Too many of this user wait already, or this one has waited for too long.
-        """
-        if self._seats is not None and not self._seats.take():
-            await self._seats.wait(self._user, self._limits.waiting, self._limits.wait_s)
-
-    async def __aexit__(self, *_: object) -> None:
-        """Leave it to the next."""
-        if self._seats is not None:
-            self._seats.give_back()
+    def seats(self, user: User, info: RequestInfo) -> Seats:
+        """Return the seats of which a request takes one: at once, or after it has waited."""
+        if _is_long_running(info):
+            return self._long_running
+        is_exempt = MASTERS in user.groups
+        if info.verb in READ_VERBS:
+            return self._exempt_reads if is_exempt else self._reads
+        return self._exempt_writes if is_exempt else self._writes
 
 
 def _is_long_running(info: RequestInfo) -> bool:
     return info.verb in LONG_RUNNING_VERBS or info.subresource in LONG_RUNNING_SUBRESOURCES
 
 
-class _Seats:
-    """Seats of one kind, and who waits for them."""
+class Seats:
+    """Seats of one kind, and who waits for them.
 
-    def __init__(self, n_free: int) -> None:
-        self._n_free = n_free
+    Attributes
+    ----------
+    n_taken
+        How many are taken.
+    """
+
+    def __init__(self, n_seats: int, limits: Limits) -> None:
+        self._n_seats = n_seats
+        self.n_taken = 0
+        self._limits = limits
         self._queue: deque[asyncio.Future[None]] = deque()
         self._waiting: Counter[str] = Counter()
 
     def take(self) -> bool:
-        """Take a seat, if there is one."""
-        if not self._n_free:
+        """Take a seat, if there is one; else `wait` for it."""
+        if self.n_taken >= self._n_seats:
             return False
-        self._n_free -= 1
+        self.n_taken += 1
         return True
 
     def give_back(self) -> None:
@@ -107,17 +104,23 @@ class _Seats:
             if not future.done():
                 future.set_result(None)
                 return
-        self._n_free += 1
+        self.n_taken -= 1
 
-    async def wait(self, user: str, limit: int, timeout_s: float) -> None:
-        """Wait until a seat is passed on."""
-        if self._waiting[user] >= limit:
+    async def wait(self, user: str) -> None:
+        """Wait until a seat is passed on.
+
+        Raises
+        ------
+        NoSeatError
+            Too many of this user wait already, or this one has waited for too long.
+        """
+        if self._waiting[user] >= self._limits.waiting:
             raise NoSeatError
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(future)
         self._waiting[user] += 1
         try:
-            await asyncio.wait((future,), timeout=timeout_s)
+            await asyncio.wait((future,), timeout=self._limits.wait_s)
         except asyncio.CancelledError:
             if not future.cancel():
                 self.give_back()  # passed on to one that has gone

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.objects import Document, key_of, prefix_of
 from kubeberth.apiserver.registry import Registry
-from kubeberth.apiserver.storage.store import StoreEvent, bucket_of
+from kubeberth.apiserver.storage.store import StoreEvent
 
 # Namespaces and accounts of a large cluster; services, which only services ask for, may be more.
 REMEMBERED = 10_000
@@ -50,4 +50,4 @@ class Lookup:
 
     def _forget(self, event: StoreEvent) -> None:
         self._found.pop(event.key, None)
-        self._lists.pop(bucket_of(event.key), None)
+        self._lists.pop(event.bucket, None)

@@ -12,11 +12,13 @@ it is a `msgspec.Raw`, which is written as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from kubeberth.api.custom.structural import set_defaults
+from kubeberth.api.known_specs import Stored
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.storage.store import Entry
 from kubeberth.apiserver.views import VIEWS
@@ -49,6 +51,7 @@ _UID = b'"uid":"'
 _OWNERS = b',"managedFields":'
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def key_of(resource: Resource, namespace: str, name: str) -> str:
@@ -162,6 +165,13 @@ class Wire:
             return b"".join(_versioned(entry, 0, revision or entry.revision))
         return encode(self._document(entry, revision))
 
+    def stored(self, entry: Entry) -> Stored | None:
+        """Return what a replacement of an object need not say anew; None if that is not known."""
+        if self._resource.custom is not None or not self._is_shown_as_stored(entry):
+            return None
+        text, _, tail = entry.value.partition(b"\n")
+        return Stored(_split(text), tail[tail.index(b"\n") + 1 :] if tail else b"")
+
     def items(self, entries: Iterable[Entry]) -> Iterator[bytes | memoryview]:
         """Yield the JSON of the objects in a list, which tells kinds that are built in once.
 
@@ -186,6 +196,12 @@ class Wire:
     def _document(self, entry: Entry, revision: int = 0) -> Document:
         document = unpack(self._resource, entry, revision)
         return document | {"metadata": ordered(document["metadata"])}
+
+
+@lru_cache(maxsize=1024)  # custom resources come and go
+def wire_of(resource: Resource) -> Wire:
+    """Return what writes the objects of a resource."""
+    return Wire(resource)
 
 
 def _versioned(entry: Entry, start: int, revision: int) -> tuple[bytes | memoryview, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -186,6 +187,8 @@ class WriteOptions(msgspec.Struct, frozen=True):
 
 def write_options(query: Query, kind: str, *, is_apply: bool = False) -> WriteOptions:
     """Return the options of a write; `kind` is CreateOptions, UpdateOptions or PatchOptions."""
+    if query.is_empty and not is_apply:
+        return _without_any(kind)
     errors: list[FieldError] = []
     manager = query.get("fieldManager")
     force = query.flag("force")
@@ -208,6 +211,11 @@ def write_options(query: Query, kind: str, *, is_apply: bool = False) -> WriteOp
         kind,
         bool(query.get("fieldValidation")),
     )
+
+
+@cache
+def _without_any(kind: str) -> WriteOptions:
+    return WriteOptions(kind=kind)
 
 
 def _manager_errors(manager: str) -> list[FieldError]:

@@ -33,6 +33,7 @@ from kubeberth.apiserver.storage.store import (
     RevisionMismatchError,
     Store,
 )
+from kubeberth.apiserver.uid import new_uid
 from kubeberth.apiserver.webhook_client import WebhookClient
 from kubeberth.clock import Clock, rfc3339
 from kubeberth.errors import ApiError, BadRequestError, ConflictError
@@ -194,7 +195,7 @@ class Registry:
         document = await self._admitted(target, attributes)
         metadata = document["metadata"]
         prefix = "" if metadata.get("name") else metadata.get("generateName", "")
-        strategy.prepare_create(resource, document, uid=strategy.new_uid(), now=self.stamp())
+        strategy.prepare_create(resource, document, uid=new_uid(), now=self.stamp())
         for _ in range(NAME_ATTEMPTS):
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)
@@ -268,7 +269,8 @@ class Registry:
         sub
             The subresource through which the object is changed.
         only_reads
-            The change leaves the current state as it is, and takes nothing over into the new one.
+            The change leaves the current state as it is. What it takes over from there is nothing
+            that admission fills in, so that the two states may share it.
         allow_create
             Whether an object that is missing is created, from what `change({})` returns.
         """
@@ -304,6 +306,7 @@ class Registry:
         attributes = caller.attributes("UPDATE", target, new, old, sub)
         new = await self._admitted(target, attributes)
         self._check_base(target, new, old)
+        keep_same_parts(new, old)
         strategy.prepare_update(resource, sub, new, old, now=self.stamp())
         if new == old or _differs_in_times(new, old):
             await self.chain.validate(attributes)  # nothing is written, but it may be refused
@@ -389,6 +392,18 @@ class Registry:
             revision = (await self.store.delete(target.key, revision)).revision
         document["metadata"]["resourceVersion"] = str(revision)
         return Written(document, removed=plan.removes)
+
+
+def keep_same_parts(new: Document, old: Document) -> None:
+    """Take over from the old object what the new one says alike.
+
+    Who then compares the two, to count a change, to validate it, or to find whose fields it takes,
+    sees at once what has not been touched. From here on parts are replaced and never changed; the
+    metadata, in which the server has a say, stay the new one's own.
+    """
+    for name, part in old.items():
+        if name != "metadata" and new.get(name) == part:
+            new[name] = part
 
 
 def _differs_in_times(new: Document, old: Document) -> bool:

@@ -70,6 +70,24 @@ class Pieces:
         """There is nothing to let go of."""
 
 
+class ToldSource:
+    """A source of which somebody is told when it ends."""
+
+    __slots__ = ("_on_end", "_source", "begin", "take")
+
+    def __init__(self, source: Source, on_end: Callable[[], None]) -> None:
+        self._source = source
+        self._on_end: Callable[[], None] | None = on_end
+        self.begin, self.take = source.begin, source.take  # no detour for every chunk
+
+    def close(self) -> None:
+        """End, and tell so once."""
+        self._source.close()
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
+
+
 @dataclass(slots=True)
 class StreamResponse:
     """An answer that grows; what there is to take is sent at once.

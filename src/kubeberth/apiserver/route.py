@@ -7,6 +7,7 @@ RequestInfo alone, so it is complete also for resources that nobody serves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 import msgspec
@@ -23,6 +24,11 @@ _PART_VERBS = {**_OBJECT_VERBS, "POST": "create"}
 _VERBS = {"HEAD": "get", "GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch"}
 _FALSE = ("false", "0")
 
+# Paths with their queries that are asked for again and again: collections in which much is created,
+# and a lease for each of some thousand nodes. Longer ones are hardly among them.
+REMEMBERED = 8192
+MAX_REMEMBERED = 512
+
 
 class Query:
     """The query parameters; the first value of a name counts."""
@@ -33,6 +39,11 @@ class Query:
         self._values: Mapping[str, Sequence[str]] = (
             parse_qs(text, keep_blank_values=True) if text else {}
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no parameters."""
+        return not self._values
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first value of a parameter."""
@@ -131,6 +142,12 @@ def parse_request(
     method: str, path: str, query: str, catalogue: Catalogue = BUILT_IN
 ) -> RequestInfo:
     """Return what a request asks for; never fails."""
+    if len(path) + len(query) > MAX_REMEMBERED:
+        return _parse(method, path, query, catalogue)
+    return _remembered(method, path, query, catalogue)
+
+
+def _parse(method: str, path: str, query: str, catalogue: Catalogue) -> RequestInfo:
     parameters = Query(query)
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
@@ -168,6 +185,9 @@ def parse_request(
     )
 
 
+_remembered = lru_cache(maxsize=REMEMBERED)(_parse)
+
+
 def _verb(method: str, name: str, *, is_watch: bool) -> str:
     if method in ("GET", "HEAD") and (not name or is_watch):
         return "watch" if is_watch else "list"
@@ -203,27 +223,34 @@ def served(info: RequestInfo, catalogue: Catalogue = BUILT_IN) -> Resource:
     if info.is_within and not resource.namespaced:
         # Rights that somebody has in a namespace must not open what is in none.
         raise unknown_resource()
-    allowed = _allowed_methods(info, resource)
-    if allowed is None:
-        raise unknown_resource()
-    if info.method not in allowed:
+    if not _is_allowed(info, resource):
         raise unknown_method()
     _check_name(info.name)
     return resource
 
 
-def _allowed_methods(info: RequestInfo, resource: Resource) -> set[str] | None:
-    """Return the methods of the path, or None when there is no such path."""
+def _is_allowed(info: RequestInfo, resource: Resource) -> bool:
+    """Return whether the path takes the method.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such path.
+    """
+    is_object = bool(info.name) and not _is_selection(info)
     if resource.namespaced and not info.namespace:
-        # All namespaces at once can only be read.
-        return None if info.name and not _is_selection(info) else {"GET"}
+        if is_object:
+            raise unknown_resource()
+        return info.method == "GET"  # all namespaces at once can only be read
     if info.subresource:
         sub = resource.subresource(info.subresource)
-        return None if sub is None else {m for m, verb in _PART_VERBS.items() if verb in sub.verbs}
+        if sub is None:
+            raise unknown_resource()
+        return _PART_VERBS.get(info.method) in sub.verbs
     if info.is_legacy_watch:
-        return {"GET"}
-    verbs = _OBJECT_VERBS if info.name and not _is_selection(info) else _COLLECTION_VERBS
-    return {method for method, verb in verbs.items() if verb in resource.verbs}
+        return info.method == "GET"
+    verbs = _OBJECT_VERBS if is_object else _COLLECTION_VERBS
+    return verbs.get(info.method) in resource.verbs
 
 
 def _is_selection(info: RequestInfo) -> bool:

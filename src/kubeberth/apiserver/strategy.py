@@ -6,7 +6,6 @@ Matches `PrepareForCreate` and `PrepareForUpdate` of the strategies in `pkg/regi
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -140,13 +139,6 @@ def generated_name(prefix: str, chance: random.Random) -> str:
     return prefix[:MAX_PREFIX] + "".join(chance.choices(ALPHABET, k=5))
 
 
-def new_uid() -> str:
-    """Return a random UUID, as `uuid.uuid4` makes them, for a third of its time."""
-    text = os.urandom(16).hex()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
-
-
 def drop_server_fields(metadata: dict[str, Any]) -> None:
     """Take out of new metadata what is not the client's to say."""
     for name in SERVER_FIELDS:
@@ -231,8 +223,9 @@ def _prepare_definition(definition: Document, now: str) -> None:
 def _note_storage_version(definition: Document) -> None:
     """Remember that objects may be stored in the storage version of a definition."""
     name, status = storage_version(definition["spec"]), definition["status"]
-    if name and name not in (status.get("storedVersions") or ()):
-        status["storedVersions"] = [*(status.get("storedVersions") or ()), name]
+    known = status.get("storedVersions") or ()
+    if name and name not in known:
+        definition["status"] = {**status, "storedVersions": [*known, name]}
 
 
 def _prepare_job(job: Document, now: str) -> None:
@@ -306,8 +299,7 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document, *
     if keep_rest := parts.KEEP_REST.get(sub):
         keep_rest(new, old)
     elif sub == "status":
-        _keep(new, old, *(name for name in old if name not in ("metadata", "status")))
-        _keep(new, old, *(name for name in new if name not in (*old, "metadata", "status")))
+        _keep_all_but_status(new, old)
         if resource.custom is not None:
             owners = new["metadata"].get("managedFields")
             new["metadata"] = dict(old["metadata"])
@@ -318,7 +310,8 @@ def prepare_update(resource: Resource, sub: str, new: Document, old: Document, *
             _keep(new["metadata"], old["metadata"], "ownerReferences")
             _keep_pod_status(new, old)
         if resource.built_in_kind == "ResourceClaim" and "allocation" not in new["status"]:
-            new["status"].pop("devices", None)  # what drivers said of the devices it had
+            status = new["status"]  # without what drivers said of the devices it had
+            new["status"] = {name: part for name, part in status.items() if name != "devices"}
     elif sub == "finalize" or resource.has_status:
         _keep(new, old, "status")
     if resource.built_in_kind == "Namespace" and sub != "finalize":
@@ -359,15 +352,27 @@ def _keep_server_fields(new: dict[str, Any], old: dict[str, Any]) -> None:
 
 def _keep(new: dict[str, Any], old: dict[str, Any], *names: str) -> None:
     for name in names:
-        put(new, name, old.get(name))
+        if (value := old.get(name)) is not None:
+            new[name] = value
+        elif name in new:
+            del new[name]
+
+
+def _keep_all_but_status(new: Document, old: Document) -> None:
+    for name in [name for name in new if name not in old]:
+        if name not in ("metadata", "status"):
+            del new[name]
+    for name, part in old.items():
+        if name not in ("metadata", "status"):
+            new[name] = part
 
 
 def _keep_pod_status(new: Document, old: Document) -> None:
     """Keep of a pod's status what an update leaves out but may not take away."""
-    status, before = new.setdefault("status", {}), old.get("status", {})
-    for name in ("qosClass", "observedGeneration"):
-        if not status.get(name) and name in before:
-            status[name] = before[name]
+    status, before = new.get("status", {}), old.get("status", {})
+    names = ("qosClass", "observedGeneration")
+    kept = {name: before[name] for name in names if not status.get(name) and name in before}
+    new["status"] = {**status, **kept} if kept else status
 
 
 def _is_changed(resource: Resource, new: Document, old: Document) -> bool:

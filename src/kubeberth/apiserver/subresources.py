@@ -110,7 +110,8 @@ class Subresources:
             _check_bindable(target, pod, metadata)
             return bound(pod, binding, now)
 
-        await self._registry.update(target, change, caller, sub=sub or "bindings")
+        sub = sub or "bindings"
+        await self._registry.update(target, change, caller, sub=sub, only_reads=True)
         return Response(encode(success(201)), 201)
 
     async def _admitted(self, target: Target, body: Document, caller: Caller, sub: str) -> Document:
@@ -240,13 +241,13 @@ def _check_bindable(target: Target, pod: Document, sent: dict[str, Any]) -> None
 
 
 def bound(pod: Document, binding: Document, now: str) -> Document:
-    """Return a pod as its binding leaves it."""
-    metadata, sent = pod["metadata"], binding["metadata"]
+    """Return a pod as its binding leaves it; the pod itself stays as it is."""
+    metadata, sent = dict(pod["metadata"]), binding["metadata"]
     for name in ("annotations", "labels"):
         if sent.get(name):
             metadata[name] = {**metadata.get(name, {}), **sent[name]}
-    pod["spec"]["nodeName"] = binding["target"]["name"]
-    status = pod.setdefault("status", {})
+    spec = {**pod["spec"], "nodeName": binding["target"]["name"]}
+    status = dict(pod.get("status") or {})
     status.pop("nominatedNodeName", None)
     scheduled = {
         "type": "PodScheduled",
@@ -256,7 +257,7 @@ def bound(pod: Document, binding: Document, now: str) -> Document:
     }
     others = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
     status["conditions"] = [*others, scheduled]
-    return pod
+    return {**pod, "metadata": metadata, "spec": spec, "status": status}
 
 
 def marked_as_evicted(pod: Document, now: str) -> Document:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from kubeberth.api import codec, defaults
 from kubeberth.api.integers import IntegerTextError, parse_uint
+from kubeberth.api.known_specs import Stored
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
 from kubeberth.apiserver.auth.authn import User
@@ -32,7 +33,7 @@ from kubeberth.apiserver.managed_fields.tracking import (
     track_update,
 )
 from kubeberth.apiserver.media import OBJECT_FORMS, negotiate
-from kubeberth.apiserver.objects import Document, Wire, encode, prefix_of
+from kubeberth.apiserver.objects import Document, encode, prefix_of, wire_of
 from kubeberth.apiserver.options import (
     ListOptions,
     WriteOptions,
@@ -219,14 +220,14 @@ class Verbs:
         return _written(writer, written)
 
     def decode(
-        self, call: Call, options: WriteOptions, sub: str = "", stored: bytes = b""
+        self, call: Call, options: WriteOptions, sub: str = "", stored: Stored | None = None
     ) -> Document:
         """Return the body's object, defaulted; note what to warn of.
 
         Parameters
         ----------
         stored
-            The text of the object that it is to replace, as clients get it, if that is known.
+            The object that it is to replace, if that is known.
 
         Raises
         ------
@@ -254,7 +255,7 @@ class Verbs:
         """Replace an object, or through `/status` its status."""
         writer = self.writer(call)
         options = write_options(call.info.query, "UpdateOptions")
-        document = self.decode(call, options, stored=self._shown_text(call))
+        document = self.decode(call, options, stored=self._stored(call))
         check_name(document, call.target)
         sub = call.info.subresource
         written = await self._registry.update(
@@ -267,11 +268,10 @@ class Verbs:
         )
         return _written(writer, written)
 
-    def _shown_text(self, call: Call) -> bytes:
-        """Return the JSON of the object that is asked for, if it is stored as it is shown."""
-        wire = Wire(call.resource)
-        entry = self._store.get(call.target.key) if wire.shows_as_stored else None
-        return wire.object(entry) if entry is not None else b""
+    def _stored(self, call: Call) -> Stored | None:
+        """Return the object that is asked for, if it is stored as it is shown."""
+        entry = self._store.get(call.target.key)
+        return wire_of(call.resource).stored(entry) if entry is not None else None
 
     async def patch(self, call: Call) -> Answer:
         """Change an object, or through `/status` its status; an apply may also create it."""
@@ -283,6 +283,7 @@ class Verbs:
             self.patching(call, options),
             caller_of(call, options),
             sub=sub,
+            only_reads=sub == "status",
             allow_create=is_apply(call) and not sub,
         )
         return _written(writer, written)

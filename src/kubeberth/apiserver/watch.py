@@ -375,7 +375,7 @@ class WatchHub:
         return self._indexed[bucket, watcher.index_value]
 
     def _publish(self, event: StoreEvent) -> None:
-        bucket = bucket_of(event.key)
+        bucket = event.bucket
         for watcher in self._watchers.get(bucket, ()):
             watcher.offer(event)
         for value in self._index_values(bucket, event):

@@ -39,17 +39,20 @@ STOP_TIMEOUT_S = 30.0
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """How many pods a second are written, and how long one write takes its client.
+    """How many objects a second are written, and how long one write takes its client.
 
     Parameters
     ----------
+    verb, kind
+        What is done, and to what: see `kubeberth.bench.writes`.
     server_cpu_us
         Processor time of the server for each write, which depends less than the rest on what else
         the machine does; None where it cannot be seen.
     """
 
     verb: str
-    n_pods: int
+    kind: str
+    n_objects: int
     connections: int
     per_second: float
     p50_ms: float
@@ -99,7 +102,7 @@ class Plan:
     Parameters
     ----------
     pods
-        How many are created and updated; so many of 4 KiB are then listed.
+        How many are written; so many of 4 KiB are then listed.
     """
 
     pods: int = 10_000
@@ -301,27 +304,42 @@ class Measurement:
                 self._load.do("ask", method="DELETE", path=self._path, ok=[409])
 
     def writes(self) -> Iterator[Writes]:
-        """Measure creates and updates."""
-        plan, path = self._plan, f"{self._path}/pods"
-        job = {"path": path, "n": plan.pods, "connections": plan.connections}
-        self._create(job | {"name": "warm", "n": 500})
-        yield self._rate("create", self._made(job | {"name": "small"}))
-        yield self._rate("update", job)
+        """Measure a pod's life, write by write, and what else is written all the time."""
+        n, pods = self._plan.pods, f"{self._path}/pods"
+        self._create(pods, "Pod", "warm", 500)
+        yield self._created(pods, "Pod", n)
+        for verb in ("update", "bind", "patch status", "delete", "remove"):
+            yield self._changed(pods, "Pod", verb, n)
+        group = f"/apis/{{}}/namespaces/{self._namespace}".format
+        deployments = f"{group('apps/v1')}/deployments"
+        leases = f"{group('coordination.k8s.io/v1')}/leases"
+        self._create(deployments, "Deployment", "bench", n)
+        yield self._changed(deployments, "Deployment", "update status", n)
+        self._create(leases, "Lease", "bench", n)
+        yield self._changed(leases, "Lease", "renew", n)
+        yield self._created(f"{group('events.k8s.io/v1')}/events", "Event", n)
 
-    def _create(self, job: dict[str, Any]) -> None:
-        self._load.do("create", **self._made(job))
+    def _create(self, path: str, kind: str, name: str, n: int) -> dict[str, Any]:
+        job: dict[str, Any] = {"path": path, "kind": kind, "name": name, "n": n}
+        place = self._namespace, self._owner_uid
+        return self._load.do("create", connections=self._plan.connections, place=place, **job)
 
-    def _made(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Return a job for new pods."""
-        return {"start": 0, "owner_uid": self._owner_uid, **job}
+    def _created(self, path: str, kind: str, n: int) -> Writes:
+        return self._measured("create", kind, lambda: self._create(path, kind, "bench", n))
 
-    def _rate(self, verb: str, job: dict[str, Any]) -> Writes:
+    def _changed(self, path: str, kind: str, verb: str, n: int) -> Writes:
+        job: dict[str, Any] = {"path": path, "verb": verb, "n": n}
+        job["connections"] = self._plan.connections
+        return self._measured(verb, kind, lambda: self._load.do("change", **job))
+
+    def _measured(self, verb: str, kind: str, write: Callable[[], dict[str, Any]]) -> Writes:
         before = self._server_cpu_seconds()
-        result = self._load.do(verb, **job)
+        result = write()
         after = self._server_cpu_seconds()
         seconds, n = result["seconds"], len(result["seconds"])
         return Writes(
             verb,
+            kind,
             n,
             self._plan.connections,
             n / result["elapsed"],
@@ -336,8 +354,7 @@ class Measurement:
     def listing(self) -> Iterator[Listing]:
         """Measure the list of many pods of 4 KiB, in a namespace that has no others."""
         plan, path = self._plan, f"{self._path}/pods"
-        job = {"path": path, "n": plan.pods, "connections": plan.connections}
-        self._create(job | {"name": "padded"})
+        self._create(path, "padded Pod", "padded", plan.pods)
         results = [self._load.do("read_list", path=path) for _ in range(plan.repeats)]
         yield Listing(
             plan.pods,

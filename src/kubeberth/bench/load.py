@@ -21,7 +21,7 @@ import httptools
 import msgspec
 import uvloop
 
-from kubeberth.bench.pods import padded_pod, small_pod
+from kubeberth.bench.writes import CHANGES, MAKERS, Place, Request
 from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import load_kubeconfig
 
@@ -166,35 +166,36 @@ class Load:
         return {"status": answer.status, "uid": _uid_in(b"".join(answer.body))}
 
     async def create(
-        self, path: str, name: str, owner_uid: str, start: int, n: int, connections: int
+        self, path: str, kind: str, name: str, n: int, connections: int, place: tuple[str, str]
     ) -> Result:
-        """Create pods, some kilobytes each if so named, numbered from `start` on."""
-        make = padded_pod if name == "padded" else small_pod
-        numbers = range(start, start + n)
-        todo = [("POST", path, make(f"{name}-{i}", owner_uid)) for i in numbers]
+        """Create so many objects, a maker's of `writes.MAKERS`, numbered."""
+        make = MAKERS[kind]
+        todo = [Request("POST", path, make(f"{name}-{i}", Place(*place))) for i in range(n)]
         return await self._hammer(todo, connections)
 
-    async def update(self, path: str, n: int, connections: int) -> Result:
-        """Give so many of the pods another label each, by PUT."""
+    async def change(self, path: str, verb: str, n: int, connections: int) -> Result:
+        """Change so many of the objects there are, each once, as `writes.CHANGES` has it."""
         (connection,) = await self._connections(1)
         listed = await connection.ask("GET", f"{path}?limit={n}")
-        todo = []
-        for item in msgspec.json.decode(b"".join(listed.body))["items"]:
-            item["metadata"]["labels"]["round"] = str(perf_counter())
-            del item["metadata"]["resourceVersion"]
-            where = f"{path}/{item['metadata']['name']}"
-            todo.append(("PUT", where, msgspec.json.encode(item)))
+        if listed.status != 200:
+            raise listed.refusal()
+        answer = msgspec.json.decode(b"".join(listed.body))
+        head = {"apiVersion": answer["apiVersion"], "kind": answer["kind"].removesuffix("List")}
+        change = CHANGES[verb]
+        todo = [
+            change(f"{path}/{item['metadata']['name']}", head | item) for item in answer["items"]
+        ]
         return await self._hammer(todo, connections)
 
-    async def _hammer(self, todo: list[tuple[str, str, bytes]], connections: int) -> Result:
+    async def _hammer(self, todo: list[Request], connections: int) -> Result:
         queue = deque(todo)
         seconds: list[float] = []
 
         async def work(connection: Connection) -> None:
             while queue:
-                method, path, body = queue.popleft()
+                request = queue.popleft()
                 asked_at = perf_counter()
-                answer = await connection.ask(method, path, body)
+                answer = await connection.ask(*request)
                 if answer.status not in (200, 201):
                     raise answer.refusal()
                 seconds.append(answer.last_at - asked_at)

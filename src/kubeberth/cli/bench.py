@@ -16,7 +16,7 @@ from rich.table import Table
 
 from kubeberth.bench import engine
 from kubeberth.bench.workloads import WORKLOADS, Workload, workload_named
-from kubeberth.cli import bench_api, bench_cluster, bench_workloads
+from kubeberth.cli import bench_api, bench_cluster, bench_nodes, bench_workloads
 from kubeberth.cli.bench_tables import figures_table
 
 P = ParamSpec("P")
@@ -32,6 +32,7 @@ def command() -> None:
 
 command.add_command(bench_api.command)
 command.add_command(bench_cluster.command)
+command.add_command(bench_nodes.command)
 command.add_command(bench_workloads.command)
 
 

@@ -134,7 +134,7 @@ def _starts(plan: Plan) -> Iterator[Start]:
 def _tables(results: list[Result]) -> Iterator[Table]:
     """Yield a table for each kind of result that there is."""
     writes = figures_table(
-        "Pods written", "", "pods", "clients", "writes/s", "p50 ms", "p99 ms", "CPU us"
+        "Objects written", "", "objects", "clients", "writes/s", "p50 ms", "p99 ms", "CPU us"
     )
     watches = figures_table("One write to the last watcher", "watchers", "median ms", "slowest ms")
     lists = figures_table("List of pods", "pods", "MiB", "first byte ms", "last byte ms")
@@ -142,10 +142,10 @@ def _tables(results: list[Result]) -> Iterator[Table]:
     starts = figures_table("Start to /readyz", "objects", "seconds", "MiB")
     for result in results:
         match result:
-            case Writes(verb, n, connections, rate, p50, p99, cpu):
+            case Writes(verb, kind, n, connections, rate, p50, p99, cpu):
                 used = "-" if cpu is None else f"{cpu:,.0f}"
                 figures = (f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", used)
-                writes.add_row(verb, f"{n:,}", str(connections), *figures)
+                writes.add_row(f"{kind}: {verb}", f"{n:,}", str(connections), *figures)
             case FanOut(n, median, slowest):
                 watches.add_row(f"{n:,}", f"{median:,.1f}", f"{slowest:,.1f}")
             case Listing(n, size, first, last):

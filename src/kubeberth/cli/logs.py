@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import click
@@ -44,6 +46,10 @@ def log_options(function: F) -> F:
 
 def start_logging(log_format: str = "text", verbosity: int = DECISIONS_V) -> None:
     """Have log lines written to standard error."""
+    # A busy scheduler tells some hundred decisions a second: nobody is to work out what no line
+    # shows (https://docs.python.org/3/howto/logging.html#optimization).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     level = "DEBUG" if verbosity >= 5 else os.environ.get("BERTH_LOG", "INFO").upper()
@@ -58,12 +64,20 @@ def facts_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class _Text(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join([f" {name}={_shown(value)}" for name, value in facts_of(record).items()])
+        seconds, thousandths = divmod(int(record.created * 1000), 1000)
+        when = f"{_second(seconds)},{thousandths:03d}"
+        line = f"{when} {record.levelname} {record.name}: {record.getMessage()}{facts}"
+        if record.exc_info:
+            line += f"\n{self.formatException(record.exc_info)}"
+        return line
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging names it
-        facts = "".join(f" {name}={_shown(value)}" for name, value in facts_of(record).items())
-        return super().formatMessage(record) + facts
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Return the local time of a second, in which there may be many lines."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _shown(value: object) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 import ssl
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,9 @@ class _WatchLine(msgspec.Struct):
     type: str
     object: msgspec.Raw
 
+
+# Of names and the like nothing has to be quoted, as a rule; to find that out so is faster.
+_is_plain = re.compile(r"[\w/.:~-]*", re.ASCII).fullmatch
 
 _decode_line = msgspec.json.Decoder(_WatchLine).decode
 
@@ -177,10 +180,21 @@ class Client:
         return await self._document(calls.create(resource, body, namespace, name=name, sub=sub))
 
     async def update(
-        self, resource: Resource, body: Mapping[str, Any], *, sub: str = ""
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        *,
+        sub: str = "",
+        patience_s: float | None = None,
     ) -> Document:
-        """Replace an object; its name, namespace and version are those in the body."""
-        return await self._document(calls.update(resource, body, sub=sub))
+        """Replace an object; its name, namespace and version are those in the body.
+
+        Parameters
+        ----------
+        patience_s
+            See `send`.
+        """
+        return await self._document(calls.update(resource, body, sub=sub), patience_s)
 
     async def patch(
         self,
@@ -226,13 +240,13 @@ class Client:
             The connection broke.
         """
         call = calls.watch(resource, namespace, **parameters)
-        with self._trouble(call):
+        try:
             headers = await self._headers(call)
             async with self._opened.stream(_target(call), headers) as (answer, parts):
                 self._note(call, answer)
                 if answer.status >= 400:
-                    answer.body = b"".join([part async for part in parts])
-                    _raise_for_status(answer)
+                    body = b"".join([part async for part in parts])
+                    raise ApiError.from_status(_status(body), answer.status)
                 pending = b""
                 async for part in parts:
                     *lines, pending = (pending + part).split(b"\n")
@@ -240,13 +254,21 @@ class Client:
                     del part
                     while lines:
                         yield _event(lines.pop(0))
+        except OSError as error:
+            raise self._trouble(call, error) from error
 
-    async def _document(self, call: Call) -> Document:
-        document: Document = msgspec.json.decode(await self.send(call))
+    async def _document(self, call: Call, patience_s: float | None = None) -> Document:
+        document: Document = msgspec.json.decode(await self.send(call, patience_s))
         return document
 
-    async def send(self, call: Call) -> bytes:
+    async def send(self, call: Call, patience_s: float | None = None) -> bytes:
         """Return the body of a successful answer.
+
+        Parameters
+        ----------
+        patience_s
+            How long to wait while as many requests are under way as may be; then this one takes a
+            connection more, so that it is not held up by others that get no answer.
 
         Raises
         ------
@@ -255,26 +277,29 @@ class Client:
         TransportError
             There was no answer.
         """
-
-        def check() -> None:
-            if call.method != "GET" and not self._mandate.holds:
-                raise LeadershipLostError("leaderelection lost")
-
+        check = _is_free if call.method == "GET" else self._check_mandate
         for retries_left in range(MAX_RETRIES, -1, -1):
-            with self._trouble(call):
+            try:
                 headers = await self._headers(call)
                 answer = await self._opened.request(
-                    call.method, _target(call), headers, call.body, check
+                    call.method, _target(call), headers, call.body, check, patience_s
                 )
+            except OSError as error:
+                raise self._trouble(call, error) from error
             self._note(call, answer)
+            if answer.status < 400:
+                return answer.body
             retry_after_s = _retry_after_s(answer)
             if self._may_be_outdated(answer) and retries_left == MAX_RETRIES:
                 retry_after_s = 0.0
             if retry_after_s is None or not retries_left:
-                _raise_for_status(answer)
-                return answer.body
+                raise ApiError.from_status(_status(answer.body), answer.status)
             await asyncio.sleep(retry_after_s)
         raise AssertionError("the last try returns or raises")
+
+    def _check_mandate(self) -> None:
+        if not self._mandate.holds:
+            raise LeadershipLostError("leaderelection lost")
 
     def _may_be_outdated(self, answer: Answer) -> bool:
         """Return whether the server may take a newer proof of who we are."""
@@ -310,17 +335,11 @@ class Client:
         if answer.status == 401 and self.credentials.source is not None:
             self.credentials.source.refused()
 
-    @contextmanager
-    def _trouble(self, call: Call) -> Iterator[None]:
-        """Raise what goes wrong on the way to the server, or back, as a TransportError."""
-        try:
-            yield
-        except TimeoutError as error:
-            self.answers[call.method, "<error>"] += 1
-            raise TransportError(f"no answer from {self.credentials.server} in time") from error
-        except OSError as error:
-            self.answers[call.method, "<error>"] += 1
-            raise TransportError(f"no answer from {self.credentials.server}: {error}") from error
+    def _trouble(self, call: Call, error: OSError) -> TransportError:
+        """Return what has gone wrong on the way to the server, or back, and count it."""
+        self.answers[call.method, "<error>"] += 1
+        how = " in time" if isinstance(error, TimeoutError) else f": {error}"
+        return TransportError(f"no answer from {self.credentials.server}{how}")
 
 
 def _event(line: bytes) -> WatchEvent:
@@ -330,15 +349,14 @@ def _event(line: bytes) -> WatchEvent:
     return WatchEvent(event.type, bytes(event.object))
 
 
+def _is_free() -> None:
+    """Let a request be sent that needs no mandate."""
+
+
 def _target(call: Call) -> str:
     """Return the path and query of a call, as they are sent."""
-    path = quote(call.path, safe="/:@!$&'()*+,;=~")
+    path = call.path if _is_plain(call.path) else quote(call.path, safe="/:@!$&'()*+,;=~")
     return f"{path}?{urlencode(call.query, quote_via=quote)}" if call.query else path
-
-
-def _raise_for_status(answer: Answer) -> None:
-    if answer.status >= 400:
-        raise ApiError.from_status(_status(answer.body), answer.status)
 
 
 def _status(body: bytes) -> Document:

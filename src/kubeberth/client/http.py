@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import socket
 import ssl
@@ -34,6 +35,7 @@ IDLE_S = 15.0
 MAX_WAITING_BYTES = 1 << 20
 # What may be sent again when a connection that was kept turns out to be gone.
 _REPEATABLE = frozenset(("GET", "PUT", "DELETE"))
+_GZIP = b"\x1f\x8b"
 _BY_GZIP = 16 + zlib.MAX_WBITS
 
 BeginWith = Callable[[str, ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
@@ -54,14 +56,20 @@ class LostConnectionError(ConnectionError):
 
 
 class Answer:
-    """A status, headers with names in lower case, and a body, complete or still coming."""
+    """A status, headers, and a body, complete or still coming."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "received", "status")
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: dict[str, str] = {}
+        self.received: list[tuple[bytes, bytes]] = []
         self.body = b""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, with names in lower case; put together when somebody asks, as few do."""
+        pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.received)
+        return {name.lower(): value for name, value in pairs}
 
 
 class _Connection(asyncio.Protocol):
@@ -83,6 +91,7 @@ class _Connection(asyncio.Protocol):
         "_parts",
         "_transport",
         "_waiting",
+        "deadline",
         "generation",
         "idle_since",
     )
@@ -101,6 +110,7 @@ class _Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.idle_since = 0.0
+        self.deadline = math.inf
         self._is_over = False
         self._ended: asyncio.Future[None] | None = None
 
@@ -134,7 +144,7 @@ class _Connection(asyncio.Protocol):
     # What the parser calls
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._answer.received.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()
@@ -177,16 +187,14 @@ class _Connection(asyncio.Protocol):
             and not self.transport.is_closing()
         )
 
-    async def ask(self, request: bytes, timeout_s: float) -> Answer:
-        """Send a request and return its whole answer."""
+    async def ask(self, request: bytes) -> Answer:
+        """Send a request and return its whole answer; until when, `deadline` says."""
         self._send(request)
-        loop = asyncio.get_running_loop()
-        alarm = loop.call_later(timeout_s, self._fail, TimeoutError())
         try:
             while not self._is_complete:
                 await self._news()
         finally:
-            alarm.cancel()
+            self.deadline = math.inf
         # A connection that waits for its next request keeps nothing of the last one.
         answer, self._answer = self._answer, Answer()
         parts, self._parts = self._parts, []
@@ -219,6 +227,10 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Hang up at once."""
         self._fail(LostConnectionError())
+
+    def time_out(self) -> None:
+        """Wait no longer for the answer."""
+        self._fail(TimeoutError())
 
     async def ended(self) -> None:
         """Return once the transport has let go."""
@@ -293,6 +305,8 @@ class Pool:
         self._is_cut = False
         self._generation = 0
         self._turns: list[asyncio.Future[None]] = []
+        # One for all requests under way, which as a rule are long over when it rings.
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def request(
         self,
@@ -301,11 +315,14 @@ class Pool:
         headers: dict[str, str],
         body: bytes | None,
         check: Callable[[], None] = lambda: None,
+        patience_s: float | None = None,
     ) -> Answer:
         """Send a request and return its answer.
 
         Parameters
         ----------
+        patience_s
+            Who has waited so long for a turn goes ahead without one; None waits for ever.
         check
             Called right before the request is sent, however long that has had to wait for its
             turn; what it raises keeps the request from being sent.
@@ -316,9 +333,16 @@ class Pool:
             There was no complete answer; a TimeoutError when there was none in time.
         """
         request = self._encode(method, target, headers, body)
-        async with self._turn():
+        if self._n_asking < self._max_connections:
+            self._n_asking += 1
+        else:
+            await self._turn(patience_s)
+        try:
             answer = await self._ask(method, request, check)
-        if answer.headers.get("content-encoding") == "gzip":
+        finally:
+            self._pass_turn()
+        # Most answers need no look at their headers.
+        if answer.body.startswith(_GZIP) and answer.headers.get("content-encoding") == "gzip":
             answer.body = zlib.decompress(answer.body, _BY_GZIP)
         return answer
 
@@ -359,6 +383,8 @@ class Pool:
 
     async def close(self) -> None:
         """Hang up all connections."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         connections = list(self._all)
         for connection in connections:
             connection.abort()
@@ -370,12 +396,31 @@ class Pool:
             connection = self._idle.pop() if self._idle else await self._connect()
             try:
                 check()
-                return await connection.ask(request, REQUEST_S)
+                self._limit(connection)
+                return await connection.ask(request)
             except LostConnectionError as error:
                 if not error.is_stale or method not in _REPEATABLE:
                     raise
             finally:
                 self._keep(connection)
+
+    def _limit(self, connection: _Connection) -> None:
+        """Give the request that is about to be sent so much time."""
+        loop = asyncio.get_running_loop()
+        connection.deadline = loop.time() + REQUEST_S
+        if self._alarm is None:
+            self._alarm = loop.call_at(connection.deadline, self._ring)
+
+    def _ring(self) -> None:
+        """Give up on what should have been answered by now, and look again when the next is due."""
+        loop = asyncio.get_running_loop()
+        self._alarm = None
+        # Whoever was given the same time later is due later.
+        for connection in [entry for entry in self._all if entry.deadline <= loop.time()]:
+            connection.time_out()
+        due_at = min((entry.deadline for entry in self._all), default=math.inf)
+        if due_at < math.inf:
+            self._alarm = loop.call_at(due_at, self._ring)
 
     def _keep(self, connection: _Connection) -> None:
         """Keep a connection for the next request, if it is good for one."""
@@ -389,27 +434,24 @@ class Pool:
         while now - self._idle[0].idle_since > IDLE_S:
             self._idle[0].abort()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, patience_s: float | None) -> None:
         """Wait until so few requests are under way that there may be another."""
-        if self._n_asking < self._max_connections:
-            self._n_asking += 1
-        else:
-            turn = asyncio.get_running_loop().create_future()
-            self._turns.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._pass_turn()
-                raise
+        turn = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
         try:
-            yield
-        finally:
-            self._pass_turn()
+            async with asyncio.timeout(patience_s):
+                await turn
+        except TimeoutError:
+            if not turn.done() or turn.cancelled():
+                self._n_asking += 1
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._pass_turn()
+            raise
 
     def _pass_turn(self) -> None:
-        while self._turns:
+        # Whoever went ahead leaves no turn behind.
+        while self._turns and self._n_asking <= self._max_connections:
             turn = self._turns.pop(0)
             if not turn.done():
                 turn.set_result(None)
@@ -465,7 +507,7 @@ class Pool:
     def _encode(
         self, method: str, target: str, headers: dict[str, str], body: bytes | None
     ) -> bytes:
-        own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if body is None:
             return f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._head}{own}\r\n".encode()
         head = f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._head}{own}"

@@ -79,6 +79,35 @@ class Change(Generic[T]):
     new: T | None
 
 
+class Moment:
+    """Something that happens once; costs nothing while nobody waits for it."""
+
+    __slots__ = ("_is_past", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_past = False
+        self._waiting: tuple[asyncio.Future[None], ...] = ()
+
+    def is_set(self) -> bool:
+        """Return whether it has happened."""
+        return self._is_past
+
+    def set(self) -> None:
+        """Have it happen."""
+        self._is_past = True
+        waiting, self._waiting = self._waiting, ()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self) -> None:
+        """Return once it has happened."""
+        if not self._is_past:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting += (future,)
+            await future
+
+
 class Informer(Generic[T]):
     """Follows one collection.
 
@@ -108,7 +137,7 @@ class Informer(Generic[T]):
         field_selector: str = "",
     ) -> None:
         self.store: dict[str, T] = {}
-        self.synced = asyncio.Event()
+        self.synced = Moment()
         self._client = client
         self.resource = resource
         self._decode = decode

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from kubeberth.api.events import CountedEvent, EventCorrelator, NewEvent
+from kubeberth.api.events import CountedEvent, EventCorrelator, EventMemory, NewEvent
 from kubeberth.api.scheme import EVENTS
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock
@@ -25,8 +25,8 @@ class EventRecorder:
     ----------
     component, host
         `source` of the events.
-    writing
-        Held while one is written: whoever shares it writes no more at once than it admits.
+    memory
+        What was told already, when others of the process share it.
     """
 
     def __init__(
@@ -36,12 +36,11 @@ class EventRecorder:
         clock: Clock,
         *,
         host: str = "",
-        writing: asyncio.Semaphore | None = None,
+        memory: EventMemory | None = None,
     ) -> None:
         self._client = client
-        self._writing = writing or asyncio.Semaphore()
         self._clock = clock
-        self._correlator = EventCorrelator(component, host)
+        self._correlator = EventCorrelator(component, host, memory)
         self._queue: list[NewEvent | CountedEvent] = []
         self._news: asyncio.Future[None] | None = None  # waited for while there is nothing to write
 
@@ -57,21 +56,29 @@ class EventRecorder:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
+    def forget(self) -> None:
+        """Write nothing more of what has been recorded."""
+        self._queue.clear()
+
     async def run(self) -> None:
         """Write events until cancelled."""
         while True:
             if not self._queue:
                 self._news = asyncio.get_running_loop().create_future()
                 await self._news
+            await self.write_next()
+
+    async def write_next(self) -> bool:
+        """Write the oldest event that was not written yet; return whether there are more."""
+        if self._queue:
             event = self._queue.pop(0)
             try:
-                async with self._writing:
-                    await self._write(event)
+                await self._write(event)
             except NotFoundError:
-                # The event it counts has expired, or its namespace is gone.
-                continue
+                pass  # the event it counts has expired, or its namespace is gone
             except BerthError as error:
                 logger.info("could not write an event: %s", error)
+        return bool(self._queue)
 
     async def _write(self, event: NewEvent | CountedEvent) -> None:
         if isinstance(event, NewEvent):

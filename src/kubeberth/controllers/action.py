@@ -236,6 +236,20 @@ class Outcome:
     actions: tuple[Action, ...] = ()
     requeue_after_s: float | None = None
 
+    @property
+    def tells(self) -> bool:
+        """Whether a status is to be written."""
+        return any(map(_is_told, self.actions))
+
+    @property
+    def only_tells(self) -> bool:
+        """Whether nothing but statuses is to be written."""
+        return bool(self.actions) and all(map(_is_told, self.actions))
+
+
+def _is_told(action: Action) -> bool:
+    return isinstance(action, PatchObject | UpdateObject) and action.sub == "status"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

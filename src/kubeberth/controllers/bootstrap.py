@@ -12,6 +12,7 @@ from kubeberth.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, Reso
 from kubeberth.api.workloads import ConfigMap, Object
 from kubeberth.controllers.action import CreateObject, Failure, Outcome, PatchObject
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 DEFAULT_ACCOUNT = "default"
 ROOT_CA = "kube-root-ca.crt"
@@ -65,22 +66,19 @@ def is_terminating(namespace: Namespace) -> bool:
     return namespace.metadata.deletion_timestamp is not None
 
 
-class ServiceAccountReconciler:
+class ServiceAccountReconciler(Reconciler):
     """Feeds `reconcile_account` from the cache; keys are namespaces."""
 
     name = "serviceaccount-controller"
     account = "service-account-controller"
-    seeds: tuple[str, ...] = ()
+    resource = NAMESPACES
+    follows = (SERVICE_ACCOUNTS,)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the namespace that changed, or that lost an account."""
-        if resource == NAMESPACES and new is not None:
-            return [new.metadata.name]
-        if resource == SERVICE_ACCOUNTS and new is None and old is not None:
-            return [old.metadata.namespace]
-        return []
+        """Return the namespace that lost an account."""
+        return [old.metadata.namespace] if new is None and old is not None else []
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the namespace needs."""
@@ -91,7 +89,7 @@ class ServiceAccountReconciler:
         return reconcile_account(namespace, account)
 
 
-class RootCAReconciler:
+class RootCAReconciler(Reconciler):
     """Feeds `reconcile_root_ca` from the cache; keys are namespaces.
 
     Parameters
@@ -102,21 +100,19 @@ class RootCAReconciler:
 
     name = "root-ca-certificate-publisher-controller"
     account = "root-ca-cert-publisher"
-    seeds: tuple[str, ...] = ()
+    resource = NAMESPACES
+    follows = (CONFIG_MAPS,)
 
     def __init__(self, ca: str) -> None:
         self._ca = ca
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the namespace that changed, or whose CA did."""
-        if resource == NAMESPACES and new is not None:
-            return [new.metadata.name]
+        """Return the namespace whose CA changed."""
         latest = new if new is not None else old
-        if resource == CONFIG_MAPS and latest is not None and latest.metadata.name == ROOT_CA:
-            return [latest.metadata.namespace]
-        return []
+        is_ca = latest is not None and latest.metadata.name == ROOT_CA
+        return [latest.metadata.namespace] if latest is not None and is_ca else []
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the namespace needs."""

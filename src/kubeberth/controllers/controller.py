@@ -3,22 +3,24 @@
 informer -> cache -> Reconciler.keys -> WorkQueue -> Reconciler.reconcile -> Executor
 A key whose last writes are not in the cache yet waits (expectations.py); one that fails comes again
 with back-off. One that takes long to decide, as thousands of pods belong to it, rests afterwards:
-what changes meanwhile is looked at together.
+what changes meanwhile is looked at together. So does one that has reported how things are, before
+it does nothing but report again (telling.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable
 
 from kubeberth.api.scheme import Resource
 from kubeberth.clock import Clock
-from kubeberth.controllers.action import Failure, ObjectRef, Outcome, StoppedError, failure_of
+from kubeberth.controllers.action import Failure, ObjectRef, StoppedError, failure_of
 from kubeberth.controllers.cache import Cache, HasMetadata
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.expectations import Expectations
+from kubeberth.controllers.reconciler import Reconciler
+from kubeberth.controllers.telling import Telling
 from kubeberth.controllers.workqueue import MAX_DELAY_S, WorkQueue
 from kubeberth.errors import BerthError, ConflictError, NotFoundError, TransportError
 
@@ -32,39 +34,6 @@ LOOK_AGAIN_S = 1.0
 # of the process; shorter rests are left out.
 REST_SHARE = 9
 LEAST_REST_S = 0.005
-
-
-class Reconciler(Protocol):
-    """What one controller knows: which keys a change concerns, and what a key needs.
-
-    Attributes
-    ----------
-    account
-        The service account of kube-system as which it acts; the API server starts every cluster
-        with a role `system:controller:ACCOUNT` that says what it may do.
-    seeds
-        Keys to look at from the start, whatever changes.
-    """
-
-    name: str
-    account: str
-    seeds: tuple[str, ...]
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return the keys to look at after a change that is in the cache already."""
-
-    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
-        """Return what to do about a key.
-
-        Parameters
-        ----------
-        now
-            Seconds since 1970.
-        failure
-            Why the previous attempt stopped, when it did.
-        """
 
 
 class Controller:
@@ -86,7 +55,7 @@ class Controller:
         clock: Clock,
         *,
         revision_of: Callable[[Resource], int],
-        workers: int = 8,
+        workers: int,
     ) -> None:
         self._reconciler = reconciler
         self._cache = cache
@@ -98,6 +67,7 @@ class Controller:
         self._expectations = Expectations()
         self._failures: dict[str, Failure] = {}
         self._rests: dict[str, float] = {}
+        self._telling = Telling()
         self._busy = 0
         self._wake = asyncio.Event()
 
@@ -106,10 +76,13 @@ class Controller:
         """The controller's name."""
         return self._reconciler.name
 
+    def hears_of(self, resource: Resource) -> bool:
+        """Return whether `observe` is to be told of the changes of a resource."""
+        return self._reconciler.hears_of(resource)
+
     def observe(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take note of a change that was applied to the cache."""
         keys = [*self._reconciler.keys(self._cache, resource, old, new)]
-        # Most changes concern few controllers: thousands of leases are renewed all the time.
         if keys:
             self._queue.add_all(keys)
             self._wake.set()
@@ -170,10 +143,19 @@ class Controller:
         failure = self._failures.get(key)
         began_at = self._clock.monotonic()
         outcome = self._reconciler.reconcile(self._cache, key, self._clock.now(), failure)
-        self._rests[key] = REST_SHARE * (self._clock.monotonic() - began_at)
+        decided_at = self._clock.monotonic()
+        self._rests[key] = REST_SHARE * (decided_at - began_at)
+        # A failure is told of at once: the next attempt would not know of it.
+        may_wait = self._reconciler.only_reports and outcome.only_tells and failure is None
+        if may_wait and (wait_s := self._telling.wait_s(key, decided_at)):
+            self._queue.add_after(key, wait_s, decided_at)
+            return
         await self._executor.carry_out(outcome.actions, _KeyJournal(self, key))
+        now = self._clock.monotonic()
+        if self._reconciler.only_reports and outcome.tells:
+            self._telling.told(key, now - decided_at, now)
         if outcome.requeue_after_s is not None:
-            self._queue.add_after(key, outcome.requeue_after_s, self._clock.monotonic())
+            self._queue.add_after(key, outcome.requeue_after_s, now)
 
     def _note_failure(self, key: str, error: Exception) -> None:
         self._failures[key] = failure_of(error)

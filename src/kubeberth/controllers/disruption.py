@@ -25,6 +25,7 @@ from kubeberth.api.workloads import is_ready, seconds_of
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import Failure, Outcome, PatchObject, RecordEvent
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 # How long an evicted pod may take to be marked as going, before it counts again.
 DELETION_TIMEOUT_S = 120.0
@@ -132,28 +133,25 @@ def _is_told(budget: PodDisruptionBudget, status: Mapping[str, Any]) -> bool:
     )
 
 
-class DisruptionReconciler:
+class DisruptionReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are budgets."""
 
     # Under this name its events are known, as upstream's are.
     name = "controllermanager"
     account = "disruption-controller"
-    seeds: tuple[str, ...] = ()
+    resource = POD_DISRUPTION_BUDGETS
+    follows = (*_SCALED, PODS)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the budget that changed, or those of a namespace whose pods or scales did."""
-        item = new if new is not None else old
-        if item is None:
+        """Return the budgets of a namespace whose pods or scales changed."""
+        latest = new if new is not None else old
+        if latest is None:
             return []
-        if resource == POD_DISRUPTION_BUDGETS:
-            return [] if new is None else [item.metadata.key]
-        budgets = cache.in_namespace(POD_DISRUPTION_BUDGETS, item.metadata.namespace)
+        budgets = cache.in_namespace(POD_DISRUPTION_BUDGETS, latest.metadata.namespace)
         if resource in _SCALED:
             return list(budgets)
-        if resource != PODS:
-            return []
         labels = [pod.metadata.labels for pod in (old, new) if pod is not None]
         return [
             key

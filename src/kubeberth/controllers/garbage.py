@@ -25,6 +25,7 @@ from kubeberth.controllers.action import (
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.ownership import to_document
+from kubeberth.controllers.reconciler import Reconciler
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
@@ -167,12 +168,12 @@ def _key(resource: Resource, key: str) -> str:
     return f"{resource.group_resource}/{key}"
 
 
-class GarbageReconciler:
+class GarbageReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are `pods/namespace/name`."""
 
     name = "garbage-collector"
     account = "generic-garbage-collector"
-    seeds: tuple[str, ...] = ()
+    follows = None
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None

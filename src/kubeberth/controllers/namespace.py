@@ -19,6 +19,7 @@ from kubeberth.controllers.action import (
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
+from kubeberth.controllers.reconciler import Reconciler
 
 FINALIZER = "kubernetes"
 
@@ -96,19 +97,18 @@ def _explain(namespace: Namespace, failure: Failure | None, now: float) -> list[
     return [PatchObject(ref_of(NAMESPACES, namespace), patch, sub="status")]
 
 
-class NamespaceReconciler:
+class NamespaceReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are namespaces."""
 
     name = "namespace-controller"
     account = "namespace-controller"
-    seeds: tuple[str, ...] = ()
+    resource = NAMESPACES
+    follows = None
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the namespace that changed, or that lost an object while it goes."""
-        if resource == NAMESPACES:
-            return [new.metadata.name] if new is not None else []
+        """Return the namespace that lost an object while it goes."""
         if new is None and old is not None and old.metadata.namespace:
             namespace = cache.namespace(old.metadata.namespace)
             if namespace is not None and namespace.metadata.deletion_timestamp is not None:

@@ -10,7 +10,7 @@ fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -21,7 +21,8 @@ from kubeberth.api.cel.syntax import CelSyntaxError
 from kubeberth.api.meta import ApiStruct, ObjectMeta
 from kubeberth.api.scheme import RESOURCES, VALIDATING_ADMISSION_POLICIES, Resource
 from kubeberth.controllers.action import Failure, Outcome, PatchObject
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 MAX_KINDS = 10
 _ANY = "*"
@@ -86,19 +87,12 @@ def _kinds_of(spec: dict[str, Any]) -> Iterator[Resource]:
                 yield resource
 
 
-class PolicyTypeCheckingReconciler:
+class PolicyTypeCheckingReconciler(Reconciler):
     """Feeds `reconcile_policy` from the cache; keys are policies."""
 
     name = "validatingadmissionpolicy-status-controller"
     account = "validatingadmissionpolicy-status-controller"
-    seeds: tuple[str, ...] = ()
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return a policy that changed."""
-        is_policy = resource == VALIDATING_ADMISSION_POLICIES
-        return [new.metadata.key] if is_policy and new is not None else []
+    resource = VALIDATING_ADMISSION_POLICIES
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what to tell of a policy."""

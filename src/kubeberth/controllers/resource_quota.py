@@ -25,6 +25,7 @@ from kubeberth.api.scheme import PODS, RESOURCE_QUOTAS, RESOURCES, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.action import Failure, Outcome, PatchObject
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 # Long enough for a charged object to be stored and seen, short enough to be given room back soon.
 SETTLED_S = 0.5
@@ -117,12 +118,13 @@ def _is_overdue(pod: Pod, now: float) -> bool:
     return now > seconds_of(meta.deletion_timestamp) + meta.deletion_grace_period_seconds
 
 
-class ResourceQuotaReconciler:
+class ResourceQuotaReconciler(Reconciler):
     """Feeds `reconcile` from the cache, and remembers since when a quota is as it is."""
 
     name = "resourcequota-controller"
     account = "resourcequota-controller"
-    seeds: tuple[str, ...] = ()
+    resource = RESOURCE_QUOTAS
+    follows = None
 
     def __init__(self) -> None:
         self._unchanged: dict[str, tuple[str, float]] = {}

@@ -76,7 +76,7 @@ from kubeberth.controllers.batch.orphaned_job_pods import OrphanedJobPodReconcil
 from kubeberth.controllers.batch.ttl_after_finished import TTLAfterFinishedReconciler
 from kubeberth.controllers.bootstrap import ROOT_CA, RootCAReconciler, ServiceAccountReconciler
 from kubeberth.controllers.cache import Cache
-from kubeberth.controllers.controller import Controller, Reconciler
+from kubeberth.controllers.controller import Controller
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.garbage import GarbageReconciler
@@ -89,6 +89,7 @@ from kubeberth.controllers.policy_type_checking import (
     PolicyTypeCheckingReconciler,
     decode_validating_policy,
 )
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.services.endpoint_slice import EndpointSliceReconciler
 from kubeberth.controllers.services.endpoints import EndpointsReconciler
@@ -127,7 +128,8 @@ class ControllerSettings:
     authority
         Signs approved requests for certificates; without it nobody does.
     workers
-        How many keys each controller works on at a time.
+        How many keys each controller works on at a time: each mostly waits for the API server,
+        which is the quicker the more writes it can take to the disk together.
     terminated_pod_threshold
         How many ended pods are kept; 0 keeps all.
     default_storage_class
@@ -136,7 +138,7 @@ class ControllerSettings:
 
     root_ca: str = ""
     authority: Signer | None = None
-    workers: int = 8
+    workers: int = 24
     terminated_pod_threshold: int = TERMINATED_THRESHOLD
     default_storage_class: str = ""
 
@@ -286,9 +288,12 @@ class Supervisor:
         self._informers[CUSTOM_RESOURCE_DEFINITIONS].subscribe(self._define)
 
     def _listener(self, resource: Resource) -> Callable[[Change[Any]], None]:
+        # Most kinds concern few controllers, and thousands of leases are renewed all the time.
+        hearing = [each for each in self._controllers if each.hears_of(resource)]
+
         def listen(change: Change[Any]) -> None:
             self._cache.apply(resource, change.old, change.new)
-            for controller in self._controllers:
+            for controller in hearing:
                 controller.observe(resource, change.old, change.new)
 
         return listen

@@ -51,7 +51,8 @@ class Allotment:
         self._kept: Allocations | None = None
         self._pods: dict[str, str] = {}
         self._published = ""
-        self._news = asyncio.Event()
+        # Of a machine that nothing is known of, nothing is published.
+        self._news = asyncio.Event() if spec.layout is not None else None
         self.holdings = self._started(spec.layout)
 
     def _started(self, layout: Layout | None) -> Holdings:
@@ -99,9 +100,13 @@ class Allotment:
     def take(self, pod: KubeletPod, verdict: Verdict) -> None:
         """Take over what became of a pod."""
         self.holdings = verdict.holdings
-        if verdict.refusal is None:
+        if self._news is not None and verdict.refusal is None:
             self._pods[pod.metadata.uid] = pod.metadata.key
-        self._news.set()
+        self._note_news()
+
+    def _note_news(self) -> None:
+        if self._news is not None:
+            self._news.set()
 
     def keep_only(self, uids: Collection[str]) -> None:
         """Take back what pods have that are no more."""
@@ -113,7 +118,7 @@ class Allotment:
         if uid in self.holdings.allocations.pods():
             self.holdings = self.holdings.without(uid)
         if self._pods.pop(uid, None) is not None:
-            self._news.set()
+            self._note_news()
 
     def note_started(self, pod: KubeletPod, container: str) -> None:
         """Note that a container has started: the init containers before it have ended."""
@@ -142,7 +147,7 @@ class Allotment:
 
     async def publish(self) -> None:
         """Write what pods have to the Node, a while after each change, until cancelled."""
-        if self._layout is None:
+        if self._layout is None or self._news is None:
             return
         while True:
             await self._news.wait()

@@ -12,7 +12,7 @@ from enum import Enum
 from kubeberth.api.core import ContainerStatus
 from kubeberth.api.workloads import seconds_of
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod, Probe
-from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, Script, program_of
+from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, Script, once, program_of
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 
 # Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
@@ -152,17 +152,17 @@ def runs_of(pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Iterator[Run]:
     is_of_job = controller is not None and controller.kind == "Job"
     for container in pod.spec.init_containers:
         role = Role.SIDECAR if container.is_sidecar else Role.INIT
-        script = scripts.of(pod, container.name, is_app=False) or Script(
-            (program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER),)
+        script = scripts.of(pod, container.name, is_app=False) or once(
+            program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER)
         )
         yield _run(container, role, script)
     for container in pod.spec.containers:
-        script = scripts.of(pod, container.name, is_app=True) or Script(
-            (program_of(container, annotations, WORK if is_of_job else FOREVER),)
+        script = scripts.of(pod, container.name, is_app=True) or once(
+            program_of(container, annotations, WORK if is_of_job else FOREVER)
         )
         yield _run(container, Role.APP, script)
     for container in pod.spec.ephemeral_containers:
-        script = Script((program_of(container, {}, FOREVER),))
+        script = once(program_of(container, {}, FOREVER))
         yield Run(container.name, Role.EPHEMERAL, container.image, script)
 
 

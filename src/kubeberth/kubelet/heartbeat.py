@@ -31,6 +31,7 @@ from kubeberth.kubelet.node_object import (
     renewed,
     status_patch,
 )
+from kubeberth.kubelet.sharing import remembered_node
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 
@@ -40,6 +41,10 @@ RENEW_PERIOD_S = LEASE_DURATION_S / 4
 RENEW_JITTER = 0.04
 # A beat that the server did not take is not missed for a whole period.
 RETRY_PERIOD_S = 2.0
+# Nor does it wait much for what else the node has to write, or for an answer that does not come:
+# with several tries in each, a lease outlasts both.
+PATIENCE_S = 2.0
+BEAT_TIMEOUT_S = 10.0
 STATUS_PERIOD_S = 300.0
 # After a change the next periodic report moves by up to half a period, so that nodes that changed
 # together do not report together for ever.
@@ -55,7 +60,7 @@ class Heartbeat:
         self._client = client
         self._clock = clock
         self._dice = dice
-        self._lease: dict[str, Any] | None = None
+        self._lease: bytes | None = None
         self._renewed_at: float | None = None
         self._status_at = 0.0
         self._is_late = False
@@ -108,7 +113,7 @@ class Heartbeat:
         return self.node
 
     def _adopt(self, document: dict[str, Any]) -> None:
-        self.node = msgspec.convert(document, Node)
+        self.node = remembered_node(msgspec.convert(document, Node), self._spec.labels)
 
     async def post_status(self) -> None:
         """Write the Node's status."""
@@ -143,15 +148,19 @@ class Heartbeat:
         was_away = self._renewed_at is not None and now - self._renewed_at > LEASE_DURATION_S
         self._is_late = False
         try:
-            await self._renew()
-            if was_away or now >= self._status_at:
-                await self.fetch()
-                await self.post_status()
+            async with asyncio.timeout(BEAT_TIMEOUT_S):
+                await self._renew()
+                if was_away or now >= self._status_at:
+                    await self.fetch()
+                    await self.post_status()
             self._renewed_at = now
         except NotFoundError:
             # Somebody deleted the Node; as upstream it comes back when its kubelet starts anew.
             self._renewed_at = now
             logger.info("node %s is gone from the API", self._spec.name)
+        except TimeoutError:
+            self._is_late = True
+            logger.warning("node %s misses a heartbeat: no answer in time", self._spec.name)
         except BerthError as error:
             self._is_late = True
             logger.warning("node %s misses a heartbeat: %s", self._spec.name, error)
@@ -162,7 +171,9 @@ class Heartbeat:
             self._keep(await self._find_lease(now))
         assert self._lease is not None
         try:
-            self._keep(await self._client.update(LEASES, renewed(self._lease, now)))
+            lease = renewed(msgspec.json.decode(self._lease), now)
+            answer = await self._client.update(LEASES, lease, patience_s=PATIENCE_S)
+            self._keep(answer)
         except (ConflictError, NotFoundError):
             self._lease = None
             raise
@@ -170,7 +181,8 @@ class Heartbeat:
     def _keep(self, lease: dict[str, Any]) -> None:
         # Who sets what is the server's to know, and the larger part of it.
         lease["metadata"].pop("managedFields", None)
-        self._lease = lease
+        # Of thousands of nodes, each waits most of the time: text is smaller than objects.
+        self._lease = msgspec.json.encode(lease)
 
     async def _find_lease(self, now: float) -> dict[str, Any]:
         try:

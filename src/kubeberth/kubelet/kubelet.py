@@ -8,34 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from kubeberth.api.core import Node
+from kubeberth.api.events import EventMemory
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import Clock
-from kubeberth.errors import BerthError, ConflictError, NotFoundError
+from kubeberth.errors import BerthError, ConflictError, NotFoundError, UsageError
 from kubeberth.kubelet.addresses import AddressPool
 from kubeberth.kubelet.admission import Situation, Verdict, admit
 from kubeberth.kubelet.allotment import Allotment
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
-from kubeberth.kubelet.pod import KubeletPod, decode_kubelet_pod
+from kubeberth.kubelet.pace import Pace
+from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
-from kubeberth.kubelet.sharing import shared
+from kubeberth.kubelet.sharing import remembered
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 from kubeberth.kubelet.timers import Alarm, Timers
 from kubeberth.kubelet.worker import Worker
+from kubeberth.kubelet.writers import Writers
 
 logger = logging.getLogger(__name__)
 
 COMPONENT = "kubelet"
-# Status writes of one node that are under way at a time; more would need more connections.
-WRITES_AT_ONCE = 4
 RETRY_S = 0.5
 SANDBOX_RETRY_S = 5.0
 
@@ -47,8 +49,14 @@ class Kubelet:
     ----------
     timers
         Shared by all nodes of the process; somebody else runs it.
-    writing, beating
-        Held while something is written about a pod, and while a sign of life is given; shared, too.
+    statuses, events
+        Give turns to write a status or remove a pod, and to record an event; shared, too.
+    pace
+        How many of the first write at a time.
+    beating
+        Held while a sign of life is given; shared, too.
+    told
+        The events that the nodes of the process have told of late.
     checkpoints
         Where it keeps what its pods have of the machine; None to keep it in memory alone.
     scripts
@@ -64,9 +72,12 @@ class Kubelet:
         timers: Timers,
         clock: Clock,
         dice: Dice,
-        writing: asyncio.Semaphore,
-        beating: asyncio.Semaphore,
         *,
+        statuses: Writers,
+        pace: Pace,
+        events: Writers,
+        beating: asyncio.Semaphore,
+        told: EventMemory,
         checkpoints: Checkpoints | None = None,
         scripts: Scripts = NO_SCRIPTS,
         with_events: bool = True,
@@ -79,18 +90,21 @@ class Kubelet:
         self._scripts = scripts
         self._with_events = with_events
         self._heartbeat = Heartbeat(spec, client, clock, dice)
-        self._writing = writing
+        self._statuses = statuses
+        self._pace = pace
+        self._events = events
         self._beating = beating
-        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, writing=writing)
+        self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, memory=told)
         self._pool = AddressPool(spec.pod_cidr)
         self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
         self._dirty: dict[str, None] = {}
-        self._news = asyncio.Event()
-        self._is_started = False
+        self._leftovers: dict[str, KubeletPod] = {}
+        self._is_started = self._is_stopped = False
+        self._failed: asyncio.Future[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._informer: Informer[KubeletPod] = Informer(
-            client, PODS, _decode, field_selector=f"spec.nodeName={spec.name}"
+            client, PODS, self._remembered, field_selector=f"spec.nodeName={spec.name}"
         )
 
     async def register(self) -> None:
@@ -103,16 +117,18 @@ class Kubelet:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                self._failed = asyncio.get_running_loop().create_future()
                 self._informer.subscribe(self._on_change)
                 tasks.create_task(self._informer.run())
-                tasks.create_task(self._recorder.run())
                 tasks.create_task(self._beat(tasks, beat))
                 await self._informer.synced.wait()
                 self._start()
-                tasks.create_task(self._write_statuses())
                 if self._allotment.is_described:
                     tasks.create_task(self._allotment.publish())
+                await self._failed
         finally:
+            self._is_stopped = True
+            self._recorder.forget()
             for alarm in beat:
                 alarm.cancel()
             for worker in self._workers.values():
@@ -138,7 +154,14 @@ class Kubelet:
             key=lambda pod: (pod.metadata.creation_timestamp or "", pod.metadata.key),
         ):
             self._observe(pod)
-        self._news.set()
+        self._statuses.ask(self)
+
+    def _remembered(self, raw: bytes) -> KubeletPod:
+        return remembered(raw, self._known)
+
+    def _known(self, uid: str) -> KubeletPod | None:
+        worker = self._workers.get(uid)
+        return worker.pod if worker is not None else None
 
     def _on_change(self, change: Change[KubeletPod]) -> None:
         if not self._is_started:
@@ -155,7 +178,7 @@ class Kubelet:
         self._dirty.pop(pod.metadata.uid, None)
         self._pool.free(pod.metadata.uid)
         self._allotment.release(pod.metadata.uid)
-        self._news.set()
+        self._statuses.ask(self)
         if worker is not None:
             worker.cancel()
 
@@ -167,6 +190,8 @@ class Kubelet:
         before, worker.pod = worker.pod, pod
         if pod.spec.ephemeral_containers != before.spec.ephemeral_containers:
             self._apply(worker, worker.life.joined(pod))
+        if pod.spec.active_deadline_seconds != before.spec.active_deadline_seconds:
+            self._limit(worker)
         if pod.is_terminating and _grace_s(before) != _grace_s(pod):
             self._end(worker)
         if (
@@ -182,7 +207,8 @@ class Kubelet:
         if pod.is_terminal:
             # It ended before this kubelet started. What is left is to let it go.
             if pod.is_terminating:
-                self._spawn_removal(pod)
+                self._leftovers[pod.metadata.uid] = pod
+                self._statuses.ask(self)
             return
         self._workers[pod.metadata.uid] = worker
         if pod.is_terminating:
@@ -190,7 +216,8 @@ class Kubelet:
             return
         node = self._heartbeat.node
         verdict = self._admit(worker, with_own_os(node) if node is not None else None)
-        if verdict.refusal in (NODE_AFFINITY, TAINT_TOLERATION) and self._tasks is not None:
+        if verdict.refusal in (NODE_AFFINITY, TAINT_TOLERATION):
+            assert self._tasks is not None
             self._tasks.create_task(self._admit_live(worker))
         else:
             self._judge(worker, verdict)
@@ -249,8 +276,15 @@ class Kubelet:
             self._apply(worker, life.restored(pod.status))
         elif not pod.is_terminating:
             self._apply(worker, life.admitted(self._clock.now()))
+        self._limit(worker)
         if pod.is_terminating:
             self._end(worker)
+
+    def _limit(self, worker: Worker) -> None:
+        """Have a pod end that is active for longer than it may."""
+        active_s = worker.pod.spec.active_deadline_seconds
+        for timer in worker.life.limited(active_s, self._clock.now()):
+            self._schedule(worker, timer, timer.extra_s)
 
     def _end(self, worker: Worker) -> None:
         """Have a pod end, within the time it has left."""
@@ -263,9 +297,13 @@ class Kubelet:
         for timer in effects.timers:
             self._schedule(worker, timer, timer.extra_s + self._step_s(worker, timer))
         if self._with_events:
+            # Of thousands that start together, many wait to be told: what they share, they share.
+            references: dict[str, dict[str, str]] = {}
             for notice in effects.notices:
-                about = worker.object_reference(notice.container)
-                self._recorder.record(about, notice.type, notice.reason, notice.message)
+                if (about := references.get(notice.container)) is None:
+                    about = worker.object_reference(notice.container)
+                    references[notice.container] = about
+                self._tell(about, notice.type, notice.reason, notice.message)
         if worker.life.stage is Stage.ENDED:
             self._pool.free(worker.life.uid)
             self._allotment.release(worker.life.uid)
@@ -279,17 +317,17 @@ class Kubelet:
 
     def _schedule(self, worker: Worker, timer: Timer, delay_s: float) -> None:
         def due() -> None:
-            worker.alarms.remove(alarm)
+            worker.alarms = tuple(other for other in worker.alarms if other is not alarm)
             self._due(worker, timer)
 
         alarm = self._timers.call_in(delay_s, due)
-        worker.alarms.append(alarm)
+        worker.alarms += (alarm,)
 
     def _due(self, worker: Worker, timer: Timer) -> None:
         if timer.stimulus is Stimulus.SANDBOX_READY and not self._give_address(worker):
             message = "Failed to create pod sandbox: no IP addresses available in range set"
             about = worker.object_reference()
-            self._recorder.record(about, "Warning", "FailedCreatePodSandBox", message)
+            self._tell(about, "Warning", "FailedCreatePodSandBox", message)
             self._schedule(worker, timer, SANDBOX_RETRY_S)
             return
         if timer.stimulus is Stimulus.STARTED:
@@ -303,53 +341,58 @@ class Kubelet:
         worker.ip = self._pool.take(worker.life.uid)
         return bool(worker.ip)
 
+    def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
+        """Record an event."""
+        self._recorder.record(about, type_, reason, message)
+        self._events.ask(self._recorder)
+
     def _mark(self, worker: Worker) -> None:
         """Have the pod's status compared with what the API has, and written if it differs."""
         self._dirty[worker.life.uid] = None
-        self._news.set()
+        self._statuses.ask(self)
 
-    async def _write_statuses(self) -> None:
-        """Write what is new, a few pods at a time, until cancelled."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await self._allotment.keep()
-            while self._dirty:
-                batch = list(self._dirty)[:WRITES_AT_ONCE]
-                for uid in batch:
-                    del self._dirty[uid]
-                # What these pods were given is on disk before anybody hears that they run.
-                await self._allotment.keep()
-                workers = [self._workers[uid] for uid in batch if uid in self._workers]
-                written = await asyncio.gather(*map(self._write, workers))
-                if not all(written):
-                    await asyncio.sleep(RETRY_S)
+    async def write_next(self) -> bool:
+        """Write the status of one pod; return whether there are more."""
+        if self._is_stopped:
+            return False
+        try:
+            is_done = await self._write_one()
+        except UsageError as error:
+            # It is for who runs the node to say so, and to start it anew.
+            if self._failed is not None and not self._failed.done():
+                self._failed.set_exception(error)
+            return False
+        if not is_done:
+            self._timers.call_in(RETRY_S, self._write_again)
+            return False
+        return bool(self._dirty or self._leftovers)
+
+    def _write_again(self) -> None:
+        if not self._is_stopped:
+            self._statuses.ask(self)
+
+    async def _write_one(self) -> bool:
+        """Write what is next; return whether the API was there to take it."""
+        uid = next(iter(self._dirty), None)
+        # What a pod was given is on disk before anybody hears that it runs.
+        await self._allotment.keep()
+        if uid is not None:
+            self._dirty.pop(uid, None)
+            worker = self._workers.get(uid)
+            return worker is None or await self._write(worker)
+        if self._leftovers:
+            return await self._remove_leftover(next(iter(self._leftovers)))
+        return True
 
     async def _write(self, worker: Worker) -> bool:
-        """Write a pod's status; return whether the API was there to take it.
-
-        What is written is what holds when it is its turn: of what came to pass while others wrote,
-        nobody needs to be told.
-        """
-        async with self._writing:
-            if worker.life.uid not in self._workers:
-                return True  # it has gone meanwhile
-            return await self._write_now(worker)
-
-    async def _write_now(self, worker: Worker) -> bool:
+        """Write a pod's status; return whether the API was there to take it."""
         pod = worker.pod
-        status = worker.status(self._spec.internal_ip, self._clock.now())
-        overruled = worker.was_overruled()
         try:
-            if overruled or not worker.has_written(status):
-                meta = pod.metadata
-                patch = {"metadata": {"uid": meta.uid}, "status": status}
-                document = await self._client.patch(
-                    PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
-                )
-                worker.note_written(status, document["metadata"]["resourceVersion"])
+            async with self._pace.turn() as answered:
+                await self._write_status(worker, answered)
             if worker.is_over:
-                await self._remove(pod)
+                await self._remove(worker.pod)
+                worker.is_removed = True
         except NotFoundError:
             return True  # the watch will say so
         except BerthError as error:
@@ -360,34 +403,44 @@ class Kubelet:
             return False
         return True
 
-    def _spawn_removal(self, pod: KubeletPod) -> None:
-        if self._tasks is not None:
-            self._tasks.create_task(self._remove_leftover(pod))
+    async def _write_status(self, worker: Worker, answered: Callable[[], None]) -> None:
+        """Write what holds now that it is its turn: what came to pass meanwhile, once."""
+        pod = worker.pod
+        status = worker.status(self._spec.internal_ip, self._clock.now())
+        if pod.metadata.uid not in self._workers:
+            return  # it has gone meanwhile
+        if worker.has_written(status) and not worker.was_overruled():
+            return
+        meta = pod.metadata
+        patch = {"metadata": {"uid": meta.uid}, "status": status}
+        document = await self._client.patch(
+            PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
+        )
+        answered()
+        worker.note_written(status, document["metadata"]["resourceVersion"])
 
-    async def _remove_leftover(self, pod: KubeletPod) -> None:
-        """Remove a pod; nobody else will, so it is tried until it is done."""
-        while True:
-            try:
-                async with self._writing:
-                    await self._remove(pod)
-                return
-            except BerthError as error:
-                logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
-            await asyncio.sleep(RETRY_S)
+    async def _remove_leftover(self, uid: str) -> bool:
+        """Remove a pod that ended before this kubelet started; nobody else will."""
+        pod = self._leftovers[uid]
+        try:
+            await self._remove(pod)
+        except BerthError as error:
+            logger.warning("pod %s cannot be removed: %s", pod.metadata.key, error)
+            return False
+        del self._leftovers[uid]
+        return True
 
     async def _remove(self, pod: KubeletPod) -> None:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
         meta = pod.metadata
         try:
-            await self._client.delete(
-                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
-            )
+            async with self._pace.turn() as answered:
+                await self._client.delete(
+                    PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+                )
+                answered()
         except (NotFoundError, ConflictError):
             return
-
-
-def _decode(raw: bytes) -> KubeletPod:
-    return shared(decode_kubelet_pod(raw))
 
 
 def _grace_s(pod: KubeletPod) -> float | None:

@@ -8,31 +8,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from kubeberth.api.events import EventMemory
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, SystemClock
 from kubeberth.errors import BerthError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.faults import Fault, How
 from kubeberth.kubelet.kubelet import Kubelet
+from kubeberth.kubelet.pace import MOST, Pace
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.kubelet.timers import Alarm, Timers
+from kubeberth.kubelet.writers import Writers
 
 logger = logging.getLogger(__name__)
 
 # So many nodes start at a time: thousands of TLS handshakes at once would only wait for each other.
 STARTING_AT_ONCE = 32
 RESTART_S = 5.0
-# Writes about pods that all nodes of a process have under way together. Thousands of nodes that
-# start a pod each would have the API server to themselves; so whoever creates and places pods keeps
-# most of it. Signs of life do not wait for these; but after a pause many are due at once, and for
-# so many is each other's turn.
-WRITES_AT_ONCE = 8
+# After a pause many signs of life are due at once, and for so many is each other's turn. They do
+# not wait for what is written about pods.
 BEATS_AT_ONCE = 16
+# Events are worth keeping, but nothing waits for them, least of all what they tell of.
+EVENTS_AT_ONCE = 2
+# Of each kind, of all nodes: as many as two of upstream's components remember.
+EVENTS_REMEMBERED = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,17 @@ class _Member:
     """One node of the process."""
 
     spec: NodeSpec
+    settled: asyncio.Future[None]
     task: asyncio.Task[None] | None = None
     client: Client | None = None
     fault: Fault | None = None
     alarm: Alarm | None = None
     is_cut: bool = False
-    is_settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settle(self) -> None:
+        """Have nobody wait for it any more: it is registered, or cannot be."""
+        if not self.settled.done():
+            self.settled.set_result(None)
 
 
 class Fleet:
@@ -102,8 +110,11 @@ class Fleet:
         self._clock = clock or SystemClock()
         self._timers = Timers(self._clock)
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
-        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._pace = Pace(self._clock)
+        self._statuses = Writers(MOST)
+        self._events = Writers(EVENTS_AT_ONCE)
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
+        self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -118,9 +129,11 @@ class Fleet:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._timers.run())
+            tasks.create_task(self._statuses.run())
+            tasks.create_task(self._events.run())
             first = [self._begin(spec) for spec in specs]
             for member in first:
-                await member.is_settled.wait()
+                await member.settled
             if ready is not None:
                 ready()
 
@@ -134,7 +147,7 @@ class Fleet:
         """
         if spec.name in self._members:
             raise UsageError(f"node {spec.name} is there already")
-        await self._begin(spec).is_settled.wait()
+        await self._begin(spec).settled
 
     async def remove(self, name: str) -> None:
         """Run a node no longer; what the API says of it stays."""
@@ -172,7 +185,8 @@ class Fleet:
         return member
 
     def _begin(self, spec: NodeSpec) -> _Member:
-        member = self._members[spec.name] = _Member(spec)
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        member = self._members[spec.name] = _Member(spec, settled)
         self._start(member)
         return member
 
@@ -187,7 +201,7 @@ class Fleet:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        member.is_settled.set()
+        member.settle()
 
     def _cut(self, member: _Member) -> None:
         """Take the node's network away, and give it back in time if it flaps."""
@@ -223,10 +237,9 @@ class Fleet:
         spec, told = member.spec, ""
         while True:
             try:
-                async with AsyncExitStack() as stack:
-                    await self._run_node(member, stack)
+                await self._run_node(member)
             except* UsageError as errors:
-                member.is_settled.set()
+                member.settle()
                 if told != (told := str(errors.exceptions[0])):
                     logger.error("node %s does not start: %s", spec.name, told)
             except* BerthError as errors:
@@ -236,26 +249,30 @@ class Fleet:
                 logger.exception("node %s failed", spec.name)
             await asyncio.sleep(RESTART_S)
 
-    async def _run_node(self, member: _Member, stack: AsyncExitStack) -> None:
-        spec = member.spec
+    async def _run_node(self, member: _Member) -> None:
         # Reading thousands of certificates takes longer than a server waits for a handshake.
         async with self._starting:
-            client = await stack.enter_async_context(self._clients(spec.name))
+            client = self._clients(member.spec.name)
+        async with client:
             member.client = client
             if member.is_cut:
                 client.cut()
             kubelet = Kubelet(
-                spec,
+                member.spec,
                 client,
                 self._timers,
                 self._clock,
-                self._settings.stages.dice(spec.name),
-                self._writing,
-                self._beating,
+                self._settings.stages.dice(member.spec.name),
+                statuses=self._statuses,
+                pace=self._pace,
+                events=self._events,
+                beating=self._beating,
+                told=self._told,
                 checkpoints=self._settings.checkpoints,
                 scripts=self._settings.scripts,
                 with_events=self._settings.with_events,
             )
-            await kubelet.register()
-        member.is_settled.set()
-        await kubelet.run()
+            async with self._starting:
+                await kubelet.register()
+            member.settle()
+            await kubelet.run()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 import msgspec
 
@@ -31,6 +32,8 @@ from kubeberth.kubelet.scripts import NO_SCRIPTS, ScriptError, Scripts
 
 PREEMPTING = "Preempting"
 PREEMPTED = "Preempted in order to admit critical pod"
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+OVERDUE = "Pod was active on the node longer than the specified deadline"
 # What is reported of a container that never ran in a pod that was deleted.
 LOST_EXIT_CODE = 137
 
@@ -59,6 +62,7 @@ class Stimulus(Enum):
     UNHEALTHY = "a container's liveness probe fails"
     EXITED = "a container has ended"
     COMPLETED = "all containers have ended for good"
+    OVERDUE = "it has been active for as long as it may"
     DELETED = "somebody wants it gone"
     STOPPED = "all its containers were stopped"
 
@@ -78,6 +82,7 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.PENDING, Stimulus.REJECTED): Stage.ENDED,
     (Stage.PENDING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.CREATING, Stimulus.SANDBOX_READY): Stage.INITIALIZING,
+    (Stage.CREATING, Stimulus.OVERDUE): Stage.TERMINATING,
     (Stage.CREATING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.INITIALIZING, Stimulus.STARTED): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.READY): Stage.INITIALIZING,
@@ -86,6 +91,7 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.INITIALIZING, Stimulus.EXITED): Stage.INITIALIZING,
     (Stage.INITIALIZING, Stimulus.INITIALIZED): Stage.RUNNING,
     (Stage.INITIALIZING, Stimulus.COMPLETED): Stage.ENDED,
+    (Stage.INITIALIZING, Stimulus.OVERDUE): Stage.TERMINATING,
     (Stage.INITIALIZING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.RUNNING, Stimulus.STARTED): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.READY): Stage.RUNNING,
@@ -93,6 +99,7 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.RUNNING, Stimulus.UNHEALTHY): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.EXITED): Stage.RUNNING,
     (Stage.RUNNING, Stimulus.COMPLETED): Stage.ENDED,
+    (Stage.RUNNING, Stimulus.OVERDUE): Stage.TERMINATING,
     (Stage.RUNNING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.TERMINATING, Stimulus.DELETED): Stage.TERMINATING,
     (Stage.TERMINATING, Stimulus.STOPPED): Stage.ENDED,
@@ -100,8 +107,10 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
 }
 
 
-# So many of the last steps an error tells.
+# So many of the last steps an error tells; each by its place among all there can be.
 HISTORY = 10
+_STEPS = tuple((stage, stimulus) for stage in Stage for stimulus in Stimulus)
+_PLACES = {step: place for place, step in enumerate(_STEPS)}
 
 
 class InvalidTransitionError(Exception):
@@ -169,8 +178,9 @@ class PodLife:
         "_scripts",
         "flaw",
         "is_refused",
-        "key",
         "message",
+        "name",
+        "namespace",
         "phase",
         "reason",
         "restart_policy",
@@ -182,8 +192,7 @@ class PodLife:
 
     def __init__(self, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> None:
         meta = pod.metadata
-        self.key = meta.key
-        self.uid = meta.uid
+        self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
         self.restart_policy = pod.spec.restart_policy
         self.stage = Stage.PENDING
         self.phase = "Pending"
@@ -194,15 +203,20 @@ class PodLife:
         self._scripts = scripts
         self.runs = self._written(pod)
         self.started_at = 0.0
-        self._history: tuple[tuple[Stage, Stimulus], ...] = ()
+        self._history = b""
 
-    def _written(self, pod: KubeletPod) -> list[Run]:
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    def _written(self, pod: KubeletPod) -> tuple[Run, ...]:
         try:
-            return list(runs_of(pod, self._scripts))
+            return tuple(runs_of(pod, self._scripts))
         except ScriptError as error:
             self.flaw = str(error)
             bare = msgspec.structs.replace(pod.metadata, annotations={})
-            return list(runs_of(msgspec.structs.replace(pod, metadata=bare)))
+            return tuple(runs_of(msgspec.structs.replace(pod, metadata=bare)))
 
     def run_of(self, name: str) -> Run:
         """Return the container of that name."""
@@ -211,11 +225,11 @@ class PodLife:
     def joined(self, pod: KubeletPod) -> Effects:
         """Take in the ephemeral containers that have come since."""
         known = {run.name for run in self.runs}
-        new = [
+        new = tuple(
             run
             for run in self._written(pod)
             if run.role is Role.EPHEMERAL and run.name not in known
-        ]
+        )
         if self.stage in (Stage.TERMINATING, Stage.ENDED):
             return Effects()
         self.runs += new
@@ -286,6 +300,9 @@ class PodLife:
         self._move(Stimulus.DELETED)
         if self.stage is Stage.ENDED:
             return Effects()
+        return self._stopping(grace_s, is_repeated=is_repeated)
+
+    def _stopping(self, grace_s: float | None, *, is_repeated: bool = False) -> Effects:
         running = [run for run in self.runs if run.stage is ContainerStage.RUNNING]
         if not running:
             return Effects([Timer(Stimulus.STOPPED)])
@@ -306,6 +323,18 @@ class PodLife:
         effects = self.deleted(grace_s=None)
         return Effects(effects.timers, [Notice(PREEMPTING, PREEMPTED, "Warning"), *effects.notices])
 
+    def limited(self, active_s: float | None, now: float) -> list[Timer]:
+        """Return the timer of a pod that may be active for so long and no longer."""
+        if active_s is None:
+            return []
+        return [Timer(Stimulus.OVERDUE, None, max(0.0, self.started_at + active_s - now))]
+
+    def _overdue(self) -> Effects:
+        """End the pod because it has been active for as long as it may."""
+        self.reason, self.message = DEADLINE_EXCEEDED, OVERDUE
+        effects = self._stopping(grace_s=None)
+        return Effects(effects.timers, [Notice(DEADLINE_EXCEEDED, OVERDUE), *effects.notices])
+
     def tell(self, timer: Timer, now: float) -> Effects:
         """Go on after what a timer stood for is over."""
         if self._is_stale(timer):
@@ -323,6 +352,8 @@ class PodLife:
                 return _found_unhealthy(self.run_of(timer.container))
             case Stimulus.EXITED:
                 return self._exited(self.run_of(timer.container), now)
+            case Stimulus.OVERDUE:
+                return self._overdue()
             case Stimulus.STOPPED:
                 self._stop(now)
                 return Effects()
@@ -431,10 +462,9 @@ class PodLife:
         step = Step.INIT if run.role is Role.INIT else Step.START
         effects = Effects([_starting(run, step, delay)])
         if delay:
-            namespace, _, name = self.key.rpartition("/")
             message = (
                 f"Back-off restarting failed container {run.name} "
-                f"in pod {name}_{namespace}({self.uid})"
+                f"in pod {self.name}_{self.namespace}({self.uid})"
             )
             effects.notices.append(Notice("BackOff", message, "Warning", run.name))
         return effects
@@ -466,14 +496,15 @@ class PodLife:
 
     def _move(self, stimulus: Stimulus) -> None:
         step = (self.stage, stimulus)
-        self._history = (*self._history[1 - HISTORY :], step)
+        self._history = self._history[1 - HISTORY :] + bytes((_PLACES[step],))
         following = TRANSITIONS.get(step)
         if following is None:
             raise InvalidTransitionError(f"pod {self.key} cannot go on from: {self._told()}")
         self.stage = following
 
     def _told(self) -> str:
-        return ", ".join(f"{stage.name} + {stimulus.name}" for stage, stimulus in self._history)
+        steps = (_STEPS[place] for place in self._history)
+        return ", ".join(f"{stage.name} + {stimulus.name}" for stage, stimulus in steps)
 
     def check_invariants(self) -> None:
         """Raise InvariantError if the machine contradicts itself."""
@@ -565,13 +596,14 @@ def _killing(run: Run) -> Notice:
     return Notice("Killing", f"Stopping container {run.name}", container=run.name)
 
 
+@lru_cache(1024)
+def _present(image: str) -> str:
+    return f'Container image "{image}" already present on machine'
+
+
 def _start_notices(run: Run) -> list[Notice]:
     return [
-        Notice(
-            "Pulled",
-            f'Container image "{run.image}" already present on machine',
-            container=run.name,
-        ),
+        Notice("Pulled", _present(run.image), container=run.name),
         Notice("Created", "Container created", container=run.name),
         Notice("Started", "Container started", container=run.name),
     ]

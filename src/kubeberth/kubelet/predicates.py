@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -16,7 +17,7 @@ from kubeberth.api.node_affinity import matches_node
 from kubeberth.api.node_labels import OS
 from kubeberth.api.requests import Amounts, effective_request, occupied, to_amounts
 from kubeberth.api.taints import tolerates
-from kubeberth.kubelet.pod import KubeletPod
+from kubeberth.kubelet.pod import KubeletPod, KubeletPodSpec
 from kubeberth.topology.refusal import Refusal
 
 NODE_OS = "linux"
@@ -124,12 +125,40 @@ def _missing_resources(
     }
     if not request:
         return
-    used = _sum(occupied(other) for other in others)
+    used = _sum(map(_taken, others))
     for name in (*NATIVE, *sorted(request.keys() - {*NATIVE, "pods"})):
         wanted = request.get(name, 0)
         taken, total = used.get(name, 0), allocatable.get(name, 0)
         if wanted > total - taken and wanted > 0:
             yield _out_of(name, wanted, taken, total)
+
+
+class _Template:
+    """A pod's spec as a key: pods of one template have the very same (`sharing`)."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: KubeletPodSpec) -> None:
+        self.spec = spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Template) and self.spec is other.spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+
+@lru_cache(4096)
+def _taken_by(template: _Template) -> Amounts:
+    return occupied(KubeletPod(spec=template.spec))
+
+
+def _taken(pod: KubeletPod) -> Amounts:
+    """Return what a pod takes, which is asked for whenever another one comes."""
+    status = pod.status
+    if status.container_statuses or status.init_container_statuses or status.resources:
+        return occupied(pod)  # a resize may be under way
+    return _taken_by(_Template(pod.spec))
 
 
 def _out_of(resource: str, requested: int, used: int, capacity: int) -> Shortfall:

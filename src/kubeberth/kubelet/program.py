@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kubeberth.api.core import Container
 
@@ -65,6 +66,12 @@ class Script:
     def program(self, attempt: int) -> Program:
         """Return what it does in a life."""
         return self.programs[min(attempt, len(self.programs) - 1)]
+
+
+@lru_cache(1024)
+def once(program: Program) -> Script:
+    """Return the script of a container that does the same in all its lives."""
+    return Script((program,))
 
 
 FOREVER = Program()

@@ -23,21 +23,25 @@ class Alarm:
         self.callback = None
 
 
+# What is due within so long after another is called back with it.
+TICK_S = 0.005
+
+
 class Timers:
-    """Calls back when it is time."""
+    """Calls back when it is time, or up to a tick later."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[tuple[float, int, Alarm]] = []
         self._order = itertools.count()
-        self._wake = asyncio.Event()
+        self._sleeping: asyncio.Future[None] | None = None
 
     def call_in(self, delay_s: float, callback: Callable[[], None]) -> Alarm:
         """Call back after a delay."""
         alarm = Alarm(callback)
         at = self._clock.monotonic() + delay_s
         if not self._heap or at < self._heap[0][0]:
-            self._wake.set()
+            _wake(self._sleeping)
         heapq.heappush(self._heap, (at, next(self._order), alarm))
         return alarm
 
@@ -52,12 +56,21 @@ class Timers:
 
     async def run(self) -> None:
         """Fire timers until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            self._wake.clear()
             self.fire()
-            due_in = self._heap[0][0] - self._clock.monotonic() if self._heap else None
-            try:
-                async with asyncio.timeout(due_in):
-                    await self._wake.wait()
-            except TimeoutError:
+            self._sleeping = loop.create_future()
+            if not self._heap:
+                await self._sleeping
                 continue
+            due_in = self._heap[0][0] - self._clock.monotonic()
+            alarm = loop.call_later(max(due_in, TICK_S), _wake, self._sleeping)
+            try:
+                await self._sleeping
+            finally:
+                alarm.cancel()
+
+
+def _wake(sleeping: asyncio.Future[None] | None) -> None:
+    if sleeping is not None and not sleeping.done():
+        sleeping.set_result(None)

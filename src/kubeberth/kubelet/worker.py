@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +15,7 @@ from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
 from kubeberth.kubelet.pod_status import Addresses, to_status
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
-from kubeberth.kubelet.sharing import shared_condition
+from kubeberth.kubelet.sharing import shared_conditions
 from kubeberth.kubelet.timers import Alarm
 
 Document = dict[str, Any]
@@ -52,14 +53,17 @@ class Worker:
         The conditions that the API shows.
     written
         None before the first status.
+    is_removed
+        Whether the API has been told to let go of the pod.
     """
 
     pod: KubeletPod
     life: PodLife
     ip: str = ""
     shown: tuple[Condition, ...] = ()
-    alarms: list[Alarm] = field(default_factory=list)
+    alarms: tuple[Alarm, ...] = ()
     written: Written | None = None
+    is_removed: bool = False
 
     @classmethod
     def of(cls, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Worker:
@@ -78,14 +82,14 @@ class Worker:
 
     @property
     def is_over(self) -> bool:
-        """Whether the pod has ended and is to go from the API as well."""
-        return not self.is_active and self.pod.is_terminating
+        """Whether the pod has ended and is yet to go from the API as well."""
+        return not self.is_active and self.pod.is_terminating and not self.is_removed
 
     def cancel(self) -> None:
         """Wait for nothing any more."""
         for alarm in self.alarms:
             alarm.cancel()
-        self.alarms.clear()
+        self.alarms = ()
 
     def status(self, host_ip: str, now: float) -> Document:
         """Return the status to show."""
@@ -102,11 +106,11 @@ class Worker:
         entries = status.get("conditions", [])
         shown = {condition.type: condition for condition in self.shown}
         shown |= {entry["type"]: _condition(entry) for entry in entries}
-        self.shown = tuple(shown.values())
+        self.shown = shared_conditions(tuple(shown.values()))
         self.written = Written(
             _digest(status),
             status["phase"],
-            tuple(entry["type"] for entry in entries),
+            _shared_types(tuple(entry["type"] for entry in entries)),
             int(version) if version.isdecimal() else 0,
         )
 
@@ -151,7 +155,12 @@ class Worker:
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
     said = {key: value for key, value in entry.items() if value is not None}
-    return shared_condition(msgspec.convert(said, Condition))
+    return msgspec.convert(said, Condition)
+
+
+@lru_cache(64)
+def _shared_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    return types
 
 
 def _digest(status: Document) -> bytes:

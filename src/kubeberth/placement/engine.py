@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
 import numpy as np
 
 from kubeberth.api.core import Pod
@@ -62,6 +63,29 @@ class Engine:
             decision, slot = self._decide(key, request)
             if slot is not None:
                 state.assume(key, meta.labels, request, slot, decision.reservations)
+            yield decision
+
+    def place_alike(self, request: PodRequest, keys: Iterable[str]) -> Iterator[Decision]:
+        """Yield a decision for each of some pods of one template, as `place` would one by one.
+
+        Whoever takes a decision carries it out before the next one is asked for, and changes
+        nothing else meanwhile. So what one pod is told when no node takes it, and none can be made
+        free, holds for those after it, without another look at every node.
+
+        Parameters
+        ----------
+        keys
+            `namespace/name` of each.
+        """
+        failed: Decision | None = None
+        for key in keys:
+            if failed is not None and not self._nominated:
+                yield msgspec.structs.replace(failed, pod_key=key)
+                continue
+            decision, _ = self._decide(key, request)
+            is_final = decision.failure is not None and decision.nomination is None
+            # Somebody's nomination may end with the attempt, which leaves room to others.
+            failed = decision if is_final and not self._nominated else None
             yield decision
 
     def _decide(self, key: str, request: PodRequest) -> tuple[Decision, int | None]:

@@ -61,9 +61,9 @@ class Binder:
         self._n_running = 0
 
     @property
-    def is_full(self) -> bool:
-        """Whether another binding would only stand in line."""
-        return self._n_running >= MAX_BINDS
+    def room(self) -> int:
+        """How many more bindings would not only stand in line."""
+        return max(0, MAX_BINDS - self._n_running)
 
     def start(
         self, entry: QueuedPod, node_name: str, reservations: Sequence[Reservation] = ()

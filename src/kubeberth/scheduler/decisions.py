@@ -1,8 +1,7 @@
 """Decisions: what came of the last attempts, kept for a while so that somebody can ask. Pure.
 
 A node's scores hold for the moment when they were compared. They are worked out again, rule by
-rule, right after a decision, but only as often as that costs little beside the decisions themselves
-(`Budget`).
+rule, when there is time for that (`scores`), and as often as that costs little (`Budget`).
 """
 
 from __future__ import annotations

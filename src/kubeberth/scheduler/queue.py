@@ -12,6 +12,8 @@ Rule 6: a gated pod is not tried; only a change of the pod itself opens the gate
 Rule 7: a pod for which victims are being asked to go is not tried until all of them have been; what
         would have woken it in between wakes it then.
 Rule 8: no pod waits for longer than five minutes without another try.
+Rule 9: active pods that come out one after the other and are of one template come out together, as
+        many as are asked for at most; nobody is overtaken for that.
 
 Numbers match kube-scheduler 1.36 (backend/queue). Pure: `now` is an argument, in seconds of a clock
 that never goes back.
@@ -22,7 +24,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
@@ -184,8 +186,36 @@ class SchedulingQueue:
         """Return the pod to try next, which is in flight from now on, or None."""
         self._tick(now)
         entry = self._head(self._active) or self._head(self._backoff)
-        if entry is None:
-            return None
+        if entry is not None:
+            self._take(entry, now)
+        return entry
+
+    def pop_alike(
+        self, now: float, most: int, template_of: Callable[[Pod], Hashable]
+    ) -> list[QueuedPod]:
+        """Return the pods to try next, which are in flight from now on.
+
+        Parameters
+        ----------
+        most
+            How many there may be, at least one.
+        template_of
+            Returns what pods have in common that are placed alike, their priority included.
+        """
+        first = self.pop(now)
+        if first is None:
+            return []
+        batch, following = [first], self._head(self._active)
+        if following is None or most == 1:
+            return batch
+        template = template_of(first.pod)
+        while following is not None and template_of(following.pod) == template:
+            self._take(following, now)
+            batch.append(following)
+            following = self._head(self._active) if len(batch) < most else None
+        return batch
+
+    def _take(self, entry: QueuedPod, now: float) -> None:
         self._move(entry, Place.IN_FLIGHT)
         entry.first_event = self._events_end
         self._in_flight[entry.pod.metadata.key] = entry
@@ -193,7 +223,6 @@ class SchedulingQueue:
         if not entry.tries:
             entry.first_tried_at = now
         entry.tries += 1
-        return entry
 
     def settle(self, entry: QueuedPod) -> None:
         """Note that a node was chosen: the pod is being bound, and events mean nothing to it."""

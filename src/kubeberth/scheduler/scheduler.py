@@ -4,8 +4,10 @@ Input: watches of nodes, namespaces and pods; of services and controllers, which
 belong together; of disruption budgets; of claims, volumes and what provides them. Output:
 bindings, events and conditions. Everything decided is decided in `queue`, `cache` and the placement
 engine; this is the loop around them.
-Deciding is serial and runs on what is known at the moment; binding is concurrent. A watch event
-sets the loop going at once, nothing is polled.
+Deciding is serial and runs on what is known at the moment; binding is concurrent. Pods of one
+template that are next to each other in the queue are decided together, as many as there is room for
+among the bindings under way: whoever is more important and comes later waits for no more than
+these. A watch event sets the loop going at once, nothing is polled.
 
 Of several schedulers that share a mandate one decides; the others follow the cluster, so that they
 can go on at once, and decide nothing.
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -39,12 +41,11 @@ from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import NodeRules
 from kubeberth.placement.ties import Shuffled
-from kubeberth.placement.why_now import best_nodes
 from kubeberth.scheduler.binder import Binder, PreBindError
 from kubeberth.scheduler.cache import Cache, occupies_node
 from kubeberth.scheduler.comparer import drift
 from kubeberth.scheduler.config import Settings
-from kubeberth.scheduler.decisions import Attempt, Budget, Decisions
+from kubeberth.scheduler.decisions import Attempt, Decisions
 from kubeberth.scheduler.evictor import Evictor
 from kubeberth.scheduler.hints import ClusterEvent, PlacedPodEvent, Waiting, news_of
 from kubeberth.scheduler.intake import PodIntake
@@ -52,6 +53,7 @@ from kubeberth.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE
 from kubeberth.scheduler.pages import Pages, Parts
 from kubeberth.scheduler.queue import QueuedPod, SchedulingQueue
 from kubeberth.scheduler.recorder import Recorder
+from kubeberth.scheduler.scores import Scores
 from kubeberth.scheduler.serving import Door, serving
 from kubeberth.scheduler.volumes import Volumes
 
@@ -143,7 +145,8 @@ class Scheduler:
         self._volumes = Volumes(client, self._claims)
         self._binder = Binder(client, self._volumes, tasks, self._on_bound)
         self._pods = Informer(client, PODS, PodIntake().decode, field_selector=_LIVE_PODS)
-        self._decisions, self._budget = Decisions(), Budget()
+        self._decisions = Decisions()
+        self._scores = Scores(self._cache.state, self._profiles, clock)
         self.pages = Pages(
             Parts(
                 self._cache,
@@ -216,15 +219,15 @@ class Scheduler:
     async def _place_all(self) -> None:
         """Place pods until none is ready, or enough bindings are under way."""
         pause_at = self._clock.monotonic() + _TURN_S
-        while not self._binder.is_full:
+        while room := self._binder.room:
             if not self._mandate.holds:
                 raise LeadershipLostError("leaderelection lost")
             now = self._clock.monotonic()
-            entry = self._queue.pop(now)
-            if entry is None:
+            batch = self._queue.pop_alike(now, room, self._template_of)
+            if not batch:
                 return
-            self._attempt(entry, now)
-            if now > pause_at:
+            self._attempt(batch, now)
+            if self._clock.monotonic() > pause_at:
                 await asyncio.sleep(0)
                 pause_at = self._clock.monotonic() + _TURN_S
 
@@ -237,15 +240,21 @@ class Scheduler:
                 await self._news.wait()
         self._news.clear()
 
-    def _attempt(self, entry: QueuedPod, now: float) -> None:
-        """Place one pod, and set going what follows."""
-        pod = entry.pod
-        if pod.is_terminating:
-            self._recorder.skipped(pod)
-            self._queue.remove(pod.metadata.key)
+    def _attempt(self, batch: Sequence[QueuedPod], now: float) -> None:
+        """Place pods of one template, and set going what follows."""
+        if batch[0].pod.is_terminating:
+            for entry in batch:
+                self._recorder.skipped(entry.pod)
+                self._queue.remove(entry.pod.metadata.key)
             return
-        decision = self._decide(pod)
-        self._keep(entry, decision, now)
+        began_at = now
+        for entry, decision in zip(batch, self._decide(batch), strict=True):
+            self._keep(entry, decision, began_at)
+            self._carry_out(entry, decision, now)
+            began_at = self._clock.monotonic()
+
+    def _carry_out(self, entry: QueuedPod, decision: Decision, now: float) -> None:
+        pod = entry.pod
         if decision.node is not None:
             self._cache.assume(pod, decision.node, decision.reservations)
             self._queue.settle(entry)
@@ -257,7 +266,7 @@ class Scheduler:
             self._park(entry, decision.failure, now, decision.nomination)
 
     def _keep(self, entry: QueuedPod, decision: Decision, began_at: float) -> None:
-        """Remember a decision, with the scores that led to it if there is time for that."""
+        """Remember a decision."""
         pod, counts = entry.pod, self._counts
         decided_at = self._clock.monotonic()
         counts.algorithm_s.observe(decided_at - began_at)
@@ -266,26 +275,35 @@ class Scheduler:
         failure = decision.failure
         if decisions.isEnabledFor(logging.INFO):
             _tell(entry, decision, decided_at - began_at)
-        if failure is not None:
-            result = ERROR if failure.is_error else UNSCHEDULABLE
-            counts.attempted(pod.spec.scheduler_name, result, decided_at - began_at)
-            if failure.rejected_by:
-                counts.preemption_attempts.add()
-            if decision.nomination is not None:
-                counts.victims.observe(len(decision.nomination.victims))
-        elif decision.n_feasible > 1 and self._budget.allows(decided_at):
-            state, profile = self._cache.state, self._profiles[pod.spec.scheduler_name]
-            attempt.best = best_nodes(state, state.request(pod), profile, pod.metadata.key)
-            self._budget.spend(decided_at, self._clock.monotonic())
+        if failure is None:
+            self._scores.note(pod, attempt)
+            return
+        result = ERROR if failure.is_error else UNSCHEDULABLE
+        counts.attempted(pod.spec.scheduler_name, result, decided_at - began_at)
+        if failure.rejected_by:
+            counts.preemption_attempts.add()
+        if decision.nomination is not None:
+            counts.victims.observe(len(decision.nomination.victims))
 
-    def _decide(self, pod: Pod) -> Decision:
-        """Return where a pod goes; one that cannot be made sense of goes nowhere."""
+    def _decide(self, batch: Sequence[QueuedPod]) -> Iterator[Decision]:
+        """Yield where pods of one template go; one that cannot be made sense of goes nowhere."""
+        pod = batch[0].pod
         try:
-            return self._engines[pod.spec.scheduler_name].place(pod)
+            request = self._cache.state.request(pod)
         except InvalidObjectError as error:
             logger.error("cannot place: %s", error)
             failure = Failure(str(error), is_error=True)
-            return Decision(pod.metadata.key, None, self._cache.state.n_nodes, failure=failure)
+            yield Decision(pod.metadata.key, None, self._cache.state.n_nodes, failure=failure)
+        else:
+            engine = self._engines[pod.spec.scheduler_name]
+            yield from engine.place_alike(request, [entry.pod.metadata.key for entry in batch])
+
+    def _template_of(self, pod: Pod) -> Hashable:
+        """Return what pods have in common that are placed alike."""
+        try:
+            return pod.spec.scheduler_name, self._cache.state.request(pod)
+        except InvalidObjectError:
+            return pod.metadata.key
 
     def _preempt(self, entry: QueuedPod, nomination: Nomination) -> None:
         """Have the victims go; whoever waits for the same room, and matters less, waits no more."""

@@ -1,6 +1,13 @@
 from tests.objects import NOW
 
-from kubeberth.api.events import BURST, REFILL_S, CountedEvent, EventCorrelator, NewEvent
+from kubeberth.api.events import (
+    BURST,
+    REFILL_S,
+    CountedEvent,
+    EventCorrelator,
+    EventMemory,
+    NewEvent,
+)
 
 POD = {"apiVersion": "v1", "kind": "Pod", "name": "web", "namespace": "team", "uid": "u"}
 
@@ -70,3 +77,20 @@ def test_two_events_of_one_moment_have_different_names():
     correlator = EventCorrelator("kubelet")
     names = {observe(correlator, f"m{n}").body["metadata"]["name"] for n in range(5)}
     assert len(names) == 5
+
+
+def test_components_that_share_a_memory_do_not_count_for_each_other():
+    memory = EventMemory()
+    for host in ("node-1", "node-2"):
+        correlator = EventCorrelator("kubelet", host, memory)
+        assert isinstance(observe(correlator), NewEvent)
+        assert isinstance(observe(correlator), CountedEvent)
+
+
+def test_a_memory_forgets_what_is_oldest_when_it_is_full():
+    correlator = EventCorrelator("kubelet", "node-1", EventMemory(max_entries=2))
+    things = [{**POD, "name": name} for name in ("a", "b", "c")]
+    for thing in things:
+        observe(correlator, about=thing)
+    assert isinstance(observe(correlator, about=things[2]), CountedEvent)
+    assert isinstance(observe(correlator, about=things[0]), NewEvent)

@@ -2,9 +2,11 @@
 
 import json
 
+import msgspec
 import pytest
 
 from kubeberth.api.codec import decode
+from kubeberth.api.known_specs import Stored
 from kubeberth.api.scheme import PODS
 from kubeberth.errors import BadRequestError
 
@@ -99,8 +101,20 @@ STORED = (
 )
 
 
+OWNERS = b'[{"manager":"m","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{}}}]'
+
+
+def stored_as(text):
+    return Stored(msgspec.json.decode(text, type=dict[str, msgspec.Raw]), OWNERS)
+
+
 def replaced(text, stored=STORED):
-    return decode(text, JSON, PODS, stored=stored)
+    return decode(text, JSON, PODS, stored=stored_as(stored) if stored else None)
+
+
+def without_owners(document):
+    metadata = {k: v for k, v in document["metadata"].items() if k != "managedFields"}
+    return {**document, "metadata": metadata}
 
 
 @pytest.mark.parametrize(
@@ -120,9 +134,32 @@ def replaced(text, stored=STORED):
 )
 def test_a_replacement_reads_the_same_whether_it_is_known_what_is_stored_or_not(text):
     known, unknown = replaced(text), replaced(text, b"")
+    if "managedFields" not in known.document["metadata"]:
+        unknown.document = without_owners(unknown.document)
     assert known.document == unknown.document
     assert list(known.document) == list(unknown.document)
     assert known.warnings == unknown.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        pytest.param(STORED.replace(b'"7"', b'"8"'), False, id="as they are stored"),
+        pytest.param(STORED.replace(b'"f:spec"', b'"f:status"'), True, id="other owners"),
+        pytest.param(STORED.replace(b'"managedFields"', b'"labels"'), None, id="as labels"),
+    ],
+)
+def test_owners_are_told_only_if_they_are_others_than_those_that_are_stored(text, is_told):
+    if is_told is None:
+        with pytest.raises(BadRequestError, match="labels of type map"):
+            replaced(text)
+    else:
+        assert ("managedFields" in replaced(text).document["metadata"]) == is_told
+
+
+def test_owners_that_are_sent_twice_are_a_duplicate():
+    twice = STORED.replace(b'"managedFields"', b'"managedFields":' + OWNERS + b',"managedFields"')
+    assert replaced(twice).duplicate_fields == ["metadata.managedFields"]
 
 
 def test_a_value_of_another_type_is_not_taken_for_the_stored_one():

@@ -13,6 +13,7 @@ from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Authenticator, Shown, User
 from kubeberth.apiserver.http.head import fields
 from kubeberth.apiserver.http.request import Request
+from kubeberth.apiserver.objects import encode, key_of, unpack
 from kubeberth.apiserver.responses import StreamResponse
 from kubeberth.apiserver.storage.memory import MemoryStore
 from kubeberth.clock import SystemClock
@@ -36,6 +37,30 @@ class Answer:
         return self.json["message"]
 
 
+class WatchedChain:
+    """Admission that also looks whether somebody has changed what is stored."""
+
+    def __init__(self, registry) -> None:
+        self._registry, self._chain = registry, registry.chain
+        self.look_at_body = self._chain.look_at_body
+
+    async def admit(self, attributes):
+        await self._chain.admit(attributes)
+        self._look(attributes)
+
+    async def validate(self, attributes):
+        self._look(attributes)
+        await self._chain.validate(attributes)
+
+    def _look(self, attributes):
+        resource, old = attributes.resource, attributes.old
+        if attributes.operation != "UPDATE" or resource.custom is not None or old is None:
+            return
+        entry = self._registry.store.get(key_of(resource, attributes.namespace, attributes.name))
+        if entry is not None and str(entry.revision) == old["metadata"]["resourceVersion"]:
+            assert encode(unpack(resource, entry)) == encode(old)
+
+
 class Api:
     """A server of its own for every test."""
 
@@ -47,6 +72,7 @@ class Api:
         admission=None,
         auditor=None,
         store=None,
+        clock=None,
     ) -> None:
         self.store = store or MemoryStore()
         authenticator = Authenticator(tokens, allow_anonymous=allow_anonymous)
@@ -56,7 +82,8 @@ class Api:
             admission=admission or AdmissionSettings(),
             auditor=auditor,
         )
-        self.app = App(self.store, SystemClock(), settings)
+        self.app = App(self.store, clock or SystemClock(), settings)
+        self.app.registry.chain = WatchedChain(self.app.registry)
 
     async def start(self):
         await self.app.start()

@@ -24,9 +24,14 @@ class Room:
         self.leave = asyncio.Event()
 
     async def enter(self, user, info):
-        async with self.in_flight.seat(user, info):
+        seats = self.in_flight.seats(user, info)
+        if not seats.take():
+            await seats.wait(user.name)
+        try:
             self.came_in.append(user.name)
             await self.leave.wait()
+        finally:
+            seats.give_back()
 
 
 async def _settle():

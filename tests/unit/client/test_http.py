@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -120,6 +120,22 @@ def test_what_may_be_repeated_is_when_a_kept_connection_is_gone(method):
             answer = await pool.request(method, "/", {}, b"")
         assert answer.status == 200
         assert server.connections == [1, 1, 2]
+
+    run(scenario)
+
+
+def test_each_request_is_given_up_when_its_own_time_is_over(monkeypatch):
+    monkeypatch.setattr(http, "REQUEST_S", 0.05)
+
+    async def scenario():
+        begun = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+        async with pool_of(OK, begun, begun, OK) as (pool, server):
+            assert (await pool.request("POST", "/", {}, None)).status == 200
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    await pool.request("POST", "/", {}, None)
+            assert (await pool.request("POST", "/", {}, None)).status == 200
+        assert server.connections == [1, 1, 2, 3]
 
     run(scenario)
 
@@ -269,5 +285,38 @@ def test_an_answer_that_nobody_waits_for_any_more_is_not_taken_for_the_next_one(
                 await asking
             assert (await pool.request("GET", "/next", {}, None)).body == b"ok"
         assert seen.connections == [1, 1], "the connection is as good as before"
+
+    run(scenario)
+
+
+def test_who_has_waited_long_enough_behind_a_request_without_an_answer_takes_a_connection_more():
+    async def scenario():
+        answered = asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                while head := await reader.readuntil(b"\r\n\r\n"):
+                    if b"/hangs" in head:
+                        await answered.wait()
+                    writer.write(OK)
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        pool = Pool(f"http://127.0.0.1:{port}", {}, None, 1)
+        hanging = asyncio.create_task(pool.request("GET", "/hangs", {}, None))
+        patient = asyncio.create_task(pool.request("GET", "/waits", {}, None))
+        await asyncio.sleep(0)
+        for _ in range(2):
+            answer = await pool.request("PUT", "/lease", {}, None, patience_s=0.01)
+            assert answer.body == b"ok"
+        assert not patient.done()
+        answered.set()
+        assert (await hanging).body == (await patient).body == b"ok"
+        # And then there is one request at a time again.
+        assert (await pool.request("GET", "/last", {}, None)).body == b"ok"
+        await pool.close()
+        server.close()
+        await asyncio.sleep(0.01)
 
     run(scenario)

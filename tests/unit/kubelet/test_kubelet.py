@@ -1,7 +1,11 @@
 """Whole kubelets against an API server in memory."""
 
 import asyncio
+import contextlib
 import dataclasses
+import functools
+import json
+import re
 import time
 from contextlib import asynccontextmanager
 
@@ -11,6 +15,8 @@ from tests.unit.kubelet.test_parts import ManualClock
 
 from kubeberth.api.node_labels import closed_to_kubelet
 from kubeberth.api.scheme import EVENTS, LEASES, NODES, PODS
+from kubeberth.client.client import Client
+from kubeberth.client.credentials import Credentials
 from kubeberth.errors import ConflictError, ForbiddenError, ServiceUnavailableError
 from kubeberth.kubelet import heartbeat as heartbeat_module
 from kubeberth.kubelet import kubelet as kubelet_module
@@ -514,5 +520,73 @@ def test_a_kubelet_leaves_out_the_labels_that_a_server_lets_no_kubelet_set():
         heartbeat = Heartbeat(spec, client, api.clock, Stages().dice(spec.name))
         await asyncio.wait_for(heartbeat.register(), DEADLINE_S)
         assert api.objects[NODES][spec.name]["metadata"]["labels"] == {"disktype": "ssd"}
+
+    asyncio.run(scenario())
+
+
+def test_a_lease_is_renewed_although_a_pod_s_status_gets_no_answer(monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "RENEW_PERIOD_S", 0.05)
+    monkeypatch.setattr(heartbeat_module, "PATIENCE_S", 0.02)
+
+    async def scenario():
+        api = FakeApi()
+        statuses, over, leases = asyncio.Event(), asyncio.Event(), []
+
+        async def talk(reader, writer):
+            """Answer as an API server whose writes of pod statuses hang."""
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await answer_all(reader, writer)
+            writer.close()
+
+        async def answer_all(reader, writer):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = re.search(r"Content-Length: (\d+)", head)
+                body = await reader.readexactly(int(length[1])) if length else b""
+                method, target, _ = head.split(" ", 2)
+                if "watch=true" in target or target.endswith("/status"):
+                    if target.endswith("/status"):
+                        statuses.set()
+                    await over.wait()
+                    return
+                if "/pods?" in target:
+                    pod = put_pod(api)
+                    answer = {"metadata": {"resourceVersion": "1"}, "items": [pod]}
+                else:
+                    answer = json.loads(body or b"{}")
+                    answer.setdefault("metadata", {"name": "node-1"})["resourceVersion"] = "1"
+                    answer.setdefault("spec", {})
+                if method == "PUT" and statuses.is_set():
+                    leases.append(answer["spec"]["renewTime"])
+                text = json.dumps(answer).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        credentials = Credentials(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        clients = functools.partial(Client, credentials, max_requests=1)
+        task = asyncio.create_task(run(node_specs(1), lambda name: clients(), SETTINGS))
+        await until(lambda: len(leases) >= 3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        over.set()
+        server.close()
+        await asyncio.sleep(0.05)
+        assert len(set(leases)) == len(leases)
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_fails_when_its_active_deadline_is_over_also_one_that_was_set_later():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api, "short", activeDeadlineSeconds=1)
+            put_pod(api, "later")
+            await until(lambda: is_ready(api, "later"))
+            change = {"spec": {"activeDeadlineSeconds": 1}, "metadata": {"generation": 2}}
+            api.change(PODS, "default/later", change)
+            for name in ("short", "later"):
+                await until(lambda name=name: status(api, name).get("phase") == "Failed")
+                assert status(api, name)["reason"] == "DeadlineExceeded"
 
     asyncio.run(scenario())

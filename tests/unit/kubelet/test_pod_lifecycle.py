@@ -330,3 +330,27 @@ def test_an_ephemeral_container_ends_with_its_pod():
     player.run()
     assert player.life.phase == "Succeeded"
     assert player.life.run_of("debug").stage is ContainerStage.EXITED
+
+
+def test_a_pod_that_is_active_for_longer_than_it_may_is_ended_and_has_failed():
+    player = Player(make()).admit()
+    (deadline,) = player.life.limited(60.0, player.now + 20.0)
+    assert deadline.extra_s == 40.0
+    player.run()
+    player.take(player.life.tell(deadline, player.now))
+    assert (player.life.stage, player.life.phase) == (Stage.TERMINATING, "Running")
+    player.run()
+    assert (player.life.phase, player.life.reason) == ("Failed", "DeadlineExceeded")
+    assert player.life.message == "Pod was active on the node longer than the specified deadline"
+    assert player.reasons()[-2:] == ["DeadlineExceeded", "Killing"]
+
+
+def test_a_pod_that_has_ended_in_time_has_no_deadline_to_miss():
+    player = Player(make("Never", apps=containers("c", command=["true"]))).admit().run()
+    (deadline,) = player.life.limited(60.0, player.now)
+    player.take(player.life.tell(deadline, player.now + 60.0))
+    assert (player.life.phase, player.life.reason) == ("Succeeded", "")
+
+
+def test_a_pod_without_a_deadline_is_active_for_ever():
+    assert Player(make()).admit().life.limited(None, NOW) == []

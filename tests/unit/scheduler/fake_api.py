@@ -28,6 +28,8 @@ class FakeApi:
         Events that were created.
     refuse_bind
         Called before each binding; returns the error to raise, or None.
+    hanging
+        Pods whose bindings get no answer and are not carried out, until this is emptied.
     refuse_delete
         The same before each deletion, by the name of the pod.
     losses
@@ -40,6 +42,7 @@ class FakeApi:
         self.series: list[tuple[str, Document]] = []
         self.refuse_bind: Callable[[str], BerthError | None] = lambda _: None
         self.refuse_delete: Callable[[str], BerthError | None] = lambda _: None
+        self.hanging: set[str] = set()
         self.losses = 0
         self._objects: dict[str, dict[str, Document]] = {}
         self._watchers: dict[str, list[asyncio.Queue[WatchEvent]]] = {}
@@ -72,6 +75,11 @@ class FakeApi:
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
+
+    def answer(self) -> None:
+        """Let the bindings that hang go on."""
+        self.hanging.clear()
+        self._changed.set()
 
     # What the client offers
 
@@ -108,6 +116,9 @@ class FakeApi:
         """Assign a pod to a node."""
         await asyncio.sleep(0)
         key = f"{namespace}/{pod}"
+        while key in self.hanging:
+            self._changed.clear()
+            await self._changed.wait()
         error = self.refuse_bind(key)
         if error is not None:
             raise error

@@ -52,6 +52,35 @@ def test_higher_priority_first_then_older() -> None:
     assert names(queue, 1.0) == ["older", "younger", "low"]
 
 
+def alike(queue: SchedulingQueue, most: int = 64) -> list[list[str]]:
+    """Return the names of the pods that come out together, batch by batch."""
+    found = []
+    while batch := queue.pop_alike(1.0, most, lambda pod: (pod.priority, pod.spec.node_selector)):
+        found.append([entry.pod.metadata.name for entry in batch])
+    return found
+
+
+def test_neighbours_of_one_template_come_out_together_and_overtake_nobody() -> None:
+    ssd = {"nodeSelector": {"disk": "ssd"}}
+    queue = queue_of(
+        pod("a"), pod("b"), pod("c", **ssd), pod("d"), pod("urgent", priority=1), pod("e")
+    )
+    assert alike(queue) == [["urgent"], ["a", "b"], ["c"], ["d", "e"]]
+
+
+def test_a_batch_is_no_larger_than_asked_for() -> None:
+    queue = queue_of(*(pod(name) for name in "abcde"))
+    assert alike(queue, most=2) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_whoever_becomes_ready_early_comes_out_alone() -> None:
+    queue = queue_of(pod("a"), pod("b"))
+    for _ in range(2):
+        refuse(queue, 1.0, by=FIT)
+    queue.wake(ROOMY, 1.0, {})
+    assert alike(queue) == [["a"], ["b"]], "their backoff is not over, but nobody else is there"
+
+
 def test_backoff_doubles_up_to_ten_seconds() -> None:
     assert [Backoff().after(n) for n in range(7)] == [0, 1, 2, 4, 8, 10, 10]
 

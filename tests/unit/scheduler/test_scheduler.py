@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -10,7 +11,14 @@ from tests.unit.scheduler.fake_api import FakeApi, node, pod
 
 from kubeberth.api.scheme import NODES, PODS, SERVICES
 from kubeberth.client.client import Client
-from kubeberth.errors import BerthError, ConflictError, InternalError, TransportError
+from kubeberth.errors import (
+    BerthError,
+    ConflictError,
+    InternalError,
+    TooManyRequestsError,
+    TransportError,
+)
+from kubeberth.scheduler.binder import MAX_BINDS
 from kubeberth.scheduler.config import Settings, parse_configuration, to_settings
 from kubeberth.scheduler.scheduler import run
 
@@ -161,6 +169,78 @@ def test_failed_binding_gives_its_room_back_and_is_tried_again() -> None:
 
     api = with_scheduler(story, node("a"))
     assert api.bindings == [("default/web", "a")]
+
+
+def replicas(n: int, *, cpu: str) -> list[dict[str, Any]]:
+    """Return pods of one template."""
+    made = [pod(f"web-{index:02}", cpu=cpu) for index in range(n)]
+    for document in made:
+        document["metadata"]["labels"] = {"app": "web"}
+    return made
+
+
+BATCH = replicas(20, cpu="500m")
+
+
+def with_trouble_amid_a_batch(trouble: dict[str, BerthError]) -> FakeApi:
+    """Bind twenty pods that fill ten nodes, some of which are refused once."""
+
+    async def story(api: FakeApi) -> None:
+        api.refuse_bind = lambda key: trouble.pop(key, None)
+        for document in BATCH:
+            api.put(PODS, document)
+        await api.until(lambda: len(api.bindings) == len(BATCH), within_s=10.0)
+
+    return with_scheduler(story, *(node(f"node-{index}") for index in range(10)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(ConflictError("the object has been modified"), id="409"),
+        pytest.param(TooManyRequestsError("too many requests"), id="429"),
+        pytest.param(InternalError("the disk is full"), id="500"),
+        pytest.param(TransportError("no answer"), id="no answer"),
+    ],
+)
+def test_bindings_that_fail_amid_a_batch_are_tried_again_and_nothing_is_filled_twice(
+    error: BerthError,
+) -> None:
+    api = with_trouble_amid_a_batch({f"default/web-{index:02}": error for index in (3, 9, 10)})
+    assert len({key for key, _ in api.bindings}) == len(BATCH)
+    assert set(Counter(name for _, name in api.bindings).values()) == {2}
+
+
+def test_a_binding_that_hangs_keeps_its_room_and_holds_up_no_other() -> None:
+    async def story(api: FakeApi) -> None:
+        api.hanging = {"default/web-05"}
+        for document in BATCH:
+            api.put(PODS, document)
+        api.put(PODS, pod("one-too-many", cpu="500m"))
+        await api.until(lambda: len(api.bindings) == len(BATCH) - 1 and api.written)
+        await api.until(lambda: any(e["reason"] == "FailedScheduling" for e in api.written))
+        api.answer()
+        await api.until(lambda: len(api.bindings) == len(BATCH))
+
+    api = with_scheduler(story, *(node(f"node-{index}") for index in range(10)))
+    assert set(Counter(name for _, name in api.bindings).values()) == {2}
+
+
+def test_an_important_pod_is_overtaken_by_what_was_decided_before_it_came_and_no_more() -> None:
+    waiting = replicas(200, cpu="1m")
+
+    async def story(api: FakeApi) -> None:
+        for document in waiting:
+            api.put(PODS, document)
+        await api.until(lambda: api.bindings)
+        n_before = len(api.bindings)
+        api.put(PODS, pod("urgent", cpu="1m", priority=1000))
+        await api.until(lambda: len(api.bindings) > len(waiting), within_s=10)
+        place = [key for key, _ in api.bindings].index("default/urgent")
+        # Those that were under way, and as many while the watch brought it.
+        assert place <= n_before + 2 * MAX_BINDS
+
+    with_scheduler(story, *(node(f"node-{index}") for index in range(21)))
 
 
 TWO_PROFILES = b"""

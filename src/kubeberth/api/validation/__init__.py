@@ -36,8 +36,7 @@ from kubeberth.api.validation import (
 )
 from kubeberth.api.validation.field_error import FieldError, invalid_error
 from kubeberth.api.validation.metadata import (
-    validate_annotations,
-    validate_labels,
+    validate_labels_update,
     validate_metadata,
     validate_metadata_update,
 )
@@ -299,11 +298,9 @@ def validate_update(
     """
     if resource.custom is not None:
         return custom_objects.validate_object_update(resource, new, old)
-    meta = new.get("metadata") or {}
+    metadata = new.get("metadata") or {}, old.get("metadata") or {}
     # What upstream checks of every kind, before the kind's own rules look at it again.
-    errors = validate_metadata_update(meta, old.get("metadata") or {})
-    errors += validate_labels(meta.get("labels"), "metadata.labels")
-    errors += validate_annotations(meta.get("annotations"), "metadata.annotations")
+    errors = validate_metadata_update(*metadata) + validate_labels_update(*metadata)
     rules = _RULES.get(resource.rules_key)
     if rules is None:
         return errors

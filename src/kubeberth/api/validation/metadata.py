@@ -146,9 +146,21 @@ def validate_metadata_update(
     for field, zero in _IMMUTABLE_FIELDS.items():
         if new.get(field) != old.get(field):
             errors.append(invalid(f"{path}.{field}", new.get(field, zero), IMMUTABLE))
-    errors += validate_labels(new.get("labels"), f"{path}.labels")
-    errors += validate_annotations(new.get("annotations"), f"{path}.annotations")
-    errors += _validate_owners(new.get("ownerReferences") or [], f"{path}.ownerReferences")
+    errors += validate_labels_update(new, old, path)
+    if new.get("ownerReferences") != old.get("ownerReferences"):
+        errors += _validate_owners(new.get("ownerReferences") or [], f"{path}.ownerReferences")
+    return errors
+
+
+def validate_labels_update(
+    new: Mapping[str, Any], old: Mapping[str, Any], path: str = "metadata"
+) -> list[FieldError]:
+    """Return the faults of new labels and annotations; what is stored was found good."""
+    errors: list[FieldError] = []
+    if new.get("labels") != old.get("labels"):
+        errors += validate_labels(new.get("labels"), f"{path}.labels")
+    if new.get("annotations") != old.get("annotations"):
+        errors += validate_annotations(new.get("annotations"), f"{path}.annotations")
     return errors
 
 

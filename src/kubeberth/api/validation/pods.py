@@ -64,9 +64,12 @@ _validate_spec = Faultless(_spec_errors)
 def validate_pod_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
     """Return what of a pod's update is not allowed: most of it."""
     errors = validate_metadata_update(new["metadata"], old["metadata"])
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    if spec is before:
+        errors += validate_metadata(new["metadata"])
+        return errors + _validate_mirror_annotation(new["metadata"], old["metadata"])
     errors += validate_metadata_and_spec(new)
     errors += _validate_mirror_annotation(new["metadata"], old["metadata"])
-    spec, before = new.get("spec") or {}, old.get("spec") or {}
     for field, what in _CONTAINER_LISTS.items():
         if len(spec.get(field) or []) != len(before.get(field) or []):
             detail = f"pod updates may not add or remove {what.rpartition(' ')[2]}"

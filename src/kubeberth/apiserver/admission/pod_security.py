@@ -151,6 +151,9 @@ class PodSecurity(Plugin):
 
 def _is_significant(pod: Document, old: Document) -> bool:
     """Return whether an update of a pod changes what is looked at."""
+    told, before = (one["metadata"].get("annotations") for one in (pod, old))
+    if pod["spec"] is old["spec"] and told == before:
+        return False
     return _looked_at(pod) != _looked_at(old)
 
 

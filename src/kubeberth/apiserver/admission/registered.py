@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver.admission.chain import Attributes
-from kubeberth.apiserver.admission.matching import GROUP, Criteria, Rule
+from kubeberth.apiserver.admission.matching import Criteria, Rule
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.catalogue import Catalogue
 from kubeberth.apiserver.storage.store import Store, StoreEvent
@@ -32,19 +32,14 @@ Concerned = tuple[T, Resource, tuple[Rule, ...]]
 
 
 class Changes:
-    """Counts how often something was registered, changed or taken away."""
+    """Counts how often something of some kinds was registered, changed or taken away."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *kinds: Resource) -> None:
         self.count = 0
-        store.subscribe(self._note)
+        store.subscribe(self._note, *(kind.storage_key for kind in kinds))
 
     def _note(self, event: StoreEvent) -> None:
-        if _MARK in event.key:
-            self.count += 1
-
-
-# In the keys of all that is registered.
-_MARK = f".{GROUP}/"
+        self.count += 1
 
 
 class Registered(Generic[T]):

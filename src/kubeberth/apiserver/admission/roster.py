@@ -128,12 +128,13 @@ def _makers(around: Surroundings) -> dict[str, Callable[[], Plugin]]:
     authorizer = around.authorizer
     desk = Desk(reader, around.client, around.versions, authorizer)
     policy_desk = PolicyDesk(reader, around.versions, authorizer)
-    changes = Changes(around.store)
 
     def policies(kind: Resource, bindings: Resource) -> Registered[Policy]:
+        changes = Changes(around.store, kind, bindings)
         return Registered(changes, around.versions, lambda: read_policies(reader, kind, bindings))
 
     def webhooks(kind: Resource) -> Registered[Webhook]:
+        changes = Changes(around.store, kind)
         return Registered(changes, around.versions, lambda: read_webhooks(reader, kind))
 
     mutating = policies(MUTATING_ADMISSION_POLICIES, MUTATING_ADMISSION_POLICY_BINDINGS)

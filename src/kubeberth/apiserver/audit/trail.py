@@ -9,9 +9,7 @@ Who is asked by a request to note something finds its trail in `TRAIL`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
-from random import getrandbits
 
 from kubeberth.apiserver.audit.event import Record
 from kubeberth.apiserver.audit.log import AuditLog
@@ -19,8 +17,9 @@ from kubeberth.apiserver.audit.policy import NOTHING, Level, Measure, Policy, St
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.rbac import Decision
 from kubeberth.apiserver.http.request import Request
-from kubeberth.apiserver.responses import Response, Source, StreamResponse
+from kubeberth.apiserver.responses import Response, StreamResponse, ToldSource
 from kubeberth.apiserver.route import RequestInfo
+from kubeberth.apiserver.uid import new_uid
 from kubeberth.clock import Clock
 
 Answer = Response | StreamResponse
@@ -34,12 +33,7 @@ MAX_ID = 64
 
 def id_of(request: Request) -> str:
     """Return the id under which a request is told of: its client's, or a new one."""
-    told = request.headers.get("audit-id", "")[:MAX_ID]
-    if told:
-        return told
-    # As `uuid.uuid4`, which takes three times as long and has a say in every request.
-    text = f"{getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+    return request.headers.get("audit-id", "")[:MAX_ID] or new_uid()
 
 
 class Trail:
@@ -136,7 +130,7 @@ class WrittenTrail(Trail):
             self._tell(self._last, answer.status, answer.body)
         else:
             self._tell("ResponseStarted", 200)
-            answer.source = _Watched(answer.source, lambda: self._tell("ResponseComplete", 200))
+            answer.source = ToldSource(answer.source, lambda: self._tell("ResponseComplete", 200))
         return answer
 
     def _tell(self, stage: Stage, code: int = 0, body: bytes | None = None) -> None:
@@ -171,26 +165,3 @@ class WrittenTrail(Trail):
 
 def _may_be_status(body: bytes | None) -> bool:
     return body is not None and b'"kind":"Status"' in body[:64]
-
-
-class _Watched:
-    """A source of which somebody is told when it ends."""
-
-    def __init__(self, source: Source, on_end: Callable[[], None]) -> None:
-        self._source = source
-        self._on_end: Callable[[], None] | None = on_end
-
-    def begin(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when there is something to take."""
-        self._source.begin(wake)
-
-    def take(self) -> bytes | None:
-        """Return the next chunk."""
-        return self._source.take()
-
-    def close(self) -> None:
-        """End, and tell so once."""
-        self._source.close()
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end()

@@ -36,8 +36,8 @@ class _Verified:
     """A chain that was found good, the user it stands for, and until when all of it is valid."""
 
     user: User | None
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: float
+    ends_at: float
 
 
 class ClientCertificates:
@@ -80,10 +80,9 @@ class ClientCertificates:
         UnauthorizedError
             It is not signed by an authority, not valid now, or not meant for clients.
         """
-        moment = datetime.fromtimestamp(now, UTC)
         known = self._verified.get(chain)
-        if known is None or not known.starts_at <= moment <= known.ends_at:
-            known = self._verify(chain, moment)
+        if known is None or not known.starts_at <= now <= known.ends_at:
+            known = self._verify(chain, datetime.fromtimestamp(now, UTC))
             if len(self._verified) >= REMEMBERED:
                 self._verified.clear()
             self._verified[chain] = known
@@ -101,8 +100,8 @@ class ClientCertificates:
             raise UnauthorizedError from error
         return _Verified(
             user,
-            max(certificate.not_valid_before_utc for certificate in path),
-            min(certificate.not_valid_after_utc for certificate in path),
+            max(certificate.not_valid_before_utc.timestamp() for certificate in path),
+            min(certificate.not_valid_after_utc.timestamp() for certificate in path),
         )
 
 

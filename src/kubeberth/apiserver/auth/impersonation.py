@@ -28,9 +28,16 @@ AUTHENTICATION = "authentication.k8s.io"
 
 
 def acting_user(
-    user: User, headers: Sequence[tuple[str, str]], info: RequestInfo, authorizer: Authorizer
+    user: User, asked: Sequence[tuple[str, str]], info: RequestInfo, authorizer: Authorizer
 ) -> User:
-    """Return the user as whom a request acts, usually the one who sends it.
+    """Return the user as whom a request acts.
+
+    Parameters
+    ----------
+    user
+        Who sends it.
+    asked
+        The headers whose names begin with `PREFIX`.
 
     Raises
     ------
@@ -39,9 +46,6 @@ def acting_user(
     ForbiddenError
         The sender may not act as that user.
     """
-    asked = [(name, value) for name, value in headers if name.startswith(PREFIX)]
-    if not asked:
-        return user
     name = next((value for key, value in asked if key == "impersonate-user"), "")
     groups = [value for key, value in asked if key == "impersonate-group"]
     uid = next((value for key, value in asked if key == "impersonate-uid"), "")
@@ -63,7 +67,7 @@ def _without_user(groups: list[str], uid: str) -> BadRequestError:
     )
 
 
-def _permissions(name: str, asked: list[tuple[str, str]]) -> Iterator[RequestInfo]:
+def _permissions(name: str, asked: Sequence[tuple[str, str]]) -> Iterator[RequestInfo]:
     """Yield what the sender must be allowed to do."""
     if name.startswith(SERVICE_ACCOUNT):
         namespace, _, account = name.removeprefix(SERVICE_ACCOUNT).partition(":")
@@ -80,7 +84,7 @@ def _permissions(name: str, asked: list[tuple[str, str]]) -> Iterator[RequestInf
             yield _permission("userextras", value, group=AUTHENTICATION, subresource=extra)
 
 
-def _extra(asked: list[tuple[str, str]]) -> dict[str, list[str]]:
+def _extra(asked: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     extra: dict[str, list[str]] = {}
     for key, value in asked:
         if key.startswith(EXTRA):

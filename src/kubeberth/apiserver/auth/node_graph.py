@@ -126,10 +126,11 @@ class NodeGraph:
         self._readers: Counts[Vertex] = Counts()  # vertex to nodes
         self._claims: Counts[str] = Counts()  # node to claims
         self._mounted: Counts[Vertex] = Counts()  # secret to claims, through volumes
-        for bucket in (*_READ, _VOLUMES):
+        buckets = (*_READ, _VOLUMES)
+        for bucket in buckets:
             for entry in store.entries(f"{bucket}/"):
                 self._take(entry.key, entry.value)
-        store.subscribe(self._follow)
+        store.subscribe(self._follow, *buckets)
 
     def reaches(self, node: str, vertex: Vertex) -> bool:
         """Return whether a node may read an object of that name."""
@@ -147,14 +148,11 @@ class NodeGraph:
         return any(claim in more for claim in fewer)
 
     def _follow(self, event: StoreEvent) -> None:
-        bucket = bucket_of(event.key)
-        if bucket not in _READ and bucket != _VOLUMES:
-            return
         new, old = event.entry, event.previous
         if new is None:
             self._forget(event.key)
         # Most writes by far tell how a pod is, and change nothing here.
-        elif old is None or bucket != PODS.storage_key or not _refers_as_before(new, old):
+        elif old is None or event.bucket != PODS.storage_key or not _refers_as_before(new, old):
             self._take(event.key, new.value)
 
     def _take(self, key: str, value: bytes) -> None:
@@ -232,6 +230,8 @@ def _outline(entry: Entry) -> _Outline:
 
 def _pod_grant(key: str, value: bytes) -> Grant | None:
     """Return what a pod lets its node read."""
+    if b'"nodeName":' not in value:
+        return None  # what a new pod is spared for
     pod = _decode_pod(object_json(value))
     if not pod.spec.node_name:
         return None

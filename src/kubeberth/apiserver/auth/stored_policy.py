@@ -24,7 +24,7 @@ from kubeberth.api.selectors import from_label_selector
 from kubeberth.apiserver.auth.authn import SERVICE_ACCOUNT, User
 from kubeberth.apiserver.auth.rbac import Grant, PolicyRule, RoleBinding
 from kubeberth.apiserver.objects import prefix_of, stored_document
-from kubeberth.apiserver.storage.store import Entry, StoreEvent, Told, bucket_of
+from kubeberth.apiserver.storage.store import Entry, StoreEvent, Told
 
 Document = Mapping[str, Any]
 # Users in namespaces whose grants are remembered: those of a busy cluster, and then some.
@@ -57,7 +57,7 @@ class StoredPolicy:
         for resource in _BINDINGS.values():
             for entry in store.entries(prefix_of(resource)):
                 self._take(entry.key, entry)
-        store.subscribe(self._follow)
+        store.subscribe(self._follow, *_BINDINGS, *_ROLES)
 
     def grants(self, user: User, namespace: str) -> Sequence[Grant]:
         """Return what a user was given, everywhere and in a namespace."""
@@ -110,13 +110,10 @@ class StoredPolicy:
         return rules
 
     def _follow(self, event: StoreEvent) -> None:
-        bucket = bucket_of(event.key)
-        if bucket in _BINDINGS:
+        if event.bucket in _BINDINGS:
             self._take(event.key, event.entry)
-        elif bucket in _ROLES:
-            self._rules.clear()
         else:
-            return
+            self._rules.clear()
         self._grants.clear()
 
     def _take(self, key: str, entry: Entry | None) -> None:

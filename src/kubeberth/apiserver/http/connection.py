@@ -25,6 +25,7 @@ from math import inf
 from typing import Any, Protocol, cast
 
 import httptools
+import msgspec
 
 from kubeberth.apiserver.auth.authn import Shown
 from kubeberth.apiserver.auth.tls import shown_chain
@@ -76,8 +77,7 @@ class Host(Protocol):
         """Return the answer to a request."""
 
 
-@dataclass(slots=True)
-class _Exchange:
+class _Exchange(msgspec.Struct, eq=False):
     """A request, and what its sender said about the connection."""
 
     request: Request

@@ -17,11 +17,7 @@ USUAL = ("Cache-Control", "no-cache, private")
 
 def fields(status: int, content_type: str, headers: Headers = ()) -> list[tuple[str, str]]:
     """Return the header fields of an answer, those that all have included."""
-    found = [] if "Cache-Control" in (name for name, _ in headers) else [USUAL]
-    # A cache takes the headers of a 304 over into what it has: say nothing about a body.
-    if status != HTTPStatus.NOT_MODIFIED:
-        found.append(("Content-Type", content_type))
-    return [*found, *headers]
+    return [*_usual(status, content_type, has_caching=_tells_caching(headers)), *headers]
 
 
 def head(status: int, content_type: str, headers: Headers, *rest: bytes) -> bytes:
@@ -32,18 +28,33 @@ def head(status: int, content_type: str, headers: Headers, *rest: bytes) -> byte
     rest
         More header lines, each with its end.
     """
-    start = _start(status, content_type, headers) if headers else _usual(status, content_type)
-    return b"".join((start, *rest, b"\r\n"))
-
-
-def _start(status: int, content_type: str, headers: Headers) -> bytes:
-    lines = [f"{name}: {value}\r\n" for name, value in fields(status, content_type, headers)]
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{''.join(lines)}".encode()
+    start = _start(status, content_type, has_caching=_tells_caching(headers))
+    return b"".join((start, _lines(headers).encode(), *rest, b"\r\n"))
 
 
 @lru_cache(maxsize=256)
-def _usual(status: int, content_type: str) -> bytes:
-    return _start(status, content_type, ())
+def _start(status: int, content_type: str, *, has_caching: bool) -> bytes:
+    usual = _lines(_usual(status, content_type, has_caching=has_caching))
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{usual}".encode()
+
+
+def _usual(status: int, content_type: str, *, has_caching: bool) -> Headers:
+    found = [] if has_caching else [USUAL]
+    # A cache takes the headers of a 304 over into what it has: say nothing about a body.
+    if status != HTTPStatus.NOT_MODIFIED:
+        found.append(("Content-Type", content_type))
+    return found
+
+
+def _tells_caching(headers: Headers) -> bool:
+    for name, _ in headers:  # noqa: SIM110 - for every answer: a generator takes longer
+        if name == USUAL[0]:
+            return True
+    return False
+
+
+def _lines(headers: Headers) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def content_length(n_bytes: int) -> bytes:

@@ -87,6 +87,12 @@ class Request:
             self.feed(body)
             self.complete()
 
+    def all_named(self, prefix: str) -> list[tuple[str, str]]:
+        """Return the headers whose names begin like this, in their order."""
+        if prefix not in " ".join(self.headers):
+            return []
+        return [(name, value) for name, value in self.header_list if name.startswith(prefix)]
+
     @property
     def shown(self) -> Shown:
         """What came with the request to tell who asks."""

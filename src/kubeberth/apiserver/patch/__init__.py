@@ -16,7 +16,11 @@ from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver.patch.go_text import go_text
 from kubeberth.apiserver.patch.json_patch import MAX_OPERATIONS, JSONPatchError, apply_json_patch
 from kubeberth.apiserver.patch.merge import apply_merge_patch
-from kubeberth.apiserver.patch.strategic import StrategicPatchError, apply_strategic_patch
+from kubeberth.apiserver.patch.strategic import (
+    StrategicPatchError,
+    apply_strategic_patch,
+    is_plain,
+)
 from kubeberth.errors import (
     ApiError,
     BadRequestError,
@@ -71,7 +75,7 @@ def apply_patch(
                 changes = _parse_object(patch)
             except _PatchSyntaxError as error:
                 raise BadRequestError(error.why) from error  # told without the usual preface
-            return _strategically_merged(resource, document, changes)
+            return _strategically_merged(resource, document, changes, plain=is_plain(patch))
     raise UnsupportedMediaTypeError("415: Unsupported Media Type")
 
 
@@ -104,12 +108,12 @@ def _merged(document: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strategically_merged(
-    resource: Resource, document: dict[str, Any], patch: dict[str, Any]
+    resource: Resource, document: dict[str, Any], patch: dict[str, Any], *, plain: bool
 ) -> dict[str, Any]:
     kind, api_version = document.get("kind", resource.kind), document.get("apiVersion", "")
     definition = schema.definition_of(api_version or resource.api_version, kind)
     try:
-        return apply_strategic_patch(document, patch, definition)
+        return apply_strategic_patch(document, patch, definition, plain=plain)
     except StrategicPatchError as error:
         if error.code == BadRequestError.code:
             raise BadRequestError(str(error)) from error

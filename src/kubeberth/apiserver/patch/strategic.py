@@ -50,51 +50,80 @@ class StrategicPatchError(ValueError):
         self.code = code
 
 
-def apply_strategic_patch(document: Object, patch: Object, definition: Definition | None) -> Object:
+def is_plain(text: bytes) -> bool:
+    """Return whether a patch cannot have directives or nulls; most have neither."""
+    return b"$" not in text and b"null" not in text and b"\\u" not in text
+
+
+def apply_strategic_patch(
+    document: Object, patch: Object, definition: Definition | None, *, plain: bool = False
+) -> Object:
     """Return the document with the patch merged in; both stay as they are.
+
+    Parts that the patch does not change, and a document of which it changes nothing, are returned
+    themselves.
 
     Parameters
     ----------
     definition
         Fields of the document; without one everything merges as plain JSON.
+    plain
+        The patch has neither directives nor nulls: what is new in it is taken over as it is.
 
     Raises
     ------
     StrategicPatchError
         A directive or merge key is missing or in a wrong form.
     """
-    directive = patch.get(PATCH)
-    rest = {key: value for key, value in patch.items() if key != PATCH}
-    if directive == "replace":
-        return rest
-    if directive == "delete":
-        return {}
-    if directive not in (None, "merge"):
-        raise _bad_directive(patch)
-
     merged = dict(document)
-    if RETAIN_KEYS in rest:
-        merged = _retained(merged, rest, rest.pop(RETAIN_KEYS))
-    rest = _merge_ordered_lists(merged, rest, definition)
-    for key, value in rest.items():
-        if key.startswith(f"{DELETE_FROM_LIST}/"):
+    if not plain:
+        directive = patch.get(PATCH)
+        rest = {key: value for key, value in patch.items() if key != PATCH}
+        if directive == "replace":
+            return rest
+        if directive == "delete":
+            return {}
+        if directive not in (None, "merge"):
+            raise _bad_directive(patch)
+        if RETAIN_KEYS in rest:
+            merged = _retained(merged, rest, rest.pop(RETAIN_KEYS))
+        patch = _merge_ordered_lists(merged, rest, definition)
+    for key, value in patch.items():
+        if not plain and key.startswith(f"{DELETE_FROM_LIST}/"):
             _delete_from_list(merged, key, value)
         elif value is None:
             merged.pop(key, None)
         elif type(merged.get(key)) is not type(value) or not isinstance(value, dict | list):
-            merged[key] = _added(value, _field(definition, key))
+            field = _field(definition, key)
+            if field is not None:
+                _check_shape(value, field)
+            merged[key] = value if plain else _added(value)
         else:
-            merged[key] = _merge_value(merged[key], value, _field(definition, key))
-    return merged
+            merged[key] = _merge_value(merged[key], value, _field(definition, key), plain=plain)
+    return document if _is_same(document, merged) else merged
 
 
-def _merge_value(old: Any, value: Any, field: Field | None) -> Any:
+def _is_same(document: Object, merged: Object) -> bool:
+    """Return whether a document has the very members that it had: true is not 1 here."""
+    if len(document) != len(merged):
+        return False
+    for (key, before), (other, after) in zip(document.items(), merged.items(), strict=True):
+        if key != other:
+            return False
+        if before is not after and (
+            type(before) is not type(after) or isinstance(after, dict | list) or before != after
+        ):
+            return False
+    return True
+
+
+def _merge_value(old: Any, value: Any, field: Field | None, *, plain: bool = False) -> Any:
     """Merge two objects, or two lists."""
     if isinstance(value, list):
-        return _merge_list(old, value, field) if field and field.merges else value
+        return _merge_list(old, value, field, plain=plain) if field and field.merges else value
     if field is not None and field.replaces:
         return value
-    return apply_strategic_patch(old, value, _definition(field))
+    return apply_strategic_patch(old, value, _definition(field), plain=plain)
 
 
 def _field(definition: Definition | None, key: str) -> Field | None:
@@ -109,10 +138,8 @@ def _definition(field: Field | None) -> Definition | None:
     return type_.definition if type_ is not None and type_.code == OBJECT else None
 
 
-def _added(value: Any, field: Field | None = None) -> Any:
+def _added(value: Any) -> Any:
     """Return what is new to the document: the value without directives and nulls."""
-    if field is not None:
-        _check_shape(value, field)
     if isinstance(value, dict):
         return {
             key: _added(item)
@@ -194,25 +221,27 @@ def _check_order(new: Elements, order: Elements, merge_key: str) -> None:
             )
 
 
-def _merge_list(old: Elements, new: Elements, field: Field) -> Elements:
+def _merge_list(old: Elements, new: Elements, field: Field, *, plain: bool) -> Elements:
     """Merge two lists: objects by their merge key, scalars as a set."""
     _check_alike(old, new)
     if not any(isinstance(element, dict) for element in (*old, *new)):
         merged = list(dict.fromkeys((*old, *new)))
         return _in_order(merged, new, old, "")
-    key = field.merge_key
-    kept, added = _without_special(old, new, key)
+    key, definition = field.merge_key, _definition(field)
+    kept, added = (old, new) if plain else _without_special(old, new, key)
     merged = list(kept)
     identity = _identity(key)
+    place: dict[Hashable, int] = {}
+    for at, element in enumerate(kept):
+        place.setdefault(identity(element), at)
     for element in added:
         if key not in element:
             raise _no_merge_key(element, key)
-        wanted = identity(element)
-        at = next((i for i, item in enumerate(merged) if identity(item) == wanted), None)
-        if at is None:
-            merged.append(_added(element))
+        at = place.setdefault(identity(element), len(merged))
+        if at == len(merged):
+            merged.append(element if plain else _added(element))
         else:
-            merged[at] = apply_strategic_patch(merged[at], element, _definition(field))
+            merged[at] = apply_strategic_patch(merged[at], element, definition, plain=plain)
     return _in_order(merged, added, kept, key)
 
 
@@ -262,18 +291,27 @@ def _in_order(merged: Elements, order: Elements, before: Elements, merge_key: st
     """
     identity = _identity(merge_key)
     rank = {identity(element): position for position, element in enumerate(order)}
+    if not before and len(merged) == len(order) == len(rank):
+        return merged  # nothing but what the patch brings, and that in its order
     place = {identity(element): position for position, element in enumerate(before)}
-    named = [element for element in merged if identity(element) in rank]
-    named.sort(key=lambda element: rank[identity(element)])
-    others = [element for element in merged if identity(element) not in rank]
-    others.sort(key=lambda element: place.get(identity(element), len(place)))
+    told = [(identity(element), element) for element in merged]
+    named = sorted((one for one in told if one[0] in rank), key=lambda one: rank[one[0]])
+    last = len(place)
+    others = [one for one in told if one[0] not in rank]
+    others.sort(key=lambda one: place.get(one[0], last))
 
     result: Elements = []
-    while named and others:
-        first, second = place.get(identity(others[0])), place.get(identity(named[0]))
-        stood_first = first is not None and second is not None and first < second
-        result.append(others.pop(0) if stood_first else named.pop(0))
-    return result + named + others
+    n_named = n_others = 0
+    while n_named < len(named) and n_others < len(others):
+        first, second = place.get(others[n_others][0]), place.get(named[n_named][0])
+        if first is not None and second is not None and first < second:
+            result.append(others[n_others][1])
+            n_others += 1
+        else:
+            result.append(named[n_named][1])
+            n_named += 1
+    rest = (*named[n_named:], *others[n_others:])
+    return result + [element for _, element in rest]
 
 
 def _identity(merge_key: str) -> Callable[[Any], Hashable]:

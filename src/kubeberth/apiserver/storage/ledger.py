@@ -29,9 +29,13 @@ WINDOW = 10_000
 class Bucket:
     """The entries under one first part of the key, sorted, and their newest events."""
 
-    __slots__ = ("compacted", "entries", "events", "keys", "window")
+    __slots__ = ("compacted", "entries", "events", "keys", "name", "subscribers", "window")
 
-    def __init__(self, window: int, compacted: int) -> None:
+    def __init__(
+        self, name: str, subscribers: list[Subscriber], window: int, compacted: int
+    ) -> None:
+        self.name = name
+        self.subscribers = subscribers
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []
         self.events: deque[StoreEvent] = deque()
@@ -91,7 +95,7 @@ class Ledger:
         self._window = window
         self._compacted = 0
         self._buckets: dict[str, Bucket] = {}
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: list[tuple[Subscriber, tuple[str, ...]]] = []
 
     def get(self, key: str) -> Entry | None:
         """Return the current entry of a key."""
@@ -112,14 +116,20 @@ class Ledger:
             end = min(end, start + limit)
         return [entries[key] for key in islice(keys, start, max(start, end))]
 
+    def counts(self) -> dict[str, int]:
+        """Return how many entries there are in each bucket."""
+        return {name: len(bucket.entries) for name, bucket in self._buckets.items()}
+
     def events_after(self, prefix: str, revision: int) -> list[StoreEvent]:
         """Return the events of a prefix; see `Store.events_after`."""
         events = self._bucket(prefix).events_after(revision)
         return [event for event in events if event.key.startswith(prefix)]
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call the subscriber with each later event."""
-        self._subscribers.append(subscriber)
+    def subscribe(self, subscriber: Subscriber, *buckets: str) -> None:
+        """Call the subscriber with each later event; see `Told.subscribe`."""
+        self._subscribers.append((subscriber, buckets))
+        for bucket in self._buckets.values():
+            bucket.subscribers = self._subscribers_of(bucket.name)
 
     def check_absent(self, key: str) -> None:
         """Raise `KeyExistsError` when the key is there."""
@@ -140,12 +150,12 @@ class Ledger:
         bucket = self._bucket(key)
         entry = None if value is None else Entry(key, value, revision)
         previous = bucket.entries.get(key)
-        event = StoreEvent(key, revision, entry, previous)
+        event = StoreEvent(bucket.name, key, revision, entry, previous)
         bucket.apply(event)
         # Invariant: revisions only grow, so that events are published in their order.
         assert revision > self.revision, (revision, self.revision)
         self.revision = revision
-        for subscriber in self._subscribers:
+        for subscriber in bucket.subscribers:
             subscriber(event)
         return event
 
@@ -167,5 +177,10 @@ class Ledger:
         name = bucket_of(key)
         bucket = self._buckets.get(name)
         if bucket is None:
-            bucket = self._buckets[name] = Bucket(self._window, self._compacted)
+            subscribers = self._subscribers_of(name)
+            bucket = Bucket(name, subscribers, self._window, self._compacted)
+            self._buckets[name] = bucket
         return bucket
+
+    def _subscribers_of(self, name: str) -> list[Subscriber]:
+        return [told for told, buckets in self._subscribers if not buckets or name in buckets]

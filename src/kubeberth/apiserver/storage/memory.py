@@ -13,6 +13,7 @@ class MemoryStore:
         self._ledger = ledger = Ledger(window=window)
         self.get = ledger.get
         self.entries = ledger.entries
+        self.counts = ledger.counts
         self.events_after = ledger.events_after
         self.subscribe = ledger.subscribe
 

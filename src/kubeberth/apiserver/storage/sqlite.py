@@ -1,14 +1,16 @@
 """The store on disk: an append-only log in SQLite, one writer thread, group commit.
 
-The event loop checks a write, gives it its revision and queues it; at the end of its turn the
-writer thread gets what was queued, and commits whatever has come in one transaction; back in the
-loop the writes are taken into the ledger, published and answered. So a write is read, told and
-acknowledged only after it is on the disk (WAL with synchronous=FULL), and durability costs one
-fsync a batch instead of one a write.
+The event loop checks a write, gives it its revision and queues it. What has come when its turn
+ends, and no commit is under way, is written into one transaction, which the writer thread commits;
+back in the loop the writes are taken into the ledger, published and answered. So a write is read,
+told and acknowledged only after it is on the disk (WAL with synchronous=FULL), and durability costs
+one fsync a batch instead of one a write.
 
     Rule 1  A key has at most one write in flight; the next one waits and is checked afterwards.
     Rule 2  Revisions are given out in queue order, and batches are committed in queue order.
     Rule 3  A failed commit fails every write of its batch, and all later ones: the disk is gone.
+    Rule 4  The connection belongs to the event loop, but from the moment a batch is handed over
+            until it is committed: then it is the thread's.
 
 The log has one row a write (value NULL: deleted). Compaction deletes rows that were replaced at or
 before the compacted revision; the rest is at the same time the current state and the history.
@@ -17,15 +19,16 @@ before the compacted revision; the rest is at the same time the current state an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import queue
 import sqlite3
 import threading
-from collections import deque
-from dataclasses import dataclass
+from collections import defaultdict, deque
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from kubeberth.apiserver.storage.ledger import WINDOW, Ledger
 from kubeberth.apiserver.storage.memory import written
@@ -41,31 +44,30 @@ INSERT INTO compaction VALUES (0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-# Bounds the memory of one transaction; far above what queues up during one fsync.
+# Bound the time for which the event loop fills one transaction; in number far above what queues up
+# during one fsync.
 MAX_BATCH = 500
-# Rows of one INSERT. SQLite's binding lets go of the interpreter for every statement and then waits
-# to have it back from a busy event loop: row by row, a batch would wait that often.
-ROWS = (64, 16, 4, 1)
-INSERTS = {n: f"INSERT INTO log VALUES {', '.join(['(?, ?, ?)'] * n)}" for n in ROWS}
+MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class Write:
+class Write(msgspec.Struct, eq=False):
     """A write on its way to the disk."""
 
     key: str
     revision: int
     value: bytes | None
-    done: asyncio.Future[StoreEvent]
+    done: asyncio.Future[Any]
 
 
-@dataclass(slots=True)
-class Compaction:
+class Compaction(msgspec.Struct, eq=False):
     """Rows to delete, on their way to the disk."""
 
     revision: int
     garbage: list[int]
-    done: asyncio.Future[None]
+    done: asyncio.Future[Any]
+
+
+Job = Write | Compaction
 
 
 class SqliteStore:
@@ -78,13 +80,16 @@ class SqliteStore:
         self._ledger = ledger = Ledger(window=window)
         self.get = ledger.get
         self.entries = ledger.entries
+        self.counts = ledger.counts
         self.events_after = ledger.events_after
         self.subscribe = ledger.subscribe
         self._loop = asyncio.get_running_loop()
-        self._in_flight: dict[str, asyncio.Future[StoreEvent]] = {}
+        self._in_flight: set[str] = set()
+        # By a key that is in flight, who waits for it to be so no longer.
+        self._followers: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         # (revision of the write that made it garbage, revision of the row), oldest first.
         self._garbage: deque[tuple[int, int]] = deque()
-        self._failure: str | None = None  # set by the writer thread, once
+        self._failure: str | None = None  # set once, by whoever has the connection then
         self._lock = lock_directory(directory)
         try:
             self._connection = open_log(directory / "state.db")
@@ -96,10 +101,11 @@ class SqliteStore:
             os.close(self._lock)
             raise
         self._next_revision = self._ledger.revision + 1
-        self._turn: list[Write | Compaction] = []  # what this turn of the loop has queued
-        self._queue: queue.SimpleQueue[list[Write | Compaction] | None] = queue.SimpleQueue()
+        self._waiting: deque[Job] = deque()
+        self._batch: list[Job] = []  # what is being committed
+        self._batches: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(
-            target=self._write_batches, name="store-writer", daemon=True
+            target=self._commit_batches, name="store-writer", daemon=True
         )
         self._writer.start()
 
@@ -110,19 +116,22 @@ class SqliteStore:
 
     async def create(self, key: str, value: bytes) -> Entry:
         """Write a key that must not exist."""
-        await self._settled(key)
+        while key in self._in_flight:
+            await self._turn(key)
         self._ledger.check_absent(key)
         return written(await self._submit(key, value))
 
     async def update(self, key: str, value: bytes, expected: int) -> Entry:
         """Replace a value that is still the one the caller read."""
-        await self._settled(key)
+        while key in self._in_flight:
+            await self._turn(key)
         self._ledger.check_unchanged(key, expected)
         return written(await self._submit(key, value))
 
     async def delete(self, key: str, expected: int) -> StoreEvent:
         """Remove a key that is still as the caller read it."""
-        await self._settled(key)
+        while key in self._in_flight:
+            await self._turn(key)
         self._ledger.check_unchanged(key, expected)
         return await self._submit(key, None)
 
@@ -141,81 +150,83 @@ class SqliteStore:
         """Finish the queued writes and let go of the files."""
         if not self._writer.is_alive():
             return
-        self._hand_over()
-        self._queue.put(None)
+        while jobs := [*self._batch, *self._waiting]:
+            await asyncio.wait([job.done for job in jobs])
+        self._batches.put(None)
         await self._loop.run_in_executor(None, self._writer.join)
         self._connection.close()
         os.close(self._lock)
 
-    async def _settled(self, key: str) -> None:
-        while (pending := self._in_flight.get(key)) is not None:
-            with contextlib.suppress(StorageError):
-                await asyncio.shield(pending)
+    def _turn(self, key: str) -> asyncio.Future[None]:
+        """Return what is done when the write of a key is no longer in flight."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._followers[key].append(turn)
+        return turn
+
+    def _submit(self, key: str, value: bytes | None) -> asyncio.Future[StoreEvent]:
         if self._failure is not None:
             raise StorageError(self._failure)
-
-    async def _submit(self, key: str, value: bytes | None) -> StoreEvent:
         write = Write(key, self._next_revision, value, self._loop.create_future())
         self._next_revision += 1
-        self._in_flight[key] = write.done
+        self._in_flight.add(key)
         self._enqueue(write)
-        # Shielded: a client that hangs up does not take back what is being written.
-        return await asyncio.shield(write.done)
+        return write.done
 
-    def _enqueue(self, job: Write | Compaction) -> None:
-        if not self._turn:
+    def _enqueue(self, job: Job) -> None:
+        if not self._waiting and not self._batch:
             self._loop.call_soon(self._hand_over)
-        self._turn.append(job)
+        self._waiting.append(job)
 
     def _hand_over(self) -> None:
-        if self._turn:
-            self._queue.put(self._turn)
-            self._turn = []
-
-    # In the writer thread.
-
-    def _write_batches(self) -> None:
-        running = True
-        while running:
-            jobs: list[Write | Compaction] = []
-            turn = self._queue.get()
-            with contextlib.suppress(queue.Empty):
-                while turn is not None:
-                    jobs += turn
-                    if len(jobs) >= MAX_BATCH:
-                        break
-                    turn = self._queue.get_nowait()
-            running = turn is not None
-            failure = self._commit(jobs)
-            self._loop.call_soon_threadsafe(self._committed, jobs, failure)
-
-    def _commit(self, jobs: list[Write | Compaction]) -> str | None:
-        if self._failure is not None:
-            return self._failure
-        try:
-            with self._connection:
+        """Write what waits into a transaction and have it committed, unless that is under way."""
+        if self._batch or not self._waiting:
+            return
+        self._batch, rows = self._next_batch()
+        if self._failure is None:
+            try:
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._insert([job for job in jobs if isinstance(job, Write)])
-                for job in jobs:
-                    if isinstance(job, Compaction):
-                        self._delete_garbage(job)
-        except sqlite3.Error as error:
-            self._failure = f"cannot write to the data directory: {error}"
-        return self._failure
+                self._connection.executemany("INSERT INTO log VALUES (?, ?, ?)", rows)
+            except sqlite3.Error as error:
+                self._fail(error)
+        if self._failure is None:
+            self._batches.put(self._batch)
+        else:
+            self._loop.call_soon(self._committed)
 
-    def _insert(self, writes: list[Write]) -> None:
-        start = 0
-        for n_rows in ROWS:
-            while len(writes) - start >= n_rows:
-                rows = writes[start : start + n_rows]
-                values = [part for w in rows for part in (w.revision, w.key, self._sealed(w))]
-                self._connection.execute(INSERTS[n_rows], values)
-                start += n_rows
+    def _next_batch(self) -> tuple[list[Job], list[tuple[int, str, bytes | None]]]:
+        """Return the jobs that are committed next, and the rows to be written for them."""
+        batch: list[Job] = []
+        rows: list[tuple[int, str, bytes | None]] = []
+        n_bytes = 0
+        while self._waiting and len(batch) < MAX_BATCH and n_bytes < MAX_BATCH_BYTES:
+            job = self._waiting.popleft()
+            batch.append(job)
+            if isinstance(job, Write):
+                n_bytes += len(job.value or b"")
+                rows.append((job.revision, job.key, self._sealed(job)))
+        return batch, rows
 
     def _sealed(self, write: Write) -> bytes | None:
         if self._sealing is None or write.value is None:
             return write.value
         return self._sealing.seal(write.key, write.value)
+
+    def _fail(self, error: sqlite3.Error) -> None:
+        # What is not committed is undone when the connection is closed, if not before.
+        self._failure = f"cannot write to the data directory: {error}"
+
+    # In the writer thread.
+
+    def _commit_batches(self) -> None:
+        while (jobs := self._batches.get()) is not None:
+            try:
+                for job in jobs:
+                    if isinstance(job, Compaction):
+                        self._delete_garbage(job)
+                self._connection.commit()
+            except sqlite3.Error as error:
+                self._fail(error)
+            self._loop.call_soon_threadsafe(self._committed)
 
     def _delete_garbage(self, job: Compaction) -> None:
         self._connection.executemany(
@@ -227,19 +238,30 @@ class SqliteStore:
 
     # Back in the event loop.
 
-    def _committed(self, jobs: list[Write | Compaction], failure: str | None) -> None:
+    def _committed(self) -> None:
+        jobs, failure = self._batch, self._failure
+        self._batch = []
+        self._hand_over()  # first, so that the disk works meanwhile
         for job in jobs:
-            if isinstance(job, Write) and self._in_flight.get(job.key) is job.done:
-                del self._in_flight[job.key]
-            if failure is not None:
-                job.done.set_exception(StorageError(failure))
-                job.done.exception()  # retrieved: a caller that hung up is no reason for a warning
-            elif isinstance(job, Compaction):
-                job.done.set_result(None)
-            else:
-                event = self._ledger.record(job.key, job.revision, job.value)
-                self._note_garbage(event.revision, event.previous, deleted=event.entry is None)
+            event = None
+            if isinstance(job, Write):
+                if failure is None:
+                    event = self._ledger.record(job.key, job.revision, job.value)
+                    self._note_garbage(event.revision, event.previous, deleted=event.entry is None)
+                self._let_go(job.key)
+            if job.done.done():
+                continue  # cancelled: who asked does not wait for it
+            if failure is None:
                 job.done.set_result(event)
+            else:
+                job.done.set_exception(StorageError(failure))
+
+    def _let_go(self, key: str) -> None:
+        """Let those go on who wait for the write of a key."""
+        self._in_flight.discard(key)
+        for follower in self._followers.pop(key, ()):
+            if not follower.done():
+                follower.set_result(None)
 
     def _note_garbage(self, revision: int, previous: Entry | None, *, deleted: bool) -> None:
         if previous is not None:

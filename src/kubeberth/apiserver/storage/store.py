@@ -11,9 +11,10 @@ unit in which history is kept. Values are bytes that the store never looks into.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 
 class StorageError(Exception):
@@ -41,8 +42,7 @@ class RevisionCompactedError(StorageError):
         self.oldest = oldest
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """A value as one write left it.
 
     Parameters
@@ -57,15 +57,23 @@ class Entry:
     memo: Any = None
 
 
-@dataclass(slots=True, eq=False)
-class StoreEvent:
-    """One write: `entry` is the new state (None: deleted), `previous` what it replaced."""
+class StoreEvent(msgspec.Struct, eq=False):
+    """One write: `entry` is the new state (None: deleted), `previous` what it replaced.
 
+    Parameters
+    ----------
+    bucket
+        That of the key.
+    memo
+        Room for what those who are told of the event work out of it for each other.
+    """
+
+    bucket: str
     key: str
     revision: int
     entry: Entry | None
     previous: Entry | None
-    memo: dict[Any, Any] = field(default_factory=dict)
+    memo: dict[Any, Any] = {}
 
 
 Subscriber = Callable[[StoreEvent], None]
@@ -98,6 +106,9 @@ class Told(Protocol):
             That state is forgotten.
         """
 
+    def counts(self) -> Mapping[str, int]:
+        """Return how many entries there are in each bucket."""
+
     def events_after(self, prefix: str, revision: int) -> list[StoreEvent]:
         """Return the events of a prefix that are newer than the revision, oldest first.
 
@@ -107,8 +118,14 @@ class Told(Protocol):
             Some of them are forgotten.
         """
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call the subscriber with each later event, in order, in the event loop's thread."""
+    def subscribe(self, subscriber: Subscriber, *buckets: str) -> None:
+        """Call the subscriber with each later event, in order, in the event loop's thread.
+
+        Parameters
+        ----------
+        buckets
+            Of which the subscriber wants to be told; of all when there are none.
+        """
 
 
 class Sealing(Protocol):

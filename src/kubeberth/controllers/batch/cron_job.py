@@ -41,6 +41,7 @@ from kubeberth.controllers.batch.cron_times import (
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.ownership import controllers_of
+from kubeberth.controllers.reconciler import Reconciler
 
 
 def reconcile(cron_job: CronJob, jobs: Sequence[Job], now: float) -> Outcome:
@@ -283,20 +284,19 @@ def new_job(cron_job: CronJob, me: ObjectRef, name: str, at: datetime) -> dict[s
     }
 
 
-class CronJobReconciler:
+class CronJobReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are cron jobs."""
 
     name = "cronjob-controller"
     account = "cronjob-controller"
-    seeds: tuple[str, ...] = ()
+    resource = CRON_JOBS
+    follows = (JOBS,)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the cron jobs that a change of one, or of a job, concerns."""
-        if resource == CRON_JOBS:
-            return [new.metadata.key] if new is not None else []
-        return controllers_of(CRON_JOBS, old, new) if resource == JOBS else []
+        """Return the cron jobs that a change of a job concerns."""
+        return controllers_of(CRON_JOBS, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the cron job needs."""

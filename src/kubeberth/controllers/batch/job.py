@@ -61,6 +61,7 @@ from kubeberth.controllers.batch.job_verdict import REACHED, Verdict, deadline_i
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 
 # As upstream: no sync makes or removes more pods than this, or names more of them in the status.
 BURST = 500
@@ -383,12 +384,13 @@ def _index(pod: Pod, job: Job) -> int:
     return -1 if index is None else index
 
 
-class JobReconciler:
+class JobReconciler(Reconciler):
     """Feeds `reconcile` from the cache, and remembers how the pods of each job have ended."""
 
     name = "job-controller"
     account = "job-controller"
-    seeds: tuple[str, ...] = ()
+    resource = JOBS
+    follows = (PODS,)
 
     def __init__(self) -> None:
         self._endings: dict[str, dict[str, Ending]] = {}
@@ -396,15 +398,16 @@ class JobReconciler:
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the jobs that a change of a job or a pod concerns."""
-        if resource == JOBS:
-            if new is None and old is not None:
-                self._endings.pop(old.metadata.uid, None)
-            latest = new if new is not None else old
-            return [latest.metadata.key] if latest is not None else []
-        if resource == PODS:
-            return keys_of_controller(cache, JOBS, old, new)
-        return []
+        """Return the keys to look at, and forget a job that is gone."""
+        if resource == JOBS and new is None and old is not None:
+            self._endings.pop(old.metadata.uid, None)
+        return super().keys(cache, resource, old, new)
+
+    def keys_behind(
+        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+    ) -> Iterable[str]:
+        """Return the jobs that a change of a pod concerns."""
+        return keys_of_controller(cache, JOBS, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the job needs."""

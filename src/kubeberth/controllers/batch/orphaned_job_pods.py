@@ -12,6 +12,7 @@ from kubeberth.api.scheme import JOBS, PODS, Resource
 from kubeberth.controllers.action import ConfirmAbsent, Failure, ObjectRef, Outcome
 from kubeberth.controllers.batch.job_pods import is_tracked, untracked
 from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.reconciler import Reconciler
 
 
 def reconcile(pod: Pod, job_exists: bool) -> Outcome:
@@ -31,13 +32,14 @@ def reconcile(pod: Pod, job_exists: bool) -> Outcome:
     return Outcome((ConfirmAbsent(job), untracked(pod)))
 
 
-class OrphanedJobPodReconciler:
+class OrphanedJobPodReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are pods."""
 
     # As upstream: a part of the job controller.
     name = "job-controller"
     account = "job-controller"
-    seeds: tuple[str, ...] = ()
+    resource = PODS
+    follows = (JOBS,)
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None

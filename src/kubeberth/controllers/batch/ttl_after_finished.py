@@ -5,13 +5,12 @@ Matches Kubernetes 1.36 (`pkg/controller/ttlafterfinished`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from kubeberth.api.batch import Job
-from kubeberth.api.scheme import JOBS, Resource
+from kubeberth.api.scheme import JOBS
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.action import DeleteObject, Failure, Outcome
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 
 def reconcile(job: Job, now: float) -> Outcome:
@@ -25,18 +24,12 @@ def reconcile(job: Job, now: float) -> Outcome:
     return Outcome((DeleteObject(ref_of(JOBS, job), propagation="Foreground"),))
 
 
-class TTLAfterFinishedReconciler:
+class TTLAfterFinishedReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are jobs."""
 
     name = "ttl-after-finished-controller"
     account = "ttl-after-finished-controller"
-    seeds: tuple[str, ...] = ()
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return a job that changed."""
-        return [new.metadata.key] if resource == JOBS and new is not None else []
+    resource = JOBS
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return whether the job must go."""

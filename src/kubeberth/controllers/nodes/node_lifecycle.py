@@ -29,6 +29,7 @@ from kubeberth.controllers.action import (
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.nodes.zone_evictions import ZoneEvictions, is_ready
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.errors import TransportError
 
 MONITOR_PERIOD_S = 5.0
@@ -202,7 +203,7 @@ class _Heard:
     at: float
 
 
-class NodeLifecycleReconciler:
+class NodeLifecycleReconciler(Reconciler):
     """Feeds `reconcile` from the cache, and remembers when each kubelet was last heard of.
 
     Signs of life are compared with each other only, never with the controller's clock. Keys are
@@ -211,7 +212,8 @@ class NodeLifecycleReconciler:
 
     name = "node-controller"
     account = "node-controller"
-    seeds: tuple[str, ...] = (PASS,)
+    resource = NODES
+    seeds = (PASS,)
 
     def __init__(self) -> None:
         self._heard: dict[str, _Heard] = {}
@@ -221,14 +223,10 @@ class NodeLifecycleReconciler:
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
         """Return the node that changed, after a pass over all if that makes a zone another one."""
-        if resource != NODES:
-            return
         was_ready, ready = (isinstance(node, Node) and is_ready(node) for node in (old, new))
         if ready is not was_ready:
             yield PASS
-        latest = new if new is not None else old
-        if latest is not None:
-            yield latest.metadata.name
+        yield from super().keys(cache, resource, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the node needs."""

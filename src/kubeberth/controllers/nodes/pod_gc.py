@@ -21,6 +21,7 @@ from kubeberth.controllers.action import (
     PatchObject,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 PERIOD_S = 20.0
 QUARANTINE_S = 40.0
@@ -107,12 +108,14 @@ def _force_delete(pod: Pod, condition: dict[str, str] | None = None) -> list[Act
     return [*actions, DeleteObject(ref, grace_period_s=0)]
 
 
-class PodGCReconciler:
+class PodGCReconciler(Reconciler):
     """Feeds the two reconciles from the cache, and remembers since when a node is missed."""
 
     name = "pod-garbage-collector-controller"
     account = "pod-garbage-collector"
-    seeds: tuple[str, ...] = (PASS,)
+    resource = NODES
+    follows = (PODS,)
+    seeds = (PASS,)
 
     def __init__(self, threshold: int = TERMINATED_THRESHOLD) -> None:
         self._threshold = threshold

@@ -22,6 +22,7 @@ from kubeberth.controllers.action import (
     RecordEvent,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,13 @@ def no_execute(node: Node | None) -> tuple[Taint, ...]:
     return tuple(taint for taint in taints if taint.effect == "NoExecute")
 
 
-class TaintEvictionReconciler:
+class TaintEvictionReconciler(Reconciler):
     """Feeds `decide` from the cache, and remembers whose timer fires when; keys are pods."""
 
     name = "taint-eviction-controller"
     account = "taint-eviction-controller"
-    seeds: tuple[str, ...] = ()
+    resource = PODS
+    follows = (NODES,)
 
     def __init__(self) -> None:
         self._evict_at: dict[str, float] = {}

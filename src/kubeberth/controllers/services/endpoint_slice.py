@@ -15,7 +15,7 @@ from typing import Any
 from kubeberth.api.core import Node, Pod, Service
 from kubeberth.api.endpoints import HEADLESS, MANAGED_BY, SERVICE_NAME, EndpointSlice
 from kubeberth.api.node_labels import ZONE
-from kubeberth.api.scheme import ENDPOINT_SLICES, NODES, SERVICES, Resource
+from kubeberth.api.scheme import ENDPOINT_SLICES, NODES, PODS, SERVICES, Resource
 from kubeberth.api.workloads import is_ready
 from kubeberth.controllers.action import (
     Action,
@@ -27,6 +27,7 @@ from kubeberth.controllers.action import (
     PatchObject,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.services.service_pods import (
     IPV4,
     Port,
@@ -36,7 +37,7 @@ from kubeberth.controllers.services.service_pods import (
     is_headless,
     pods_behind,
     ports_of,
-    services_of,
+    services_of_pod,
     target_of,
 )
 
@@ -242,17 +243,18 @@ def _written(me: ObjectRef, wanted: _Slice, labels: Mapping[str, str]) -> list[A
     return [PatchObject(ref_of(ENDPOINT_SLICES, stored), {"metadata": metadata, **content})]
 
 
-class EndpointSliceReconciler:
+class EndpointSliceReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are services."""
 
     name = "endpoint-slice-controller"
     account = "endpointslice-controller"
-    seeds: tuple[str, ...] = ()
+    resource = SERVICES
+    follows = (ENDPOINT_SLICES, PODS, NODES)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the services that a change of one, of a pod, slice or node concerns."""
+        """Return the services that a change of a slice, a pod or a node concerns."""
         if resource == NODES:
             return [] if _zone(old) == _zone(new) else list(cache.all(SERVICES))
         if resource == ENDPOINT_SLICES:
@@ -261,7 +263,7 @@ class EndpointSliceReconciler:
                 for item in (old, new)
                 if item is not None and item.metadata.labels.get(MANAGED_BY) == MANAGER
             }
-        return services_of(cache, resource, old, new)
+        return services_of_pod(cache, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the slices of a service lack."""

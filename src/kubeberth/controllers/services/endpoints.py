@@ -12,7 +12,7 @@ from typing import Any
 
 from kubeberth.api.core import Pod, Service
 from kubeberth.api.endpoints import ENDPOINTS_MANAGED_BY, HEADLESS, OVER_CAPACITY, Endpoints
-from kubeberth.api.scheme import ENDPOINTS, SERVICES, Resource
+from kubeberth.api.scheme import ENDPOINTS, PODS, SERVICES, Resource
 from kubeberth.api.workloads import is_ready
 from kubeberth.controllers.action import (
     CreateObject,
@@ -22,6 +22,7 @@ from kubeberth.controllers.action import (
     PatchObject,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.services.service_pods import (
     IPV4,
     Port,
@@ -31,7 +32,7 @@ from kubeberth.controllers.services.service_pods import (
     is_headless,
     pods_behind,
     ports_of,
-    services_of,
+    services_of_pod,
     target_of,
 )
 
@@ -129,20 +130,21 @@ def _labels(service: Service) -> dict[str, str]:
     return {**labels, **headless, ENDPOINTS_MANAGED_BY: MANAGER}
 
 
-class EndpointsReconciler:
+class EndpointsReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are services."""
 
     name = "endpoint-controller"
     account = "endpoint-controller"
-    seeds: tuple[str, ...] = ()
+    resource = SERVICES
+    follows = (ENDPOINTS, PODS)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the services that a change of one, of a pod or of endpoints concerns."""
+        """Return the services that a change of endpoints or a pod concerns."""
         if resource == ENDPOINTS:
             return {item.metadata.key for item in (old, new) if item is not None}
-        return services_of(cache, resource, old, new)
+        return services_of_pod(cache, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the endpoints of a service lack; they go with it."""

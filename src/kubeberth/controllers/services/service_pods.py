@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api.core import Pod, Service
-from kubeberth.api.scheme import PODS, SERVICES, Resource
+from kubeberth.api.scheme import PODS, SERVICES
 from kubeberth.api.workloads import is_ready
 from kubeberth.controllers.cache import Cache, HasMetadata
 
@@ -110,19 +110,10 @@ def pods_behind(cache: Cache, service: Service) -> list[Pod]:
     ]
 
 
-def services_of(
-    cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-) -> list[str]:
-    """Return the keys of the services that a change of a service or a pod concerns."""
-    item = new if new is not None else old
-    if item is None:
-        return []
-    if resource == SERVICES:
-        return [item.metadata.key]
-    if resource != PODS:
-        return []
-    services = cache.in_namespace(SERVICES, item.metadata.namespace)
+def services_of_pod(cache: Cache, old: HasMetadata | None, new: HasMetadata | None) -> list[str]:
+    """Return the keys of the services that a change of a pod concerns."""
     pods = [pod for pod in (old, new) if isinstance(pod, Pod)]
+    services = cache.in_namespace(SERVICES, pods[-1].metadata.namespace) if pods else {}
     if not services or (_shown(pods[0]) == _shown(pods[-1]) and len(pods) == 2):
         return []
     labels = [pod.metadata.labels for pod in pods if is_endpoint(pod)]

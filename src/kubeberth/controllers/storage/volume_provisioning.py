@@ -44,6 +44,7 @@ from kubeberth.controllers.action import (
     Told,
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 PROVISIONER = "simulated.kubeberth.io"
 # Parameter of a class: the label in which nodes agree that reach the same volumes.
@@ -153,7 +154,7 @@ def default_class(name: str) -> dict[str, Any]:
     }
 
 
-class ProvisioningReconciler:
+class ProvisioningReconciler(Reconciler):
     """Feeds `reconcile_claim` from the cache; keys are claims.
 
     Parameters
@@ -164,21 +165,20 @@ class ProvisioningReconciler:
 
     name = PROVISIONER
     account = "volume-provisioner"
-    seeds: tuple[str, ...] = ()
+    resource = PERSISTENT_VOLUME_CLAIMS
+    follows = (STORAGE_CLASSES, NODES)
 
     def __init__(self, *, stands_in: bool = False) -> None:
         self._stands_in = stands_in
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the claim that changed, or those that wait when their class or nodes come."""
-        if resource == PERSISTENT_VOLUME_CLAIMS:
-            return [] if new is None else [new.metadata.key]
-        if resource == STORAGE_CLASSES or (resource == NODES and (old is None or new is None)):
-            claims = cache.all(PERSISTENT_VOLUME_CLAIMS).items()
-            return [key for key, claim in claims if not claim.spec.volume_name]
-        return []
+        """Return the claims that wait, when their class or nodes come."""
+        if resource == NODES and old is not None and new is not None:
+            return []
+        claims = cache.all(PERSISTENT_VOLUME_CLAIMS).items()
+        return [key for key, claim in claims if not claim.spec.volume_name]
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return the volume that the claim waits for."""
@@ -196,18 +196,12 @@ class ProvisioningReconciler:
         return provisioner == PROVISIONER
 
 
-class ReclaimReconciler:
+class ReclaimReconciler(Reconciler):
     """Feeds `reconcile_volume` from the cache; keys are volumes."""
 
     name = PROVISIONER
     account = "volume-provisioner"
-    seeds: tuple[str, ...] = ()
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return the volume that changed."""
-        return [new.metadata.name] if resource == PERSISTENT_VOLUMES and new is not None else []
+    resource = PERSISTENT_VOLUMES
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return whether the volume must go."""
@@ -215,11 +209,12 @@ class ReclaimReconciler:
         return Outcome() if volume is None else reconcile_volume(volume)
 
 
-class DefaultClassReconciler:
+class DefaultClassReconciler(Reconciler):
     """Makes a default storage class at the start, in a cluster that has none at all."""
 
     name = PROVISIONER
     account = "volume-provisioner"
+    resource = STORAGE_CLASSES
 
     def __init__(self, class_name: str) -> None:
         self.seeds: tuple[str, ...] = (class_name,)

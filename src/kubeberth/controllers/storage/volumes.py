@@ -31,6 +31,7 @@ from kubeberth.api.storage import (
 )
 from kubeberth.controllers.action import Action, Failure, Outcome, PatchObject, RecordEvent
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
@@ -207,21 +208,18 @@ def _bind(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Iterator[Ac
     )
 
 
-class VolumeReconciler:
+class VolumeReconciler(Reconciler):
     """Feeds `reconcile_volume` from the cache; keys are volumes."""
 
     name = "persistentvolume-controller"
     account = "persistent-volume-binder"
-    seeds: tuple[str, ...] = ()
+    resource = PERSISTENT_VOLUMES
+    follows = (PERSISTENT_VOLUME_CLAIMS,)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the volume that changed, or that a claim speaks of which changed."""
-        if resource == PERSISTENT_VOLUMES:
-            return [] if new is None else [new.metadata.name]
-        if resource != PERSISTENT_VOLUME_CLAIMS:
-            return []
+        """Return the volume that a claim speaks of which changed."""
         claims = [c for c in (old, new) if isinstance(c, PersistentVolumeClaim)]
         return {claim.spec.volume_name for claim in claims if claim.spec.volume_name}
 
@@ -235,26 +233,27 @@ class VolumeReconciler:
         return reconcile_volume(volume, cache.get(PERSISTENT_VOLUME_CLAIMS, claim_key))
 
 
-class ClaimReconciler:
+class ClaimReconciler(Reconciler):
     """Feeds `reconcile_claim` from the cache; keys are claims."""
 
     # Upstream one controller does both, and its events are known by its name.
     name = "persistentvolume-controller"
     account = "persistent-volume-binder"
-    seeds: tuple[str, ...] = ()
+    resource = PERSISTENT_VOLUME_CLAIMS
+    follows = (PERSISTENT_VOLUMES, STORAGE_CLASSES, PODS)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the claim that changed, that lost a pod, or that may be waiting for a volume."""
-        if resource == PERSISTENT_VOLUME_CLAIMS:
-            return [] if new is None else [new.metadata.key]
-        if resource == PODS and isinstance(old, Pod) and (new is None or _is_over(new)):
-            return [f"{old.metadata.namespace}/{name}" for name in _claims_of(old)]
-        if resource in (PERSISTENT_VOLUMES, STORAGE_CLASSES) and new is not None:
-            claims = cache.all(PERSISTENT_VOLUME_CLAIMS).items()
-            return [key for key, claim in claims if claim.status.phase != "Bound"]
-        return []
+        """Return the claims that lost a pod, or that may be waiting for a volume."""
+        if resource == PODS:
+            if isinstance(old, Pod) and (new is None or _is_over(new)):
+                return [f"{old.metadata.namespace}/{name}" for name in _claims_of(old)]
+            return []
+        if new is None:
+            return []
+        claims = cache.all(PERSISTENT_VOLUME_CLAIMS).items()
+        return [key for key, claim in claims if claim.status.phase != "Bound"]
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the claim needs."""

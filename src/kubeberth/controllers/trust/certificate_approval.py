@@ -10,18 +10,17 @@ Matches `pkg/controller/certificates/approver` of Kubernetes 1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from kubeberth.api.certificates import (
     KUBELET_CLIENT,
     RequestError,
     kubelet_client_fault,
     parse_request,
 )
-from kubeberth.api.scheme import CERTIFICATE_SIGNING_REQUESTS, Resource
+from kubeberth.api.scheme import CERTIFICATE_SIGNING_REQUESTS
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import ConfirmAllowed, Failure, Outcome, PatchObject
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.trust.certificate_signing import SigningRequest
 
 REASON = "AutoApproved"
@@ -74,20 +73,12 @@ def reconcile_approval(request: SigningRequest, now: float) -> Outcome:
     )
 
 
-class CertificateApprovalReconciler:
+class CertificateApprovalReconciler(Reconciler):
     """Feeds `reconcile_approval` from the cache; keys are names of requests."""
 
     name = "certificatesigningrequest-approving-controller"
     account = "certificate-controller"
-    seeds: tuple[str, ...] = ()
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return the request that has changed."""
-        if resource == CERTIFICATE_SIGNING_REQUESTS and new is not None:
-            return [new.metadata.name]
-        return []
+    resource = CERTIFICATE_SIGNING_REQUESTS
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what becomes of a request."""

@@ -10,17 +10,18 @@ Matches `pkg/controller/certificates/signer` of Kubernetes 1.36.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from kubeberth.api.certificates import FAULT_OF, Request, RequestError, parse_request
 from kubeberth.api.meta import ApiStruct, ObjectMeta
-from kubeberth.api.scheme import CERTIFICATE_SIGNING_REQUESTS, Resource
+from kubeberth.api.scheme import CERTIFICATE_SIGNING_REQUESTS
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import Failure, Outcome, PatchObject
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 LIFETIME_S = 365 * 24 * 3600
 SHORTEST_S = 600
@@ -112,23 +113,15 @@ def _patched(request: SigningRequest, status: dict[str, Any]) -> Outcome:
     return Outcome((PatchObject(target, patch, sub="status", if_present=True),))
 
 
-class CertificateSigningReconciler:
+class CertificateSigningReconciler(Reconciler):
     """Feeds `reconcile_request` from the cache; keys are names of requests."""
 
     name = "certificatesigningrequest-signing-controller"
     account = "certificate-controller"
-    seeds: tuple[str, ...] = ()
+    resource = CERTIFICATE_SIGNING_REQUESTS
 
     def __init__(self, authority: Signer) -> None:
         self._authority = authority
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return the request that has changed."""
-        if resource == CERTIFICATE_SIGNING_REQUESTS and new is not None:
-            return [new.metadata.name]
-        return []
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what becomes of a request."""

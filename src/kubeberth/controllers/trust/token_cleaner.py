@@ -14,6 +14,7 @@ from kubeberth.api.meta import ApiStruct, ObjectMeta
 from kubeberth.api.scheme import SECRETS, Resource
 from kubeberth.controllers.action import DeleteObject, Failure, Outcome
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.reconciler import Reconciler
 
 
 class TokenSecret(ApiStruct, frozen=True):
@@ -55,12 +56,12 @@ def reconcile_token(secret: TokenSecret, now: float) -> Outcome:
     return Outcome((DeleteObject(ref_of(SECRETS, secret)),))
 
 
-class TokenCleanerReconciler:
+class TokenCleanerReconciler(Reconciler):
     """Feeds `reconcile_token` from the cache; keys are secrets."""
 
     name = "token-cleaner"
     account = "token-cleaner"
-    seeds: tuple[str, ...] = ()
+    resource = SECRETS
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None

@@ -34,6 +34,7 @@ from kubeberth.controllers.action import (
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.ownership import claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads import daemon_pods, daemon_rollout
 from kubeberth.controllers.workloads.availability import next_availability
 from kubeberth.controllers.workloads.daemon_pods import HASH, UNFIT
@@ -326,12 +327,14 @@ def _sites(view: View, pods: Iterable[Pod]) -> list[Site]:
     return sites
 
 
-class DaemonSetReconciler:
+class DaemonSetReconciler(Reconciler):
     """Feeds `decide` from the cache, and remembers where failed pods were removed."""
 
     name = "daemonset-controller"
     account = "daemon-set-controller"
-    seeds: tuple[str, ...] = ()
+    resource = DAEMON_SETS
+    follows = (PODS, CONTROLLER_REVISIONS, NODES)
+    only_reports = True
 
     def __init__(self) -> None:
         # By UID of the set, then by node.
@@ -340,19 +343,18 @@ class DaemonSetReconciler:
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the sets that a change of one, of its pods or revisions, or of a node concerns."""
-        latest = new if new is not None else old
-        if latest is None:
-            return []
-        if resource == DAEMON_SETS:
-            if new is None:
-                self._waits.pop(latest.metadata.uid, None)
-            return [latest.metadata.key]
-        if resource in (PODS, CONTROLLER_REVISIONS):
-            return keys_of_controller(cache, DAEMON_SETS, old, new)
-        if resource == NODES and not _is_heartbeat(old, new):
-            return cache.all(DAEMON_SETS)
-        return []
+        """Return the keys to look at, and forget a set that is gone."""
+        if resource == DAEMON_SETS and new is None and old is not None:
+            self._waits.pop(old.metadata.uid, None)
+        return super().keys(cache, resource, old, new)
+
+    def keys_behind(
+        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+    ) -> Iterable[str]:
+        """Return the sets that a change of a pod, a revision or a node concerns."""
+        if resource == NODES:
+            return [] if _is_heartbeat(old, new) else cache.all(DAEMON_SETS)
+        return keys_of_controller(cache, DAEMON_SETS, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the set needs."""

@@ -27,6 +27,7 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads import deployment_status as status
 from kubeberth.controllers.workloads import revisions, rollout
 from kubeberth.controllers.workloads.template_hash import template_hash
@@ -397,25 +398,22 @@ def _is_observed(item: ReplicaSet) -> bool:
     return item.status.observed_generation >= item.metadata.generation
 
 
-class DeploymentReconciler:
+class DeploymentReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are those of deployments."""
 
     name = "deployment-controller"
     account = "deployment-controller"
-    seeds: tuple[str, ...] = ()
+    resource = DEPLOYMENTS
+    follows = (REPLICA_SETS, PODS)
+    only_reports = True
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the deployments that a change of one, or of its sets or pods, concerns."""
-        if resource == DEPLOYMENTS:
-            latest = new if new is not None else old
-            return [latest.metadata.key] if latest is not None else []
+        """Return the deployments that a change of a set or a pod concerns."""
         if resource == REPLICA_SETS:
             return keys_of_controller(cache, DEPLOYMENTS, old, new)
-        if resource == PODS and old is not None:
-            return _recreating(cache, old, new)
-        return []
+        return _recreating(cache, old, new) if old is not None else []
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the deployment needs."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from kubeberth.api.core import Pod
 from kubeberth.api.scheme import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, Resource
-from kubeberth.api.selectors import Selector, from_label_selector
+from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import (
     POD_DELETION_COST,
     ReplicaSet,
@@ -38,6 +38,7 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import Claim, claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads.availability import next_availability
 from kubeberth.controllers.workloads.pod_template import pod_from_template
 
@@ -76,12 +77,11 @@ def reconcile(view: View, now: float) -> Outcome:
     selector = from_label_selector(replica_set.spec.selector)
     claimed = claim(me, replica_set.metadata, _adoptable(view.candidates), PODS, selector)
     active = [pod for pod in claimed.members if is_active(pod)]
-    actions: list[Action] = [*claimed.actions]
-    actions += _status(view, claimed, active, selector, now)
-    if replica_set.metadata.deletion_timestamp is None:
-        actions += _manage(view, me, active, now)
+    leaving = replica_set.metadata.deletion_timestamp is not None
+    changes = [] if leaving else _manage(view, me, active, now)
+    told = _status(view, claimed, active, now, is_settled=not changes)
     wait_s = next_availability(active, replica_set.spec.min_ready_seconds, now)
-    return Outcome(tuple(actions), wait_s)
+    return Outcome((*claimed.actions, *told, *changes), wait_s)
 
 
 def _adoptable(candidates: Iterable[Pod]) -> list[Pod]:
@@ -199,8 +199,16 @@ def _restarts(pod: Pod) -> tuple[int, int]:
 
 
 def _status(
-    view: View, claimed: Claim[Pod], active: list[Pod], selector: Selector, now: float
+    view: View, claimed: Claim[Pod], active: list[Pod], now: float, *, is_settled: bool
 ) -> list[Action]:
+    """Return what the status lacks.
+
+    Parameters
+    ----------
+    is_settled
+        Whether there are as many pods as there shall be. Where there are not, that the spec was
+        seen is told with the pods that are made, or gone, next.
+    """
     replica_set = view.replica_set
     spec, old = replica_set.spec, replica_set.status
     template_labels = (spec.template.get("metadata") or {}).get("labels") or {}
@@ -229,6 +237,9 @@ def _status(
         "terminatingReplicas": old.terminating_replicas,
         "observedGeneration": old.observed_generation,
     }
+    if not is_settled:
+        known["observedGeneration"] = counts["observedGeneration"]
+        known["terminatingReplicas"] = old.terminating_replicas or 0
     if view.resource == REPLICATION_CONTROLLERS:
         # Their status is older than this field.
         del counts["terminatingReplicas"], known["terminatingReplicas"]
@@ -248,24 +259,20 @@ def _note_failure(conditions: Conditions, failure: Failure | None) -> None:
         conditions.set("ReplicaFailure", "True", failure.reason, failure.message)
 
 
-class ReplicaSetReconciler:
+class ReplicaSetReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are those of replica sets."""
 
     name = "replicaset-controller"
     account = "replicaset-controller"
-    seeds: tuple[str, ...] = ()
     resource = REPLICA_SETS
+    follows = (PODS,)
+    only_reports = True
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the sets that a change of a set or a pod concerns."""
-        if resource == self.resource:
-            latest = new if new is not None else old
-            return [latest.metadata.key] if latest is not None else []
-        if resource == PODS:
-            return keys_of_controller(cache, self.resource, old, new)
-        return []
+        """Return the sets that a change of a pod concerns."""
+        return keys_of_controller(cache, self.resource, old, new)
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the set needs."""

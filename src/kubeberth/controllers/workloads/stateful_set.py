@@ -46,6 +46,7 @@ from kubeberth.controllers.action import (
 )
 from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
 from kubeberth.controllers.ownership import claim, keys_of_controller
+from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads import stateful_pods as identity
 from kubeberth.controllers.workloads.availability import next_availability
 from kubeberth.controllers.workloads.history import (
@@ -357,28 +358,25 @@ class _Step:
         return [] if limit is None else discard(dead[: max(0, len(dead) - limit)])
 
 
-class StatefulSetReconciler:
+class StatefulSetReconciler(Reconciler):
     """Feeds `reconcile` from the cache; keys are those of stateful sets."""
 
     name = "statefulset-controller"
     account = "statefulset-controller"
-    seeds: tuple[str, ...] = ()
+    resource = STATEFUL_SETS
+    follows = (PODS, CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS)
 
-    def keys(
+    def keys_behind(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
     ) -> Iterable[str]:
-        """Return the sets that a change of one, or of its pods, revisions or claims, concerns."""
+        """Return the sets that a change of a pod, a revision or a claim concerns."""
         latest = new if new is not None else old
+        if resource != PERSISTENT_VOLUME_CLAIMS:
+            return keys_of_controller(cache, STATEFUL_SETS, old, new)
         if latest is None:
             return []
-        if resource == STATEFUL_SETS:
-            return [latest.metadata.key]
-        if resource in (PODS, CONTROLLER_REVISIONS):
-            return keys_of_controller(cache, STATEFUL_SETS, old, new)
-        if resource == PERSISTENT_VOLUME_CLAIMS:
-            sets = cache.in_namespace(STATEFUL_SETS, latest.metadata.namespace)
-            return [key for key, item in sets.items() if _may_claim(item, latest.metadata.name)]
-        return []
+        sets = cache.in_namespace(STATEFUL_SETS, latest.metadata.namespace)
+        return [key for key, item in sets.items() if _may_claim(item, latest.metadata.name)]
 
     def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
         """Return what the set needs."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubeberth.api import schema
-from kubeberth.apiserver.patch.strategic import StrategicPatchError, apply_strategic_patch
+from kubeberth.apiserver.patch.strategic import StrategicPatchError, apply_strategic_patch, is_plain
 
 POD_SPEC = schema.definition("io.k8s.api.core.v1.PodSpec")
 META = schema.definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
@@ -218,3 +218,38 @@ specs = st.fixed_dictionaries(
 def test_whatever_is_merged_comes_to_a_result_or_is_refused(document, patch):
     with contextlib.suppress(StrategicPatchError):
         assert isinstance(patched(document, patch), dict)
+
+
+scalars = st.sampled_from(("a", "b", 1, True))
+elements = st.lists(
+    st.fixed_dictionaries({"name": st.sampled_from("abc")}, optional={"image": scalars}), max_size=4
+)
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "containers": elements,
+        "tolerations": st.lists(st.fixed_dictionaries({"key": scalars}), max_size=2),
+        "nodeSelector": st.dictionaries(st.sampled_from("ab"), scalars, max_size=2),
+        "hostname": scalars,
+    },
+)
+
+
+@given(specs, specs)
+def test_a_patch_without_directives_and_nulls_needs_no_search_for_them(spec, patch):
+    before = copy.deepcopy((spec, patch))
+    outcomes = []
+    for plain in (True, False):
+        try:
+            merged = apply_strategic_patch(spec, patch, POD_SPEC, plain=plain)
+            outcomes.append(list(merged.items()))
+        except StrategicPatchError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+    assert (spec, patch) == before
+
+
+@pytest.mark.parametrize("text", [b'{"a":null}', b'{"$patch":"delete"}', b'{"\\u0024patch":"x"}'])
+def test_a_text_that_may_have_directives_or_nulls_is_not_plain(text):
+    assert not is_plain(text)
+    assert is_plain(b'{"a":1}')

@@ -169,6 +169,30 @@ def test_after_a_failed_commit_nothing_is_acknowledged_and_nothing_is_lost(tmp_p
     asyncio.run(later())
 
 
+def test_a_disk_that_fills_up_takes_back_nothing_that_was_acknowledged(tmp_path):
+    async def scenario():
+        store = SqliteStore(tmp_path)
+        store._connection.execute("PRAGMA max_page_count = 60")
+        writes = [store.create(f"pods/{n:03}", b"x" * 1000) for n in range(400)]
+        tasks = [asyncio.ensure_future(write) for write in writes[:20]]
+        await asyncio.sleep(0)
+        tasks += [asyncio.ensure_future(write) for write in writes[20:]]
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        await store.close()
+        return [answer.key for answer in answers if not isinstance(answer, StorageError)]
+
+    async def later():
+        store = SqliteStore(tmp_path)
+        try:
+            return [entry.key for entry in store.entries("pods/")]
+        finally:
+            await store.close()
+
+    acknowledged = asyncio.run(scenario())
+    assert len(acknowledged) == 20
+    assert asyncio.run(later()) == acknowledged
+
+
 def test_no_file_is_left_open(tmp_path):
     async def scenario():
         await SqliteStore(tmp_path).close()

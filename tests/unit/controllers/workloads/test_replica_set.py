@@ -192,6 +192,17 @@ def test_status_counts_replicas_and_leaves_zeros_out():
     assert status_of(decide())["readyReplicas"] is None
 
 
+def test_that_a_new_spec_was_seen_is_told_with_the_pods_that_are_made_for_it():
+    young = replica_set(replicas=2, status={"replicas": 0, "observedGeneration": 0})
+    outcome = decide(rs=young)
+    assert [type(action) for action in outcome.actions] == [CreatePods]
+    pods = [pod(f"web-{i}", owner=young) for i in range(2)]
+    told = status_of(decide(*pods, rs=young))
+    assert (told["replicas"], told["observedGeneration"]) == (2, 1)
+    nobody = replica_set(replicas=0, status={"replicas": 0, "observedGeneration": 0})
+    assert status_of(decide(rs=nobody))["observedGeneration"] == 1
+
+
 def test_a_ready_pod_is_available_after_min_ready_seconds_and_looked_at_again_then():
     rs = replica_set(min_ready_seconds=30)
     pods = [pod(f"web-{i}", owner=rs, ready_since=NOW - 10 * i) for i in range(1, 4)]

@@ -1,0 +1,154 @@
+"""Measures nodes: how soon the pods that they are given run, and what they take while idle.
+
+The cluster is `berth up` in a temporary folder; the load comes from a process of its own
+(`kubeberth.bench.node_load`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from kubeberth.bench.apiserver import LoadGenerator, make_namespace
+from kubeberth.bench.cluster import Cost, Meter, OwnCluster
+from kubeberth.clock import Clock
+from kubeberth.errors import UsageError
+
+LOAD_MODULE = "kubeberth.bench.node_load"
+# A tenth of a second at a time, so that Ctrl-C is heard.
+PAUSE_S = 0.1
+# After pods have started, nodes still tell of them in events: it is idle when little more is
+# written than signs of life.
+SETTLE_S, SETTLE_TRIES, SETTLED = 10.0, 60, 1.2
+
+Tell = Callable[[int], None]
+
+
+class Started(msgspec.Struct, frozen=True):
+    """How soon pods that were given to nodes ran.
+
+    Parameters
+    ----------
+    running_s
+        From the first request until all of them ran.
+    """
+
+    n_nodes: int
+    n_pods: int
+    created_per_second: float
+    running_per_second: float
+    running_s: float
+    costs: tuple[Cost, ...] = ()
+
+
+class Idle(msgspec.Struct, frozen=True):
+    """What is done while nothing happens but signs of life.
+
+    Parameters
+    ----------
+    writes_per_second
+        By all processes.
+    budget_per_second
+        What docs/nodes.md says of so many nodes.
+    """
+
+    n_nodes: int
+    n_pods: int
+    seconds: float
+    writes_per_second: float
+    budget_per_second: float
+    costs: tuple[Cost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured."""
+
+    nodes: int = 500
+    pods_per_node: int = 10
+    idle_s: float = 60.0
+    connections: int = 16
+
+
+class Measurement:
+    """Measures the nodes of one cluster.
+
+    Parameters
+    ----------
+    sleep
+        Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        load: LoadGenerator,
+        plan: Plan,
+        clock: Clock,
+        cluster: OwnCluster,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._load = load
+        self._plan = plan
+        self._clock = clock
+        self._meter = Meter(load, cluster)
+        self._sleep = sleep
+        self._n_pods = 0
+
+    def started(self, tell: Tell) -> Started:
+        """Measure how soon every node runs its pods."""
+        plan, run = self._plan, uuid.uuid4().hex[:8]
+        make_namespace(self._load, namespace := f"bench-{run}")
+        self._meter.begin()
+        found = self._load.do(
+            "start_pods",
+            tell,
+            namespace=namespace,
+            run=run,
+            n_nodes=plan.nodes,
+            per_node=plan.pods_per_node,
+            connections=plan.connections,
+        )
+        if found["running"] is None:
+            raise UsageError("the nodes cannot be measured: some of their pods do not run")
+        self._n_pods = plan.nodes * plan.pods_per_node
+        return Started(
+            plan.nodes,
+            self._n_pods,
+            self._n_pods / found["creating"],
+            self._n_pods / found["running"],
+            found["running"],
+            self._meter.costs(),
+        )
+
+    def idle(self, tell: Tell) -> Idle:
+        """Measure a while in which nothing happens, once all is written about what did."""
+        plan = self._plan
+        budget = plan.nodes / 10 + plan.nodes / 300
+        self._settle(SETTLED * budget + 1)
+        before, began_at = self._revision(), self._clock.monotonic()
+        self._meter.begin()
+        self._wait(plan.idle_s, tell)
+        costs, elapsed_s = self._meter.costs(), self._clock.monotonic() - began_at
+        writes = self._revision() - before
+        return Idle(plan.nodes, self._n_pods, elapsed_s, writes / elapsed_s, budget, costs)
+
+    def _settle(self, writes_per_second: float) -> None:
+        """Wait until no more is written, but for so long at most."""
+        for _ in range(SETTLE_TRIES):
+            before = self._revision()
+            self._wait(SETTLE_S, lambda _: None)
+            if (self._revision() - before) / SETTLE_S <= writes_per_second:
+                return
+
+    def _wait(self, seconds: float, tell: Tell) -> None:
+        began_at = self._clock.monotonic()
+        while (gone_s := self._clock.monotonic() - began_at) < seconds:
+            tell(int(gone_s))
+            self._sleep(PAUSE_S)
+
+    def _revision(self) -> int:
+        listed = self._load.do("read", path="/api/v1/nodes?limit=1")
+        return int(listed["metadata"]["resourceVersion"])

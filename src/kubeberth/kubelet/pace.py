@@ -1,0 +1,97 @@
+"""How many writes all nodes of a process have under way: as many as the server answers quickly.
+
+Thousands of nodes that start a pod each would have the API server to themselves while others create
+and place pods; once nobody else asks for anything, it has time for many more of them.
+
+Rule 1: there are never fewer than LEAST turns, and never more than MOST.
+Rule 2: an answer that comes soon makes room for more; one that comes late, or never, takes as much
+away. So half of the answers come soon where it ends up.
+Rule 3: soon is within LATE times of the shortest time that an answer took lately.
+
+The same idea as TCP Vegas (Brakmo and Peterson, 1995): who waits longer than in an empty line sees
+the queue, and stands back before it grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from kubeberth.clock import Clock
+from kubeberth.errors import TransportError
+
+LEAST, MOST = 8, 64
+# From the fewest to the most within some hundred answers, less than a second.
+STEP = 1 / 8
+# A write waits for the disk, which may be at work on those before it, and for the processors that
+# it shares with whoever wrote it: on a busy machine several times as long is usual. Where others
+# create as fast as they can, it is twenty times and more.
+LATE = 10.0
+# With each answer the shortest one is forgotten by so much, as disks and servers change.
+FORGETTING = 1.0001
+
+
+class Pace:
+    """Turns to write, given in the order in which they were asked for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turns = float(LEAST)
+        self._n_taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._shortest_s = math.inf
+
+    @property
+    def turns(self) -> int:
+        """How many writes may be under way now."""
+        return int(self._turns)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Callable[[], None]]:
+        """Wait for a turn, and keep it for the block, which sends one request at most.
+
+        What it gives is to be called when the answer is there. A block that sends nothing after
+        all says nothing about the server.
+        """
+        await self._take()
+        began_at = self._clock.monotonic()
+        try:
+            yield lambda: self._learn(self._clock.monotonic() - began_at)
+        except TransportError:
+            self._learn(math.inf)
+            raise
+        finally:
+            self._n_taken -= 1
+            self._pass_on()
+
+    async def _take(self) -> None:
+        if self._n_taken < self.turns and not self._waiting:
+            self._n_taken += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._n_taken -= 1
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting and self._n_taken < self.turns:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._n_taken += 1
+                turn.set_result(None)
+
+    def _learn(self, took_s: float) -> None:
+        """Take note of how long an answer took; infinity is none."""
+        self._shortest_s = min(self._shortest_s * FORGETTING, took_s)
+        if took_s > LATE * self._shortest_s:
+            self._turns = max(self._turns - STEP, LEAST)
+        elif self._waiting:  # or nothing is learnt about more turns than there are
+            self._turns = min(self._turns + STEP, MOST)
