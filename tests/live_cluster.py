@@ -107,7 +107,7 @@ class DirectClient(Client):
     async def close(self) -> None:
         """There is nothing to close."""
 
-    async def send(self, call: Call) -> bytes:
+    async def send(self, call: Call, patience_s: float | None = None) -> bytes:
         """Return the body of a successful answer."""
         if call.method != "GET":
             await self._its_moment()
