@@ -47,6 +47,7 @@ ADMIN = User.of("admin", ("system:masters", AUTHENTICATED))
 # The moment of each second at which somebody is heard; controllers that are not named, in the
 # middle of theirs.
 ACCOUNTS = (
+    "resourcequota-controller",
     "deployment-controller",
     "statefulset-controller",
     "daemon-set-controller",
@@ -54,7 +55,7 @@ ACCOUNTS = (
     "replication-controller",
     "replicaset-controller",
 )
-MOMENTS = {account: 0.1 + index / 20 for index, account in enumerate(ACCOUNTS)}
+MOMENTS = {account: 0.05 + index / 20 for index, account in enumerate(ACCOUNTS)}
 OTHER_CONTROLLERS, SCHEDULER, KUBELETS = 0.5, 0.7, 0.9
 # Pods start at once, and take their time to end: until then, everybody else has done what he can.
 STOP_S = 25.0
@@ -67,7 +68,7 @@ JOB_QUIET_S = 610.0
 BACKOFF = Backoff(0.05, 0.05)
 # No rollout takes longer.
 PATIENCE_S = 3600.0
-# What goes on all the time.
+# What goes on all the time, besides what nodes tell of themselves.
 HUM = ("leases", "events")
 
 
@@ -106,7 +107,7 @@ class DirectClient(Client):
     async def close(self) -> None:
         """There is nothing to close."""
 
-    async def send(self, call: Call) -> bytes:
+    async def send(self, call: Call, patience_s: float | None = None) -> bytes:
         """Return the body of a successful answer."""
         if call.method != "GET":
             await self._its_moment()
@@ -209,7 +210,8 @@ class LiveCluster:
 
     def _note(self, call: Call) -> None:
         parts = call.path.split("/")
-        if not any(kind in parts for kind in HUM):
+        is_of_node = parts[-3:-2] == ["nodes"] and parts[-1] == "status"
+        if not is_of_node and not any(kind in parts for kind in HUM):
             self._last = f"{call.method} {call.path}"
             self._moved_at = asyncio.get_running_loop().time()
 

@@ -22,6 +22,8 @@ CLASSES = (
 # In the order in which they are applied, and in which their controllers are heard: the order in
 # which a live cluster sees things that are sent at once is anybody's guess.
 KINDS = (
+    "LimitRange",
+    "ResourceQuota",
     "StorageClass",
     "PersistentVolume",
     "PersistentVolumeClaim",
@@ -202,6 +204,22 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
                 "kind": kind,
                 "metadata": {"name": name},
                 "spec": CLAIM_SPEC,
+            }
+        case "LimitRange":
+            bounds = {"type": "Container", "defaultRequest": {"memory": "1Gi"}, "max": {"cpu": "1"}}
+            limits = {"limits": [bounds | {"default": {"cpu": "1"}}]}
+            return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": limits}
+        case "ResourceQuota":
+            hard = draw(
+                st.sampled_from(
+                    [{"pods": "4"}, {"requests.cpu": "3"}, {"persistentvolumeclaims": "1"}]
+                )
+            )
+            return {
+                "apiVersion": "v1",
+                "kind": kind,
+                "metadata": {"name": name},
+                "spec": {"hard": hard},
             }
         case "StorageClass":
             return {

@@ -138,7 +138,7 @@ async def evict(cluster: LiveCluster, namespace: str, name: str) -> bool:
     return True
 
 
-many = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+many = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 
 
 @given(node_specs(), stories())
@@ -167,7 +167,8 @@ def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Documen
 @many
 def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document]) -> None:
     async def story(cluster: LiveCluster) -> None:
-        await cluster.apply((*CLASSES, *manifests))
+        await cluster.apply(CLASSES)
+        await refusals(cluster, manifests)
         await cluster.settle()
         before = await snapshot(cluster)
         expected = planned(before, [], drain=(specs[0].name,))

@@ -160,6 +160,7 @@ class PodSpec(ApiStruct, frozen=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     overhead: ResourceList = {}
+    runtime_class_name: str = ""
     resources: ResourceRequirements | None = None
     node_name: str = ""
     scheduler_name: str = "default-scheduler"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import BINDINGS, NAMESPACES
 from kubeberth.apiserver import issuer_metadata, refusals
-from kubeberth.apiserver.admission import Surroundings, plugins
 from kubeberth.apiserver.admission.chain import Chain
+from kubeberth.apiserver.admission.roster import Surroundings, plugins
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.admission_selection import AdmissionSettings, restriction_warning
 from kubeberth.apiserver.audit.auditor import Auditor

@@ -40,6 +40,7 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.batch.job import JobReconciler
 from kubeberth.controllers.cache import Cache, HasMetadata
 from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.storage.volume_provisioning import ProvisioningReconciler
 from kubeberth.controllers.storage.volumes import ClaimReconciler, VolumeReconciler
 from kubeberth.controllers.workloads.daemon_set import DaemonSetReconciler
@@ -104,12 +105,14 @@ class Control:
             ReplicationControllerReconciler(),
             ReplicaSetReconciler(),
             DisruptionReconciler(),
+            ResourceQuotaReconciler(),
             VolumeReconciler(),
             ClaimReconciler(),
             ProvisioningReconciler(stands_in=True),
         )
         self._due: dict[tuple[Reconciler, str], None] = {}
         self._failures: dict[tuple[Reconciler, str], Failure] = {}
+        self._tries: Counter[tuple[Reconciler, str]] = Counter()
         self._waits: list[tuple[float, int, Reconciler, str]] = []
         self._tickets = count()
         self.is_restless = False
@@ -167,8 +170,7 @@ class Control:
         failure = self._failures.pop(place, None)
         outcome = reconciler.reconcile(self._cache, key, self._objects.now, failure)
         if outcome.requeue_after_s is not None and reconciler in self._patient:
-            at = self._objects.now + outcome.requeue_after_s
-            heapq.heappush(self._waits, (at, next(self._tickets), reconciler, key))
+            self._wait(place, outcome.requeue_after_s)
         try:
             self._carry_out(outcome.actions)
         except BerthError as error:
@@ -177,7 +179,15 @@ class Control:
             # each time.
             if failure is None or failed.reason != failure.reason:
                 self._due[place] = None
+            self._tries[place] += 1
+            self._wait(place, 2.0 ** self._tries[place])
+        else:
+            self._tries.pop(place, None)
         return bool(outcome.actions)
+
+    def _wait(self, place: tuple[Reconciler, str], seconds: float) -> None:
+        """Look again after a while."""
+        heapq.heappush(self._waits, (self._objects.now + seconds, next(self._tickets), *place))
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:

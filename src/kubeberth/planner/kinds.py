@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubeberth.api.batch import CronJob, Job
 from kubeberth.api.core import Pod
 from kubeberth.api.meta import ApiStruct
+from kubeberth.api.quota import ResourceQuota
 from kubeberth.api.scheme import (
     CONTROLLER_REVISIONS,
     CRON_JOBS,
@@ -18,6 +19,8 @@ from kubeberth.api.scheme import (
     PRIORITY_CLASSES,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
+    RUNTIME_CLASSES,
     SERVICES,
     STATEFUL_SETS,
     Resource,
@@ -27,7 +30,9 @@ from kubeberth.placement.observed import OBSERVED
 
 TYPES: dict[Resource, type[ApiStruct]] = {
     PRIORITY_CLASSES: Object,
+    RUNTIME_CLASSES: Object,
     LIMIT_RANGES: Object,
+    RESOURCE_QUOTAS: ResourceQuota,
     **{resource: kind for kind, resource in OBSERVED.items()},
     CONTROLLER_REVISIONS: ControllerRevision,
     DEPLOYMENTS: Deployment,

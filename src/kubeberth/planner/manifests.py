@@ -24,7 +24,9 @@ from kubeberth.planner.kinds import TYPES
 # What must be there before the objects that need it.
 _FIRST = (
     "Namespace",
+    "RuntimeClass",
     "LimitRange",
+    "ResourceQuota",
     "PriorityClass",
     "StorageClass",
     "PersistentVolume",

@@ -42,6 +42,7 @@ from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare
 from kubeberth.clock import rfc3339
 from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
 from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
+from kubeberth.planner.admission import Admission
 from kubeberth.planner.kinds import MERGED, TYPES
 from kubeberth.planner.snapshot import as_json, is_reduced, reduced
 
@@ -85,6 +86,7 @@ class Objects:
         self._going: dict[str, None] = {}
         self._numbers = count(1)
         self._chance = random.Random(1)
+        self._admission = Admission(self)
 
     def follow(self, follower: Follower) -> None:
         """Have somebody told of every change from now on."""
@@ -105,6 +107,17 @@ class Objects:
     def all(self, resource: Resource) -> Iterator[Any]:
         """Yield all objects of a kind, in the order in which they came."""
         return (entry.item for entry in list(self._entries[resource].values()))
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
+        """Return an object as JSON, or None."""
+        entry = self._entries[resource].get(f"{namespace}/{name}" if namespace else name)
+        return None if entry is None else entry.to_document()
+
+    def find_all(self, resource: Resource, namespace: str = "") -> Iterator[Document]:
+        """Yield the objects of a kind as JSON."""
+        for entry in list(self._entries[resource].values()):
+            if namespace in ("", entry.item.metadata.namespace):
+                yield entry.to_document()
 
     def document(self, resource: Resource, key: str) -> Document:
         """Return an object as JSON."""
@@ -135,6 +148,8 @@ class Objects:
         meta = sent.get("metadata") or {}
         if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
             # What controllers make of a template has its defaults: to be equal, it has them, too.
+            if is_reduced(sent):
+                self._admission.trust_security()
             lacks = is_reduced(sent) and resource is not PODS
             self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
             return
@@ -173,7 +188,8 @@ class Objects:
         judged: Mapping[str, Any] | None = None
         pod = Pod()
         for body in bodies:
-            if body is not judged:
+            namespace = body["metadata"].get("namespace", "")
+            if body is not judged or self._admission.counts(namespace):
                 pod, judged = _decode(PODS, self._admitted(PODS, body)), body
                 self._put(PODS, _Entry(pod))
             else:
@@ -210,7 +226,7 @@ class Objects:
             return self.create(resource, sent)
         old, spec = entry.to_document(), sent.get("spec")
         if resource in MERGED:
-            self._admitted(resource, sent)  # it is whole, and may be merged
+            _accepted(to_stored(resource, dict(sent), self._classes.values()))  # it may be merged
             sent = _merged(resource, old, sent)
         elif isinstance(spec, dict) and "replicas" not in spec:
             replicas = old.get("spec", {}).get("replicas")
@@ -236,19 +252,17 @@ class Objects:
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
         admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
         if resource in _LIMITED:
-            for limit_range in self._limit_ranges(admitted["metadata"]["namespace"]):
+            for limit_range in self.find_all(LIMIT_RANGES, admitted["metadata"]["namespace"]):
                 if why_not := faults_of(resource, admitted, limit_range):
                     raise _refusal(admitted, [("", f"forbidden: {why_not}")])
+        self._admission.validate(resource, admitted, old)
         return admitted
-
-    def _limit_ranges(self, namespace: str) -> list[Document]:
-        entries = self._entries[LIMIT_RANGES].values()
-        return [e.to_document() for e in entries if e.item.metadata.namespace == namespace]
 
     def _prepare(self, resource: Resource, document: Document) -> None:
         meta = document["metadata"]
+        self._admission.admit(resource, document, None)
         if resource is PODS:
-            for limit_range in self._limit_ranges(meta["namespace"]):
+            for limit_range in self.find_all(LIMIT_RANGES, meta["namespace"]):
                 fill_in(document, limit_range)
         elif resource is PERSISTENT_VOLUME_CLAIMS:
             classes = self._entries[STORAGE_CLASSES].values()

@@ -47,7 +47,10 @@ _UNTOLD = frozenset(
         *("addresses", "hostIP", "podIP", "podIPs"),
     )
 )
-_WHOLE = ("globalDefault", "preemptionPolicy", "spec", "value")
+_WHOLE = (
+    *("globalDefault", "preemptionPolicy", "spec", "value"),
+    *("handler", "overhead", "scheduling"),
+)
 _DONE = frozenset(("args", "command"))
 _NODE_FIELDS = ("podCIDR", "providerID")
 # The one parameter of a class that is read: where its simulated volumes can be reached from.

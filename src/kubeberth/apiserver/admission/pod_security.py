@@ -12,19 +12,23 @@ Matches `k8s.io/pod-security-admission/admission` of Kubernetes 1.36.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from kubeberth.api.pod_security import LATEST, LEVELS, Finding, findings
+from kubeberth.api.pod_security import LEVELS
 from kubeberth.api.scheme import NAMESPACES, PODS
-from kubeberth.api.validation.field_error import FieldError, invalid, invalid_error
+from kubeberth.api.validation.field_error import invalid_error
 from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
+from kubeberth.apiserver.admission.pod_security_policy import (
+    NOTHING,
+    PREFIX,
+    Demand,
+    listed,
+    policy_of,
+)
 from kubeberth.errors import UsageError
 
-PREFIX = "pod-security.kubernetes.io/"
-_VERSION = re.compile(r"v1\.(0|[1-9]\d*)")
 _IGNORED_PARTS = frozenset(
     ("attach", "binding", "bindings", "eviction", "exec", "log", "portforward", "proxy", "status")
 )
@@ -38,58 +42,6 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "jobs.batch": ("spec", "template"),
     "cronjobs.batch": ("spec", "jobTemplate", "spec", "template"),
 }
-_MODES = ("enforce", "audit", "warn")
-
-
-class Demand(NamedTuple):
-    """A level, by the rules of a version."""
-
-    level: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.level}:{self.version}"
-
-    def findings(self, metadata: Document, spec: Document) -> list[Finding]:
-        """Return what a pod lacks."""
-        known = _VERSION.fullmatch(self.version)
-        minor = int(known[1]) if known else LATEST
-        return findings(self.level, minor, metadata, spec)
-
-
-class Policy(NamedTuple):
-    """What a namespace demands."""
-
-    enforce: Demand
-    audit: Demand
-    warn: Demand
-
-
-NOTHING = Policy(*[Demand("privileged", "latest")] * 3)
-
-
-def policy_of(labels: Mapping[str, str], default: Policy) -> tuple[Policy, list[FieldError]]:
-    """Return what labels demand, and what is wrong with them; what cannot be read is strict."""
-    errors: list[FieldError] = []
-    if not any(key.startswith(PREFIX) for key in labels):
-        return default, errors
-    demands: dict[str, Demand] = {mode: getattr(default, mode) for mode in _MODES}
-    for mode in _MODES:
-        level, version = labels.get(PREFIX + mode), labels.get(f"{PREFIX}{mode}-version")
-        if level is not None and level not in LEVELS:
-            detail = f"must be one of {', '.join(LEVELS)}"
-            errors.append(invalid(f"metadata.labels[{PREFIX}{mode}]", level, detail))
-            level = "restricted"
-        if version is not None and version != "latest" and not _VERSION.fullmatch(version):
-            detail = 'must be "latest" or "v1.x"'
-            errors.append(invalid(f"metadata.labels[{PREFIX}{mode}-version]", version, detail))
-            version = "latest"
-        before = demands[mode]
-        demands[mode] = Demand(level or before.level, version or before.version)
-    if PREFIX + "enforce" in labels and PREFIX + "warn" not in labels:
-        stricter = LEVELS.index(demands["enforce"].level) > LEVELS.index(demands["warn"].level)
-        demands["warn"] = demands["enforce"] if stricter else demands["warn"]
-    return Policy(**demands), errors
 
 
 class PodSecurity(Plugin):
@@ -152,13 +104,13 @@ class PodSecurity(Plugin):
         metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
         if spec.get("runtimeClassName") in self._runtime_classes:
             return
-        if enforces and (wrong := policy.enforce.findings(metadata, spec)):
-            raise attributes.forbid(f'violates PodSecurity "{policy.enforce}": {_listed(wrong)}')
+        if enforces and (why_not := policy.enforce.violation(metadata, spec)):
+            raise attributes.forbid(why_not)
         if wrong := policy.audit.findings(metadata, spec):
-            text = f'would violate PodSecurity "{policy.audit}": {_listed(wrong)}'
+            text = f'would violate PodSecurity "{policy.audit}": {listed(wrong)}'
             note(attributes, f"{PREFIX}audit-violations", text)
         if wrong := policy.warn.findings(metadata, spec):
-            text = f'would violate PodSecurity "{policy.warn}": {_listed(wrong)}'
+            text = f'would violate PodSecurity "{policy.warn}": {listed(wrong)}'
             attributes.warnings.append(text)
 
     def _look_at_namespace(self, attributes: Attributes, namespace: Document) -> None:
@@ -195,10 +147,6 @@ class PodSecurity(Plugin):
         for reasons, (first, *others) in sorted(groups.items(), key=lambda group: group[1]):
             more = f" (and {len(others)} other {'pod' if len(others) == 1 else 'pods'})"
             yield f"{first}{more if others else ''}: {reasons}"
-
-
-def _listed(wrong: Iterable[Finding]) -> str:
-    return ", ".join(map(str, wrong))
 
 
 def _is_significant(pod: Document, old: Document) -> bool:

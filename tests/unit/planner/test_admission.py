@@ -1,0 +1,89 @@
+"""What a server would refuse, or fill in, is refused and filled in by a plan, in its words."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.planner.clusters import deployment, node, plan, pod, template, where, zones
+
+from kubeberth.planner.planning import RefusedError
+
+
+def named(api_version, kind, name, **fields):
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **fields}
+
+
+def quota(**hard):
+    return named("v1", "ResourceQuota", "small", spec={"hard": hard})
+
+
+def namespace(level):
+    made = named("v1", "Namespace", "default")
+    made["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": level}
+    return made
+
+
+GVISOR = named(
+    "node.k8s.io/v1",
+    "RuntimeClass",
+    "gvisor",
+    handler="runsc",
+    overhead={"podFixed": {"cpu": "500m"}},
+    scheduling={"nodeSelector": {"sandbox": "yes"}},
+)
+
+
+def test_a_deployment_gets_as_many_pods_as_its_quota_allows():
+    found = plan([*zones(3), quota(pods="2")], deployment("web", 3))
+    assert found.n_placed == 2
+    assert not found.is_good
+    assert any(
+        "is forbidden: exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"
+        in stuck.why
+        for stuck in found.stuck
+    )
+
+
+def test_a_pod_that_does_not_say_what_is_counted_is_refused_where_it_stands():
+    lone = pod("lone")
+    del lone["spec"]["containers"][0]["resources"]
+    words = 'app.yaml:.*pods "lone" is forbidden: failed quota: small: must specify cpu for: c'
+    with pytest.raises(RefusedError, match=words):
+        plan([*zones(1), quota(cpu="4")], lone)
+
+
+def test_what_is_there_already_counts():
+    there = [pod("one", node_name="n1"), pod("two", node_name="n1")]
+    with pytest.raises(RefusedError, match="used: pods=2, limited: pods=2"):
+        plan([*zones(1), *there, quota(pods="2")], pod("three"))
+
+
+def test_a_rollout_gets_the_room_that_its_old_pods_give_back():
+    before = deployment("web", 2, strategy={"type": "Recreate"})
+    after = deployment("web", 2, image="nginx:2", strategy={"type": "Recreate"})
+    found = plan([*zones(1), before, quota(pods="2")], after)
+    assert found.is_good, found.stuck
+    assert found.n_placed == 2
+
+
+def test_a_pod_takes_over_overhead_and_nodes_of_its_runtime_class():
+    cluster = [node("n1"), node("n2", sandbox="yes"), GVISOR]
+    found = plan(cluster, pod("safe", runtimeClassName="gvisor"))
+    assert where(found) == {"safe": "n2"}
+    assert {use.name: use.resources["cpu"].after for use in found.nodes} == {"n1": 0, "n2": 1500}
+
+
+def test_a_runtime_class_that_is_not_there_is_told():
+    words = 'pod rejected: RuntimeClass "gvisor" not found'
+    with pytest.raises(RefusedError, match=words):
+        plan(zones(1), pod("safe", runtimeClassName="gvisor"))
+
+
+def test_a_namespace_says_how_safe_its_pods_must_be():
+    unsafe = template("web", hostNetwork=True)
+    lone = {"apiVersion": "v1", "kind": "Pod", **unsafe}
+    lone["metadata"]["name"] = "lone"
+    with pytest.raises(RefusedError, match='violates PodSecurity "baseline:latest": host namesp'):
+        plan([*zones(1), namespace("baseline")], lone)
+    found = plan([*zones(1), namespace("baseline")], deployment("web", 1, hostNetwork=True))
+    assert found.n_placed == 0
+    assert any("violates PodSecurity" in stuck.why for stuck in found.stuck)
