@@ -15,8 +15,12 @@ def select_own_pods(job: dict[str, Any]) -> None:
         return
     uid = metadata.get("uid", "")
     described = spec["template"].setdefault("metadata", {})
-    # What was sent may share them.
-    labels = described["labels"] = dict(described.get("labels") or {})
+    # What was sent may share the map, and stays as it is; a job that by default has the labels of
+    # its template has them on.
+    shared = described.get("labels")
+    labels = described["labels"] = dict(shared or {})
+    if shared is not None and metadata.get("labels") is shared:
+        metadata["labels"] = labels
     # Also under the names of before 1.27, which somebody may still select by.
     for prefix in ("batch.kubernetes.io/", ""):
         if not labels.get(f"{prefix}job-name"):
