@@ -79,10 +79,14 @@ MAKERS: dict[str, Callable[[str, Place], bytes]] = {
 }
 
 
+def _unversioned(item: Document) -> Document:
+    """Return metadata that replace whatever is there: in a running cluster others write, too."""
+    return {name: part for name, part in item["metadata"].items() if name != "resourceVersion"}
+
+
 def _updated(path: str, item: Document) -> Request:
     """Give a pod another label."""
-    metadata = {**item["metadata"], "labels": {**item["metadata"]["labels"], "round": "2"}}
-    del metadata["resourceVersion"]
+    metadata = {**_unversioned(item), "labels": {**item["metadata"]["labels"], "round": "2"}}
     return _json("PUT", path, {**item, "metadata": metadata})
 
 
@@ -157,7 +161,8 @@ def _counted(path: str, item: Document) -> Request:
         "unavailableReplicas": 3,
         "conditions": [condition],
     }
-    return _json("PUT", f"{path}/status", {**item, "status": status})
+    metadata = _unversioned(item)
+    return _json("PUT", f"{path}/status", {**item, "metadata": metadata, "status": status})
 
 
 def _renewed(path: str, item: Document) -> Request:

@@ -1,8 +1,8 @@
 """Scores: what each rule gave the best nodes, written down after a decision.
 
-To work them out, rule by rule, takes longer than a hundred decisions. So it is done for pods after
-which there is a pause, when their bindings are on their way: then nothing but the pod itself has
-come about in between, and nobody waits. Of what is decided in a hurry they are not known.
+To work them out, rule by rule, takes longer than a hundred decisions. So it is done for pods that
+no other follows at once, as soon as their bindings have been sent: then nothing but the pod itself
+has come about in between, and nobody waits. Of what is decided in a hurry they are not known.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.trial import Trial
 from kubeberth.placement.why_now import best_nodes
 from kubeberth.scheduler.decisions import Attempt, Budget
-
-# A pause is when nothing more was decided for so long, or up to twice that.
-PAUSE_S = 0.01
 
 
 class _Chosen(NamedTuple):
@@ -40,23 +37,25 @@ class Scores:
         self._clock = clock
         self._budget = Budget()
         self._latest: _Chosen | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._is_due = False
 
     def note(self, pod: Pod, attempt: Attempt) -> None:
         """Take note of a decision for a node, before it is carried out."""
         self._latest = _Chosen(pod, attempt, self._version())
-        if self._alarm is None and self._budget.allows(self._clock.monotonic()):
-            self._wait_for_pause(self._latest)
+        if not self._is_due and self._budget.allows(self._clock.monotonic()):
+            self._wait_for_binding(self._latest)
 
-    def _wait_for_pause(self, chosen: _Chosen) -> None:
+    def _wait_for_binding(self, chosen: _Chosen) -> None:
+        """Go on when the turn of the event loop is over in which the binding is sent."""
+        self._is_due = True
         loop = asyncio.get_running_loop()
-        self._alarm = loop.call_later(PAUSE_S, self._ring, chosen)
+        loop.call_soon(loop.call_soon, self._write_latest, chosen)
 
-    def _ring(self, chosen: _Chosen) -> None:
+    def _write_latest(self, chosen: _Chosen) -> None:
         """Write down the scores of a decision, unless another one has followed: then of that."""
-        self._alarm, latest = None, self._latest
+        self._is_due, latest = False, self._latest
         if latest is not None and latest is not chosen:
-            self._wait_for_pause(latest)
+            self._wait_for_binding(latest)
             return
         began_at, self._latest = self._clock.monotonic(), None
         self._write_down(chosen)

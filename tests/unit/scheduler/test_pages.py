@@ -20,7 +20,6 @@ from kubeberth.clock import SystemClock
 from kubeberth.scheduler.access import Access
 from kubeberth.scheduler.config import Settings
 from kubeberth.scheduler.scheduler import run
-from kubeberth.scheduler.scores import PAUSE_S
 from kubeberth.scheduler.serving import Door
 
 Get = Callable[..., Awaitable[tuple[int, str]]]
@@ -143,7 +142,7 @@ def test_why_tells_what_is_in_the_way_and_the_scores_at_the_time() -> None:
         await api.until(lambda: len(api.written) == 2)
         async with asyncio.timeout(5):
             while not (web := json.loads((await get("/why/default/web"))[1])).get("at"):
-                await asyncio.sleep(PAUSE_S)  # the scores are written when there is a pause
+                await asyncio.sleep(0.001)  # the scores are written once the binding is sent
         assert (web["state"], web["node"], web["nFeasible"]) == ("placed", chosen, 2)
         assert {row["node"] for row in web["best"]} == {"a", "b"}
         # Before it was placed: the nodes were equal.
