@@ -13,8 +13,6 @@ from kubeberth.api.volumes import Volume
 
 ResourceList = dict[str, str]
 
-# Well-known node labels.
-
 
 class ResourceRequirements(ApiStruct, frozen=True):
     """What a container, or a whole pod, asks for and may use at most."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from kubeberth.bench import cluster
 from kubeberth.bench.cluster import Measurement, Placement, Plan, Result, SchedulerStart
 from kubeberth.bench.workloads import WORKLOADS, Workload
-from kubeberth.cli.bench_run import Step, loaded, run
+from kubeberth.cli.bench_run import Step, connections_option, json_option, loaded, nodes_option, run
 from kubeberth.cli.bench_tables import cost_tables, figures_table
 from kubeberth.clock import SystemClock
 
@@ -31,7 +31,7 @@ DEFAULT_WORKLOADS = (
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Measure this cluster.  [default: one in a temporary folder]",
 )
-@click.option("--nodes", type=click.IntRange(1, 10_000), default=500, show_default=True)
+@nodes_option
 @click.option(
     "--pods",
     type=click.IntRange(100),
@@ -39,13 +39,7 @@ DEFAULT_WORKLOADS = (
     show_default=True,
     help="How many are placed; fewer where no more of them fit.",
 )
-@click.option(
-    "--connections",
-    type=click.IntRange(1),
-    default=16,
-    show_default=True,
-    help="How many clients create pods at once.",
-)
+@connections_option("create pods")
 @click.option(
     "--rate",
     type=click.FloatRange(0),
@@ -65,7 +59,7 @@ DEFAULT_WORKLOADS = (
     default="",
     help="Workloads whose name has this in it, of all that there are; `start` is the scheduler's.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@json_option
 def command(
     kubeconfig: Path | None,
     nodes: int,

@@ -11,7 +11,7 @@ from rich.table import Table
 from kubeberth.bench.apiserver import LoadGenerator
 from kubeberth.bench.cluster import OwnCluster
 from kubeberth.bench.nodes import LOAD_MODULE, Idle, Measurement, Plan, Started
-from kubeberth.cli.bench_run import Step, run
+from kubeberth.cli.bench_run import Step, connections_option, json_option, nodes_option, run
 from kubeberth.cli.bench_tables import cost_tables, figures_table
 from kubeberth.clock import SystemClock
 
@@ -19,7 +19,7 @@ Result = Started | Idle
 
 
 @click.command("nodes")
-@click.option("--nodes", type=click.IntRange(1, 10_000), default=500, show_default=True)
+@nodes_option
 @click.option("--pods-per-node", type=click.IntRange(0, 100), default=10, show_default=True)
 @click.option(
     "--idle",
@@ -29,14 +29,8 @@ Result = Started | Idle
     show_default=True,
     help="For how many seconds nothing happens.",
 )
-@click.option(
-    "--connections",
-    type=click.IntRange(1),
-    default=16,
-    show_default=True,
-    help="How many clients create pods at once.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@connections_option("create pods")
+@json_option
 def command(
     nodes: int, pods_per_node: int, idle_s: float, connections: int, *, as_json: bool
 ) -> None:

@@ -1,4 +1,7 @@
-"""How benchmarks of a whole cluster run: one step after the other, until the end or Ctrl-C."""
+"""How benchmarks of a whole cluster run: one step after the other, until the end or Ctrl-C.
+
+With the options that they have in common.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,28 @@ from kubeberth.bench.cluster import OwnCluster
 INTERRUPTED = 130
 
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., object])
 Tell = Callable[[int], None]
 """Is told how many pods are done."""
 
 Step = tuple[str, int, Callable[[Tell], R]]
 """What is measured: its name, how many pods that are, and how."""
+
+nodes_option = click.option(
+    "--nodes", type=click.IntRange(1, 10_000), default=500, show_default=True
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+
+def connections_option(clients: str) -> Callable[[F], F]:
+    """Return the option for how many clients do something at once."""
+    return click.option(
+        "--connections",
+        type=click.IntRange(1),
+        default=16,
+        show_default=True,
+        help=f"How many clients {clients} at once.",
+    )
 
 
 def run(

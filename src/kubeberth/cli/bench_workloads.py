@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from kubeberth.bench.deployments import LOAD_MODULE, Measurement, Plan, Settled
-from kubeberth.cli.bench_run import Step, loaded, run
+from kubeberth.cli.bench_run import Step, connections_option, json_option, loaded, nodes_option, run
 from kubeberth.cli.bench_tables import cost_tables, figures_table
 from kubeberth.clock import SystemClock
 
@@ -20,7 +20,7 @@ from kubeberth.clock import SystemClock
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Measure this cluster.  [default: one in a temporary folder]",
 )
-@click.option("--nodes", type=click.IntRange(1, 10_000), default=500, show_default=True)
+@nodes_option
 @click.option(
     "--replicas",
     type=click.IntRange(1),
@@ -35,14 +35,8 @@ from kubeberth.clock import SystemClock
     show_default=True,
     help="Small ones, of three replicas each, that are created at once.",
 )
-@click.option(
-    "--connections",
-    type=click.IntRange(1),
-    default=16,
-    show_default=True,
-    help="How many clients create Deployments at once.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@connections_option("create Deployments")
+@json_option
 def command(
     kubeconfig: Path | None,
     nodes: int,
