@@ -412,7 +412,7 @@ class Kubelet:
         if worker.has_written(status) and not worker.was_overruled():
             return
         meta = pod.metadata
-        patch = {"metadata": {"uid": meta.uid}, "status": status}
+        patch = worker.patch(status)
         document = await self._client.patch(
             PODS, meta.name, patch, meta.namespace, kind="strategic", sub="status"
         )

@@ -5,7 +5,7 @@ Matches kubelet 1.36 (reference section 6). Pure: the same life gives the same s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -76,6 +76,31 @@ def to_status(
     return _without_none(status)
 
 
+def to_patch(status: Document, shown: Mapping[str, Condition]) -> Document:
+    """Return what to merge into the status that is there to make it this one.
+
+    Parameters
+    ----------
+    shown
+        The conditions as last written, by type: null takes away what one no longer says.
+    """
+    if not (conditions := status.get("conditions")):
+        return status
+    return status | {
+        "conditions": [
+            dict.fromkeys(_taken_away(condition, shown.get(condition["type"]))) | condition
+            for condition in conditions
+        ]
+    }
+
+
+def _taken_away(condition: Document, shown: Condition | None) -> Iterator[str]:
+    if shown is not None:
+        for field in ("reason", "message"):
+            if getattr(shown, field) and field not in condition:
+                yield field
+
+
 def _without_none(fields: Document) -> Document:
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -126,9 +151,6 @@ def _condition(
     for field, text in (("reason", verdict.reason), ("message", verdict.message)):
         if text:
             condition[field] = text
-        elif shown is not None and getattr(shown, field):
-            # The patch is merged into what is there: null takes it away.
-            condition[field] = None
     if generation:
         condition["observedGeneration"] = generation
     return condition

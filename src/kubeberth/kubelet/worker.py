@@ -13,7 +13,7 @@ import msgspec
 from kubeberth.api.meta import Condition
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
-from kubeberth.kubelet.pod_status import Addresses, to_status
+from kubeberth.kubelet.pod_status import Addresses, to_patch, to_status
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.sharing import shared_conditions
 from kubeberth.kubelet.timers import Alarm
@@ -94,8 +94,15 @@ class Worker:
     def status(self, host_ip: str, now: float) -> Document:
         """Return the status to show."""
         addresses = Addresses(host_ip, self.ip)
-        shown = {condition.type: condition for condition in self.shown}
-        return to_status(self.life, self.pod, addresses, shown, now)
+        return to_status(self.life, self.pod, addresses, self._shown_by_type(), now)
+
+    def patch(self, status: Document) -> Document:
+        """Return the patch that makes the API show a status."""
+        meta = {"uid": self.pod.metadata.uid}
+        return {"metadata": meta, "status": to_patch(status, self._shown_by_type())}
+
+    def _shown_by_type(self) -> dict[str, Condition]:
+        return {condition.type: condition for condition in self.shown}
 
     def has_written(self, status: Document) -> bool:
         """Return whether a status is the one that the API took last."""
@@ -104,7 +111,7 @@ class Worker:
     def note_written(self, status: Document, version: str) -> None:
         """Note that the API took a status."""
         entries = status.get("conditions", [])
-        shown = {condition.type: condition for condition in self.shown}
+        shown = self._shown_by_type()
         shown |= {entry["type"]: _condition(entry) for entry in entries}
         self.shown = shared_conditions(tuple(shown.values()))
         self.written = Written(
@@ -154,8 +161,7 @@ class Worker:
 
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
-    said = {key: value for key, value in entry.items() if value is not None}
-    return msgspec.convert(said, Condition)
+    return msgspec.convert(entry, Condition)
 
 
 @lru_cache(64)

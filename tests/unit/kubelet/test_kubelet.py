@@ -10,7 +10,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.fake_api import FakeApi
+from tests.fake_api import FakeApi, FakeClient
 from tests.unit.kubelet.test_parts import ManualClock
 
 from kubeberth.api.node_labels import closed_to_kubelet
@@ -329,6 +329,28 @@ def test_a_status_that_was_refused_for_a_conflict_is_written_again(monkeypatch):
             await until(lambda: sum(entry[:2] == ("patch", "pods") for entry in api.log) > 1)
             api.refusals.clear()
             await until(lambda: is_ready(api))
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_starts_is_written_no_oftener_than_there_is_something_new(monkeypatch):
+    patch = FakeClient.patch
+
+    async def answered_late(*args, **kwargs):
+        document = await patch(*args, **kwargs)
+        await asyncio.sleep(0.01)  # the watch has told of it meanwhile
+        return document
+
+    monkeypatch.setattr(FakeClient, "patch", answered_late)
+
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_pod(api)
+            await until(lambda: is_ready(api))
+            await asyncio.sleep(0.1)
+        n_written = sum(entry[:2] == ("patch", "pods") for entry in api.log)
+        assert 0 < n_written <= 3
 
     asyncio.run(scenario())
 

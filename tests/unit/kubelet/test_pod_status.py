@@ -4,7 +4,7 @@ from tests.unit.kubelet.player import Player, containers, make
 
 from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
-from kubeberth.kubelet.pod_status import Addresses, container_id, image_id, to_status
+from kubeberth.kubelet.pod_status import Addresses, container_id, image_id, to_patch, to_status
 
 ADDRESSES = Addresses("192.168.0.1", "10.244.1.2")
 
@@ -84,7 +84,9 @@ def test_conditions_keep_the_time_since_when_they_hold():
 
 def test_a_reason_that_no_longer_holds_is_taken_away():
     shown = {"Ready": Condition(type="Ready", status="False", reason="ContainersNotReady")}
-    ready = by_type(show(Player(make()).admit().run(), shown=shown))["Ready"]
+    status = show(Player(make()).admit().run(), shown=shown)
+    assert "reason" not in by_type(status)["Ready"]
+    ready = by_type(to_patch(status, shown))["Ready"]
     assert ready["reason"] is None
     assert "message" not in ready
 
