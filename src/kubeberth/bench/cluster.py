@@ -28,6 +28,7 @@ from kubeberth.bench.apiserver import (
     make_namespace,
     store_all,
 )
+from kubeberth.bench.calm import Writes
 from kubeberth.bench.processes import cpu_seconds, resident_kibibytes
 from kubeberth.bench.workloads import TEAM, Workload, node_manifest, workload_named
 from kubeberth.clock import Clock, rfc3339
@@ -40,6 +41,8 @@ STOP_TIMEOUT_S = 30.0
 N_WARM = 20
 # An arrival rate is kept up for so long.
 ARRIVAL_S = 20.0
+# What went before is over within so many looks of so many seconds.
+SETTLE_S, SETTLE_TRIES = 3.0, 20
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -215,8 +218,10 @@ class Measurement:
 
     Parameters
     ----------
+    sleep
+        Waits for so many seconds.
     cluster
-        Whose processes are looked at; None for a foreign one.
+        Whose processes are looked at; None for a foreign one, which does what else it does.
     """
 
     def __init__(
@@ -224,6 +229,7 @@ class Measurement:
         load: LoadGenerator,
         plan: Plan,
         clock: Clock,
+        sleep: Callable[[float], None],
         cluster: OwnCluster | None = None,
     ) -> None:
         self._load = load
@@ -233,6 +239,7 @@ class Measurement:
         self.n_nodes: int = len(listed["items"]) + n_others
         self._clock = clock
         self._meter = Meter(load, cluster)
+        self._writes = None if cluster is None else Writes(load, clock, sleep)
 
     def burst(self, workload: Workload, tell: Callable[[int], None]) -> Placement:
         """Measure pods that come as fast as the clients get answers."""
@@ -262,6 +269,8 @@ class Measurement:
             job: dict[str, Any] = {"workload": workload.name, "namespaces": namespaces, "run": run}
             self._load.do("place", **job, prefix="warm", n=N_WARM, connections=1)
             self._load.do("until_running", run=run)
+            if self._writes is not None:
+                self._writes.settle(self.n_nodes, SETTLE_S, SETTLE_TRIES)
             self._meter.begin()
             began_at = self._clock.monotonic()
             found = self._load.do(

@@ -13,16 +13,14 @@ from dataclasses import dataclass
 import msgspec
 
 from kubeberth.bench.apiserver import LoadGenerator, make_namespace
+from kubeberth.bench.calm import Writes, heartbeats
 from kubeberth.bench.cluster import Cost, Meter, OwnCluster
 from kubeberth.clock import Clock
 from kubeberth.errors import UsageError
 
 LOAD_MODULE = "kubeberth.bench.node_load"
-# A tenth of a second at a time, so that Ctrl-C is heard.
-PAUSE_S = 0.1
-# After pods have started, nodes still tell of them in events: it is idle when little more is
-# written than signs of life.
-SETTLE_S, SETTLE_TRIES, SETTLED = 10.0, 60, 1.2
+# While it takes long to tell in events of all the pods that have started.
+SETTLE_S, SETTLE_TRIES = 10.0, 60
 
 Tell = Callable[[int], None]
 
@@ -94,7 +92,7 @@ class Measurement:
         self._plan = plan
         self._clock = clock
         self._meter = Meter(load, cluster)
-        self._sleep = sleep
+        self._writes = Writes(load, clock, sleep)
         self._n_pods = 0
 
     def started(self, tell: Tell) -> Started:
@@ -126,29 +124,9 @@ class Measurement:
     def idle(self, tell: Tell) -> Idle:
         """Measure a while in which nothing happens, once all is written about what did."""
         plan = self._plan
-        budget = plan.nodes / 10 + plan.nodes / 300
-        self._settle(SETTLED * budget + 1)
-        before, began_at = self._revision(), self._clock.monotonic()
-        self._meter.begin()
-        self._wait(plan.idle_s, tell)
-        costs, elapsed_s = self._meter.costs(), self._clock.monotonic() - began_at
-        writes = self._revision() - before
-        return Idle(plan.nodes, self._n_pods, elapsed_s, writes / elapsed_s, budget, costs)
-
-    def _settle(self, writes_per_second: float) -> None:
-        """Wait until no more is written, but for so long at most."""
-        for _ in range(SETTLE_TRIES):
-            before = self._revision()
-            self._wait(SETTLE_S, lambda _: None)
-            if (self._revision() - before) / SETTLE_S <= writes_per_second:
-                return
-
-    def _wait(self, seconds: float, tell: Tell) -> None:
+        self._writes.settle(plan.nodes, SETTLE_S, SETTLE_TRIES)
         began_at = self._clock.monotonic()
-        while (gone_s := self._clock.monotonic() - began_at) < seconds:
-            tell(int(gone_s))
-            self._sleep(PAUSE_S)
-
-    def _revision(self) -> int:
-        listed = self._load.do("read", path="/api/v1/nodes?limit=1")
-        return int(listed["metadata"]["resourceVersion"])
+        self._meter.begin()
+        per_second = self._writes.per_second(plan.idle_s, tell)
+        costs, elapsed_s = self._meter.costs(), self._clock.monotonic() - began_at
+        return Idle(plan.nodes, self._n_pods, elapsed_s, per_second, heartbeats(plan.nodes), costs)

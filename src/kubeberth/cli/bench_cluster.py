@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,7 @@ def _steps(
 ) -> Generator[Step[Result], None, None]:
     if chosen:
         with loaded(plan.nodes, kubeconfig, cluster.LOAD_MODULE) as (load, own):
-            measurement = Measurement(load, plan, SystemClock(), own)
+            measurement = Measurement(load, plan, SystemClock(), time.sleep, own)
             for workload in chosen:
                 n_pods = measurement.n_pods(workload)
                 yield workload.name, n_pods, partial(measurement.burst, workload)
