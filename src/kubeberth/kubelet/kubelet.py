@@ -137,7 +137,9 @@ class Kubelet:
     async def _beat(self, tasks: asyncio.TaskGroup, pending: list[Alarm]) -> None:
         """Show a sign of life, and ask to be woken for the next one."""
         async with self._beating:
-            await self._heartbeat.beat()
+            began_at = self._clock.monotonic()
+            if await self._heartbeat.beat():
+                self._pace.note(self._clock.monotonic() - began_at)
 
         def next_beat() -> None:
             tasks.create_task(self._beat(tasks, pending))
