@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -134,9 +136,13 @@ def command(
             raise UsageError("--join needs --certificate-authority and --identities: name both")
         credentials = Credentials(server, ca=read_file(certificate_authority), token=token)
 
+    as_kubelet = partial(
+        Client, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE, answers=Counter()
+    )
+
     def client_of(node: str) -> Client:
         if identities is None:
-            return Client(credentials, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
+            return as_kubelet(credentials)
         file = identities / f"{node}.pem"
         try:
             pem = file.read_bytes()
@@ -144,7 +150,7 @@ def command(
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
         source = FileIdentity(file, file, Proof(cert=pem, key=pem))
         own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=source)
-        return Client(own, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
+        return as_kubelet(own)
 
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:

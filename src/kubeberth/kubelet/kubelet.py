@@ -101,7 +101,6 @@ class Kubelet:
         self._dirty: dict[str, None] = {}
         self._leftovers: dict[str, KubeletPod] = {}
         self._is_started = self._is_stopped = False
-        self._failed: asyncio.Future[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._informer: Informer[KubeletPod] = Informer(
             client, PODS, self._remembered, field_selector=f"spec.nodeName={spec.name}"
@@ -117,15 +116,12 @@ class Kubelet:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                self._failed = asyncio.get_running_loop().create_future()
                 self._informer.subscribe(self._on_change)
-                tasks.create_task(self._informer.run())
                 tasks.create_task(self._beat(tasks, beat))
-                await self._informer.synced.wait()
-                self._start()
-                if self._allotment.is_described:
-                    tasks.create_task(self._allotment.publish())
-                await self._failed
+                tasks.create_task(self._start_synced(tasks))
+                # Of what a node does all the time, this is done without a task of its own: there
+                # are thousands of nodes.
+                await self._informer.run()
         finally:
             self._is_stopped = True
             self._recorder.forget()
@@ -143,6 +139,13 @@ class Kubelet:
             tasks.create_task(self._beat(tasks, pending))
 
         pending[:] = [self._timers.call_in(self._heartbeat.next_beat_s(), next_beat)]
+
+    async def _start_synced(self, tasks: asyncio.TaskGroup) -> None:
+        """Start once it is known what there is."""
+        await self._informer.synced.wait()
+        self._start()
+        if self._allotment.is_described:
+            tasks.create_task(self._allotment.publish())
 
     def _start(self) -> None:
         """Take in what is there already: in order of creation, as kubelets do."""
@@ -176,10 +179,10 @@ class Kubelet:
         """Drop a pod that is gone from the API."""
         worker = self._workers.pop(pod.metadata.uid, None)
         self._dirty.pop(pod.metadata.uid, None)
-        self._pool.free(pod.metadata.uid)
         self._allotment.release(pod.metadata.uid)
         self._statuses.ask(self)
         if worker is not None:
+            self._pool.free(pod.metadata.uid, worker.ip)
             worker.cancel()
 
     def _observe(self, pod: KubeletPod) -> None:
@@ -264,7 +267,7 @@ class Kubelet:
             self._resume(worker)
             return
         effects = worker.life.rejected(refusal.reason, refusal.message, self._clock.now())
-        self._pool.free(worker.life.uid)
+        self._pool.free(worker.life.uid, worker.ip)
         self._apply(worker, effects)
 
     def _resume(self, worker: Worker) -> None:
@@ -305,7 +308,7 @@ class Kubelet:
                     references[notice.container] = about
                 self._tell(about, notice.type, notice.reason, notice.message)
         if worker.life.stage is Stage.ENDED:
-            self._pool.free(worker.life.uid)
+            self._pool.free(worker.life.uid, worker.ip)
             self._allotment.release(worker.life.uid)
         self._mark(worker)
 
@@ -337,8 +340,8 @@ class Kubelet:
     def _give_address(self, worker: Worker) -> bool:
         if worker.pod.spec.host_network:
             worker.ip = self._spec.internal_ip
-            return True
-        worker.ip = self._pool.take(worker.life.uid)
+        elif not worker.ip:
+            worker.ip = self._pool.take(worker.life.uid)
         return bool(worker.ip)
 
     def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
@@ -358,9 +361,8 @@ class Kubelet:
         try:
             is_done = await self._write_one()
         except UsageError as error:
-            # It is for who runs the node to say so, and to start it anew.
-            if self._failed is not None and not self._failed.done():
-                self._failed.set_exception(error)
+            assert self._tasks is not None
+            self._tasks.create_task(_fail(error))
             return False
         if not is_done:
             self._timers.call_in(RETRY_S, self._write_again)
@@ -441,6 +443,11 @@ class Kubelet:
                 answered()
         except (NotFoundError, ConflictError):
             return
+
+
+async def _fail(error: UsageError) -> None:
+    """End the node: it is for who runs it to say why, and to start it anew."""
+    raise error
 
 
 def _grace_s(pod: KubeletPod) -> float | None:
