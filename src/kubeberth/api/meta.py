@@ -30,6 +30,17 @@ class OwnerReference(ApiStruct, frozen=True):
     block_owner_deletion: bool = False
 
 
+class ObjectReference(ApiStruct, frozen=True):
+    """Another object, or with `field_path` a part of it."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    field_path: str = ""
+
+
 class ObjectMeta(ApiStruct, frozen=True):
     """`metadata` of every object."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from kubeberth.api.core import Node
 from kubeberth.api.events import EventMemory
+from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
@@ -301,7 +302,7 @@ class Kubelet:
             self._schedule(worker, timer, timer.extra_s + self._step_s(worker, timer))
         if self._with_events:
             # Of thousands that start together, many wait to be told: what they share, they share.
-            references: dict[str, dict[str, str]] = {}
+            references: dict[str, ObjectReference] = {}
             for notice in effects.notices:
                 if (about := references.get(notice.container)) is None:
                     about = worker.object_reference(notice.container)
@@ -344,7 +345,7 @@ class Kubelet:
             worker.ip = self._pool.take(worker.life.uid)
         return bool(worker.ip)
 
-    def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
+    def _tell(self, about: ObjectReference, type_: str, reason: str, message: str) -> None:
         """Record an event."""
         self._recorder.record(about, type_, reason, message)
         self._events.ask(self._recorder)

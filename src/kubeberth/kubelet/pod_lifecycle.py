@@ -380,9 +380,9 @@ class PodLife:
         if not timer.container:
             return False
         run = self.run_of(timer.container)
-        must_run = timer.stimulus is not Stimulus.STARTED
-        is_running = run.stage is ContainerStage.RUNNING
-        return timer.attempt != run.attempt or must_run is not is_running
+        is_start = timer.stimulus is Stimulus.STARTED
+        expected = ContainerStage.WAITING if is_start else ContainerStage.RUNNING
+        return timer.attempt != run.attempt or run.stage is not expected
 
     def _go_on(self, now: float) -> Effects:
         """Start whatever is next, or see that nothing is left to do."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from kubeberth.api.core import Pod
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import (
@@ -193,7 +195,7 @@ def _size(amounts: Any) -> int:
 
 def _bind(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Iterator[Action]:
     """Yield what binds the two: the volume first, so that no other claim gets it."""
-    reference = ref_of(PERSISTENT_VOLUME_CLAIMS, claim).reference()
+    reference = msgspec.to_builtins(ref_of(PERSISTENT_VOLUME_CLAIMS, claim).reference())
     yield PatchObject(
         ref_of(PERSISTENT_VOLUMES, volume),
         {
