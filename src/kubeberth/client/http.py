@@ -317,12 +317,13 @@ class Pool:
         self._head = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
         self._max_connections = max_connections
         self._idle: list[_Connection] = []
-        self._all: set[_Connection] = set()
+        self._all: list[_Connection] = []
         self._n_asking = 0
         self._is_cut = False
         self._generation = 0
         self._turns: list[asyncio.Future[None]] = []
-        # One for all requests under way, which as a rule are long over when it rings.
+        # One for all requests under way, which as a rule are long over when it rings; none while
+        # there are none.
         self._alarm: asyncio.TimerHandle | None = None
 
     async def request(
@@ -376,8 +377,11 @@ class Pool:
         """
         connection = await self._connect()
         try:
-            request = self._encode("GET", target, {**headers, "Accept-Encoding": "identity"}, None)
-            answer = await connection.open(request, REQUEST_S)
+            # Not by a name: this waits for as long as the watch lasts.
+            answer = await connection.open(
+                self._encode("GET", target, {**headers, "Accept-Encoding": "identity"}, None),
+                REQUEST_S,
+            )
             yield answer, connection.parts()
         finally:
             connection.abort()
@@ -474,6 +478,9 @@ class Pool:
                 turn.set_result(None)
                 return
         self._n_asking -= 1
+        if not self._n_asking and self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     async def _connect(self) -> _Connection:
         if self._is_cut:
@@ -489,7 +496,7 @@ class Pool:
         except BaseException:
             plain.close()
             raise
-        self._all.add(connection)
+        self._all.append(connection)
         if self._is_cut:  # meanwhile
             connection.abort()
         return connection
@@ -517,8 +524,8 @@ class Pool:
         raise trouble or OSError(f"{self._host} has no address")
 
     def _forget(self, connection: _Connection) -> None:
-        self._all.discard(connection)
         with suppress(ValueError):
+            self._all.remove(connection)
             self._idle.remove(connection)
 
     def _encode(

@@ -103,6 +103,7 @@ class Kubelet:
         self._leftovers: dict[str, KubeletPod] = {}
         self._is_started = self._is_stopped = False
         self._tasks: asyncio.TaskGroup | None = None
+        self._next_beat: Alarm | None = None
         self._informer: Informer[KubeletPod] = Informer(
             client, PODS, self._remembered, field_selector=f"spec.nodeName={spec.name}"
         )
@@ -113,12 +114,11 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run the node, once it is registered, until cancelled."""
-        beat: list[Alarm] = []
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._informer.subscribe(self._on_change)
-                tasks.create_task(self._beat(tasks, beat))
+                tasks.create_task(self._beat())
                 tasks.create_task(self._start_synced(tasks))
                 # Of what a node does all the time, this is done without a task of its own: there
                 # are thousands of nodes.
@@ -126,20 +126,20 @@ class Kubelet:
         finally:
             self._is_stopped = True
             self._recorder.forget()
-            for alarm in beat:
-                alarm.cancel()
+            if self._next_beat is not None:
+                self._next_beat.cancel()
             for worker in self._workers.values():
                 worker.cancel()
 
-    async def _beat(self, tasks: asyncio.TaskGroup, pending: list[Alarm]) -> None:
+    async def _beat(self) -> None:
         """Show a sign of life, and ask to be woken for the next one."""
         async with self._beating:
             await self._heartbeat.beat()
+        self._next_beat = self._timers.call_in(self._heartbeat.next_beat_s(), self._beat_again)
 
-        def next_beat() -> None:
-            tasks.create_task(self._beat(tasks, pending))
-
-        pending[:] = [self._timers.call_in(self._heartbeat.next_beat_s(), next_beat)]
+    def _beat_again(self) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(self._beat())
 
     async def _start_synced(self, tasks: asyncio.TaskGroup) -> None:
         """Start once it is known what there is."""
