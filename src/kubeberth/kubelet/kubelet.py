@@ -391,8 +391,12 @@ class Kubelet:
         """Write a pod's status; return whether the API was there to take it."""
         pod = worker.pod
         try:
-            async with self._pace.turn() as answered:
-                await self._write_status(worker, answered)
+            # What makes room is in nobody's way.
+            if worker.pod.is_terminating:
+                await self._write_status(worker)
+            else:
+                async with self._pace.turn() as answered:
+                    await self._write_status(worker, answered)
             if worker.is_over:
                 await self._remove(worker.pod)
                 worker.is_removed = True
@@ -406,7 +410,9 @@ class Kubelet:
             return False
         return True
 
-    async def _write_status(self, worker: Worker, answered: Callable[[], None]) -> None:
+    async def _write_status(
+        self, worker: Worker, answered: Callable[[], None] = lambda: None
+    ) -> None:
         """Write what holds now that it is its turn: what came to pass meanwhile, once."""
         pod = worker.pod
         status = worker.status(self._spec.internal_ip, self._clock.now())
@@ -437,11 +443,9 @@ class Kubelet:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
         meta = pod.metadata
         try:
-            async with self._pace.turn() as answered:
-                await self._client.delete(
-                    PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
-                )
-                answered()
+            await self._client.delete(
+                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+            )
         except (NotFoundError, ConflictError):
             return
 
