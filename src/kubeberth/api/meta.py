@@ -8,7 +8,7 @@ valid, is the API server's business (`api/schema.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -71,6 +71,14 @@ class ObjectMeta(ApiStruct, frozen=True):
             if reference.controller:
                 return reference
         return None
+
+
+class HasMetadata(Protocol):
+    """Any typed object."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Return its metadata."""
 
 
 class LabelSelectorRequirement(ApiStruct, frozen=True):

@@ -18,6 +18,7 @@ from zlib import crc32
 import msgspec
 
 from kubeberth.api.core import Node
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import (
     NODES,
@@ -45,7 +46,7 @@ from kubeberth.controllers.action import (
     RecordEvent,
     Told,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 PROVISIONER = "simulated.kubeberth.io"

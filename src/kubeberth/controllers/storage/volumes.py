@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import (
     PERSISTENT_VOLUME_CLAIMS,
@@ -32,7 +33,7 @@ from kubeberth.api.storage import (
     StorageClass,
 )
 from kubeberth.controllers.action import Action, Failure, Outcome, PatchObject, RecordEvent
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
