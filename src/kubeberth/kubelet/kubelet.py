@@ -381,6 +381,8 @@ class Kubelet:
         await self._allotment.keep()
         if uid is not None:
             self._dirty.pop(uid, None)
+            if not self._dirty:
+                self._dirty = {}  # as a dict stays as large as it was
             worker = self._workers.get(uid)
             return worker is None or await self._write(worker)
         if self._leftovers:
