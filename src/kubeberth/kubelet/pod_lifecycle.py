@@ -59,7 +59,7 @@ class Stimulus(Enum):
     STARTED = "a container runs"
     READY = "a container's probes succeed"
     UNREADY = "a container's readiness probe fails"
-    UNHEALTHY = "a container's liveness probe fails"
+    UNHEALTHY = "a container's liveness or startup probe fails"
     EXITED = "a container has ended"
     COMPLETED = "all containers have ended for good"
     OVERDUE = "it has been active for as long as it may"
@@ -350,7 +350,8 @@ class PodLife:
             case Stimulus.STARTED:
                 return self._started(self.run_of(timer.container), now)
             case Stimulus.READY:
-                self.run_of(timer.container).ready = True
+                run = self.run_of(timer.container)
+                run.is_started = run.ready = True
                 return Effects()
             case Stimulus.UNREADY:
                 return _found_unready(self.run_of(timer.container))
@@ -408,7 +409,8 @@ class PodLife:
 
     def _started(self, run: Run, now: float) -> Effects:
         run.stage = ContainerStage.RUNNING
-        run.started_at, run.finished_at, run.exit_code, run.ready = now, 0.0, 0, False
+        run.started_at, run.finished_at, run.exit_code = now, 0.0, 0
+        run.is_started, run.ready = run.startup is None, False
         run.reason = run.message = ""
         effects = Effects(notices=_start_notices(run))
         if run.role in (Role.SIDECAR, Role.APP):
@@ -425,7 +427,7 @@ class PodLife:
         delay_s = run.ready_after_s
         if delay_s is None:
             run.ready = True
-        else:
+        elif run.start_fails_s is None:
             effects.timers.append(_about(run, Stimulus.READY, delay_s, Step.READY))
         effects.timers += _probed(run)
 
@@ -559,6 +561,9 @@ def _probed(run: Run) -> Iterator[Timer]:
     A failure counts once it has repeated itself often enough; without a probe nobody notices.
     """
     program = run.program
+    if run.start_fails_s is not None:
+        yield _about(run, Stimulus.UNHEALTHY, run.start_fails_s)
+        return  # the others wait for it
     if (probe := run.readiness) is not None:
         patience_s = probe.period_seconds * (probe.failure_threshold - 1)
         for spell in program.unready:
@@ -579,11 +584,13 @@ def _found_unready(run: Run) -> Effects:
 
 
 def _found_unhealthy(run: Run) -> Effects:
-    """End a container that its liveness probe has given up: it obeys as it does any SIGTERM."""
-    said = run.liveness.failure if run.liveness is not None else ""
-    message = f"Container {run.name} failed liveness probe, will be restarted"
+    """End a container that a probe has given up: it obeys as it does any SIGTERM."""
+    is_start = run.start_fails_s is not None
+    which, probe = ("startup", run.startup) if is_start else ("liveness", run.liveness)
+    said = probe.failure if probe is not None else ""
+    message = f"Container {run.name} failed {which} probe, will be restarted"
     notices = [
-        _unhealthy("Liveness", said, run),
+        _unhealthy(which.capitalize(), said, run),
         Notice("Killing", message, container=run.name),
     ]
     return Effects([_about(run, Stimulus.EXITED, 0.0, Step.STOP)], notices)

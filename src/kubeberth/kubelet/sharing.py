@@ -179,6 +179,7 @@ def _bare(status: ContainerStatus) -> ContainerStatus:
         ContainerStatus(
             name=status.name,
             ready=status.ready,
+            started=status.started,
             restart_count=status.restart_count,
             state=status.state,
             last_state=status.last_state,
