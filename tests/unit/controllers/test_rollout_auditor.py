@@ -107,8 +107,5 @@ def test_a_storm_knows_which_template_was_asked_for_last_whenever_it_ends(storm_
             version = body["spec"]["template"]["metadata"]["annotations"]["version"]
             assert version == str(storm.versions[each.name])
 
-    loop = VirtualLoop()
-    try:
-        loop.run_until_complete(scenario())
-    finally:
-        loop.close()
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(scenario())
