@@ -43,7 +43,8 @@ class Acted(Protocol):
 
     def __call__(
         self, extension_point: str, plugin: str, profile: str, seconds: float, *, ok: bool
-    ) -> None: ...
+    ) -> None:
+        """Take note of it."""
 
 
 class Binder:
