@@ -18,6 +18,7 @@ from typing import Any
 from kubeberth.api.node_labels import HOSTNAME, REGION, ZONE
 from kubeberth.api.storage import BETA_CLASS, SELECTED_NODE
 from kubeberth.controllers.workloads.stateful_pods import template_name
+from kubeberth.planner.kinds import WRITTEN
 
 Document = dict[str, Any]
 
@@ -61,6 +62,8 @@ _STEMS = {
     "StorageClass": "class",
     "PriorityClass": "priority",
     "PodDisruptionBudget": "budget",
+    "ValidatingAdmissionPolicy": "policy",
+    "MutatingAdmissionPolicy": "policy",
 }
 # Fields that hold the name of an object of some kind.
 _REFERENCES = {
@@ -75,6 +78,7 @@ _REFERENCES = {
     "currentRevision": "ControllerRevision",
     "updateRevision": "ControllerRevision",
     "serviceName": "Service",
+    "policyName": "ValidatingAdmissionPolicy",
     "hostname": "Pod",
     "subdomain": "Service",
 }
@@ -86,6 +90,11 @@ _KEPT_NAMES = frozenset(
 )
 _LABELS = frozenset(("labels", "matchLabels", "nodeSelector"))
 _HANDLES = frozenset(("volumeHandle", "pdName", "volumeID", "diskName", "diskURI", "volumePath"))
+# Of which resources webhooks and policies are asked.
+_ASKED_ABOUT = {
+    "apiGroups": frozenset(("*", *(resource.group for resource in WRITTEN))),
+    "resources": frozenset(("*", "*/*", *(resource.plural for resource in WRITTEN))),
+}
 _COMPARED = frozenset(("Gt", "Lt"))
 _ZONES = "__"
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -297,6 +306,9 @@ class _Renamer:
                 return [self._key(key) for key in value]
             case list() if name == "namespaces":
                 return [self._name("Namespace", each) for each in value]
+            case list() if name in _ASKED_ABOUT:
+                # Of what no plan writes, its kind may be the name that somebody gave it.
+                return [each for each in value if each in _ASKED_ABOUT[name]]
             case list() if name == "names":
                 return [self._image(each) for each in value]
             case list() if name in ("taints", "tolerations"):
