@@ -169,11 +169,10 @@ def carry_out_remedy(world: World, remedy: Remedy) -> None:
             kubectl.untaint(name, lambda taint: taint["key"] == NOT_READY["key"])
 
 
-@given(nodes(), releases(), asked_pods())
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-def test_in_a_whole_cluster_every_suggestion_gives_the_pod_its_node(
+def check_remedies(
     given_nodes: list[Document], manifests: list[Document], asked: list[Document]
 ) -> None:
+    """Do what is suggested for a pod, each thing by itself."""
     cluster = [*given_nodes, *CLASSES]
     try:
         around, _ = carry_out(Task(cluster, read([as_file(*manifests)])))
@@ -191,3 +190,11 @@ def test_in_a_whole_cluster_every_suggestion_gives_the_pod_its_node(
         after.settle()
         pod: Pod = after.objects.get(PODS, f"default/{ASKED}") or Pod()
         assert pod.spec.node_name == remedy.node, remedy
+
+
+@given(nodes(), releases(), asked_pods())
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+def test_in_a_whole_cluster_every_suggestion_gives_the_pod_its_node(
+    given_nodes: list[Document], manifests: list[Document], asked: list[Document]
+) -> None:
+    check_remedies(given_nodes, manifests, asked)
