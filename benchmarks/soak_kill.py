@@ -33,7 +33,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from benchmarks.soaking import (
@@ -41,6 +40,7 @@ from benchmarks.soaking import (
     Document,
     History,
     end,
+    going_on,
     is_over,
     is_ready,
     key_of,
@@ -170,8 +170,8 @@ class Churn:
                 lambda body=body: self._client.create(DEPLOYMENTS, body, NAMESPACE)
             )
 
-    async def run(self) -> None:
-        """Do one thing after the other until cancelled."""
+    async def go_on(self) -> None:
+        """Do one thing, and rest for a moment."""
         things = (
             *(self._scale,) * 4,
             *(self._create_pod,) * 4,
@@ -182,17 +182,13 @@ class Churn:
             self._label,
             self._delete_namespace,
         )
-        while True:
-            thing = self._dice.choice(things)
-            await thing()
-            self.done[thing.__name__.strip("_")] += 1
-            await asyncio.sleep(self._dice.uniform(0, 0.25))
+        thing = self._dice.choice(things)
+        await thing()
+        self.done[thing.__name__.strip("_")] += 1
+        await asyncio.sleep(self._dice.uniform(0, 0.25))
 
     async def calm_down(self) -> None:
         """Make all nodes usable again, and leave enough room for everybody."""
-        # The storm may have ended between the making of one and its end.
-        for name in self.namespaces:
-            await self._keep_trying(partial(self._client.delete, NAMESPACES, name))
         for node in self._nodes:
             await self._patch_node(node, {"spec": {"unschedulable": None, "taints": None}})
         for name in self.replicas:
@@ -467,11 +463,10 @@ async def soak(cluster: Cluster, options: argparse.Namespace) -> int:
         watch = asyncio.create_task(auditor.run())
         await churn.begin()
         before = cluster.memory_mb()
-        busy = asyncio.create_task(churn.run())
-        await killer.run(options.kills, options.every)
-        after_storm = cluster.memory_mb()
-        await asyncio.sleep(options.calm)
-        await end(busy)
+        async with going_on(churn.go_on):
+            await killer.run(options.kills, options.every)
+            after_storm = cluster.memory_mb()
+            await asyncio.sleep(options.calm)
         calm_at = time.monotonic()
         await churn.calm_down()
         wrong = await converge(client, churn)

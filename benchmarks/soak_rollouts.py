@@ -41,6 +41,7 @@ from benchmarks.soaking import (
     Document,
     History,
     end,
+    going_on,
     is_over,
     is_ready,
     node_of,
@@ -208,18 +209,17 @@ class Storm:
             await self._client.create(workload.resource, _manifest(workload), NAMESPACE)
 
     async def roll(self) -> None:
-        """Give workloads new templates until cancelled."""
-        while True:
-            await asyncio.sleep(self._dice.uniform(0.1, 0.6))
-            workload = self._dice.choice(self._rolled)
-            version = self.versions[workload.name] + 1
-            # Now and then back to a template that there was.
-            shown = version if self._dice.random() < 0.8 else max(1, version - 2)
-            change = {"spec": {"template": {"metadata": {"annotations": {"version": str(shown)}}}}}
-            await self._client.patch(workload.resource, workload.name, change, NAMESPACE)
-            self.versions[workload.name] = shown
-            if self._dice.random() < 0.1:
-                await self._make_job()
+        """Give a workload a new template after a moment."""
+        await asyncio.sleep(self._dice.uniform(0.1, 0.6))
+        workload = self._dice.choice(self._rolled)
+        version = self.versions[workload.name] + 1
+        # Now and then back to a template that there was.
+        shown = version if self._dice.random() < 0.8 else max(1, version - 2)
+        change = {"spec": {"template": {"metadata": {"annotations": {"version": str(shown)}}}}}
+        await self._client.patch(workload.resource, workload.name, change, NAMESPACE)
+        self.versions[workload.name] = shown
+        if self._dice.random() < 0.1:
+            await self._make_job()
 
     async def _make_job(self) -> None:
         name = f"job-{len(self.jobs)}"
@@ -360,9 +360,8 @@ async def soak(
         await storm.begin()
         wrong = await until_calm(client, storm, rolled)
         auditor.begin()
-        rolling = asyncio.create_task(storm.roll())
-        await storm.kill(kills, pause_s, tell)
-        await end(rolling)
+        async with going_on(storm.roll):
+            await storm.kill(kills, pause_s, tell)
         wrong += await until_calm(client, storm, rolled)
         await end(following)
     return [*auditor.broken, *auditor.history.backwards, *wrong], auditor, storm

@@ -6,8 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,4 +150,25 @@ async def end(task: asyncio.Task[None]) -> None:
     """Cancel a task; one that failed by itself says why."""
     task.cancel()
     with suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
+async def going_on(step: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do a step again and again beside a block; when that ends, the one under way is the last.
+
+    Whoever gives up amid a request does not learn what the server has made of it, and expects what
+    was before.
+    """
+    is_over = asyncio.Event()
+
+    async def go_on() -> None:
+        while not is_over.is_set():
+            await step()
+
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        is_over.set()
         await task

@@ -25,6 +25,7 @@ from kubeberth.errors import (
     AlreadyExistsError,
     ApiError,
     ConflictError,
+    ExpiredError,
     ForbiddenError,
     NotFoundError,
     TransportError,
@@ -48,6 +49,7 @@ class FakeApi:
         self.former_namespaces: set[str] = set()
         self.refusals: dict[tuple[str, Resource], ApiError] = {}
         self._events: dict[Resource, list[tuple[int, str, bytes]]] = defaultdict(list)
+        self._forgotten = 0
         self._news = asyncio.Event()
         self._revisions = itertools.count(1)
         self._revision = 0
@@ -123,10 +125,16 @@ class FakeApi:
     def revision(self) -> int:
         return self._revision
 
+    def forget(self) -> None:
+        """Keep no events of what has happened so far, as after a compaction."""
+        self._forgotten = self._revision
+
     async def events_after(
         self, resource: Resource, revision: int
     ) -> AsyncIterator[tuple[str, bytes]]:
         """Yield a resource's events from a revision on, for ever."""
+        if revision < self._forgotten:
+            raise ExpiredError("too old resource version")
         log, position = self._events[resource], 0
         while True:
             news = self._news
@@ -339,16 +347,18 @@ async def _until(
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Yield events until it is over, which breaks the watch."""
     over = asyncio.ensure_future(is_over.wait())
+    awaited: list[asyncio.Future[Any]] = [over]
     try:
         while True:
             event = asyncio.ensure_future(anext(events))
-            await asyncio.wait([event, over], return_when=asyncio.FIRST_COMPLETED)
+            awaited = [event, over]
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             if over.done():
-                event.cancel()
                 raise TransportError("the network is gone")
             yield event.result()
     finally:
-        over.cancel()
+        for each in awaited:
+            each.cancel()
 
 
 _PROPAGATION = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from kubeberth.api.meta import OwnerReference
+from kubeberth.api.meta import HasMetadata, OwnerReference
 from kubeberth.api.scheme import JOBS, REPLICATION_CONTROLLERS, Resource
 from kubeberth.controllers.action import (
     Action,
@@ -38,7 +38,7 @@ from kubeberth.controllers.action import (
     failure_of,
 )
 from kubeberth.controllers.batch.job import JobReconciler
-from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.storage.volume_provisioning import ProvisioningReconciler

@@ -1,11 +1,19 @@
-"""What the auditor of `benchmarks/soak_rollouts.py` sees: a judge that sees nothing is none."""
+"""What the judge of `benchmarks/soak_rollouts.py` sees, and what it holds controllers to.
+
+One that sees nothing is none, nor is one that asks for what nobody was told.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import random
 from typing import Any, cast
 
 import pytest
-from benchmarks.soak_rollouts import INDEX, Auditor, workloads
+from benchmarks.soak_rollouts import INDEX, NAMESPACE, Auditor, Storm, workloads
+from benchmarks.soaking import Cluster, going_on
+from tests.fake_api import FakeApi, FakeClient
+from tests.virtual_time import VirtualLoop
 
 from kubeberth.client.client import Client
 
@@ -74,3 +82,30 @@ def test_too_few_that_are_available_are_told_once_they_were_enough() -> None:
     pods = [*many("careful", 4), pod("careful", "careful-4", ready=False)]
     assert faults(*pods) == []
     assert "careful: 4 available, 5 at least" in faults(*pods, complete=True)
+
+
+class BusyClient(FakeClient):
+    """Hears of what its server has done some time after that."""
+
+    async def patch(self, *arguments: Any, **options: Any) -> Document:
+        answer = await super().patch(*arguments, **options)
+        await asyncio.sleep(0.3)
+        return answer
+
+
+@pytest.mark.parametrize("storm_s", [number / 4 for number in range(1, 40)])
+def test_a_storm_knows_which_template_was_asked_for_last_whenever_it_ends(storm_s: float) -> None:
+    async def scenario() -> None:
+        api, rolled = FakeApi(), workloads(N_NODES)
+        client = cast(Client, BusyClient(api))
+        storm = Storm(client, cast(Cluster, None), rolled, random.Random(5))
+        await storm.begin()
+        async with going_on(storm.roll):
+            await asyncio.sleep(storm_s)
+        for each in rolled:
+            body = api.objects[each.resource][f"{NAMESPACE}/{each.name}"]
+            version = body["spec"]["template"]["metadata"]["annotations"]["version"]
+            assert version == str(storm.versions[each.name])
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(scenario())
