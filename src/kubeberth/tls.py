@@ -43,6 +43,10 @@ _pipes = _Pipes()
 _after_handshake = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+# What asyncio's transports keep for `get_extra_info`, which is answered from below.
+_NO_EXTRA: dict[str, Any] = {}
+
+
 class SecureTransport(asyncio.Transport, asyncio.Protocol):
     """What a protocol writes to, and the protocol of the plain transport below.
 
@@ -65,7 +69,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         handshake_s: float,
         established: asyncio.Future[None] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(_NO_EXTRA)
         self._begin = begin
         self._above = above
         self._established = established

@@ -7,11 +7,14 @@ and an object gets 25 events at once, then one in five minutes. Pure: `now` is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
+
+import msgspec
+
+from kubeberth.api.meta import ObjectReference
 
 # Origin of all four: client-go's defaults.
 BURST = 25
@@ -24,50 +27,45 @@ MAX_ENTRIES = 4096
 Identity = bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """Something to tell that was not told before.
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """Something to tell that was not told before; thousands of them may wait.
 
     Parameters
     ----------
-    about
-        An `ObjectReference`.
     component, host
         `source`.
-    at
-        When it was seen, in seconds since 1970.
-    serial
-        Of the process: it keeps two of the same instant apart.
+    at_ns
+        When it was seen, in nanoseconds since 1970, and how many there were before, so that two of
+        the same instant have names of their own.
     """
 
-    about: Mapping[str, str]
+    about: ObjectReference
     type: str
     reason: str
     message: str
     component: str
     host: str
-    at: float
-    serial: int
+    at_ns: int
 
     @property
     def name(self) -> str:
         """What it is called: after what it is about, with nanoseconds as upstream."""
-        return f"{self.about['name']}.{int(self.at * 1e9) + self.serial:x}"
+        return f"{self.about.name}.{self.at_ns:x}"
 
     @property
     def namespace(self) -> str:
         """Where it is told."""
-        return self.about.get("namespace") or "default"
+        return self.about.namespace or "default"
 
     @property
     def body(self) -> dict[str, Any]:
         """The Event to create."""
-        when = _time(self.at)
+        when = _time(self.at_ns / 1e9)
         return {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": self.name, "namespace": self.namespace},
-            "involvedObject": dict(self.about),
+            "involvedObject": msgspec.to_builtins(self.about),
             "type": self.type,
             "reason": self.reason,
             "message": self.message,
@@ -150,11 +148,10 @@ class EventCorrelator:
         self._memory = memory or EventMemory()
 
     def observe(
-        self, about: Mapping[str, str], type_: str, reason: str, message: str, now: float
+        self, about: ObjectReference, type_: str, reason: str, message: str, now: float
     ) -> NewEvent | CountedEvent | None:
-        """Return what to write about an `ObjectReference`, or None when it has had its share."""
-        thing = [self._component, self._host]
-        thing += [f"{key}={value}" for key, value in sorted(about.items())]
+        """Return what to write about an object, or None when it has had its share."""
+        thing = [self._component, self._host, *msgspec.structs.astuple(about)]
         if not self._take_token(_identity(*thing), now):
             return None
         similar = _identity(*thing, type_, reason)
@@ -199,7 +196,7 @@ class EventCorrelator:
     def _create(
         self,
         identity: Identity,
-        about: Mapping[str, str],
+        about: ObjectReference,
         type_: str,
         reason: str,
         message: str,
@@ -208,7 +205,8 @@ class EventCorrelator:
         memory = self._memory
         memory.serial += 1
         source = self._component, self._host
-        event = NewEvent(about, type_, reason, message, *source, now, memory.serial)
+        at_ns = int(now * 1e9) + memory.serial
+        event = NewEvent(about, type_, reason, message, *source, at_ns)
         memory.counted[identity] = _Counted(event.namespace, event.name, 1)
         memory.touch(memory.counted, identity)
         return event

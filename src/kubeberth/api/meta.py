@@ -8,7 +8,7 @@ valid, is the API server's business (`api/schema.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,6 +28,17 @@ class OwnerReference(ApiStruct, frozen=True):
     uid: str = ""
     controller: bool = False
     block_owner_deletion: bool = False
+
+
+class ObjectReference(ApiStruct, frozen=True):
+    """Another object, or with `field_path` a part of it."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    field_path: str = ""
 
 
 class ObjectMeta(ApiStruct, frozen=True):
@@ -60,6 +71,14 @@ class ObjectMeta(ApiStruct, frozen=True):
             if reference.controller:
                 return reference
         return None
+
+
+class HasMetadata(Protocol):
+    """Any typed object."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Return its metadata."""
 
 
 class LabelSelectorRequirement(ApiStruct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kubeberth.api.core import NodeSelector, ResourceList, ResourceRequirements
-from kubeberth.api.meta import ApiStruct, LabelSelector, ObjectMeta
+from kubeberth.api.meta import ApiStruct, LabelSelector, ObjectMeta, ObjectReference
 from kubeberth.api.scheme import (
     CSI_DRIVERS,
     CSI_NODES,
@@ -71,14 +71,6 @@ class PersistentVolumeClaim(ApiStruct, frozen=True):
     def is_bound(self) -> bool:
         """Whether claim and volume know of each other."""
         return bool(self.spec.volume_name) and BIND_COMPLETED in self.metadata.annotations
-
-
-class ObjectReference(ApiStruct, frozen=True):
-    """Which object another one belongs to."""
-
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
 
 
 class CSIPersistentVolumeSource(ApiStruct, frozen=True):

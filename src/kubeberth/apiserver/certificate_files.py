@@ -81,8 +81,9 @@ class CertificateFiles:
         file = self._authorities
         try:
             certificates = ClientCertificates(file.read_bytes())
-            # For handshakes that judge themselves, see `auth.tls`.
-            self._context.load_verify_locations(file)
+            if self._context.cert_store_stats()["x509"]:
+                # The handshake judges as well, see `auth.tls`.
+                self._context.load_verify_locations(file)
         except (OSError, ValueError, ssl.SSLError) as error:
             logger.warning("keeping the authorities, as %s cannot be used: %s", file, error)
         else:

@@ -245,15 +245,21 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext:
             f"cannot use the certificate {settings.cert_file} with the key {settings.key_file}: "
             f"{error.strerror or error}"
         ) from error
-    try:
-        context.load_verify_locations(settings.client_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"cannot use {settings.client_ca_file} to verify clients: {error.strerror or error}"
-        ) from error
+    # With authorities at hand OpenSSL would show the one of the server's own certificate as well,
+    # and each of thousands of connections keep it at the other end.
     if not accept_any_certificate(context):
         logger.info("clients with a bad certificate will be hung up on instead of answered")
+        _load_authorities(context, settings.client_ca_file)
     return context
+
+
+def _load_authorities(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"cannot use {file} to verify clients: {error.strerror or error}"
+        ) from error
 
 
 def client_certificates(file: Path) -> ClientCertificates:
@@ -266,7 +272,9 @@ def client_certificates(file: Path) -> ClientCertificates:
     """
     try:
         return ClientCertificates(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"cannot use {file} to verify clients: {error.strerror}") from error
+    except ValueError as error:
         raise UsageError(f"cannot use {file} to verify clients: {error}") from error
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
 import msgspec
 from click.core import ParameterSource
-from cryptography import x509
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.scheme import NODES, PODS
@@ -29,13 +29,10 @@ from kubeberth.cli.options import (
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials, FileIdentity, Proof
 from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig
-from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
-from kubeberth.cluster.pki import write_private
 from kubeberth.errors import NotFoundError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.control import listening
-from kubeberth.kubelet.joining import join
 from kubeberth.kubelet.lives import Lives
 from kubeberth.kubelet.nodes import Fleet, NodesSettings
 from kubeberth.topology.checkpoint import CheckpointError
@@ -50,9 +47,6 @@ from kubeberth.topology.managers import Allocations
 from kubeberth.topology.pod_resources import pod_resources
 from kubeberth.topology.publication import from_text
 
-# A certificate that ends sooner is asked for anew.
-RENEW_BEFORE = timedelta(days=1)
-JOINING_AT_ONCE = 32
 # Of one node, besides its watch: thousands of nodes each keep their connections, at 24 KiB each.
 REQUESTS_AT_ONCE = 1
 
@@ -134,9 +128,13 @@ def command(
             raise UsageError("--join needs --certificate-authority and --identities: name both")
         credentials = Credentials(server, ca=read_file(certificate_authority), token=token)
 
+    as_kubelet = partial(
+        Client, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE, answers=Counter()
+    )
+
     def client_of(node: str) -> Client:
         if identities is None:
-            return Client(credentials, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
+            return as_kubelet(credentials)
         file = identities / f"{node}.pem"
         try:
             pem = file.read_bytes()
@@ -144,10 +142,12 @@ def command(
             raise UsageError(f"cannot read node {node}'s identity: {error}") from None
         source = FileIdentity(file, file, Proof(cert=pem, key=pem))
         own = dataclasses.replace(credentials, cert=pem, key=pem, token=None, source=source)
-        return Client(own, user_agent="kubelet", max_requests=REQUESTS_AT_ONCE)
+        return as_kubelet(own)
 
     async def main(ready: Ready) -> None:
         if server is not None and identities is not None:
+            from kubeberth.cli.nodes_joining import join_all
+
             await join_all(credentials, [spec.name for spec in specs], identities)
         settings = NodesSettings(
             stages=told.stages,
@@ -219,39 +219,3 @@ async def _read(credentials: Credentials, name: str) -> tuple[Layout, Allocation
     except (DescriptionError, CheckpointError) as error:
         raise UsageError(f"node {name}: what it says of its machine is damaged: {error}") from None
     return layout, allocations, [pod for pod in pods if not pod.is_terminal]
-
-
-async def join_all(credentials: Credentials, nodes: list[str], identities: Path) -> None:
-    """Lay a certificate and its key into a folder for every node that has none there.
-
-    Raises
-    ------
-    UsageError
-        There is no token, or some node is not given a certificate.
-    """
-    missing = [node for node in nodes if not _is_good(identities / f"{node}.pem")]
-    if not missing:
-        return
-    if not credentials.token:
-        raise UsageError(f"node {missing[0]} has no certificate in {identities}: name a --token")
-    identities.mkdir(mode=0o700, parents=True, exist_ok=True)
-    places = asyncio.Semaphore(JOINING_AT_ONCE)
-    async with Client(credentials, user_agent="kubelet") as client:
-
-        async def one(node: str) -> None:
-            async with places:
-                write_private(identities / f"{node}.pem", await join(client, node))
-
-        async with asyncio.TaskGroup() as tasks:
-            for node in missing:
-                tasks.create_task(one(node))
-
-
-def _is_good(path: Path) -> bool:
-    """Return whether a file holds a certificate that does not end soon."""
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    now = datetime.fromtimestamp(SystemClock().now(), UTC)
-    return certificate.not_valid_after_utc - RENEW_BEFORE > now

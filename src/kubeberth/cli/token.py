@@ -19,7 +19,7 @@ from kubeberth.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, SECRETS, 
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.client.client import Client
 from kubeberth.clock import SystemClock, rfc3339
-from kubeberth.cluster.pki import write_private
+from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import AlreadyExistsError, NotFoundError, UsageError
 
 JOINING = "system:bootstrappers:berth:default-node-token"

@@ -58,11 +58,9 @@ class Client:
     ----------
     max_requests
         How many are under way at once; further ones wait for their turn, watches do not count.
-
-    Attributes
-    ----------
     answers
         How many answers there have been, by method and code; `<error>` where there was none.
+        Clients that nobody tells apart may count together.
     """
 
     def __init__(
@@ -71,6 +69,7 @@ class Client:
         *,
         user_agent: str = "berth",
         max_requests: int = MAX_REQUESTS,
+        answers: Counter[tuple[str, ...]] | None = None,
     ) -> None:
         self.credentials = credentials
         self._user_agent = user_agent
@@ -78,7 +77,7 @@ class Client:
         self._pool: Pool | None = None
         self._proof = Proof()
         self._mandate: Mandate = Alone()
-        self.answers: Counter[tuple[str, ...]] = Counter()
+        self.answers: Counter[tuple[str, ...]] = Counter() if answers is None else answers
 
     @classmethod
     def from_kubeconfig(
@@ -93,9 +92,9 @@ class Client:
         It is open for as long as this one is. Connections on which a certificate was shown stay
         those of its owner: see `Credentials.without_proof`.
         """
-        other = Client(replace(self.credentials, source=source), user_agent=self._user_agent)
+        shown = replace(self.credentials, source=source)
+        other = Client(shown, user_agent=self._user_agent, answers=self.answers)
         other._pool = self._pool
-        other.answers = self.answers
         return other
 
     def under(self, mandate: Mandate) -> Client:

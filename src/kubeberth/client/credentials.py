@@ -174,8 +174,11 @@ class FileIdentity:
         What was in the files when they were read first.
     """
 
+    __slots__ = ("_clock", "_files", "_proof", "_stamp", "_until")
+
     def __init__(self, cert: Path, key: Path, proof: Proof, clock: Clock | None = None) -> None:
-        self._files = (cert, key)
+        # As text: thousands of these wait, and a Path is several times as large.
+        self._files = (str(cert), str(key))
         self._proof = proof
         self._clock = clock or SystemClock()
         self._until = self._clock.monotonic() + LOOK_AGAIN_S
@@ -197,7 +200,7 @@ class FileIdentity:
 
     def _read(self, stamp: tuple[int, ...]) -> None:
         try:
-            cert, key = (file.read_bytes() for file in self._files)
+            cert, key = (Path(file).read_bytes() for file in self._files)
             # Somebody may have written one of them and be about to write the other.
             load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key)
         except (OSError, ssl.SSLError):
@@ -207,7 +210,7 @@ class FileIdentity:
     def _stamp_now(self) -> tuple[int, ...]:
         """Return what changes when a file does; nothing while one is not there."""
         try:
-            stats = [file.stat() for file in self._files]
+            stats = [os.stat(file) for file in self._files]
         except OSError:
             return ()
         return tuple(number for stat in stats for number in (stat.st_ino, stat.st_mtime_ns))

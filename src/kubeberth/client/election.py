@@ -16,6 +16,7 @@ import random
 import socket
 import uuid
 
+from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import LEASES
 from kubeberth.client.client import Client
 from kubeberth.client.lease import Candidate, Document, Terms
@@ -96,12 +97,12 @@ class Election:
             await asyncio.sleep(terms.retry_s * (1 + random.random() * JITTER))
         logger.info("successfully acquired lease %s", terms.key)
         if self._recorder is not None:
-            about = {
-                "apiVersion": LEASES.api_version,
-                "kind": LEASES.kind,
-                "namespace": terms.namespace,
-                "name": terms.name,
-            }
+            about = ObjectReference(
+                api_version=LEASES.api_version,
+                kind=LEASES.kind,
+                namespace=terms.namespace,
+                name=terms.name,
+            )
             self._recorder.record(
                 about, "Normal", "LeaderElection", f"{self.identity} became leader"
             )

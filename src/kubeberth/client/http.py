@@ -13,8 +13,9 @@ import math
 import os
 import socket
 import ssl
+import sys
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from ipaddress import ip_address
@@ -35,6 +36,8 @@ IDLE_S = 15.0
 MAX_WAITING_BYTES = 1 << 20
 # What may be sent again when a connection that was kept turns out to be gone.
 _REPEATABLE = frozenset(("GET", "PUT", "DELETE"))
+# What says where an answer ends, unless that is where the connection does.
+_FRAMING = frozenset(("content-length", "transfer-encoding"))
 _GZIP = b"\x1f\x8b"
 _BY_GZIP = 16 + zlib.MAX_WBITS
 
@@ -71,6 +74,14 @@ class Answer:
         pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.received)
         return {name.lower(): value for name, value in pairs}
 
+    def keep_headers(self, names: Collection[str]) -> None:
+        """Forget all headers but some, named in lower case."""
+        self.received = [
+            (name, value)
+            for name, value in self.received
+            if name.decode("latin-1").lower() in names
+        ]
+
 
 class _Connection(asyncio.Protocol):
     """One connection: `ask` gives a whole answer; `open` and `parts` give one that goes on."""
@@ -100,7 +111,8 @@ class _Connection(asyncio.Protocol):
         self._lost = lost
         self.generation = generation
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        # Made for each answer: most connections wait, and need none meanwhile.
+        self._parser: httptools.HttpResponseParser | None = None
         self._answer = Answer()
         self._parts: list[bytes] = []
         self._n_waiting = 0
@@ -120,6 +132,9 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._parser is None:
+            self._fail(ConnectionError("an answer that nobody asked for"))
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -131,15 +146,12 @@ class _Connection(asyncio.Protocol):
         has_begun = bool(self._answer.status or self._parts)
         self._fail(exc or LostConnectionError(is_stale=self._has_served and not has_begun))
         self._is_over = True
-        self._transport = None
-        del self._parser  # which knows the connection, and would keep it
+        self._transport = self._parser = None
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
     def _ends_with_connection(self) -> bool:
-        headers = self._answer.headers
-        framed = "content-length" in headers or "transfer-encoding" in headers
-        return bool(self._answer.status) and not framed
+        return bool(self._answer.status) and self._answer.headers.keys().isdisjoint(_FRAMING)
 
     # What the parser calls
 
@@ -147,6 +159,7 @@ class _Connection(asyncio.Protocol):
         self._answer.received.append((name, value))
 
     def on_headers_complete(self) -> None:
+        assert self._parser is not None
         self._answer.status = self._parser.get_status_code()
         if self._is_stream:
             self._wake()
@@ -164,6 +177,7 @@ class _Connection(asyncio.Protocol):
         if self._answer.status // 100 == 1:
             self._answer = Answer()  # only an announcement: the answer is yet to come
             return
+        assert self._parser is not None
         self._is_complete = self._has_served = True
         self._may_go_on = bool(self._parser.should_keep_alive())
         self._wake()
@@ -196,6 +210,7 @@ class _Connection(asyncio.Protocol):
         finally:
             self.deadline = math.inf
         # A connection that waits for its next request keeps nothing of the last one.
+        self._parser = None
         answer, self._answer = self._answer, Answer()
         parts, self._parts = self._parts, []
         answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -208,6 +223,8 @@ class _Connection(asyncio.Protocol):
         async with asyncio.timeout(timeout_s):
             while not self._answer.status:
                 await self._news()
+        # A watch lasts for minutes, and nobody asks for more of its headers.
+        self._answer.keep_headers(_FRAMING)
         return self._answer
 
     async def parts(self) -> AsyncIterator[bytes]:
@@ -244,6 +261,7 @@ class _Connection(asyncio.Protocol):
         # Of an answer whose asker was cancelled before taking it, nothing is to be left.
         self._parts.clear()
         self._answer = Answer()
+        self._parser = httptools.HttpResponseParser(self)
         self._is_complete = False
         self.transport.write(request)
 
@@ -297,15 +315,17 @@ class Pool:
         # Within a machine, packing a list takes longer than sending it.
         packing = {} if _is_near(self._host) else {"Accept-Encoding": "gzip"}
         fixed = {"Host": url.netloc.rpartition("@")[2], **headers, **packing}
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
+        # The same for thousands of pools.
+        self._head = sys.intern("".join(f"{name}: {value}\r\n" for name, value in fixed.items()))
         self._max_connections = max_connections
         self._idle: list[_Connection] = []
-        self._all: set[_Connection] = set()
+        self._all: list[_Connection] = []
         self._n_asking = 0
         self._is_cut = False
         self._generation = 0
         self._turns: list[asyncio.Future[None]] = []
-        # One for all requests under way, which as a rule are long over when it rings.
+        # One for all requests under way, which as a rule are long over when it rings; none while
+        # there are none.
         self._alarm: asyncio.TimerHandle | None = None
 
     async def request(
@@ -359,8 +379,11 @@ class Pool:
         """
         connection = await self._connect()
         try:
-            request = self._encode("GET", target, {**headers, "Accept-Encoding": "identity"}, None)
-            answer = await connection.open(request, REQUEST_S)
+            # Not by a name: this waits for as long as the watch lasts.
+            answer = await connection.open(
+                self._encode("GET", target, {**headers, "Accept-Encoding": "identity"}, None),
+                REQUEST_S,
+            )
             yield answer, connection.parts()
         finally:
             connection.abort()
@@ -457,6 +480,9 @@ class Pool:
                 turn.set_result(None)
                 return
         self._n_asking -= 1
+        if not self._n_asking and self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     async def _connect(self) -> _Connection:
         if self._is_cut:
@@ -472,7 +498,7 @@ class Pool:
         except BaseException:
             plain.close()
             raise
-        self._all.add(connection)
+        self._all.append(connection)
         if self._is_cut:  # meanwhile
             connection.abort()
         return connection
@@ -500,8 +526,8 @@ class Pool:
         raise trouble or OSError(f"{self._host} has no address")
 
     def _forget(self, connection: _Connection) -> None:
-        self._all.discard(connection)
         with suppress(ValueError):
+            self._all.remove(connection)
             self._idle.remove(connection)
 
     def _encode(

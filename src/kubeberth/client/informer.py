@@ -16,6 +16,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import Resource
 from kubeberth.client.client import Client, WatchEvent
 from kubeberth.errors import (
@@ -28,7 +29,7 @@ from kubeberth.errors import (
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=HasMetadata)
 
 # The server is usually on the same machine and back within a second; a dead one is not hammered,
 # but asked often enough that work goes on within two seconds of its return.
@@ -114,7 +115,7 @@ class Informer(Generic[T]):
     Parameters
     ----------
     decode
-        Makes a T of an object's JSON.
+        Makes a T of an object's JSON; with the version that it has.
 
     Attributes
     ----------
@@ -143,7 +144,6 @@ class Informer(Generic[T]):
         self._decode = decode
         self._namespace = namespace
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
-        self._versions: dict[str, str] = {}
         self._version = ""
         self._subscribers: list[Callable[[Change[T]], None]] = []
 
@@ -202,7 +202,8 @@ class Informer(Generic[T]):
                 meta = _meta(raw)
                 key = _key(meta)
                 present.add(key)
-                if self._versions.get(key) != meta.resource_version:
+                known = self.store.get(key)
+                if known is None or known.metadata.resource_version != meta.resource_version:
                     self._put(key, meta, bytes(raw))
             continue_ = listed.metadata.continue_
             if not continue_:
@@ -242,7 +243,6 @@ class Informer(Generic[T]):
             logger.error("ignoring %s %s: %s", self.resource.group_resource, key, error)
             return
         self.store[key] = new
-        self._versions[key] = meta.resource_version
         try:
             self._tell(Change("added" if old is None else "modified", key, old, new))
         except InvalidObjectError as error:
@@ -258,7 +258,6 @@ class Informer(Generic[T]):
 
     def _remove(self, key: str) -> None:
         old = self.store.pop(key, None)
-        self._versions.pop(key, None)
         if old is not None:
             self._tell(Change("deleted", key, old, None))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 from kubeberth.api.events import CountedEvent, EventCorrelator, EventMemory, NewEvent
+from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import EVENTS
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock
@@ -44,13 +44,13 @@ class EventRecorder:
         self._queue: list[NewEvent | CountedEvent] = []
         self._news: asyncio.Future[None] | None = None  # waited for while there is nothing to write
 
-    def record(self, about: Mapping[str, str], type_: str, reason: str, message: str) -> None:
-        """Note an event about an `ObjectReference`; one too many is dropped."""
+    def record(self, about: ObjectReference, type_: str, reason: str, message: str) -> None:
+        """Note an event about an object; one too many is dropped."""
         event = self._correlator.observe(about, type_, reason, message, self._clock.now())
         if event is None:
             return
         if len(self._queue) >= QUEUE_LENGTH:
-            logger.warning("too many events at once: dropping %s of %s", reason, about.get("name"))
+            logger.warning("too many events at once: dropping %s of %s", reason, about.name)
             return
         self._queue.append(event)
         if self._news is not None and not self._news.done():

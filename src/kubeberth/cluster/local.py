@@ -29,6 +29,7 @@ from kubeberth.cluster import pki
 from kubeberth.cluster.datadir import DataDir, ProcessState, Running, Settings
 from kubeberth.cluster.kubeconfigs import embedded_user, kubeconfig, linked_user
 from kubeberth.cluster.membership import NODES_FILE, closed_labels, tend, write_nodes_file
+from kubeberth.cluster.private_file import write_private
 from kubeberth.cluster.process import Child
 from kubeberth.errors import UsageError
 
@@ -199,7 +200,7 @@ class LocalCluster:
 
     def _write_kubeconfig(self, path: Any, user: dict[str, Any]) -> None:
         text = kubeconfig(self.server, self._datadir.pki / "ca.crt", user)
-        pki.write_private(path, text.encode())
+        write_private(path, text.encode())
 
     def _make_children(self) -> Iterator[Child]:
         folder, run_file = self._datadir, self._datadir.run_file

@@ -15,8 +15,8 @@ import msgspec
 
 from kubeberth.api.node_labels import closed_to_kubelet
 from kubeberth.clock import Clock
-from kubeberth.cluster import pki
 from kubeberth.cluster.datadir import DataDir
+from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UsageError
 
 Document = dict[str, Any]
@@ -42,6 +42,9 @@ class Membership:
         UsageError
             There is one of such a name; then none is written down.
         """
+        # Who runs nodes has this module, too, and need not have what makes certificates: 9 MiB.
+        from kubeberth.cluster import pki
+
         with self._alone():
             manifests, new = self.manifests(), list(new)
             known = {_name(manifest) for manifest in manifests}
@@ -85,7 +88,7 @@ class Membership:
 def write_nodes_file(datadir: DataDir, manifests: list[Document]) -> None:
     """Lay out the manifests for the nodes process; the file appears whole or not at all."""
     content = {"apiVersion": "v1", "kind": "NodeList", "items": manifests}
-    pki.write_private(datadir.run_file(NODES_FILE), msgspec.json.encode(content))
+    write_private(datadir.run_file(NODES_FILE), msgspec.json.encode(content))
 
 
 def closed_labels(manifests: Iterable[Document]) -> dict[str, dict[str, str]]:

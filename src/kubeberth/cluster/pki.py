@@ -7,7 +7,6 @@ certificate and its key, made when it is missing or about to expire.
 from __future__ import annotations
 
 import ipaddress
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UsageError
 
 CA_LIFETIME = timedelta(days=3650)
@@ -209,12 +209,3 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-    partial.replace(path)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import Resource
 from kubeberth.errors import BerthError
 
@@ -24,16 +25,15 @@ class ObjectRef:
     namespace: str = ""
     uid: str = ""
 
-    def reference(self) -> dict[str, str]:
+    def reference(self) -> ObjectReference:
         """Return it as `v1 ObjectReference`."""
-        fields = {
-            "apiVersion": self.resource.api_version,
-            "kind": self.resource.kind,
-            "name": self.name,
-            "namespace": self.namespace,
-            "uid": self.uid,
-        }
-        return {key: value for key, value in fields.items() if value}
+        return ObjectReference(
+            api_version=self.resource.api_version,
+            kind=self.resource.kind,
+            name=self.name,
+            namespace=self.namespace,
+            uid=self.uid,
+        )
 
     def owner_reference(self) -> dict[str, Any]:
         """Return it as the reference that makes it the controller of a dependent."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeberth.api.core import Namespace
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, Resource
 from kubeberth.api.workloads import ConfigMap, Object
 from kubeberth.controllers.action import CreateObject, Failure, Outcome, PatchObject
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 DEFAULT_ACCOUNT = "default"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from kubeberth.api.core import Namespace, Node, Pod
-from kubeberth.api.meta import ObjectMeta, OwnerReference
+from kubeberth.api.meta import HasMetadata, ObjectMeta, OwnerReference
 from kubeberth.api.scheme import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -23,14 +23,6 @@ from kubeberth.api.scheme import (
 from kubeberth.api.workloads import ConfigMap, Deployment, Lease
 from kubeberth.controllers.action import ObjectRef
 from kubeberth.controllers.kinds import Kinds
-
-
-class HasMetadata(Protocol):
-    """Any typed object."""
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """Return its metadata."""
 
 
 def ref_of(resource: Resource, item: HasMetadata) -> ObjectRef:

@@ -13,10 +13,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import Resource
 from kubeberth.clock import Clock
 from kubeberth.controllers.action import Failure, ObjectRef, StoppedError, failure_of
-from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.executor import Executor
 from kubeberth.controllers.expectations import Expectations
 from kubeberth.controllers.reconciler import Reconciler

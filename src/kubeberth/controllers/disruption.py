@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.scheme import (
     DEPLOYMENTS,
@@ -24,7 +25,7 @@ from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import is_ready, seconds_of
 from kubeberth.clock import rfc3339
 from kubeberth.controllers.action import Failure, Outcome, PatchObject, RecordEvent
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 # How long an evicted pod may take to be marked as going, before it counts again.

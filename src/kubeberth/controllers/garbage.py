@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from kubeberth.api.meta import ObjectMeta, OwnerReference
+from kubeberth.api.meta import HasMetadata, ObjectMeta, OwnerReference
 from kubeberth.api.scheme import Resource
 from kubeberth.controllers.action import (
     Action,
@@ -23,7 +23,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.ownership import to_document
 from kubeberth.controllers.reconciler import Reconciler
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeberth.api.core import Namespace
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import NAMESPACES, RESOURCES, Resource
 from kubeberth.controllers.action import (
     Action,
@@ -17,7 +18,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     UpdateObject,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.reconciler import Reconciler
 

@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kubeberth.api.meta import ObjectMeta, OwnerReference
+from kubeberth.api.meta import HasMetadata, ObjectMeta, OwnerReference
 from kubeberth.api.scheme import Resource
 from kubeberth.api.selectors import Selector, from_label_selector
 from kubeberth.controllers.action import Action, ConfirmAlive, ObjectRef, PatchObject
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 
 T = TypeVar("T", bound=HasMetadata)
 

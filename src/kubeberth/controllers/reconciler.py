@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import Resource
 from kubeberth.controllers.action import Failure, Outcome
-from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.cache import Cache
 
 
 class Reconciler(ABC):

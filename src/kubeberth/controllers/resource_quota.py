@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.pod_totals import Totals, plus
 from kubeberth.api.qos import qos_class
 from kubeberth.api.quantity import Quantity, parse_quantity
@@ -24,7 +25,7 @@ from kubeberth.api.quota import ResourceQuota, counted_by, matches_scopes, usage
 from kubeberth.api.scheme import PODS, RESOURCE_QUOTAS, RESOURCES, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.action import Failure, Outcome, PatchObject
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 # Long enough for a charged object to be stored and seen, short enough to be given room back soon.

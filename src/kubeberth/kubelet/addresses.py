@@ -19,35 +19,23 @@ class AddressPool:
         self._first = int(network.network_address) + 2
         self._size = max(0, network.num_addresses - 3)
         self._next = 0
-        self._owner_by_ip: dict[str, str] = {}
-        self._ip_by_owner: dict[str, str] = {}
-
-    def address_of(self, owner: str) -> str:
-        """Return the address of a pod, by UID; empty when it has none."""
-        return self._ip_by_owner.get(owner, "")
+        self._owners: dict[str, str] = {}
 
     def take(self, owner: str) -> str:
-        """Return an address for a pod; empty when all are taken."""
-        if owner in self._ip_by_owner:
-            return self._ip_by_owner[owner]
+        """Return an address for a pod, by UID; empty when all are taken."""
         for _ in range(self._size):
             ip = str(IPv4Address(self._first + self._next))
             self._next = (self._next + 1) % self._size
-            if ip not in self._owner_by_ip:
-                self._assign(owner, ip)
+            if ip not in self._owners:
+                self._owners[ip] = owner
                 return ip
         return ""
 
     def keep(self, owner: str, ip: str) -> None:
         """Note that a pod has had an address since before."""
-        self._assign(owner, ip)
+        self._owners[ip] = owner
 
-    def free(self, owner: str) -> None:
-        """Take back a pod's address, if it has one."""
-        ip = self._ip_by_owner.pop(owner, None)
-        if ip is not None and self._owner_by_ip.get(ip) == owner:
-            del self._owner_by_ip[ip]
-
-    def _assign(self, owner: str, ip: str) -> None:
-        self._owner_by_ip[ip] = owner
-        self._ip_by_owner[owner] = ip
+    def free(self, owner: str, ip: str) -> None:
+        """Take back an address, if it is the pod's."""
+        if self._owners.get(ip) == owner:
+            del self._owners[ip]

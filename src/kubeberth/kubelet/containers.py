@@ -48,10 +48,10 @@ class Run:
         Its present life.
     script
         What it does in each of its lives.
-    probe_delay_s
-        When its probes can succeed, in seconds after its start; None without probes.
-    readiness, liveness
+    startup, readiness, liveness
         Its probes.
+    is_started
+        Whether its startup probe has succeeded in its present life, or there is none.
     reason, message
         Of its end; empty for what follows from the exit code.
     waits_s
@@ -66,7 +66,7 @@ class Run:
     role: Role
     image: str
     script: Script
-    probe_delay_s: float | None = None
+    startup: Probe | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
     stage: ContainerStage = ContainerStage.WAITING
@@ -76,6 +76,7 @@ class Run:
     exit_code: int = 0
     reason: str = ""
     message: str = ""
+    is_started: bool = False
     ready: bool = False
     lost: bool = False
     waits_s: float = 0.0
@@ -96,9 +97,23 @@ class Run:
     @property
     def ready_after_s(self) -> float | None:
         """When its probes succeed, in seconds after its start; None without probes."""
-        if self.probe_delay_s is None or self.program.ready_after_s is None:
-            return self.probe_delay_s
-        return max(self.probe_delay_s, self.program.ready_after_s)
+        probes = [probe for probe in (self.startup, self.readiness) if probe is not None]
+        if not probes:
+            return None
+        soonest_s = sum(
+            probe.initial_delay_seconds + probe.period_seconds * (probe.success_threshold - 1)
+            for probe in probes
+        )
+        return max(soonest_s, self.program.ready_after_s or 0.0)
+
+    @property
+    def start_fails_s(self) -> float | None:
+        """When its startup probe gives up, in seconds after its start; None when it succeeds."""
+        probe, ready_s = self.startup, self.program.ready_after_s
+        if probe is None or ready_s is None:
+            return None
+        last_s = probe.initial_delay_seconds + probe.period_seconds * (probe.failure_threshold - 1)
+        return float(last_s) if ready_s > last_s else None
 
     @property
     def past(self) -> PastRun:
@@ -172,26 +187,16 @@ def _run(container: KubeletContainer, role: Role, script: Script) -> Run:
         role,
         container.image,
         script,
-        _probe_delay_s(container),
+        container.startup_probe,
         container.readiness_probe,
         container.liveness_probe,
-    )
-
-
-def _probe_delay_s(container: KubeletContainer) -> float | None:
-    """Return how long after its start a simulated container's probes succeed."""
-    probes = [probe for probe in (container.startup_probe, container.readiness_probe) if probe]
-    if not probes:
-        return None
-    return sum(
-        probe.initial_delay_seconds + probe.period_seconds * (probe.success_threshold - 1)
-        for probe in probes
     )
 
 
 def take_over(run: Run, status: ContainerStatus) -> None:
     """Put a container where its status says it was."""
     run.attempt, run.ready = status.restart_count, status.ready
+    run.is_started = status.ready if status.started is None else status.started
     state, last = status.state, status.last_state.terminated
     if last is not None:
         if state.running is None and state.terminated is None:

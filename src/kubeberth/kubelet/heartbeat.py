@@ -138,8 +138,10 @@ class Heartbeat:
         period_s = RETRY_PERIOD_S if self._is_late else RENEW_PERIOD_S
         return self._dice.spread(period_s, RENEW_JITTER)
 
-    async def beat(self) -> None:
+    async def beat(self) -> bool:
         """Renew the lease, and post the status when it is time, or when silence was noticed.
+
+        Returns whether the API answered as it should.
 
         The cluster calls a node Unknown when its lease is overdue; only a new status takes that
         back, so whoever was away for that long posts one.
@@ -154,6 +156,7 @@ class Heartbeat:
                     await self.fetch()
                     await self.post_status()
             self._renewed_at = now
+            return True
         except NotFoundError:
             # Somebody deleted the Node; as upstream it comes back when its kubelet starts anew.
             self._renewed_at = now
@@ -164,6 +167,7 @@ class Heartbeat:
         except BerthError as error:
             self._is_late = True
             logger.warning("node %s misses a heartbeat: %s", self._spec.name, error)
+        return False
 
     async def _renew(self) -> None:
         now = self._clock.now()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from kubeberth.api.core import Node
 from kubeberth.api.events import EventMemory
+from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
@@ -101,8 +102,8 @@ class Kubelet:
         self._dirty: dict[str, None] = {}
         self._leftovers: dict[str, KubeletPod] = {}
         self._is_started = self._is_stopped = False
-        self._failed: asyncio.Future[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
+        self._next_beat: Alarm | None = None
         self._informer: Informer[KubeletPod] = Informer(
             client, PODS, self._remembered, field_selector=f"spec.nodeName={spec.name}"
         )
@@ -113,36 +114,41 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run the node, once it is registered, until cancelled."""
-        beat: list[Alarm] = []
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                self._failed = asyncio.get_running_loop().create_future()
                 self._informer.subscribe(self._on_change)
-                tasks.create_task(self._informer.run())
-                tasks.create_task(self._beat(tasks, beat))
-                await self._informer.synced.wait()
-                self._start()
-                if self._allotment.is_described:
-                    tasks.create_task(self._allotment.publish())
-                await self._failed
+                tasks.create_task(self._beat())
+                tasks.create_task(self._start_synced(tasks))
+                # Of what a node does all the time, this is done without a task of its own: there
+                # are thousands of nodes.
+                await self._informer.run()
         finally:
             self._is_stopped = True
             self._recorder.forget()
-            for alarm in beat:
-                alarm.cancel()
+            if self._next_beat is not None:
+                self._next_beat.cancel()
             for worker in self._workers.values():
                 worker.cancel()
 
-    async def _beat(self, tasks: asyncio.TaskGroup, pending: list[Alarm]) -> None:
+    async def _beat(self) -> None:
         """Show a sign of life, and ask to be woken for the next one."""
         async with self._beating:
-            await self._heartbeat.beat()
+            began_at = self._clock.monotonic()
+            if await self._heartbeat.beat():
+                self._pace.note(self._clock.monotonic() - began_at)
+        self._next_beat = self._timers.call_in(self._heartbeat.next_beat_s(), self._beat_again)
 
-        def next_beat() -> None:
-            tasks.create_task(self._beat(tasks, pending))
+    def _beat_again(self) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(self._beat())
 
-        pending[:] = [self._timers.call_in(self._heartbeat.next_beat_s(), next_beat)]
+    async def _start_synced(self, tasks: asyncio.TaskGroup) -> None:
+        """Start once it is known what there is."""
+        await self._informer.synced.wait()
+        self._start()
+        if self._allotment.is_described:
+            tasks.create_task(self._allotment.publish())
 
     def _start(self) -> None:
         """Take in what is there already: in order of creation, as kubelets do."""
@@ -176,10 +182,10 @@ class Kubelet:
         """Drop a pod that is gone from the API."""
         worker = self._workers.pop(pod.metadata.uid, None)
         self._dirty.pop(pod.metadata.uid, None)
-        self._pool.free(pod.metadata.uid)
         self._allotment.release(pod.metadata.uid)
         self._statuses.ask(self)
         if worker is not None:
+            self._pool.free(pod.metadata.uid, worker.ip)
             worker.cancel()
 
     def _observe(self, pod: KubeletPod) -> None:
@@ -264,7 +270,7 @@ class Kubelet:
             self._resume(worker)
             return
         effects = worker.life.rejected(refusal.reason, refusal.message, self._clock.now())
-        self._pool.free(worker.life.uid)
+        self._pool.free(worker.life.uid, worker.ip)
         self._apply(worker, effects)
 
     def _resume(self, worker: Worker) -> None:
@@ -298,14 +304,14 @@ class Kubelet:
             self._schedule(worker, timer, timer.extra_s + self._step_s(worker, timer))
         if self._with_events:
             # Of thousands that start together, many wait to be told: what they share, they share.
-            references: dict[str, dict[str, str]] = {}
+            references: dict[str, ObjectReference] = {}
             for notice in effects.notices:
                 if (about := references.get(notice.container)) is None:
                     about = worker.object_reference(notice.container)
                     references[notice.container] = about
                 self._tell(about, notice.type, notice.reason, notice.message)
         if worker.life.stage is Stage.ENDED:
-            self._pool.free(worker.life.uid)
+            self._pool.free(worker.life.uid, worker.ip)
             self._allotment.release(worker.life.uid)
         self._mark(worker)
 
@@ -337,11 +343,11 @@ class Kubelet:
     def _give_address(self, worker: Worker) -> bool:
         if worker.pod.spec.host_network:
             worker.ip = self._spec.internal_ip
-            return True
-        worker.ip = self._pool.take(worker.life.uid)
+        elif not worker.ip:
+            worker.ip = self._pool.take(worker.life.uid)
         return bool(worker.ip)
 
-    def _tell(self, about: dict[str, str], type_: str, reason: str, message: str) -> None:
+    def _tell(self, about: ObjectReference, type_: str, reason: str, message: str) -> None:
         """Record an event."""
         self._recorder.record(about, type_, reason, message)
         self._events.ask(self._recorder)
@@ -358,9 +364,8 @@ class Kubelet:
         try:
             is_done = await self._write_one()
         except UsageError as error:
-            # It is for who runs the node to say so, and to start it anew.
-            if self._failed is not None and not self._failed.done():
-                self._failed.set_exception(error)
+            assert self._tasks is not None
+            self._tasks.create_task(_fail(error))
             return False
         if not is_done:
             self._timers.call_in(RETRY_S, self._write_again)
@@ -378,6 +383,8 @@ class Kubelet:
         await self._allotment.keep()
         if uid is not None:
             self._dirty.pop(uid, None)
+            if not self._dirty:
+                self._dirty = {}  # as a dict stays as large as it was
             worker = self._workers.get(uid)
             return worker is None or await self._write(worker)
         if self._leftovers:
@@ -388,8 +395,12 @@ class Kubelet:
         """Write a pod's status; return whether the API was there to take it."""
         pod = worker.pod
         try:
-            async with self._pace.turn() as answered:
-                await self._write_status(worker, answered)
+            # What makes room is in nobody's way.
+            if worker.pod.is_terminating:
+                await self._write_status(worker)
+            else:
+                async with self._pace.turn() as answered:
+                    await self._write_status(worker, answered)
             if worker.is_over:
                 await self._remove(worker.pod)
                 worker.is_removed = True
@@ -403,7 +414,9 @@ class Kubelet:
             return False
         return True
 
-    async def _write_status(self, worker: Worker, answered: Callable[[], None]) -> None:
+    async def _write_status(
+        self, worker: Worker, answered: Callable[[], None] = lambda: None
+    ) -> None:
         """Write what holds now that it is its turn: what came to pass meanwhile, once."""
         pod = worker.pod
         status = worker.status(self._spec.internal_ip, self._clock.now())
@@ -434,13 +447,16 @@ class Kubelet:
         """Confirm that nothing of a deleted pod runs any more: then it goes from the API."""
         meta = pod.metadata
         try:
-            async with self._pace.turn() as answered:
-                await self._client.delete(
-                    PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
-                )
-                answered()
+            await self._client.delete(
+                PODS, meta.name, meta.namespace, grace_period_s=0, uid=meta.uid
+            )
         except (NotFoundError, ConflictError):
             return
+
+
+async def _fail(error: UsageError) -> None:
+    """End the node: it is for who runs it to say why, and to start it anew."""
+    raise error
 
 
 def _grace_s(pod: KubeletPod) -> float | None:

@@ -6,7 +6,8 @@ and place pods; once nobody else asks for anything, it has time for many more of
 Rule 1: there are never fewer than LEAST turns, and never more than MOST.
 Rule 2: an answer that comes soon makes room for more; one that comes late, or never, takes as much
 away. So half of the answers come soon where it ends up.
-Rule 3: soon is within LATE times of the shortest time that an answer took lately.
+Rule 3: soon is within LATE times of the shortest time that an answer took lately, also to those who
+write beside the turns.
 
 The same idea as TCP Vegas (Brakmo and Peterson, 1995): who waits longer than in an empty line sees
 the queue, and stands back before it grows.
@@ -23,15 +24,15 @@ from contextlib import asynccontextmanager
 from kubeberth.clock import Clock
 from kubeberth.errors import TransportError
 
-LEAST, MOST = 8, 64
+LEAST, MOST = 5, 64
 # From the fewest to the most within some hundred answers, less than a second.
 STEP = 1 / 8
-# A write waits for the disk, which may be at work on those before it, and for the processors that
-# it shares with whoever wrote it: on a busy machine several times as long is usual. Where others
-# create as fast as they can, it is twenty times and more.
-LATE = 10.0
-# With each answer the shortest one is forgotten by so much, as disks and servers change.
-FORGETTING = 1.0001
+# Where others create and place pods as fast as they can, an answer takes ten times as long as in an
+# empty line and more. At 2.5 three times as many are placed a second as at 10, and all of them run
+# sooner: who stands back has less to say, as what came to pass meanwhile is written once.
+LATE = 2.5
+# The shortest answer is forgotten within a minute or so, as disks and servers change.
+FORGET_S = 60.0
 
 
 class Pace:
@@ -43,6 +44,7 @@ class Pace:
         self._n_taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._shortest_s = math.inf
+        self._learnt_at = clock.monotonic()
 
     @property
     def turns(self) -> int:
@@ -89,9 +91,19 @@ class Pace:
                 turn.set_result(None)
 
     def _learn(self, took_s: float) -> None:
-        """Take note of how long an answer took; infinity is none."""
-        self._shortest_s = min(self._shortest_s * FORGETTING, took_s)
+        """Take note of how long an answer took to a write that had a turn; infinity is none."""
+        self.note(took_s)
         if took_s > LATE * self._shortest_s:
             self._turns = max(self._turns - STEP, LEAST)
         elif self._waiting:  # or nothing is learnt about more turns than there are
             self._turns = min(self._turns + STEP, MOST)
+
+    def note(self, took_s: float) -> None:
+        """Take note of how long an answer took to a write beside the turns.
+
+        Signs of life are given all the time: they know how short the line is when it is empty.
+        """
+        now = self._clock.monotonic()
+        forgotten = math.exp((now - self._learnt_at) / FORGET_S)
+        self._learnt_at = now
+        self._shortest_s = min(self._shortest_s * forgotten, took_s)

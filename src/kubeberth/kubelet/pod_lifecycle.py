@@ -59,7 +59,7 @@ class Stimulus(Enum):
     STARTED = "a container runs"
     READY = "a container's probes succeed"
     UNREADY = "a container's readiness probe fails"
-    UNHEALTHY = "a container's liveness probe fails"
+    UNHEALTHY = "a container's liveness or startup probe fails"
     EXITED = "a container has ended"
     COMPLETED = "all containers have ended for good"
     OVERDUE = "it has been active for as long as it may"
@@ -111,6 +111,12 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
 HISTORY = 10
 _STEPS = tuple((stage, stimulus) for stage in Stage for stimulus in Stimulus)
 _PLACES = {step: place for place, step in enumerate(_STEPS)}
+
+
+@lru_cache(1024)
+def _longer(history: bytes, place: int) -> bytes:
+    """Return the last steps and one more, the very text that other pods have."""
+    return history[1 - HISTORY :] + bytes((place,))
 
 
 class InvalidTransitionError(Exception):
@@ -344,7 +350,8 @@ class PodLife:
             case Stimulus.STARTED:
                 return self._started(self.run_of(timer.container), now)
             case Stimulus.READY:
-                self.run_of(timer.container).ready = True
+                run = self.run_of(timer.container)
+                run.is_started = run.ready = True
                 return Effects()
             case Stimulus.UNREADY:
                 return _found_unready(self.run_of(timer.container))
@@ -374,9 +381,9 @@ class PodLife:
         if not timer.container:
             return False
         run = self.run_of(timer.container)
-        must_run = timer.stimulus is not Stimulus.STARTED
-        is_running = run.stage is ContainerStage.RUNNING
-        return timer.attempt != run.attempt or must_run is not is_running
+        is_start = timer.stimulus is Stimulus.STARTED
+        expected = ContainerStage.WAITING if is_start else ContainerStage.RUNNING
+        return timer.attempt != run.attempt or run.stage is not expected
 
     def _go_on(self, now: float) -> Effects:
         """Start whatever is next, or see that nothing is left to do."""
@@ -402,7 +409,8 @@ class PodLife:
 
     def _started(self, run: Run, now: float) -> Effects:
         run.stage = ContainerStage.RUNNING
-        run.started_at, run.finished_at, run.exit_code, run.ready = now, 0.0, 0, False
+        run.started_at, run.finished_at, run.exit_code = now, 0.0, 0
+        run.is_started, run.ready = run.startup is None, False
         run.reason = run.message = ""
         effects = Effects(notices=_start_notices(run))
         if run.role in (Role.SIDECAR, Role.APP):
@@ -419,7 +427,7 @@ class PodLife:
         delay_s = run.ready_after_s
         if delay_s is None:
             run.ready = True
-        else:
+        elif run.start_fails_s is None:
             effects.timers.append(_about(run, Stimulus.READY, delay_s, Step.READY))
         effects.timers += _probed(run)
 
@@ -496,7 +504,7 @@ class PodLife:
 
     def _move(self, stimulus: Stimulus) -> None:
         step = (self.stage, stimulus)
-        self._history = self._history[1 - HISTORY :] + bytes((_PLACES[step],))
+        self._history = _longer(self._history, _PLACES[step])
         following = TRANSITIONS.get(step)
         if following is None:
             raise InvalidTransitionError(f"pod {self.key} cannot go on from: {self._told()}")
@@ -553,6 +561,9 @@ def _probed(run: Run) -> Iterator[Timer]:
     A failure counts once it has repeated itself often enough; without a probe nobody notices.
     """
     program = run.program
+    if run.start_fails_s is not None:
+        yield _about(run, Stimulus.UNHEALTHY, run.start_fails_s)
+        return  # the others wait for it
     if (probe := run.readiness) is not None:
         patience_s = probe.period_seconds * (probe.failure_threshold - 1)
         for spell in program.unready:
@@ -573,11 +584,13 @@ def _found_unready(run: Run) -> Effects:
 
 
 def _found_unhealthy(run: Run) -> Effects:
-    """End a container that its liveness probe has given up: it obeys as it does any SIGTERM."""
-    said = run.liveness.failure if run.liveness is not None else ""
-    message = f"Container {run.name} failed liveness probe, will be restarted"
+    """End a container that a probe has given up: it obeys as it does any SIGTERM."""
+    is_start = run.start_fails_s is not None
+    which, probe = ("startup", run.startup) if is_start else ("liveness", run.liveness)
+    said = probe.failure if probe is not None else ""
+    message = f"Container {run.name} failed {which} probe, will be restarted"
     notices = [
-        _unhealthy("Liveness", said, run),
+        _unhealthy(which.capitalize(), said, run),
         Notice("Killing", message, container=run.name),
     ]
     return Effects([_about(run, Stimulus.EXITED, 0.0, Step.STOP)], notices)

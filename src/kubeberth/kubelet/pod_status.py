@@ -218,7 +218,7 @@ def _container_status(life: PodLife, pod: KubeletPod, container: KubeletContaine
         "imageID": image_id(container.image) if has_run or run.last else "",
         "restartCount": run.restart_count,
         "ready": run.ready or (run.role is Role.INIT and run.has_succeeded),
-        "started": is_running and (container.startup_probe is None or run.ready),
+        "started": is_running and run.is_started,
         "state": _state(life, run, pod),
         "lastState": {"terminated": _terminated(life, run.last, run.name)} if run.last else {},
     }

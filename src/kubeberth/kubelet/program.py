@@ -36,7 +36,8 @@ class Program:
     reason, message
         Of its end; empty for what follows from the exit code.
     ready_after_s
-        When its probes succeed; None for as soon as they can.
+        When its probes succeed, unless its startup probe gives up before; None for as soon as
+        they can.
     liveness_fails_s
         From when on its liveness probe fails; None for never.
     """

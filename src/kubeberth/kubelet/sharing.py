@@ -106,7 +106,7 @@ def remembered(raw: bytes, known: Callable[[str], KubeletPod | None]) -> Kubelet
     is_same = meta.generation and meta.generation == old.metadata.generation
     spec = old.spec if is_same else _spec(decode_kubelet_pod(raw).spec)
     status = PodStatus(phase=news.status.phase, conditions=_conditions(news.status.conditions))
-    return KubeletPod(metadata=_meta(meta), spec=spec, status=_statuses(status))
+    return KubeletPod(metadata=_meta(meta, old.metadata), spec=spec, status=_statuses(status))
 
 
 def first_remembered(pod: KubeletPod) -> KubeletPod:
@@ -118,7 +118,9 @@ def first_remembered(pod: KubeletPod) -> KubeletPod:
         conditions=_conditions(pod.status.conditions),
         container_statuses=tuple(map(_bare, pod.status.container_statuses)),
     )
-    return KubeletPod(metadata=_meta(pod.metadata), spec=_spec(pod.spec), status=status)
+    return KubeletPod(
+        metadata=_meta(pod.metadata, pod.metadata), spec=_spec(pod.spec), status=status
+    )
 
 
 def remembered_node(node: Node, labels: Mapping[str, str]) -> Node:
@@ -150,10 +152,13 @@ def remembered_node(node: Node, labels: Mapping[str, str]) -> Node:
     )
 
 
-def _meta(meta: ObjectMeta) -> ObjectMeta:
+def _meta(meta: ObjectMeta, named: ObjectMeta) -> ObjectMeta:
+    """Return what is remembered of metadata, with the very name and UID that others know of it."""
     created = meta.creation_timestamp
     return _replace(
         meta,
+        name=named.name,
+        uid=named.uid,
         namespace=_words(meta.namespace),
         generate_name="",
         creation_timestamp=created and _words(created),
@@ -174,6 +179,7 @@ def _bare(status: ContainerStatus) -> ContainerStatus:
         ContainerStatus(
             name=status.name,
             ready=status.ready,
+            started=status.started,
             restart_count=status.restart_count,
             state=status.state,
             last_state=status.last_state,

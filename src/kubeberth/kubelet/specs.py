@@ -16,8 +16,13 @@ from kubeberth.api.names import dns1123_subdomain_errors, label_value_errors, qu
 from kubeberth.api.node_labels import INSTANCE_TYPE, REGION, ZONE, default_labels
 from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, parse_quantity
 from kubeberth.errors import UsageError
-from kubeberth.kubelet.machines import MACHINE_KIND, layout_of, with_machines
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
+from kubeberth.topology.machine_manifests import (
+    MACHINE_KIND,
+    layout_of,
+    with_amounts,
+    with_machines,
+)
 
 DEFAULT_REGION = "local"
 DEFAULT_INSTANCE_TYPE = "sim.xlarge"
@@ -110,11 +115,11 @@ class NodeSpec:
 
 def _take_from(spec: NodeSpec, layout: Layout) -> None:
     """Set what follows from a node's layout."""
-    pods = {"pods": str(layout.configuration.max_pods)}
+    capacity, allocatable = with_amounts(layout, spec.capacity, spec.allocatable)
     described = json.dumps(layout.document, separators=(",", ":"))
     for name, value in {
-        "capacity": {**spec.capacity, **layout.capacity(), **pods},
-        "allocatable": {**spec.allocatable, **layout.allocatable(), **pods},
+        "capacity": capacity,
+        "allocatable": allocatable,
         "annotations": {**spec.annotations, LAYOUT_ANNOTATION: described},
     }.items():
         object.__setattr__(spec, name, value)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.meta import Condition
+from kubeberth.api.meta import Condition, ObjectReference
 from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
 from kubeberth.kubelet.pod_status import Addresses, to_patch, to_status
@@ -135,19 +135,17 @@ class Worker:
             if condition.type in written.types
         )
 
-    def object_reference(self, container: str = "") -> dict[str, str]:
+    def object_reference(self, container: str = "") -> ObjectReference:
         """Return what events about the pod, or one of its containers, refer to."""
         meta = self.pod.metadata
-        reference = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "name": meta.name,
-            "namespace": meta.namespace,
-            "uid": meta.uid,
-        }
-        if container:
-            reference["fieldPath"] = f"spec.{self._list_of(container)}{{{container}}}"
-        return reference
+        return ObjectReference(
+            api_version="v1",
+            kind="Pod",
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=meta.uid,
+            field_path=_field_path(self._list_of(container), container) if container else "",
+        )
 
     def _list_of(self, container: str) -> str:
         spec = self.pod.spec
@@ -162,6 +160,11 @@ class Worker:
 
 def _condition(entry: Mapping[str, Any]) -> Condition:
     return msgspec.convert(entry, Condition)
+
+
+@lru_cache(1024)
+def _field_path(place: str, container: str) -> str:
+    return f"spec.{place}{{{container}}}"
 
 
 @lru_cache(64)

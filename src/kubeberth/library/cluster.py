@@ -24,6 +24,7 @@ from kubeberth.library.documents import to_document
 from kubeberth.library.intake import Accepted, accept, find_resource
 from kubeberth.library.keys import Key
 from kubeberth.library.kinds import RESOURCES, TYPES
+from kubeberth.library.machines import equipped
 from kubeberth.library.manifests import Source, read_manifests
 from kubeberth.library.pods import belongs_to_node, bound_to, in_queue_order, recreated, to_pod
 from kubeberth.library.profiles import Configuration, configured_profiles
@@ -49,6 +50,7 @@ from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.placement.why import Why
 from kubeberth.placement.why_now import why_now
 from kubeberth.planner.plan import Plan
+from kubeberth.topology.machine_manifests import API_VERSION, MACHINE_KIND
 
 Document = dict[str, Any]
 
@@ -119,26 +121,28 @@ class Cluster:
         """Return the cluster in files, folders or streams of YAML or JSON.
 
         Objects of kinds that placing pods does not depend on are passed over and counted in
-        `skipped`.
+        `skipped`. Machines are for the Nodes that they name; what has none gets one.
 
         Raises
         ------
         ManifestError, OSError
-            When a file cannot be read.
+            When a file cannot be read, or describes a machine that cannot be.
         InvalidObjectError
             When an API server would refuse one of the objects; it names file and line.
         """
         cluster = cls(profile=profile, config=config, seed=seed)
-        wanted = []
+        wanted, machines = [], []
         for manifest in read_manifests(*sources):
             document = manifest.document
             kind, api_version = document.get("kind"), document.get("apiVersion")
-            if kind and api_version and find_resource(document) is None:
+            if kind == MACHINE_KIND and api_version == API_VERSION:
+                machines.append(document)
+            elif kind and api_version and find_resource(document) is None:
                 cluster.skipped[f"{api_version} {kind}"] += 1
                 cluster._aside.append(document)
             else:
                 wanted.append((document, manifest.source))
-        cluster._put_all(wanted)
+        cluster._put_all(equipped(wanted, machines))
         return cluster
 
     @classmethod

@@ -73,6 +73,11 @@ class NodeTable:
         # These are asked for sooner or later; at first sight a column takes a look at every node.
         self._columns = {key: LabelColumn(key, 0) for key in USUAL_TOPOLOGY_KEYS}
 
+    @property
+    def by_slot(self) -> list[Node | None]:
+        """The node of each slot, None in a free one; to be read, not written."""
+        return self._nodes
+
     def node(self, slot: int) -> Node:
         """Return the node in a slot."""
         node = self._nodes[slot]

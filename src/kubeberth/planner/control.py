@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from kubeberth.api.meta import OwnerReference
+from kubeberth.api.meta import HasMetadata, OwnerReference
 from kubeberth.api.scheme import JOBS, REPLICATION_CONTROLLERS, Resource
 from kubeberth.controllers.action import (
     Action,
@@ -38,7 +38,7 @@ from kubeberth.controllers.action import (
     failure_of,
 )
 from kubeberth.controllers.batch.job import JobReconciler
-from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.disruption import DisruptionReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.storage.volume_provisioning import ProvisioningReconciler
@@ -51,6 +51,7 @@ from kubeberth.controllers.workloads.replica_set import (
 )
 from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
 from kubeberth.errors import AlreadyExistsError, BerthError, ConflictError, NotFoundError
+from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.objects import Objects
 
 # In one go, nothing looks at a key as often as this: the largest set is made in 300 steps.
@@ -61,6 +62,9 @@ class Reconciler(Protocol):
     """What is asked of a controller; see `kubeberth.controllers.controller`."""
 
     name: str
+
+    def hears_of(self, resource: Resource) -> bool:
+        """Return whether a change of a resource may concern a key."""
 
     def keys(
         self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
@@ -110,6 +114,10 @@ class Control:
             ClaimReconciler(),
             ProvisioningReconciler(stands_in=True),
         )
+        self._hearing = {
+            resource: tuple(each for each in self._reconcilers if each.hears_of(resource))
+            for resource in TYPES
+        }
         self._due: dict[tuple[Reconciler, str], None] = {}
         self._failures: dict[tuple[Reconciler, str], Failure] = {}
         self._tries: Counter[tuple[Reconciler, str]] = Counter()
@@ -161,7 +169,7 @@ class Control:
         elif resource is JOBS:
             old, new = _without_deadline(old), _without_deadline(new)
         self._cache.apply(resource, old, new)
-        for reconciler in self._reconcilers:
+        for reconciler in self._hearing[resource]:
             for key in reconciler.keys(self._cache, resource, old, new):
                 self._due[reconciler, key] = None
 

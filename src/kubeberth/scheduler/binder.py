@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from kubeberth.api.core import Pod
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
+from kubeberth.clock import Clock
 from kubeberth.errors import (
     ApiError,
     BerthError,
@@ -36,6 +38,15 @@ class PreBindError(BerthError):
 Done = Callable[[QueuedPod, str, BerthError | None], None]
 
 
+class Acted(Protocol):
+    """Is told what was done for a pod."""
+
+    def __call__(
+        self, extension_point: str, plugin: str, profile: str, seconds: float, *, ok: bool
+    ) -> None:
+        """Take note of it."""
+
+
 class Binder:
     """Sends binding calls.
 
@@ -43,6 +54,9 @@ class Binder:
     ----------
     tasks
         Where the calls run; a bug in one ends them all.
+    acted
+        Told of each extension point, its plugin, the profile, how many seconds it took, and whether
+        it went well.
     done
         Called at the end of each binding with the pod, the node, and what went wrong or None.
     """
@@ -52,11 +66,15 @@ class Binder:
         client: Client,
         volumes: Volumes,
         tasks: asyncio.TaskGroup,
+        clock: Clock,
+        acted: Acted,
         done: Done,
     ) -> None:
         self._client = client
         self._volumes = volumes
         self._tasks = tasks
+        self._clock = clock
+        self._acted = acted
         self._done = done
         self._n_running = 0
 
@@ -79,20 +97,38 @@ class Binder:
         self, entry: QueuedPod, node_name: str, reservations: Sequence[Reservation]
     ) -> None:
         """Make promises good, which may take long and holds up no other pod."""
+        began_at, failure = self._clock.monotonic(), None
         try:
             await self._volumes.prepare(entry.pod, reservations)
         except BerthError as error:
-            self._done(entry, node_name, PreBindError(str(error)))
+            failure = PreBindError(str(error))
+        self._tell("PreBind", "VolumeBinding", entry, began_at, failure)
+        if failure is not None:
+            self._done(entry, node_name, failure)
             return
         self._n_running += 1
         await self._bind(entry, node_name)
 
     async def _bind(self, entry: QueuedPod, node_name: str) -> None:
+        began_at = self._clock.monotonic()
         try:
             failure = await self._failure(entry.pod, node_name)
         finally:
             self._n_running -= 1
+        self._tell("Bind", "DefaultBinder", entry, began_at, failure)
         self._done(entry, node_name, failure)
+
+    def _tell(
+        self,
+        extension_point: str,
+        plugin: str,
+        entry: QueuedPod,
+        began_at: float,
+        failure: BerthError | None,
+    ) -> None:
+        seconds = self._clock.monotonic() - began_at
+        profile = entry.pod.spec.scheduler_name
+        self._acted(extension_point, plugin, profile, seconds, ok=failure is None)
 
     async def _failure(self, pod: Pod, node_name: str) -> BerthError | None:
         """Bind, and return what went wrong."""

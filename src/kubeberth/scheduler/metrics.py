@@ -1,7 +1,7 @@
 """What a scheduler counts, by the names that kube-scheduler 1.36 gives it. Pure.
 
-What has no counterpart here is left out rather than made up: rules answer for many nodes and many
-pods at once, so no rule has a duration of its own.
+What has no counterpart here is left out rather than made up: filters and scores answer for many
+nodes and many pods at once, so none has a duration of its own, but what is done to a pod has.
 Source: pkg/scheduler/metrics/metrics.go.
 """
 
@@ -64,6 +64,18 @@ class SchedulerMetrics:
             "Number of victims of a preemption.",
             exponential_buckets(1, 2, 7),
         )
+        self.extension_point_s = Histogram(
+            "scheduler_framework_extension_point_duration_seconds",
+            "Time that PreBind and Bind took in seconds, by how they ended.",
+            exponential_buckets(0.0001, 2, 12),
+            ("extension_point", "status", "profile"),
+        )
+        self.plugin_s = Histogram(
+            "scheduler_plugin_execution_duration_seconds",
+            "Time that plugins took in seconds at PreBind and Bind, by how it ended.",
+            exponential_buckets(0.00001, 1.5, 20),
+            ("plugin", "extension_point", "status"),
+        )
 
         # Ours alone: kube-scheduler does not look.
         self.overcommits = Count(
@@ -79,6 +91,8 @@ class SchedulerMetrics:
         yield self.pod_attempts
         yield self.preemption_attempts
         yield self.victims
+        yield self.extension_point_s
+        yield self.plugin_s
         yield self.overcommits
         yield from self._readings
 
@@ -86,6 +100,14 @@ class SchedulerMetrics:
         """Count an attempt that has ended."""
         self.attempts.add(profile, result)
         self.attempt_s.observe(seconds, profile, result)
+
+    def acted(
+        self, extension_point: str, plugin: str, profile: str, seconds: float, *, ok: bool
+    ) -> None:
+        """Count what a plugin did for a pod; each of these points has one plugin."""
+        status = "Success" if ok else "Error"
+        self.extension_point_s.observe(seconds, extension_point, status, profile)
+        self.plugin_s.observe(seconds, plugin, extension_point, status)
 
     def scheduled(self, seconds: float, tries: int) -> None:
         """Count a pod that was bound, so long after its first attempt."""

@@ -143,7 +143,6 @@ class Scheduler:
         }
         self._claims: dict[str, PersistentVolumeClaim] = {}
         self._volumes = Volumes(client, self._claims)
-        self._binder = Binder(client, self._volumes, tasks, self._on_bound)
         self._pods = Informer(client, PODS, PodIntake().decode, field_selector=_LIVE_PODS)
         self._decisions = Decisions()
         self._scores = Scores(self._cache.state, self._profiles, clock)
@@ -161,6 +160,9 @@ class Scheduler:
             )
         )
         self._counts = self.pages.counts
+        self._binder = Binder(
+            client, self._volumes, tasks, self._clock, self._counts.acted, self._on_bound
+        )
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Follow the cluster and place pods until cancelled."""

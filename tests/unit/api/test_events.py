@@ -1,3 +1,4 @@
+from msgspec.structs import replace
 from tests.objects import NOW
 
 from kubeberth.api.events import (
@@ -8,8 +9,9 @@ from kubeberth.api.events import (
     EventMemory,
     NewEvent,
 )
+from kubeberth.api.meta import ObjectReference
 
-POD = {"apiVersion": "v1", "kind": "Pod", "name": "web", "namespace": "team", "uid": "u"}
+POD = ObjectReference(api_version="v1", kind="Pod", name="web", namespace="team", uid="u")
 
 
 def observe(correlator, message="m", *, about=POD, now=NOW, reason="Created"):
@@ -22,7 +24,13 @@ def test_a_new_event_says_who_saw_what_when():
     assert event.namespace == "team"
     body = event.body
     assert body["metadata"]["name"].startswith("web.")
-    assert body["involvedObject"] == POD
+    assert body["involvedObject"] == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "name": "web",
+        "namespace": "team",
+        "uid": "u",
+    }
     assert (body["type"], body["reason"]) == ("Normal", "Created")
     assert body["message"] == "Container created"
     assert body["source"] == {"component": "kubelet", "host": "node-1"}
@@ -31,7 +39,7 @@ def test_a_new_event_says_who_saw_what_when():
 
 
 def test_events_about_what_has_no_namespace_go_to_default():
-    node = {"kind": "Node", "name": "node-1"}
+    node = ObjectReference(kind="Node", name="node-1")
     event = observe(EventCorrelator("node-controller"), about=node)
     assert event.namespace == event.body["metadata"]["namespace"] == "default"
 
@@ -69,7 +77,7 @@ def test_an_object_gets_25_events_at_once_and_then_one_in_five_minutes():
     assert [event is None for event in written] == [False] * BURST + [True] * 5
     assert observe(correlator, now=NOW + REFILL_S - 1) is None
     assert observe(correlator, now=NOW + REFILL_S) is not None
-    other = {**POD, "name": "other"}
+    other = replace(POD, name="other")
     assert observe(correlator, about=other) is not None
 
 
@@ -89,7 +97,7 @@ def test_components_that_share_a_memory_do_not_count_for_each_other():
 
 def test_a_memory_forgets_what_is_oldest_when_it_is_full():
     correlator = EventCorrelator("kubelet", "node-1", EventMemory(max_entries=2))
-    things = [{**POD, "name": name} for name in ("a", "b", "c")]
+    things = [replace(POD, name=name) for name in ("a", "b", "c")]
     for thing in things:
         observe(correlator, about=thing)
     assert isinstance(observe(correlator, about=things[2]), CountedEvent)

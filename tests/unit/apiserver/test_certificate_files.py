@@ -7,9 +7,11 @@ import pytest
 from cryptography import x509
 
 from kubeberth.apiserver.auth.authn import Authenticator, Shown
+from kubeberth.apiserver.auth.tls import shown_chain
 from kubeberth.apiserver.certificate_files import CertificateFiles
 from kubeberth.apiserver.server import ServerSettings, client_certificates, tls_context
-from kubeberth.cluster.pki import ADMIN, Authority, write_private
+from kubeberth.cluster.pki import ADMIN, Authority
+from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UnauthorizedError
 
 NOW = 1_800_000_000.0
@@ -53,6 +55,10 @@ class Running:
 
     def shown(self):
         """Return the certificate that a client is shown in a handshake."""
+        return x509.load_der_x509_certificate(self.shown_chain()[0])
+
+    def shown_chain(self):
+        """Return all that a client is shown in a handshake, DER."""
         trusting = ssl.create_default_context()
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -62,7 +68,7 @@ class Running:
             for side in (client, server):
                 with suppress(ssl.SSLWantReadError):
                     side.do_handshake()
-        return x509.load_der_x509_certificate(client.getpeercert(binary_form=True))
+        return shown_chain(client)
 
 
 @pytest.fixture
@@ -76,6 +82,14 @@ def test_a_new_certificate_is_shown_from_the_next_handshake_on(running, tmp_path
     assert running.shown() == before
     running.files.look()
     assert running.shown().issuer != before.issuer
+
+
+def test_a_client_is_shown_what_is_in_the_file_and_no_more(running, tmp_path):
+    own, other = running.own.read_bytes(), Authority(tmp_path / "second", NOW).cert_file
+    assert running.shown_chain() == (der(own),)
+    write_private(running.own, own + other.read_bytes())
+    running.files.look()
+    assert running.shown_chain() == (der(own), ssl.PEM_cert_to_DER_cert(other.read_text()))
 
 
 def test_clients_are_trusted_by_the_authorities_that_there_are_now(running, tmp_path):

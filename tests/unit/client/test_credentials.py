@@ -24,7 +24,8 @@ from kubeberth.client.credentials import (
     FileToken,
     Proof,
 )
-from kubeberth.cluster.pki import Authority, Identity, write_private
+from kubeberth.cluster.pki import Authority, Identity
+from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import TransportError, UnauthorizedError, UsageError
 
 V1 = "client.authentication.k8s.io/v1"

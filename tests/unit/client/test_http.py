@@ -112,6 +112,33 @@ def test_a_server_that_wants_to_hang_up_gets_no_other_request_there():
     run(scenario)
 
 
+def test_an_answer_that_nobody_asked_for_is_nobodys_and_ends_the_connection():
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await asyncio.sleep(0.01)
+        writer.write(OK.replace(b"ok", b"no"))
+        with suppress(ConnectionError):
+            await reader.read()
+        hung_up.set()
+        writer.close()
+
+    async def scenario():
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        pool = Pool(f"http://127.0.0.1:{address[1]}", {}, None, 4)
+        for _ in range(2):
+            hung_up.clear()
+            assert (await pool.request("POST", "/", {}, b"")).body == b"ok"
+            await asyncio.wait_for(hung_up.wait(), 5)
+        await pool.close()
+        server.close()
+        await server.wait_closed()
+
+    hung_up = asyncio.Event()
+    run(scenario)
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_what_may_be_repeated_is_when_a_kept_connection_is_gone(method):
     async def scenario():

@@ -15,7 +15,8 @@ from kubeberth.client.client import Client
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.kubeconfigs import kubeconfig, linked_user
-from kubeberth.cluster.pki import Authority, Identity, write_private
+from kubeberth.cluster.pki import Authority, Identity
+from kubeberth.cluster.private_file import write_private
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ class Recorder:
         self.events = []
 
     def record(self, about, type_, reason, message):
-        self.events.append((about["name"], type_, reason, message))
+        self.events.append((about.name, type_, reason, message))
 
 
 def carry_out(api, *actions, recorder=None):

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.kubelet.test_parts import ManualClock
 
 from kubeberth.errors import TransportError
-from kubeberth.kubelet.pace import LATE, LEAST, MOST, Pace
+from kubeberth.kubelet.pace import FORGET_S, LATE, LEAST, MOST, Pace
 
 
 class Server:
@@ -67,6 +67,17 @@ def test_while_others_have_much_to_ask_the_nodes_stand_back(clock):
     asyncio.run(scenario())
 
 
+def test_signs_of_life_tell_how_short_the_line_is_when_it_is_empty(clock):
+    async def scenario():
+        pace = Pace(clock)
+        server = Server(clock, per_s=1000, delay_s=0.01)
+        pace.note(0.001)
+        await write(pace, server, 1000)
+        assert pace.turns == LEAST
+
+    asyncio.run(scenario())
+
+
 def test_without_anybody_who_waits_there_are_no_more_turns(clock):
     async def scenario():
         pace = Pace(clock)
@@ -81,7 +92,12 @@ def test_a_server_that_becomes_slower_for_good_is_got_used_to(clock):
     async def scenario():
         pace = Pace(clock)
         await write(pace, Server(clock, per_s=10_000, delay_s=0.002), 100)
-        await write(pace, Server(clock, per_s=10_000, delay_s=0.05), 20_000)
+        slower = Server(clock, per_s=10_000, delay_s=0.05)
+        await write(pace, slower, 1000)
+        assert pace.turns == LEAST
+        for _ in range(5):
+            clock.at += FORGET_S
+            await write(pace, slower, 1000)
         assert pace.turns == MOST
 
     asyncio.run(scenario())

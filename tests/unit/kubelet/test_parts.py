@@ -25,17 +25,15 @@ class ManualClock:
         return self.at
 
 
-def test_pods_get_different_addresses_and_keep_them():
+def test_pods_get_different_addresses():
     pool = AddressPool("10.244.3.0/24")
-    first, second = pool.take("a"), pool.take("b")
-    assert (first, second) == ("10.244.3.2", "10.244.3.3")
-    assert pool.take("a") == first
+    assert [pool.take("a"), pool.take("b")] == ["10.244.3.2", "10.244.3.3"]
 
 
 def test_an_address_that_was_given_back_is_the_last_to_be_used_again():
     pool = AddressPool("10.0.0.0/29")
     taken = [pool.take(name) for name in "abc"]
-    pool.free("a")
+    pool.free("a", taken[0])
     assert pool.take("d") not in taken
     assert [pool.take(name) for name in "efg"] == ["10.0.0.6", "10.0.0.2", ""]
 
@@ -44,8 +42,16 @@ def test_an_address_from_before_a_restart_is_not_given_out_again():
     pool = AddressPool("10.244.3.0/24")
     pool.keep("old", "10.244.3.2")
     assert pool.take("new") == "10.244.3.3"
-    pool.free("old")
-    pool.free("unknown")
+
+
+def test_nobody_gives_back_an_address_that_another_pod_has_by_now():
+    pool = AddressPool("10.0.0.0/30")
+    ip = pool.take("a")
+    pool.free("a", ip)
+    assert pool.take("b") == ip
+    pool.free("a", ip)
+    pool.free("unknown", "10.0.0.9")
+    assert pool.take("c") == ""
 
 
 @pytest.mark.parametrize(

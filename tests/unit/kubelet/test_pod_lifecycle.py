@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.objects import NOW, pod
 from tests.unit.kubelet.player import Player, containers, make
@@ -273,6 +273,13 @@ COMMANDS = st.sampled_from([[], ["true"], ["false"], ["sleep", "5"]])
     inits=st.lists(st.tuples(COMMANDS, st.booleans()), max_size=3),
     order=st.lists(st.integers(0, 9), max_size=30),
     delete_at=st.integers(0, 40),
+)
+@example(  # a sidecar that comes back while init containers start
+    policy="Always",
+    apps=[[]],
+    inits=[(["true"], True), ([], False), ([], False)],
+    order=[0, 0, 0, 1, 0, 2, 0, 0, 0],
+    delete_at=9,
 )
 def test_in_any_order_of_events_the_invariants_hold(policy, apps, inits, order, delete_at):
     spec = [

@@ -11,6 +11,7 @@ from kubeberth.kubelet.pod_status import Addresses, to_status
 from kubeberth.kubelet.scripts import Scripts
 
 PROBE = {"httpGet": {"path": "/", "port": 80}}
+SLOW_START = {**PROBE, "periodSeconds": 10, "failureThreshold": 4}
 
 
 def living(text, policy="Always", **container):
@@ -118,6 +119,34 @@ def test_a_liveness_probe_that_fails_restarts_the_container():
         "Liveness probe failed: HTTP probe failed with statuscode: 503",
         "Container c failed liveness probe, will be restarted",
     ]
+
+
+def test_a_startup_probe_that_gives_up_restarts_the_container():
+    pod = living("runs: [{readyAfter: 31s}, {readyAfter: 30s}]", startupProbe=SLOW_START)
+    player = played(pod)
+    run = player.life.run_of("c")
+    assert (run.attempt, run.ready) == (1, True)
+    assert run.last.finished_at - run.last.started_at == 30
+    messages = [n.message for n in player.notices if n.reason in ("Unhealthy", "Killing")]
+    assert messages == [
+        "Startup probe failed: HTTP probe failed with statuscode: 503",
+        "Container c failed startup probe, will be restarted",
+    ]
+
+
+def test_a_container_that_has_started_stays_so_while_it_is_not_ready():
+    pod = living(
+        "runs: [{readyAfter: 5s, unready: [{after: 60s, for: 1m}]}]",
+        startupProbe=SLOW_START,
+        readinessProbe=PROBE,
+    )
+    player = Player(pod).admit()
+    began, seen = player.now, []
+    for seconds in (4, 6, 81):
+        player.run(until=began + seconds)
+        container = status_of(player, pod)[1]
+        seen.append((container["started"], container["ready"]))
+    assert seen == [(False, False), (True, True), (True, False)]
 
 
 def test_a_container_starts_and_gets_ready_as_slowly_as_its_script_says():

@@ -57,6 +57,13 @@ def test_a_changed_spec_is_seen_by_its_generation():
     assert changed.spec.containers[0].image == "redis"
 
 
+def test_the_name_of_a_pod_is_kept_once_however_often_it_is_seen():
+    first = remembered(raw("web"), nobody)
+    again = remembered(raw("web", phase="Running"), lambda uid: first)
+    assert again.metadata.name is first.metadata.name
+    assert again.metadata.uid is first.metadata.uid
+
+
 def test_of_a_server_that_counts_no_generations_every_change_is_seen():
     first = remembered(raw("web", generation=0), nobody)
     changed = remembered(raw("web", generation=0, image="redis"), lambda uid: first)

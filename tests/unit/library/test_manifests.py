@@ -8,6 +8,7 @@ import pytest
 from tests.unit.library.builders import any_object, node, pod
 
 from kubeberth import Cluster, InvalidObjectError, ManifestError
+from kubeberth.topology.layout import LAYOUT_ANNOTATION
 
 TWO = """\
 # nodes of the lab
@@ -63,6 +64,54 @@ def test_other_kinds_are_skipped_and_counted() -> None:
     dump = {"apiVersion": "v1", "kind": "List", "items": [*others, node("a")]}
     cluster = Cluster.from_manifests(io.StringIO(json.dumps(dump)))
     assert cluster.skipped == {"apps/v1 Deployment": 2, "serving.knative.dev/v1 Service": 1}
+
+
+MACHINE = """
+apiVersion: kubeberth.io/v1
+kind: Machine
+metadata: {name: big}
+nodes: [worker, other]
+numaNodes: [{id: 0, memory: 8Gi, cpus: "0-3"}]
+---
+apiVersion: v1
+kind: Node
+metadata: {name: worker, labels: {zone: a}}
+status: {allocatable: {cpu: 1, ephemeral-storage: 10Gi}}
+"""
+
+
+def test_nodes_have_the_machines_that_are_described_for_them() -> None:
+    cluster = Cluster.from_manifests(io.StringIO(MACHINE))
+    assert [node.metadata.name for node in cluster.nodes] == ["worker", "other"]
+    worker, other = cluster.nodes
+    assert worker.metadata.labels["zone"] == "a"
+    assert worker.status.allocatable == {
+        "cpu": "4",
+        "memory": "8092Mi",
+        "pods": "110",
+        "ephemeral-storage": "10Gi",
+    }
+    assert other.metadata.labels["kubernetes.io/hostname"] == "other"
+    assert other.status.capacity["memory"] == "8Gi"
+    assert LAYOUT_ANNOTATION in worker.metadata.annotations
+    assert not cluster.skipped
+
+
+@pytest.mark.parametrize(
+    ("flaw", "message"),
+    [
+        (("cpus:", "cores:"), 'machine "big": numaNodes'),
+        (("status: {", "status: {capacity: {cpu: 8}, "), "status.capacity.cpu: 8, but its machine"),
+        (("status: {", "status: {capacity: {cpu: x}, "), "status.capacity.cpu: x, but its machine"),
+        (("[worker, other]", "[worker, worker]"), 'node "worker" has two machines'),
+        (("{name: worker,", "{name: worker, annotations: [x],"), "metadata.annotations"),
+        (("{allocatable: {cpu: 1, ephemeral-storage: 10Gi}}", "7"), "status"),
+    ],
+)
+def test_a_machine_that_cannot_be_is_told(flaw: tuple[str, str], message: str) -> None:
+    with pytest.raises((ManifestError, InvalidObjectError)) as raised:
+        Cluster.from_manifests(io.StringIO(MACHINE.replace(*flaw)))
+    assert message in str(raised.value)
 
 
 def test_what_an_api_server_has_stored_is_not_admitted_again() -> None:

@@ -106,3 +106,15 @@ def admitted(managers, allocations, name, cpus) -> Allocations:
 @pytest.mark.parametrize("asked", ["500m", "1500m"])
 def test_a_pod_without_cpus_of_its_own_goes_anywhere(asked):
     assert decide(machine("n"), pod("shared", asked)).node == "n"
+
+
+def test_answers_that_are_kept_follow_what_a_kubelet_publishes_and_which_pods_are_there():
+    cluster = Cluster([machine("n")], config=ENABLED)
+    cluster.put(pod("probe", 4))
+    assert cluster.fork().place("default/probe").node == "n"
+    full = cluster.fork()
+    full.put(pod("first", 4, node_name="n"))
+    full.put(pod("wide", 4))
+    assert full.place("default/wide").node is None
+    full.remove(pod("first", 4, node_name="n"))
+    assert full.place("default/wide").node == "n"

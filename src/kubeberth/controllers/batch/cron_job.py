@@ -16,6 +16,7 @@ import msgspec
 
 from kubeberth.api.batch import CRON_JOB_SCHEDULED, ActiveJob, CronJob, Job
 from kubeberth.api.cron import ScheduleError, parse_schedule
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import CRON_JOBS, JOBS, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.clock import rfc3339
@@ -39,7 +40,7 @@ from kubeberth.controllers.batch.cron_times import (
     moment,
     next_in_s,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.ownership import controllers_of
 from kubeberth.controllers.reconciler import Reconciler
 

@@ -26,6 +26,7 @@ from kubeberth.api.batch import (
 )
 from kubeberth.api.core import Pod
 from kubeberth.api.job_indexes import Indexes, format_indexes, parse_indexes
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import JOBS, PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import is_active, is_ready
@@ -58,7 +59,7 @@ from kubeberth.controllers.batch.job_pods import (
 from kubeberth.controllers.batch.job_policy import is_counted
 from kubeberth.controllers.batch.job_score import counted, held_by_index, may_count, score_of
 from kubeberth.controllers.batch.job_verdict import REACHED, Verdict, deadline_in_s, verdict_of
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import claim, keys_of_controller
 from kubeberth.controllers.reconciler import Reconciler

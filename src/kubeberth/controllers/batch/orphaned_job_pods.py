@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import JOBS, PODS, Resource
 from kubeberth.controllers.action import ConfirmAbsent, Failure, ObjectRef, Outcome
 from kubeberth.controllers.batch.job_pods import is_tracked, untracked
-from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.reconciler import Reconciler
 
 

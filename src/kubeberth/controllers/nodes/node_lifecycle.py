@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.core import Node, Pod, Taint
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.workloads import Lease, seconds_of
 from kubeberth.api.workloads import is_ready as is_pod_ready
@@ -27,7 +28,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.nodes.zone_evictions import ZoneEvictions, is_ready
 from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.errors import TransportError

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.clock import rfc3339
@@ -20,7 +21,7 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 PERIOD_S = 20.0

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod, Taint, Toleration
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.taints import tolerates
 from kubeberth.clock import rfc3339
@@ -21,7 +22,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 

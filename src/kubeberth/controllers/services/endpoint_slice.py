@@ -14,6 +14,7 @@ from typing import Any
 
 from kubeberth.api.core import Node, Pod, Service
 from kubeberth.api.endpoints import HEADLESS, MANAGED_BY, SERVICE_NAME, EndpointSlice
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import ENDPOINT_SLICES, NODES, PODS, SERVICES, Resource
 from kubeberth.api.workloads import is_ready
@@ -26,7 +27,7 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.services.service_pods import (
     IPV4,

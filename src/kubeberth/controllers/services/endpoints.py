@@ -12,6 +12,7 @@ from typing import Any
 
 from kubeberth.api.core import Pod, Service
 from kubeberth.api.endpoints import ENDPOINTS_MANAGED_BY, HEADLESS, OVER_CAPACITY, Endpoints
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import ENDPOINTS, PODS, SERVICES, Resource
 from kubeberth.api.workloads import is_ready
 from kubeberth.controllers.action import (
@@ -21,7 +22,7 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.services.service_pods import (
     IPV4,

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeberth.api.core import Pod, Service
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import PODS, SERVICES
 from kubeberth.api.workloads import is_ready
-from kubeberth.controllers.cache import Cache, HasMetadata
+from kubeberth.controllers.cache import Cache
 
 IPV4, IPV6 = "IPv4", "IPv6"
 

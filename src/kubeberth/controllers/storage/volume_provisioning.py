@@ -15,7 +15,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
+import msgspec
+
 from kubeberth.api.core import Node
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import (
     NODES,
@@ -43,7 +46,7 @@ from kubeberth.controllers.action import (
     RecordEvent,
     Told,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 PROVISIONER = "simulated.kubeberth.io"
@@ -117,7 +120,7 @@ def new_volume(
     spec: dict[str, Any] = {
         "capacity": {"storage": wanted.resources.requests.get("storage", "0")},
         "accessModes": list(wanted.access_modes),
-        "claimRef": ref_of(PERSISTENT_VOLUME_CLAIMS, claim).reference(),
+        "claimRef": msgspec.to_builtins(ref_of(PERSISTENT_VOLUME_CLAIMS, claim).reference()),
         "persistentVolumeReclaimPolicy": storage_class.reclaim_policy or "Delete",
         "storageClassName": storage_class.metadata.name,
         "volumeMode": wanted.volume_mode or "Filesystem",

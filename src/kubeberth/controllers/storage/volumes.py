@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.quantity import parse_quantity
 from kubeberth.api.scheme import (
     PERSISTENT_VOLUME_CLAIMS,
@@ -30,7 +33,7 @@ from kubeberth.api.storage import (
     StorageClass,
 )
 from kubeberth.controllers.action import Action, Failure, Outcome, PatchObject, RecordEvent
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
@@ -193,7 +196,7 @@ def _size(amounts: Any) -> int:
 
 def _bind(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Iterator[Action]:
     """Yield what binds the two: the volume first, so that no other claim gets it."""
-    reference = ref_of(PERSISTENT_VOLUME_CLAIMS, claim).reference()
+    reference = msgspec.to_builtins(ref_of(PERSISTENT_VOLUME_CLAIMS, claim).reference())
     yield PatchObject(
         ref_of(PERSISTENT_VOLUMES, volume),
         {

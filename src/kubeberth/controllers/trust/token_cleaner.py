@@ -10,10 +10,10 @@ from collections.abc import Iterable
 import msgspec
 
 from kubeberth.api import bootstrap_tokens
-from kubeberth.api.meta import ApiStruct, ObjectMeta
+from kubeberth.api.meta import ApiStruct, HasMetadata, ObjectMeta
 from kubeberth.api.scheme import SECRETS, Resource
 from kubeberth.controllers.action import DeleteObject, Failure, Outcome
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.reconciler import Reconciler
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import (
@@ -32,7 +33,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.ownership import claim, keys_of_controller
 from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads import daemon_pods, daemon_rollout

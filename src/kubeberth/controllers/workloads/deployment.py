@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubeberth.api.core import Pod
-from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.meta import HasMetadata, ObjectMeta
 from kubeberth.api.scheme import DEPLOYMENTS, PODS, REPLICA_SETS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import Deployment, ReplicaSet, ReplicaSetSpec
@@ -24,7 +24,7 @@ from kubeberth.controllers.action import (
     PatchObject,
     RecordEvent,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import claim, keys_of_controller
 from kubeberth.controllers.reconciler import Reconciler

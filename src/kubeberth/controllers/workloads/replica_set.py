@@ -15,6 +15,7 @@ from functools import cmp_to_key, partial
 from typing import Any
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, Resource
 from kubeberth.api.selectors import from_label_selector
 from kubeberth.api.workloads import (
@@ -35,7 +36,7 @@ from kubeberth.controllers.action import (
     Outcome,
     PatchObject,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.conditions import Conditions
 from kubeberth.controllers.ownership import Claim, claim, keys_of_controller
 from kubeberth.controllers.reconciler import Reconciler

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import HasMetadata
 from kubeberth.api.scheme import (
     CONTROLLER_REVISIONS,
     PERSISTENT_VOLUME_CLAIMS,
@@ -44,7 +45,7 @@ from kubeberth.controllers.action import (
     Stop,
     Told,
 )
-from kubeberth.controllers.cache import Cache, HasMetadata, ref_of
+from kubeberth.controllers.cache import Cache, ref_of
 from kubeberth.controllers.ownership import claim, keys_of_controller
 from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.workloads import stateful_pods as identity

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from kubeberth.api.core import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod
-from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.meta import ObjectMeta, ObjectReference
 from kubeberth.api.near import near_miss
 from kubeberth.api.node_labels import ZONE
 from kubeberth.api.storage import (
     BIND_COMPLETED,
-    ObjectReference,
     PersistentVolume,
     PersistentVolumeClaim,
     PersistentVolumeSpec,

@@ -1,4 +1,4 @@
-"""Machines of simulated nodes, as manifests describe them.
+"""Machines of nodes, as manifests describe them.
 
 A manifest of the kind Machine says what the nodes that it names are made of:
 
@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kubeberth.api.quantity import parse_quantity
+from kubeberth.api.quantity import QuantityError, parse_quantity
 from kubeberth.errors import UsageError
 from kubeberth.topology.description import DescriptionError
 from kubeberth.topology.layout import LAYOUT_ANNOTATION, Layout, layout_from, parse_layout
@@ -43,20 +43,64 @@ def with_machines(documents: Iterable[Document]) -> Iterator[Document]:
     UsageError
         There can be no such machine, or a node has two.
     """
-    nodes, layouts = [], dict[str, Document]()
+    nodes: list[Document] = []
+    machines: list[Document] = []
     for document in documents:
-        if document.get("kind") != MACHINE_KIND:
-            nodes.append(document)
-            continue
-        for name, layout in _layouts(document):
-            if name in layouts:
-                raise UsageError(f'node "{name}" has two machines')
-            layouts[name] = layout
+        (machines if document.get("kind") == MACHINE_KIND else nodes).append(document)
+    layouts = layouts_of(machines)
     for node in nodes:
         own = layouts.pop(_name(node), None)
         yield node if own is None else _with_layout(node, own)
     for name, layout in layouts.items():
         yield _with_layout({"kind": "Node", "metadata": {"name": name}}, layout)
+
+
+def layouts_of(machines: Iterable[Document]) -> dict[str, Document]:
+    """Return the layouts that Machines describe, by the names of their nodes.
+
+    Raises
+    ------
+    UsageError
+        There can be no such machine, or a node has two.
+    """
+    layouts: dict[str, Document] = {}
+    for machine in machines:
+        for name, layout in _layouts(machine):
+            if name in layouts:
+                raise UsageError(f'node "{name}" has two machines')
+            layouts[name] = layout
+    return layouts
+
+
+def as_registered(node: Document, layout: Document) -> dict[str, Any]:
+    """Return a Node with a layout, and with the amounts that its kubelet gives with that.
+
+    Raises
+    ------
+    UsageError
+        The Node says of its capacity what its machine does not have.
+    """
+    described, found = _with_layout(node, layout), layout_from(layout)
+    status = node.get("status") or {}
+    if not isinstance(status, Mapping):
+        return described  # for whoever takes it in to refuse
+    capacity, allocatable = status.get("capacity") or {}, status.get("allocatable") or {}
+    if not isinstance(capacity, Mapping) or not isinstance(allocatable, Mapping):
+        return described
+    _check_capacity(found, capacity, f'node "{_name(node)}"')
+    capacity, allocatable = with_amounts(found, capacity, allocatable)
+    return {**described, "status": {**status, "capacity": capacity, "allocatable": allocatable}}
+
+
+def with_amounts(
+    layout: Layout, capacity: Mapping[str, str], allocatable: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the capacity and allocatable of a Node with what follows from its layout."""
+    pods = {"pods": str(layout.configuration.max_pods)}
+    return (
+        {**capacity, **layout.capacity(), **pods},
+        {**allocatable, **layout.allocatable(), **pods},
+    )
 
 
 def _layouts(document: Document) -> Iterator[tuple[str, Document]]:
@@ -89,13 +133,13 @@ def _name(document: Document) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _with_layout(node: Document, layout: Document) -> Document:
-    metadata = dict(node.get("metadata") or {})
-    metadata["annotations"] = {
-        **(metadata.get("annotations") or {}),
-        LAYOUT_ANNOTATION: json.dumps(layout, separators=(",", ":")),
-    }
-    return {**node, "metadata": metadata}
+def _with_layout(node: Document, layout: Document) -> dict[str, Any]:
+    metadata = node["metadata"]
+    annotations = metadata.get("annotations") or {}
+    if not isinstance(annotations, Mapping):
+        return dict(node)  # for whoever takes it in to refuse
+    described = {**annotations, LAYOUT_ANNOTATION: json.dumps(layout, separators=(",", ":"))}
+    return {**node, "metadata": {**metadata, "annotations": described}}
 
 
 def layout_of(
@@ -117,10 +161,20 @@ def layout_of(
         layout = parse_layout(text)
     except DescriptionError as error:
         raise UsageError(f"{where}: annotation {LAYOUT_ANNOTATION}: {error}") from None
+    _check_capacity(layout, capacity, where)
+    return layout
+
+
+def _check_capacity(layout: Layout, capacity: Mapping[str, object], where: str) -> None:
     for name, amount in layout.capacity().items():
         said = capacity.get(name)
-        if said is not None and parse_quantity(said).nanos != parse_quantity(amount).nanos:
+        if said is None:
+            continue
+        try:
+            is_same = parse_quantity(str(said)).nanos == parse_quantity(amount).nanos
+        except QuantityError:
+            is_same = False
+        if not is_same:
             raise UsageError(
                 f"{where}: status.capacity.{name}: {said}, but its machine has {amount}"
             )
-    return layout
