@@ -15,8 +15,9 @@ reads nothing but the API. It reports, at any revision,
 
 and when all is calm, for a minute at most: workloads that are not as they should be, pods of old
 templates, pods and revisions without an owner that is there, two sets of one template, Jobs whose
-count is wrong, pods that are still held. It stops by itself, after about kills * 2.5 + 30 seconds,
-and ends with 1 when a promise was broken.
+count is wrong, pods that are still held. Of what is wrong then it shows the objects, and what the
+controllers say that they have to do. It stops by itself, after about kills * 2.5 + 30 seconds, and
+ends with 1 when a promise was broken.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ NAMESPACE = "soak"
 CALM_S = 60.0
 N_INDEXES = 6
 INDEX = "batch.kubernetes.io/job-completion-index"
+SNAPSHOTS = (REPLICA_SETS, CONTROLLER_REVISIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +347,19 @@ def _twin_faults(sets: list[Document]) -> Iterator[str]:
             yield f"{app} has {n_sets} replica sets of one template"
 
 
+async def evidence(client: Client, cluster: Cluster, wrong: Iterable[str]) -> list[str]:
+    """Return what there is to see of the workloads that faults name, and of their controllers."""
+    blamed = {fault.split()[0] for fault in wrong}
+    lines = []
+    for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS, *SNAPSHOTS, PODS):
+        for item in (await client.list(resource, NAMESPACE))["items"]:
+            app = _app_of(item) or item["metadata"]["name"]
+            if blamed & {app, item["metadata"]["name"]}:
+                item["metadata"].pop("managedFields", None)
+                lines.append(f"{resource.kind} {msgspec.json.encode(item).decode()}")
+    return [*lines, *await cluster.dump("controllers")]
+
+
 async def soak(
     cluster: Cluster, kills: int, nodes: int, seed: int, pause_s: float, tell: Callable[[int], None]
 ) -> tuple[list[str], Auditor, Storm]:
@@ -363,6 +378,8 @@ async def soak(
         async with going_on(storm.roll):
             await storm.kill(kills, pause_s, tell)
         wrong += await until_calm(client, storm, rolled)
+        if wrong:
+            print(*await evidence(client, cluster, wrong), sep="\n", file=sys.stderr)
         await end(following)
     return [*auditor.broken, *auditor.history.backwards, *wrong], auditor, storm
 

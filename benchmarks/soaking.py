@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,6 +56,16 @@ class Cluster:
             found = [line for line in text.splitlines() if "Traceback" in line or " ERROR " in line]
             lines += [f"{log.stem}: {line}" for line in found[:5]]
         return lines
+
+    async def dump(self, process: str) -> list[str]:
+        """Return what a process says about its queues, on a signal; what it says for a second."""
+        log = self.data / "logs" / f"{process}.log"
+        before = log.stat().st_size
+        os.kill(self.pids()[process], signal.SIGUSR2)
+        await asyncio.sleep(1)
+        with log.open(errors="replace") as lines:
+            lines.seek(before)
+            return lines.read().splitlines()
 
     def stop(self) -> None:
         """End it."""

@@ -154,6 +154,13 @@ def test_the_books_are_compared_and_dumped_on_a_signal(cluster_with_pods: Berth)
     assert "default/waits" in text[text.index("dump of scheduling queue") :]
 
 
+def test_what_controllers_have_to_do_is_dumped_on_a_signal(cluster: Berth) -> None:
+    log = cluster.data / "logs/controllers.log"
+    os.kill(cluster.pids()["controllers"], signal.SIGUSR2)
+    wait_for(lambda: "dump of work queues finished" in log.read_text())
+    assert "'deployments.apps': " in log.read_text()
+
+
 def test_the_manifests_to_deploy_it_grant_all_that_it_needs(cluster: Berth, tmp_path: Path) -> None:
     kubectl = cluster.kubectl()
     done = kubectl.run(f"kubectl apply -f {ROOT / 'deploy'}")

@@ -40,6 +40,11 @@ def run_component(
         uvloop.run(_until_told(main))
 
 
+def on_signal(dump: Callable[[], None]) -> None:
+    """Have something dumped on SIGUSR2, as kube-scheduler does."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, dump)
+
+
 async def _until_told(main: Callable[[Ready], Coroutine[None, None, None]]) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

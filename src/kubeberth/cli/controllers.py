@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kubeberth.api.scheduler_config import LeaderElection
-from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.component import Ready, on_signal, run_component
 from kubeberth.cli.leader_election import ElectionFlags, election_options, mandate_by
 from kubeberth.cli.options import kubeconfig_option, read_file
 from kubeberth.client.account_token import AccountToken
@@ -88,7 +88,13 @@ def command(
     async def main(ready: Ready) -> None:
         async with client, nobody, mandate_by(elected, client, AGENT) as mandate:
             await run(
-                client, settings, client_of=client_of, clock=clock, ready=ready, mandate=mandate
+                client,
+                settings,
+                client_of=client_of,
+                clock=clock,
+                ready=ready,
+                mandate=mandate,
+                dump_on=on_signal,
             )
 
     run_component(main)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,7 +13,7 @@ from kubeberth.api.scheduler_config import (
     LeaderElection,
     ProfileConfig,
 )
-from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.component import Ready, on_signal, run_component
 from kubeberth.cli.doors import DoorFlags, door_options
 from kubeberth.cli.leader_election import ElectionFlags, election_options, mandate_by
 from kubeberth.cli.logs import log_options
@@ -85,15 +82,10 @@ def command(
     async def main(ready: Ready) -> None:
         async with client, mandate_by(elected, client, AGENT) as mandate:
             await run(
-                client, settings, ready=ready, mandate=mandate, doors=opened, dump_on=_on_signal
+                client, settings, ready=ready, mandate=mandate, doors=opened, dump_on=on_signal
             )
 
     run_component(main, log_format, verbosity)
-
-
-def _on_signal(dump: Callable[[], None]) -> None:
-    """Have the books dumped on SIGUSR2, as kube-scheduler does."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, dump)
 
 
 def _lease_name(scheduler_name: str) -> str:

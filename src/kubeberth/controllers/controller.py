@@ -88,6 +88,24 @@ class Controller:
             self._queue.add_all(keys)
             self._wake.set()
 
+    def pending(self) -> list[dict[str, object]]:
+        """Return what is known of each key that is worked on, waits, failed or has written."""
+        now = self._clock.monotonic()
+        keys: dict[str, dict[str, object]] = {}
+        for entry in self._queue.entries():
+            failure = self._failures.get(entry.key)
+            keys[entry.key] = {
+                "key": entry.key,
+                "active": entry.is_active,
+                "added": entry.is_added,
+                "dueInSeconds": None if entry.due_at is None else round(entry.due_at - now, 3),
+                "failures": entry.failures,
+                "failure": None if failure is None else f"{failure.reason}: {failure.message}",
+            }
+        for key, awaited in self._expectations:
+            keys.setdefault(key, {"key": key})["awaited"] = awaited
+        return list(keys.values())
+
     async def run(self) -> None:
         """Work on keys until cancelled."""
         self._queue.add_all(self._reconciler.seeds)

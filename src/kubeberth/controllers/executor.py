@@ -185,16 +185,27 @@ class Executor:
         self, owner: ObjectRef, pod: ObjectRef, journal: Journal
     ) -> BerthError | None:
         try:
-            await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid)
-        except (NotFoundError, ConflictError):
-            # Gone, or another pod of the same name by now: either way it is not there.
-            return None
+            was_there = await self._ask_to_go(pod)
         except BerthError as error:
             self._tell(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
             return error
-        journal.deleted(pod)
-        self._tell(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}")
+        if was_there:
+            journal.deleted(pod)
+            self._tell(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}")
         return None
+
+    async def _ask_to_go(self, pod: ObjectRef) -> bool:
+        """Delete a pod, and return whether it was there."""
+        try:
+            await self._client.delete(PODS, pod.name, pod.namespace, uid=pod.uid)
+        except NotFoundError:
+            return False
+        except ConflictError:
+            # Mostly another pod has the name by now; but a webhook may refuse like that, too.
+            if await self._is_there(pod):
+                raise
+            return False
+        return True
 
     def _tell(self, owner: ObjectRef, type_: str, reason: str, message: str) -> None:
         self._recorder.record(owner.reference(), type_, reason, message)
@@ -276,8 +287,7 @@ class Executor:
     async def _confirm_absent(self, target: ObjectRef) -> None:
         if target.uid and target.uid in self._absent:
             return
-        meta = await self._live(target)
-        if meta is not None and (not target.uid or meta.get("uid") == target.uid):
+        if await self._is_there(target):
             raise StoppedError("StillThere", f"{target.name} exists, only not in the cache yet")
         if target.uid:
             self._absent[target.uid] = None
@@ -293,6 +303,11 @@ class Executor:
         answer = await self._client.create(SUBJECT_ACCESS_REVIEWS, review)
         if not answer["status"].get("allowed"):
             raise StoppedError("NotAllowed", f"{spec['user']} may not do that")
+
+    async def _is_there(self, target: ObjectRef) -> bool:
+        """Return whether the API has an object, and not another one of its name."""
+        meta = await self._live(target)
+        return meta is not None and (not target.uid or meta.get("uid") == target.uid)
 
     async def _live(self, target: ObjectRef) -> dict[str, Any] | None:
         """Return the metadata the API server has of an object now, or None."""

@@ -10,7 +10,7 @@ Pure: `now` is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kubeberth.api.scheme import Resource
@@ -62,6 +62,13 @@ class Expectations:
             return False
         del self._expected[key]
         return True
+
+    def __iter__(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each key that has written, and what it waits to see if that is not seen yet."""
+        for key, expected in sorted(self._expected.items()):
+            reached = (f"{r.group_resource} {v}" for r, v in expected.revisions.items())
+            gone = (f"{ref.resource.group_resource} {ref.name} gone" for ref in expected.gone)
+            yield key, [*reached, *gone]
 
     def _of(self, key: str, now: float) -> _Expected:
         expected = self._expected.setdefault(key, _Expected(now + TIMEOUT_S))

@@ -6,6 +6,7 @@ The process reads under its own name, for all; each controller writes as its own
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,6 +114,8 @@ from kubeberth.controllers.workloads.replica_set import (
     ReplicationControllerReconciler,
 )
 from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
+
+logger = logging.getLogger(__name__)
 
 ClientOf = Callable[[str], Client]
 
@@ -321,6 +324,16 @@ class Supervisor:
         # Nothing more is to be heard of a kind that is gone.
         return informer.revision if informer is not None else sys.maxsize
 
+    def dump(self) -> None:
+        """Log what each controller has to do, and how far the picture is that it goes by."""
+        seen = {r.group_resource: i.revision for r, i in self._informers.items()}
+        logger.info("dump of revisions seen", extra={"revisions": seen})
+        for controller in self._controllers:
+            if keys := controller.pending():
+                facts = {"controller": controller.name, "keys": keys}
+                logger.info("dump of work queue", extra=facts)
+        logger.info("dump of work queues finished")
+
     async def run(self) -> None:
         """Run all controllers until cancelled; they start once every list is complete."""
         async with asyncio.TaskGroup() as tasks:
@@ -345,6 +358,7 @@ async def run(
     clock: Clock | None = None,
     ready: Callable[[], None] | None = None,
     mandate: Mandate | None = None,
+    dump_on: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> None:
     """Run all controllers until cancelled.
 
@@ -359,6 +373,8 @@ async def run(
         Called once every controller works on a complete picture.
     mandate
         Without one, there are no other controllers to take turns with.
+    dump_on
+        Called once with what logs all that there is to do, to be called on whatever occasion.
 
     Raises
     ------
@@ -366,14 +382,15 @@ async def run(
         Somebody else may be at work now.
     """
     mandate, acting_as = mandate or Alone(), client_of or (lambda _: client)
+    supervisor = Supervisor(
+        client,
+        settings,
+        client_of=lambda account: acting_as(account).under(mandate),
+        clock=clock,
+    )
+    dump_on(supervisor.dump)
     try:
         await mandate.win()
-        supervisor = Supervisor(
-            client,
-            settings,
-            client_of=lambda account: acting_as(account).under(mandate),
-            clock=clock,
-        )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(mandate.keep())
             tasks.create_task(supervisor.run())

@@ -11,10 +11,34 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 BASE_DELAY_S = 0.005
 MAX_DELAY_S = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What there is to say of a key.
+
+    Parameters
+    ----------
+    is_active
+        Whether it is worked on.
+    is_added
+        Whether it comes now, or once the work on it is done.
+    due_at
+        When it comes in any case; None when only a change brings it back.
+    failures
+        How many times in a row it failed.
+    """
+
+    key: str
+    is_active: bool
+    is_added: bool
+    due_at: float | None
+    failures: int
 
 
 class WorkQueue:
@@ -88,6 +112,18 @@ class WorkQueue:
 
     def __len__(self) -> int:
         return len(self._ready)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what there is to say of each key that is known, sorted."""
+        known = {*self._ready, *self._again, *self._active, *self._due, *self._failures}
+        for key in sorted(known):
+            yield Entry(
+                key,
+                is_active=key in self._active,
+                is_added=key in self._ready or key in self._again,
+                due_at=self._due.get(key),
+                failures=self.failures(key),
+            )
 
     def _fire_timers(self, now: float) -> None:
         while (at := self.next_at()) is not None and at <= now:

@@ -122,6 +122,16 @@ def test_deleting_pods_notes_each_and_skips_those_that_are_gone_or_others_by_now
     assert list(api.objects[PODS]) == [f"default/{other.name}"]
 
 
+def test_a_pod_whose_end_is_refused_with_a_conflict_is_not_taken_for_another_one():
+    api, recorder = FakeApi(), Recorder()
+    pod = put_pod(api)
+    api.refusals["delete", PODS] = ConflictError("the webhook says: not now")
+    with pytest.raises(StoppedError, match="not now") as stopped:
+        carry_out(api, DeletePods(OWNER, (pod,)), recorder=recorder)
+    assert stopped.value.reason == "FailedDelete"
+    assert [reason for _, _, reason, _ in recorder.events] == ["FailedDelete"]
+
+
 def test_an_action_that_fails_stops_those_behind_it():
     api = FakeApi()
     missing = ObjectRef(PODS, "missing", "default")

@@ -36,3 +36,12 @@ def test_other_keys_do_not_wait():
     expectations = Expectations()
     expectations.wrote("another", PODS, "12", 0)
     assert met(expectations)
+
+
+def test_what_a_key_waits_to_see_is_told():
+    expectations = Expectations()
+    expectations.wrote("key", REPLICA_SETS, "12", 0)
+    expectations.deleted("key", POD, 0)
+    assert dict(expectations) == {"key": ["replicasets.apps 12", "pods web-1 gone"]}
+    assert met(expectations, revision=12, gone=(POD,))
+    assert dict(expectations) == {}

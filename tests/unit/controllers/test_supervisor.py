@@ -44,10 +44,12 @@ async def controllers(api):
         await asyncio.gather(task, return_exceptions=True)
 
 
-def start(api, mandate=None):
+def start(api, mandate=None, **options):
     ready = asyncio.Event()
     settings = ControllerSettings(root_ca="PEM")
-    task = asyncio.create_task(run(api.client(), settings, ready=ready.set, mandate=mandate))
+    task = asyncio.create_task(
+        run(api.client(), settings, ready=ready.set, mandate=mandate, **options)
+    )
     return task, ready
 
 
@@ -420,5 +422,39 @@ def test_controllers_that_lose_their_seat_end_and_write_nothing_more():
         assert api.log[before:] == []
         [lease] = api.objects[LEASES].values()
         assert lease["spec"]["holderIdentity"] == "b"
+
+    asyncio.run(scenario())
+
+
+def test_what_there_is_to_do_and_how_much_was_seen_can_be_dumped_at_any_time(caplog):
+    caplog.set_level("INFO")
+
+    def dumped(dump):
+        caplog.clear()
+        dump()
+        return caplog.records
+
+    async def scenario():
+        api, dumps = api_with(("web", 3)), []
+        api.refusals["create", REPLICA_SETS] = ForbiddenError("no sets today")
+        task, ready = start(api, dump_on=dumps.append)
+        await asyncio.sleep(0)
+        [dump] = dumps
+        assert set(dumped(dump)[0].revisions.values()) == {0}, "nothing is seen yet"
+        await asyncio.wait_for(ready.wait(), DEADLINE_S)
+        await until(lambda: ("create", "replicasets.apps", "web") in made_so_far(api))
+        await asyncio.sleep(0.05)
+        seen, *queues, last = dumped(dump)
+        assert seen.revisions["deployments.apps"] > 0
+        [web] = next(q.keys for q in queues if q.controller == "deployment-controller")
+        assert web["key"] == "default/web"
+        assert web["failures"] > 0
+        assert "no sets today" in web["failure"]
+        assert last.getMessage() == "dump of work queues finished"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def made_so_far(api):
+        return [(verb, kind, name.partition("-")[0]) for verb, kind, name in api.log]
 
     asyncio.run(scenario())

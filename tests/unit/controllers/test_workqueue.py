@@ -1,4 +1,4 @@
-from kubeberth.controllers.workqueue import WorkQueue
+from kubeberth.controllers.workqueue import Entry, WorkQueue
 
 
 def test_a_key_that_waits_is_there_once():
@@ -51,3 +51,18 @@ def test_a_delayed_key_is_ready_at_its_time_and_the_earliest_delay_counts():
     queue.done("a")
     assert queue.next_at() is None
     assert queue.pop(100) is None
+
+
+def test_the_queue_tells_of_each_key_whether_it_is_worked_on_comes_again_or_waits():
+    queue = WorkQueue()
+    queue.add_all(["busy", "ready"])
+    queue.pop(0)
+    queue.add("busy")
+    queue.retry("failed", 0)
+    queue.add_after("later", 3, 0)
+    assert list(queue.entries()) == [
+        Entry("busy", is_active=True, is_added=True, due_at=None, failures=0),
+        Entry("failed", is_active=False, is_added=False, due_at=0.005, failures=1),
+        Entry("later", is_active=False, is_added=False, due_at=3, failures=0),
+        Entry("ready", is_active=False, is_added=True, due_at=None, failures=0),
+    ]
