@@ -40,14 +40,14 @@ def patch_between(last: Document, sent: Document, definition: Definition | None)
 
 def _of_field(key: str, last: Any, sent: Any, field: Field | None) -> Document:
     if isinstance(sent, dict):
-        before = last if isinstance(last, dict) else {}
-        return {key: _kept(patch_between(before, sent, _within(field)), sent, field)}
+        fields = last if isinstance(last, dict) else {}
+        return {key: _kept(patch_between(fields, sent, _within(field)), sent, field)}
     if not isinstance(sent, list) or field is None or not field.merges:
         return {key: sent}
-    before = last if isinstance(last, list) else []
+    entries = last if isinstance(last, list) else []
     if field.merge_key:
-        return {key: _of_elements(before, sent, field)}
-    gone = [entry for entry in before if entry not in sent]
+        return {key: _of_elements(entries, sent, field)}
+    gone = [entry for entry in entries if entry not in sent]
     return {key: sent, **({f"{DELETE_FROM_LIST}/{key}": gone} if gone else {})}
 
 
