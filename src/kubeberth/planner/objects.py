@@ -37,13 +37,14 @@ from kubeberth.api.scheme import (
     Resource,
 )
 from kubeberth.apiserver.patch.merge import apply_merge_patch
-from kubeberth.apiserver.patch.strategic import apply_strategic_patch
+from kubeberth.apiserver.patch.strategic import StrategicPatchError, apply_strategic_patch
 from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare_update
 from kubeberth.clock import rfc3339
 from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
 from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
 from kubeberth.planner.admission import Admission
 from kubeberth.planner.kinds import MERGED, TYPES
+from kubeberth.planner.last_applied import last_applied, patch_between
 from kubeberth.planner.snapshot import as_json, is_reduced, reduced
 
 Document = dict[str, Any]
@@ -212,8 +213,9 @@ class Objects:
     def apply(self, resource: Resource, sent: Document) -> str | None:
         """Take in an object, new or changed, and return its key; None when it stays as it is.
 
-        What the new version does not say of its size stays as it is; so does all that it does not
-        say of an object of which the cluster says most.
+        What the version that kubectl applied last has said, and this one does not, goes. Where
+        nobody knows what that was, this one is the whole object; but for its size, and but for
+        kinds of which the cluster says most: what it does not say of these stays as it is.
 
         Raises
         ------
@@ -227,7 +229,8 @@ class Objects:
         old, spec = entry.to_document(), sent.get("spec")
         if resource in MERGED:
             _accepted(to_stored(resource, dict(sent), self._classes.values()))  # it may be merged
-            sent = _merged(resource, old, sent)
+        if (last := last_applied(old)) is not None or resource in MERGED:
+            sent = _merged(resource, old, sent, last or {})
         elif isinstance(spec, dict) and "replicas" not in spec:
             replicas = old.get("spec", {}).get("replicas")
             sent = sent if replicas is None else {**sent, "spec": {**spec, "replicas": replicas}}
@@ -426,10 +429,15 @@ def _accepted(stored: Stored) -> Document:
     return stored.document
 
 
-def _merged(resource: Resource, old: Document, sent: Document) -> Document:
-    """Return an object as it is when a manifest is merged into it."""
+def _merged(resource: Resource, old: Document, sent: Document, last: Document) -> Document:
+    """Return an object as it is when a manifest is merged into it, after another one was."""
     definition = schema.definition_of(resource.api_version, resource.kind)
-    new: Document = apply_strategic_patch(old, sent, definition)
+    try:
+        new: Document = apply_strategic_patch(
+            old, patch_between(last, sent, definition), definition
+        )
+    except StrategicPatchError as error:
+        raise _refusal(sent, [("", str(error))]) from error
     return new
 
 

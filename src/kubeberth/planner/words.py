@@ -16,6 +16,9 @@ def headline(plan: Plan) -> str:
     n_before = sum(pod.node is None and pod.was_pending for pod in plan.pods)
     if n_before:
         counts.append(f"{n_before} pending before, and still")
+    n_missing = sum(max(0, w.wanted - w.placed - w.pending) for w in plan.workloads)
+    if n_missing:
+        counts.append(f"{n_missing} not made")
     for why in ("preempted", "drained", "lost"):
         n_pods = sum(pod.why == why for pod in plan.removed)
         if n_pods:

@@ -7,6 +7,7 @@ from tests.unit.planner.clusters import deployment, node, plan, pod, template, w
 
 from kubeberth.planner.planning import RefusedError
 from kubeberth.planner.reports.text import to_text
+from kubeberth.planner.words import headline
 
 
 def named(api_version, kind, name, **fields):
@@ -78,6 +79,7 @@ def test_webhooks_and_policies_that_would_be_asked_are_named():
 def test_a_deployment_gets_as_many_pods_as_its_quota_allows():
     found = plan([*zones(3), quota(pods="2")], deployment("web", 3))
     assert found.n_placed == 2
+    assert headline(found) == "2 pods placed, 0 pending, 1 not made"
     assert not found.is_good
     assert any(
         "is forbidden: exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"
