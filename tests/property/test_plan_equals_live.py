@@ -138,12 +138,9 @@ async def evict(cluster: LiveCluster, namespace: str, name: str) -> bool:
     return True
 
 
-many = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+def check_landing(specs: list[Any], releases: list[list[Document]]) -> None:
+    """Plan and apply manifests, several times over."""
 
-
-@given(node_specs(), stories())
-@many
-def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Document]]) -> None:
     async def story(cluster: LiveCluster) -> None:
         await cluster.apply(CLASSES)
         await cluster.settle()
@@ -163,9 +160,9 @@ def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Documen
     running(specs, story)
 
 
-@given(node_specs(), releases())
-@many
-def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document]) -> None:
+def check_draining(specs: list[Any], manifests: list[Document]) -> None:
+    """Plan a drain of the first node, and drain it."""
+
     async def story(cluster: LiveCluster) -> None:
         await cluster.apply(CLASSES)
         await refusals(cluster, manifests)
@@ -178,3 +175,18 @@ def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document
         assert planned(after, []) == expected
 
     running(specs, story)
+
+
+many = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+
+
+@given(node_specs(), stories())
+@many
+def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Document]]) -> None:
+    check_landing(specs, releases)
+
+
+@given(node_specs(), releases())
+@many
+def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document]) -> None:
+    check_draining(specs, manifests)

@@ -22,7 +22,7 @@ from kubeberth.placement.verdicts import judge
 
 PROFILE = default_profile()
 FLAVOURS = ["pods", "nodes", "spread", "resources", "everything"]
-# Nobody types these: what they come to is in no command.
+# What they come to takes more than an engine; tests/property/test_remedies_applied.py does them.
 UNTYPED = {"add-node", "add-volume", "repair-node", "raise-priority"}
 
 

@@ -12,6 +12,8 @@ Document = dict[str, Any]
 
 PREEMPT = "PreemptLowerPriority"
 
+# No class that people make is higher.
+HIGHEST_USER_PRIORITY = 1_000_000_000
 # The classes that every cluster has, and that nobody may remove.
 SYSTEM_PRIORITIES = {
     "system-node-critical": 2_000_001_000,

@@ -22,6 +22,7 @@ from kubeberth.cli.options import (
     rules_option,
 )
 from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
+from kubeberth.cli.progress import Progress
 from kubeberth.errors import UsageError
 from kubeberth.planner.capacity import MAX_COPIES, Capacity, is_counted, measure, to_shapes
 from kubeberth.planner.reports.capacity import capacity_text
@@ -100,7 +101,8 @@ def command(
         around = tuple(item for item in wanted.wanted if not is_counted(item))
         world = planned_world(asked, replace(wanted, wanted=around))
         shapes = to_shapes(world, wanted.wanted)
-        found = measure(world.placing.state, shapes, parts, limit)
+        with Progress("copies") as progress:
+            found = measure(world.placing.state, shapes, parts, limit, progress.tell)
     _tell(found, output)
     sys.exit(TOO_FEW if at_least is not None and found.least < at_least else 0)
 

@@ -21,6 +21,7 @@ from kubeberth.cli.options import (
     rules_option,
 )
 from kubeberth.cli.plan_source import read_asked, read_manifests_of, rules_of
+from kubeberth.cli.progress import Progress
 from kubeberth.errors import UsageError
 from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.planner.assertions import Checked, parse_assertion
@@ -30,8 +31,6 @@ from kubeberth.planner.questions import NewNodes, Questions
 from kubeberth.planner.reports import COMPARED_FORMS, FORMS, render, render_comparison
 
 NOT_GOOD = 1
-# Decisions between two looks at the progress line.
-_TELL_EVERY = 1000
 
 
 @click.command("plan")
@@ -123,7 +122,7 @@ def command(
             raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
         cluster = read_asked(clusters, reach)
         configs = (config,) if compare_config is None else (config, compare_config)
-        with _Progress() as progress:
+        with Progress("decisions") as progress:
             plan, *others = (
                 make_plan(Task(cluster, wanted, questions, rules_of(each, ties), progress.tell))
                 for each in configs
@@ -156,23 +155,3 @@ def _questions(
             raise UsageError(f"--add-nodes {text}: must be N or N:NODE, such as 3:kube-01")
         nodes.append(NewNodes(int(count), like))
     return Questions(tuple(sizes), tuple(nodes), tuple(drain), tuple(without))
-
-
-class _Progress:
-    """One line on a terminal that says how far it is; nothing where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._is_shown = sys.stderr.isatty()
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take the line away."""
-        if self._is_shown:
-            click.echo("\r\033[K", nl=False, err=True)
-
-    def tell(self, n_decisions: int) -> None:
-        """Show how many decisions have been made."""
-        if self._is_shown and n_decisions % _TELL_EVERY == 0:
-            click.echo(f"\r{n_decisions:,} decisions", nl=False, err=True)

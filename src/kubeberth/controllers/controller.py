@@ -92,7 +92,7 @@ class Controller:
         """Return what is known of each key that is worked on, waits, failed or has written."""
         now = self._clock.monotonic()
         keys: dict[str, dict[str, object]] = {}
-        for entry in self._queue:
+        for entry in self._queue.entries():
             failure = self._failures.get(entry.key)
             keys[entry.key] = {
                 "key": entry.key,

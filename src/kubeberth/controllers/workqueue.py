@@ -113,7 +113,8 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._ready)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
+        """Yield what there is to say of each key that is known, sorted."""
         known = {*self._ready, *self._again, *self._active, *self._due, *self._failures}
         for key in sorted(known):
             yield Entry(

@@ -18,6 +18,8 @@ from typing import Any
 from kubeberth.api.node_labels import HOSTNAME, REGION, ZONE
 from kubeberth.api.storage import BETA_CLASS, SELECTED_NODE
 from kubeberth.controllers.workloads.stateful_pods import template_name
+from kubeberth.planner.kinds import TYPES, WRITTEN
+from kubeberth.planner.uncalled import CALLED
 
 Document = dict[str, Any]
 
@@ -61,6 +63,8 @@ _STEMS = {
     "StorageClass": "class",
     "PriorityClass": "priority",
     "PodDisruptionBudget": "budget",
+    "ValidatingAdmissionPolicy": "policy",
+    "MutatingAdmissionPolicy": "policy",
 }
 # Fields that hold the name of an object of some kind.
 _REFERENCES = {
@@ -68,6 +72,7 @@ _REFERENCES = {
     "nominatedNodeName": "Node",
     "namespace": "Namespace",
     "priorityClassName": "PriorityClass",
+    "runtimeClassName": "RuntimeClass",
     "storageClassName": "StorageClass",
     "volumeName": "PersistentVolume",
     "persistentVolumeName": "PersistentVolume",
@@ -75,6 +80,7 @@ _REFERENCES = {
     "currentRevision": "ControllerRevision",
     "updateRevision": "ControllerRevision",
     "serviceName": "Service",
+    "policyName": "ValidatingAdmissionPolicy",
     "hostname": "Pod",
     "subdomain": "Service",
 }
@@ -85,7 +91,20 @@ _KEPT_NAMES = frozenset(
     ("", "default", "kube-system", "kube-public", "kube-node-lease", "kubernetes")
 )
 _LABELS = frozenset(("labels", "matchLabels", "nodeSelector"))
-_HANDLES = frozenset(("volumeHandle", "pdName", "volumeID", "diskName", "diskURI", "volumePath"))
+_HANDLES = frozenset(
+    ("handler", "volumeHandle", "pdName", "volumeID", "diskName", "diskURI", "volumePath")
+)
+# Of which resources webhooks and policies are asked.
+_ASKED_ABOUT = {
+    "apiGroups": frozenset(("*", *(resource.group for resource in WRITTEN))),
+    "resources": frozenset(("*", "*/*", *(resource.plural for resource in WRITTEN))),
+}
+# In the names of what quotas count: of which storage class, and of which resource.
+_OF_CLASS = ".storageclass.storage.k8s.io/"
+_COUNT = "count/"
+_COUNTED = frozenset(
+    f"{_COUNT}{resource.group_resource}" for resource in TYPES if resource not in CALLED
+)
 _COMPARED = frozenset(("Gt", "Lt"))
 _ZONES = "__"
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -297,6 +316,9 @@ class _Renamer:
                 return [self._key(key) for key in value]
             case list() if name == "namespaces":
                 return [self._name("Namespace", each) for each in value]
+            case list() if name in _ASKED_ABOUT:
+                # Of what no plan writes, its kind may be the name that somebody gave it.
+                return [each for each in value if each in _ASKED_ABOUT[name]]
             case list() if name == "names":
                 return [self._image(each) for each in value]
             case list() if name in ("taints", "tolerations"):
@@ -309,6 +331,8 @@ class _Renamer:
                 return [self._field("", each) for each in value]
             case dict() if name in _LABELS:
                 return self._labels(value)
+            case dict() if name in ("hard", "used"):
+                return self._counted(value)
             case dict() if name == "claimRef":
                 return self._claim_reference(value)
             case dict():
@@ -339,7 +363,24 @@ class _Renamer:
     def _names(self, kind: str, requirement: Mapping[str, Any]) -> list[str]:
         return [self._name(kind, value) for value in requirement.get("values") or ()]
 
+    def _counted(self, amounts: Mapping[str, Any]) -> Document:
+        """Return amounts of a quota; those of the user's own kinds count for no plan."""
+        return {
+            self._counted_name(name): amount
+            for name, amount in amounts.items()
+            if not name.startswith(_COUNT) or name in _COUNTED
+        }
+
+    def _counted_name(self, name: str) -> str:
+        storage_class, of_class, what = name.partition(_OF_CLASS)
+        if not of_class:
+            return name
+        return f"{self._name('StorageClass', storage_class)}{of_class}{what}"
+
     def _requirement(self, requirement: Mapping[str, Any]) -> Document:
+        if "scopeName" in requirement:  # the only scope with values is that of priority classes
+            values = [self._name("PriorityClass", each) for each in requirement.get("values") or ()]
+            return {**requirement, "values": values} if "values" in requirement else {**requirement}
         key = requirement["key"]
         values = [self._value(key, value) for value in requirement.get("values") or ()]
         changed = {**requirement, "key": self._key(key)}

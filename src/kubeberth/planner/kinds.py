@@ -27,12 +27,14 @@ from kubeberth.api.scheme import (
 )
 from kubeberth.api.workloads import ControllerRevision, DaemonSet, Deployment, Object
 from kubeberth.placement.observed import OBSERVED
+from kubeberth.planner.uncalled import CALLED
 
 TYPES: dict[Resource, type[ApiStruct]] = {
     PRIORITY_CLASSES: Object,
     RUNTIME_CLASSES: Object,
     LIMIT_RANGES: Object,
     RESOURCE_QUOTAS: ResourceQuota,
+    **CALLED,
     **{resource: kind for kind, resource in OBSERVED.items()},
     CONTROLLER_REVISIONS: ControllerRevision,
     DEPLOYMENTS: Deployment,
@@ -52,6 +54,9 @@ WORKLOADS: tuple[Resource, ...] = (
     JOBS,
 )
 """The kinds that make pods."""
+
+WRITTEN: tuple[Resource, ...] = (*WORKLOADS, CRON_JOBS, PODS, PERSISTENT_VOLUME_CLAIMS)
+"""The kinds of which a plan makes objects, or takes new ones in."""
 
 MERGED = frozenset((PODS, JOBS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, SERVICES))
 """Kinds of whose objects most is the cluster's to say: applied anew, the rest stays as it is."""

@@ -12,11 +12,12 @@ from kubeberth.api.scheme import CRON_JOBS, PODS, Resource
 from kubeberth.api.workloads import is_active
 from kubeberth.placement.why import Obstacle
 from kubeberth.placement.why_now import why_pending
-from kubeberth.planner.kinds import WORKLOADS
+from kubeberth.planner.kinds import WORKLOADS, WRITTEN
 from kubeberth.planner.placing import Waiting
 from kubeberth.planner.plan import Pending, Plan, PlannedPod, Removed, Stuck, Workload
 from kubeberth.planner.questions import Blocked
 from kubeberth.planner.rollouts import n_wanted, rollout_trouble
+from kubeberth.planner.uncalled import uncalled
 from kubeberth.planner.usage import Taken, compared, taken, zone_of
 from kubeberth.planner.world import World
 
@@ -77,6 +78,7 @@ def to_plan(world: World, books: Books, passed_over: Mapping[str, int]) -> Plan:
         stuck=tuple(_stuck(world, books)),
         unchanged=tuple(books.unchanged),
         passed_over=dict(passed_over),
+        uncalled=tuple(uncalled(world.objects, WRITTEN)),
         came_to_rest=world.came_to_rest,
     )
 

@@ -30,6 +30,8 @@ class NodeUse(PlanStruct, frozen=True):
     ----------
     change
         `added`, `removed` or `drained`; empty for a node that stays as it was.
+    closed
+        `cordoned`, `not ready`, or both; empty for a node that is open to pods.
     """
 
     name: str
@@ -38,6 +40,7 @@ class NodeUse(PlanStruct, frozen=True):
     pods_before: int
     pods_after: int
     change: str = ""
+    closed: str = ""
 
 
 class PlannedPod(PlanStruct, frozen=True):
@@ -140,6 +143,13 @@ class Stuck(PlanStruct, frozen=True):
     why: str
 
 
+class Uncalled(PlanStruct, frozen=True):
+    """Webhooks, or an admission policy, that a server would ask and a plan does not."""
+
+    kind: str
+    name: str
+
+
 class Plan(PlanStruct, frozen=True):
     """Where pods land.
 
@@ -157,6 +167,8 @@ class Plan(PlanStruct, frozen=True):
         Objects of the manifests that the cluster has already, and that are left as they are.
     passed_over
         How many objects of which other kinds were passed over.
+    uncalled
+        Webhooks and admission policies of the cluster that have no say here.
     came_to_rest
         False when controllers go on undoing each other's work, so that all this is but a moment.
     """
@@ -169,6 +181,7 @@ class Plan(PlanStruct, frozen=True):
     stuck: tuple[Stuck, ...] = ()
     unchanged: tuple[str, ...] = ()
     passed_over: dict[str, int] = {}
+    uncalled: tuple[Uncalled, ...] = ()
     came_to_rest: bool = True
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kubeberth.api.core import Node
 from kubeberth.api.node_labels import ZONE
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.vocabulary import FIXED_RESOURCES, NATIVE_RESOURCES
@@ -22,6 +23,7 @@ class Taken:
     zone: str
     allocatable: dict[str, int]
     requested: dict[str, int]
+    closed: str = ""
 
 
 def taken(state: ClusterState) -> dict[str, Taken]:
@@ -35,12 +37,21 @@ def taken(state: ClusterState) -> dict[str, Taken]:
         if slot is None:
             continue
         there, used = allocatable[slot], requested[slot]
+        node = state.node(slot)
         found[name] = Taken(
-            state.node(slot).metadata.labels.get(ZONE, ""),
+            node.metadata.labels.get(ZONE, ""),
             {names[i]: there[i] for i in shown if there[i] or used[i]},
             {names[i]: used[i] for i in shown if there[i] or used[i]},
+            _why_closed(node),
         )
     return found
+
+
+def _why_closed(node: Node) -> str:
+    ready = node.condition("Ready")
+    is_ready = ready is None or ready.status == "True"
+    reasons = ("cordoned" * node.spec.unschedulable, "not ready" * (not is_ready))
+    return ", ".join(filter(None, reasons))
 
 
 def zone_of(nodes: Mapping[str, Taken], name: str) -> str:
@@ -70,4 +81,12 @@ def _compared(name: str, before: Taken | None, after: Taken | None, is_drained: 
     change = "drained" if is_drained else ""
     if before is None or after is None:
         change = "added" if before is None else "removed"
-    return NodeUse(name, known.zone, resources, was.get(_PODS, 0), is_.get(_PODS, 0), change)
+    return NodeUse(
+        name,
+        known.zone,
+        resources,
+        was.get(_PODS, 0),
+        is_.get(_PODS, 0),
+        change,
+        "" if is_drained else known.closed,
+    )

@@ -1,4 +1,4 @@
-"""Words that all reports share: amounts, headlines, names of nodes."""
+"""Words that all reports share: headlines, shares, names of nodes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kubeberth.planner.plan import Amount, NodeUse, Plan
 
-_BYTES = frozenset(("memory", "ephemeral-storage"))
-_UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 SHOWN_NAMES = 4
 _ALWAYS_SHOWN = frozenset(("cpu", "memory"))
 
@@ -28,18 +26,6 @@ def headline(plan: Plan) -> str:
 def number_of(count: int, noun: str) -> str:
     """Return how many there are of something."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def amount(resource: str, value: int) -> str:
-    """Return an amount in the unit that people use for the resource."""
-    if resource == "cpu":
-        return f"{value / 1000:g}"
-    if resource not in _BYTES:
-        return str(value)
-    size, unit = float(value), 0
-    while size >= 1024 and unit < len(_UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.3g}{_UNITS[unit]}" if size < 1000 else f"{size:.0f}{_UNITS[unit]}"
 
 
 def percent(part: int, whole: int) -> str:

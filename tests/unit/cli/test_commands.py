@@ -20,19 +20,30 @@ def test_every_command_explains_itself_and_is_in_the_readme(name):
     assert re.search(rf"`(berth )?{name}\b", readme)
 
 
-def test_help_loads_nothing_that_takes_long():
-    heavy = ("aiohttp", "numpy", "httptools", "cryptography", "kubeberth.api")
+def said(command, heavy):
+    """Return what a command says, and which of some modules it loads."""
     program = (
         "import sys\n"
         "from kubeberth.cli import berth\n"
-        "try: berth(['--help'], prog_name='berth')\n"
+        f"try: berth({command!r}, prog_name='berth')\n"
         f"finally: print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert "Start a cluster on this machine." in done.stdout
-    assert done.stderr == "[]\n"
+    return done.stdout, done.stderr
+
+
+def test_help_loads_nothing_that_takes_long():
+    heavy = ("aiohttp", "numpy", "httptools", "cryptography", "kubeberth.api")
+    shown, loaded = said(["--help"], heavy)
+    assert "Start a cluster on this machine." in shown
+    assert loaded == "[]\n"
+
+
+def test_a_process_of_nodes_has_nothing_of_what_only_others_need():
+    heavy = ("aiohttp", "numpy", "cryptography", "kubeberth.placement")
+    assert said(["nodes", "--help"], heavy)[1] == "[]\n"
 
 
 def test_an_unknown_command_is_named():

@@ -60,7 +60,7 @@ def test_the_queue_tells_of_each_key_whether_it_is_worked_on_comes_again_or_wait
     queue.add("busy")
     queue.retry("failed", 0)
     queue.add_after("later", 3, 0)
-    assert list(queue) == [
+    assert list(queue.entries()) == [
         Entry("busy", is_active=True, is_added=True, due_at=None, failures=0),
         Entry("failed", is_active=False, is_added=False, due_at=0.005, failures=1),
         Entry("later", is_active=False, is_added=False, due_at=3, failures=0),

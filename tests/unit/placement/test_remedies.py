@@ -48,6 +48,10 @@ def blamed(cluster: Cluster, pod: Pod) -> dict[str, int]:
     return {} if conflict is None else {rule.text: rule.nodes for rule in conflict.rules}
 
 
+def with_priority(pod: Pod, value: int) -> Pod:
+    return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, priority=value))
+
+
 def with_port(pod: Pod, port: int) -> Pod:
     document = msgspec.to_builtins(pod)
     document["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": port}]
@@ -127,6 +131,43 @@ def test_no_node_is_given_the_label_of_another_zone() -> None:
     found = remedies(cluster, make_pod("p", nodeSelector={ZONE: "zone-x"}))
     assert found
     assert all("label-node" not in remedy.kinds for remedy in found)
+
+
+def test_nobody_is_let_go_who_would_come_back_first() -> None:
+    cluster = Cluster(make_node("a", cpu="2"))
+    cluster.bind(make_pod("old", requests={"cpu": "2"}, priority=9), "a")
+    asked = make_pod("new", requests={"cpu": "2"})
+    assert "let default/old leave a" not in texts(cluster, asked)
+    assert "let default/old leave a" in texts(cluster, with_priority(asked, 9))
+
+
+def test_a_priority_that_no_class_may_have_is_not_suggested() -> None:
+    cluster = Cluster(make_node("a", cpu="2"))
+    cluster.bind(make_pod("proxy", requests={"cpu": "2"}, priority=2_000_001_000), "a")
+    found = remedies(cluster, make_pod("new", requests={"cpu": "2"}))
+    assert "raise-priority" not in [kind for remedy in found for kind in remedy.kinds]
+
+
+def test_the_class_that_is_suggested_is_as_low_as_can_be() -> None:
+    cluster = Cluster(make_node("a", cpu="2"), make_node("b", cpu="2"))
+    cluster.bind(make_pod("low", requests={"cpu": "2"}, priority=4), "a")
+    cluster.bind(make_pod("high", requests={"cpu": "2"}, priority=70), "b")
+    (found,) = (
+        r
+        for r in remedies(cluster, make_pod("new", requests={"cpu": "2"}))
+        if r.kinds == ("raise-priority",)
+    )
+    assert (found.node, found.moved) == ("a", {"default/low": ""})
+    assert found.commands[0] == "kubectl create priorityclass above-4 --value=5"
+    assert found.patch == {"priorityClassName": "above-4"}
+
+
+def test_what_comes_is_there_as_a_manifest() -> None:
+    cluster = Cluster(make_node("a", cpu="2"))
+    found = remedies(cluster, make_pod("new", requests={"cpu": "3"}))
+    (node,) = next(r.objects for r in found if r.kinds == ("add-node",))
+    assert (node["apiVersion"], node["kind"]) == ("v1", "Node")
+    assert node["status"]["allocatable"]["cpu"] == "3000m"
 
 
 def test_a_pod_that_leaves_is_followed_to_where_it_goes() -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.planner.clusters import deployment, node, plan, pod, template, where, zones
 
 from kubeberth.planner.planning import RefusedError
+from kubeberth.planner.reports.text import to_text
 
 
 def named(api_version, kind, name, **fields):
@@ -30,6 +31,48 @@ GVISOR = named(
     overhead={"podFixed": {"cpu": "500m"}},
     scheduling={"nodeSelector": {"sandbox": "yes"}},
 )
+
+
+def webhooks(kind, name, *resources, groups=("apps",)):
+    rules = [{"apiGroups": list(groups), "resources": list(resources)}]
+    hook = {"name": "a.example.com", "rules": rules}
+    return named("admissionregistration.k8s.io/v1", kind, name, webhooks=[hook])
+
+
+def policy(name, *resources):
+    rules = [{"apiGroups": [""], "resources": list(resources)}]
+    spec = {"matchConstraints": {"resourceRules": rules}}
+    return named("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", name, spec=spec)
+
+
+def stored(document):
+    meta = document["metadata"]
+    return {**document, "metadata": {**meta, "uid": meta["name"], "resourceVersion": "1"}}
+
+
+def test_webhooks_and_policies_that_would_be_asked_are_named():
+    binding = named(
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicyBinding",
+        "bound",
+        spec={"policyName": "small-pods"},
+    )
+    asked = [
+        webhooks("MutatingWebhookConfiguration", "injector", "deployments"),
+        webhooks("ValidatingWebhookConfiguration", "all", "*", groups=("*",)),
+        webhooks("ValidatingWebhookConfiguration", "widgets", "widgets", groups=("example.com",)),
+        policy("small-pods", "pods"),
+        policy("not-bound", "pods"),
+        binding,
+    ]
+    found = plan([*zones(3), *map(stored, asked)], deployment("web", 1))
+    told = [f"{each.kind} {each.name}" for each in found.uncalled]
+    assert told == [
+        "MutatingWebhookConfiguration injector",
+        "ValidatingWebhookConfiguration all",
+        "ValidatingAdmissionPolicy small-pods",
+    ]
+    assert "not called, so what they change or refuse is not in here:" in to_text(found)
 
 
 def test_a_deployment_gets_as_many_pods_as_its_quota_allows():

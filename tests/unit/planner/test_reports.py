@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 
 import yaml
 from msgspec.structs import replace
-from tests.unit.planner.clusters import deployment, plan, pod, priority_class, zones
+from tests.unit.planner.clusters import deployment, node, plan, pod, priority_class, zones
 
 from kubeberth.planner.assertions import parse_assertion
 from kubeberth.planner.plan import Pending, PlannedPod
 from kubeberth.planner.reports import FORMS, render, render_comparison
+from kubeberth.planner.reports.html import to_html
 
 FOUND = plan(
     [*zones(3), priority_class("high", 9), deployment("old", 9)],
@@ -82,6 +83,21 @@ def test_the_page_is_whole_and_fetches_nothing():
     assert (page.open, page.fetched) == ([], [])
     assert "<script" not in text
     assert page.n_tiles == FOUND.n_placed
+
+
+def test_the_page_marks_nodes_that_are_closed():
+    shut, ill = node("shut"), node("ill")
+    shut["spec"] = {"unschedulable": True}
+    ill["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    found = plan([node("fine"), shut, ill], deployment("web", 1))
+    assert {each.name: each.closed for each in found.nodes} == {
+        "fine": "",
+        "ill": "not ready",
+        "shut": "cordoned",
+    }
+    page = to_html(found)
+    assert page.count('class="node closed"') == 2
+    assert '<b>shut</b> <span class="bad">cordoned</span>' in page
 
 
 def test_names_cannot_break_out_of_the_page():

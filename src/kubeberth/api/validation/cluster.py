@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api import names
-from kubeberth.api.priority import SYSTEM_PRIORITIES
+from kubeberth.api.priority import HIGHEST_USER_PRIORITY, SYSTEM_PRIORITIES
 from kubeberth.api.validation.field_error import (
     FieldError,
     each_invalid,
@@ -23,7 +23,6 @@ from kubeberth.api.validation.metadata import (
 )
 from kubeberth.api.validation.workloads import validate_not_negative
 
-HIGHEST_USER_PRIORITY = 1_000_000_000
 _PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 _ACTIVE, _TERMINATING = "Active", "Terminating"
 

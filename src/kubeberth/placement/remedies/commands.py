@@ -18,14 +18,14 @@ Document = dict[str, Any]
 
 
 def commands(pod: Pod, edits: Iterable[Edit], patch: Document) -> tuple[str, ...]:
-    """Return what carries edits out; empty lines of edits that have none are left out.
+    """Return what carries edits out: first in the cluster, then on the pod, which goes by that.
 
     Parameters
     ----------
     patch
         What the edits change in the pod's spec.
     """
-    return (*(_on_pod(pod, patch) if patch else ()), *(e.command for e in edits if e.command))
+    return (*(e.command for e in edits if e.command), *(_on_pod(pod, patch) if patch else ()))
 
 
 def workload_of(pod: Pod) -> tuple[str, str]:
@@ -51,6 +51,11 @@ def label_node(node: str, key: str, value: str | None, *, overwrites: bool) -> s
 def untaint_node(node: str, taint: Taint) -> str:
     """Return the command that takes a taint off a node."""
     return f"kubectl taint node {node} {taint.key}:{taint.effect}-"
+
+
+def create_priority_class(name: str, value: int) -> str:
+    """Return the command that makes a priority class."""
+    return f"kubectl create priorityclass {name} --value={value}"
 
 
 def delete_pod(key: str) -> str:

@@ -24,8 +24,10 @@ class Remedy(msgspec.Struct, frozen=True, rename="camel"):
         By pod that has to leave, the node that takes it then; empty when none does.
     patch
         What changes in the pod, as a strategic merge patch; empty when nothing does.
+    objects
+        What comes into the cluster, as manifests: a node, a volume.
     commands
-        What to type, where that can be said.
+        What to type, in that order, where that can be said.
     """
 
     kinds: tuple[str, ...]
@@ -34,6 +36,7 @@ class Remedy(msgspec.Struct, frozen=True, rename="camel"):
     effort: float
     moved: dict[str, str] = {}
     patch: dict[str, Any] = {}
+    objects: tuple[dict[str, Any], ...] = ()
     commands: tuple[str, ...] = ()
 
 

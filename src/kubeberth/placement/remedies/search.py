@@ -16,9 +16,7 @@ from kubeberth.placement.profile import Profile
 from kubeberth.placement.remedies.candidates import Candidate, candidates
 from kubeberth.placement.remedies.commands import commands
 from kubeberth.placement.remedies.edit import (
-    CHANGE_FIELD,
     CORRECT,
-    EVICT_POD,
     Alternative,
     Edit,
     edited,
@@ -26,10 +24,12 @@ from kubeberth.placement.remedies.edit import (
     with_spec,
 )
 from kubeberth.placement.remedies.growth import new_nodes
+from kubeberth.placement.remedies.manifests import manifests_of
 from kubeberth.placement.remedies.node_edits import cordon_edits, taint_edits
 from kubeberth.placement.remedies.patch import spec_patch
 from kubeberth.placement.remedies.pod_term_edits import pod_term_edits
 from kubeberth.placement.remedies.port_edits import port_edits
+from kubeberth.placement.remedies.priority_edits import urgency
 from kubeberth.placement.remedies.remedy import Remedy
 from kubeberth.placement.remedies.resource_edits import request_edits
 from kubeberth.placement.remedies.selection_edits import selection_edits
@@ -182,6 +182,7 @@ def _remedy(what_if: WhatIf, edits: Alternative, landing: Landing) -> Remedy:
         round(effort_of(edits), 2),
         landing.moved,
         patch,
+        tuple(manifest for edit in edits for manifest in manifests_of(edit)),
         commands(what_if.pod, edits, patch),
     )
 
@@ -199,29 +200,8 @@ def _remove_gates(pod: Pod) -> Alternative:
 
 def _preempting(what_if: WhatIf) -> Remedy | None:
     """Return from which priority on the pod would make others leave."""
-    pod, state = what_if.pod, what_if.state
-    priorities = {p.priority for name in state.node_names for p in state.pods_on(name)}
-    if not priorities or (highest := max(priorities)) < pod.priority:
+    found = urgency(what_if)
+    if found is None or not _siblings(what_if.state, what_if.pod).isdisjoint(found.victims):
         return None
-    urgent = with_spec(
-        pod, priority=highest + 1, preemption_policy="PreemptLowerPriority", scheduling_gates=()
-    )
-    nomination = what_if.nomination(urgent)
-    if nomination is None or not nomination.victims:
-        return None
-    if not _siblings(state, pod).isdisjoint(nomination.victims):
-        return None
-    above = max(what_if.placed(key).priority for key in nomination.victims)
-    never = pod.spec.preemption_policy == "Never"
-    what = "let it preempt others" if never and above < pod.priority else ""
-    text = what or f"give it a priority class above {above}"
-    victims = " and ".join(nomination.victims[:3])
-    more = len(nomination.victims) - 3
-    told = f"{victims} and {more} more" if more > 0 else victims
-    return Remedy(
-        ("raise-priority",),
-        f"{text}: it would preempt {told}",
-        nomination.node,
-        EVICT_POD + CHANGE_FIELD / 2 + len(nomination.victims) / 10,
-        dict.fromkeys(nomination.victims, ""),
-    )
+    edits = (*_remove_gates(what_if.pod), found.edit)
+    return _remedy(what_if, edits, Landing(found.node, dict.fromkeys(found.victims, "")))

@@ -66,18 +66,25 @@ class WhatIf:
         state.apply_all(PodRemoved(placed.key) for placed in evicted)
         state.apply_all(StoragePut(item) for edit in edits for item in edit.volumes_come)
         with self._changed_nodes(state, edits):
+            # Whoever is more urgent comes again first, and may well take its room back.
+            moved = self._again(state, (p for p in evicted if p.priority > pod.priority))
             node = self._place(state, pod)
             if node is None:
                 return None
             state.apply(PodPut(pod, node))
-            moved = {}
-            for placed in evicted:
-                again = to_pod(placed)
-                target = self._place(state, again)
-                if target is not None:
-                    state.apply(PodPut(again, target))
-                moved[placed.key] = target or ""
-        return Landing(node, moved)
+            moved |= self._again(state, (p for p in evicted if p.priority <= pod.priority))
+        return Landing(node, {placed.key: moved[placed.key] for placed in evicted})
+
+    def _again(self, state: ClusterState, evicted: Iterable[PlacedPod]) -> dict[str, str]:
+        """Place pods that were evicted; return where they went, empty for those that wait."""
+        moved = {}
+        for placed in evicted:
+            again = to_pod(placed)
+            target = self._place(state, again)
+            if target is not None:
+                state.apply(PodPut(again, target))
+            moved[placed.key] = target or ""
+        return moved
 
     def placed(self, key: str) -> PlacedPod:
         """Return a pod that is on a node."""

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from zlib import crc32
 
+from kubeberth.api.requests import shown_amount
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Amount, NodeUse, Pending, Plan, PlannedPod
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import amount, headline, names, number_of, percent, shown_uses
+from kubeberth.planner.words import headline, names, number_of, percent, shown_uses
 
 # Of a node, and of the whole map: a page with more than this is no map any more.
 _TILES_OF_NODE = 60
@@ -40,6 +41,7 @@ code{font:13px ui-monospace,monospace}
 .nodes{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.6rem;
 margin-top:.5rem}
 .node{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.45rem .55rem}
+.node.closed{background:repeating-linear-gradient(135deg,var(--card) 0 9px,var(--bg) 9px 18px)}
 .node.removed{opacity:.45;border-style:dashed}.node.drained,.node.added{border-style:dashed}
 .node p{margin:0;font-size:.8rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .bar{height:5px;border-radius:3px;background:var(--line);margin:3px 0;overflow:hidden;display:flex}
@@ -111,7 +113,7 @@ def _map(plan: Plan) -> Iterator[str]:
     yield "<h2>Cluster</h2>"
     yield (
         '<p class="dim">A tile is a pod: coloured ones are placed by the plan, grey ones were '
-        "there before, dashed ones had to go.</p>"
+        "there before, dashed ones had to go. Striped nodes are closed to new pods.</p>"
     )
     shown = plan.nodes[:_NODES_SHOWN]
     for zone in sorted({node.zone for node in shown}):
@@ -129,6 +131,8 @@ def _map(plan: Plan) -> Iterator[str]:
 
 def _node(node: NodeUse, placed: Sequence[PlannedPod], gone: Sequence[str]) -> str:
     change = f' <span class="dim">{node.change}</span>' if node.change else ""
+    if node.closed:
+        change += f' <span class="bad">{node.closed}</span>'
     bars = "".join(map(_bar, node.resources.items()))
     n_old = node.pods_after - len(placed)
     tiles = [
@@ -136,10 +140,11 @@ def _node(node: NodeUse, placed: Sequence[PlannedPod], gone: Sequence[str]) -> s
         *(_tile("gone", text) for text in gone),
         *(["<i></i>"] * max(0, n_old)),
     ]
+    kind = " ".join(filter(None, ("node", node.change, node.closed and "closed")))
     more = len(tiles) - _TILES_OF_NODE
     rest = f'<span class="dim">+{more}</span>' if more > 0 else ""
     return (
-        f'<div class="node {node.change}"><p><b>{escape(node.name)}</b>{change}</p>{bars}'
+        f'<div class="{kind}"><p><b>{escape(node.name)}</b>{change}</p>{bars}'
         f'<div class="tiles">{"".join(tiles[:_TILES_OF_NODE])}{rest}</div></div>'
     )
 
@@ -150,7 +155,8 @@ def _bar(resource: tuple[str, Amount]) -> str:
     if not whole or not (before or after):
         return ""
     kept = min(before, after)
-    text = f"{name}: {amount(name, before)} before, {amount(name, after)} of {amount(name, whole)}"
+    was, is_, there = (shown_amount(name, value) for value in (before, after, whole))
+    text = f"{name}: {was} before, {is_} of {there}"
     parts = (100 * kept / whole, 100 * (after - kept) / whole)
     fills = "".join(f'<i style="width:{part:.1f}%"></i>' for part in parts)
     return f'<div class="bar" title="{escape(text)}">{fills}</div>'
@@ -234,7 +240,7 @@ def _zones(plan: Plan) -> Iterator[str]:
         [
             escape(zone) or "no zone",
             escape(resource),
-            amount(resource, use.allocatable),
+            shown_amount(resource, use.allocatable),
             percent(use.before, use.allocatable),
             percent(use.after, use.allocatable),
         ]

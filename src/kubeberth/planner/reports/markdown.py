@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kubeberth.api.requests import shown_amount
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Pending, Plan
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import amount, headline, names, percent, shown_uses
+from kubeberth.planner.words import headline, names, percent, shown_uses
 
 
 def to_markdown(plan: Plan, checked: Sequence[Checked] = ()) -> str:
@@ -72,7 +73,7 @@ def _zones(plan: Plan) -> Iterator[str]:
         [
             zone or "-",
             resource,
-            amount(resource, use.allocatable),
+            shown_amount(resource, use.allocatable),
             percent(use.before, use.allocatable),
             percent(use.after, use.allocatable),
         ]

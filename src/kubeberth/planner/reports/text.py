@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from kubeberth.api.requests import shown_amount
 from kubeberth.placement.why import Obstacle
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Pending, Plan, Removed, Workload
-from kubeberth.planner.words import amount, headline, names, percent, shown_uses
+from kubeberth.planner.words import headline, names, percent, shown_uses
 
 _FACTS_SHOWN = 5
 _REMOVED_SHOWN = 20
@@ -111,7 +112,7 @@ def _how(pod: Removed) -> str:
 def _zones(plan: Plan) -> list[str]:
     rows = [["ZONE", "RESOURCE", "ALLOCATABLE", "BEFORE", "AFTER", ""]]
     for zone, resource, use in shown_uses(plan):
-        there, whole = amount(resource, use.allocatable), use.allocatable
+        there, whole = shown_amount(resource, use.allocatable), use.allocatable
         shares = percent(use.before, whole), percent(use.after, whole)
         rows.append([zone or "-", resource, there, *shares, bar(use.after, whole)])
     return table(rows, left=2) if len(rows) > 1 else []
@@ -137,6 +138,9 @@ def _notes(plan: Plan) -> list[str]:
     if plan.passed_over:
         kinds = [f"{n} {kind}" for kind, n in plan.passed_over.items()]
         lines.append(f"passed over, as no pod is placed by them: {', '.join(kinds)}")
+    if plan.uncalled:
+        told = [f"{each.kind}/{each.name}" for each in plan.uncalled]
+        lines.append(f"not called, so what they change or refuse is not in here: {names(told)}")
     if not plan.came_to_rest:
         lines.append("controllers go on undoing each other's work: this is but a moment of it")
     return lines

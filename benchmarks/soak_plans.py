@@ -1,0 +1,91 @@
+"""Whether plans are what happens, on as many random clusters and manifests as time allows.
+
+    python -m benchmarks.soak_plans [--minutes 10] [--seed 1]
+
+In turn, a few dozen examples of each property that the tests hold of plans:
+
+- manifests land, are refused and roll out in a live cluster in virtual time as planned
+- a node is drained as planned
+- what is suggested for a pending pod gives it its node, once it is done
+- a snapshot without names has the same answers as one with them
+
+The tests try the same on far fewer. It stops by itself; at the first example that fails, which is
+made as small as it gets and printed with the seed that found it, it ends with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from tests.property.planned_worlds import node_specs, releases, stories
+from tests.property.test_plan_equals_live import check_draining, check_landing
+from tests.property.test_remedies_applied import asked_pods, check_remedies, nodes
+from tests.property.test_snapshots import check_names
+
+# So many are tried of one property before the next one has its turn.
+N_EXAMPLES = 25
+
+PROPERTIES: tuple[tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]], ...] = (
+    (check_landing, (node_specs(), stories())),
+    (check_draining, (node_specs(), releases())),
+    (check_remedies, (nodes(), releases(), asked_pods())),
+    (check_names, (nodes(), releases())),
+)
+
+few = settings(
+    deadline=None,
+    max_examples=N_EXAMPLES,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
+
+
+def try_some(
+    check: Callable[..., None], strategies: tuple[st.SearchStrategy[Any], ...], number: int
+) -> int:
+    """Try some examples of a property, the same ones for the same number; return how many."""
+    n_tried = 0
+
+    @seed(number)
+    @few
+    @given(st.tuples(*strategies))
+    def tried(example: tuple[Any, ...]) -> None:
+        nonlocal n_tried
+        n_tried += 1
+        check(*example)
+
+    tried()
+    return n_tried
+
+
+def main() -> None:
+    """Try all properties in turn until the time is over."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    ends_at = time.monotonic() + options.minutes * 60
+    tried: Counter[str] = Counter()
+    number = options.seed
+    while time.monotonic() < ends_at:
+        for check, strategies in PROPERTIES:
+            try:
+                tried[check.__name__] += try_some(check, strategies, number)
+            except BaseException:
+                print(f"{check.__name__} fails with --seed {number}", file=sys.stderr)
+                raise
+        number += 1
+    for name, count in tried.items():
+        print(f"{name:16} {count:6} examples, all as planned")
+
+
+if __name__ == "__main__":
+    main()
