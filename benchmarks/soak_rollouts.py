@@ -15,9 +15,9 @@ reads nothing but the API. It reports, at any revision,
 
 and when all is calm, for a minute at most: workloads that are not as they should be, pods of old
 templates, pods and revisions without an owner that is there, two sets of one template, Jobs whose
-count is wrong, pods that are still held. Of what is wrong then it shows the objects, and what the
-controllers say that they have to do. It stops by itself, after about kills * 2.5 + 30 seconds, and
-ends with 1 when a promise was broken.
+count is wrong, pods that are still held, and pods of which the watch has not told. Of what is wrong
+then it shows the objects, and what the controllers say that they have to do. It stops by itself,
+after about kills * 2.5 + 30 seconds, and ends with 1 when a promise was broken.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from benchmarks.soaking import (
     going_on,
     is_over,
     is_ready,
+    key_of,
     node_of,
 )
 
@@ -198,7 +199,7 @@ class Storm:
     ) -> None:
         self._client = client
         self._cluster = cluster
-        self._rolled = rolled
+        self.rolled = rolled
         self._dice = dice
         self.versions = {workload.name: 0 for workload in rolled}
         self.jobs: list[str] = []
@@ -207,13 +208,13 @@ class Storm:
     async def begin(self) -> None:
         """Make everything."""
         await self._client.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-        for workload in self._rolled:
+        for workload in self.rolled:
             await self._client.create(workload.resource, _manifest(workload), NAMESPACE)
 
     async def roll(self) -> None:
         """Give a workload a new template after a moment."""
         await asyncio.sleep(self._dice.uniform(0.1, 0.6))
-        workload = self._dice.choice(self._rolled)
+        workload = self._dice.choice(self.rolled)
         version = self.versions[workload.name] + 1
         # Now and then back to a template that there was.
         shown = version if self._dice.random() < 0.8 else max(1, version - 2)
@@ -275,12 +276,12 @@ def _job(name: str) -> Document:
     }
 
 
-async def until_calm(client: Client, storm: Storm, rolled: list[Workload]) -> list[str]:
+async def until_calm(client: Client, storm: Storm, auditor: Auditor) -> list[str]:
     """Wait until all is as it should be, and return what is not after a minute."""
     deadline = time.monotonic() + CALM_S
     while True:
         try:
-            wrong = await _differences(client, storm, rolled)
+            wrong = await _differences(client, storm, auditor)
         except (TransportError, ApiError) as error:
             wrong = [str(error)]
         if not wrong or time.monotonic() > deadline:
@@ -288,7 +289,7 @@ async def until_calm(client: Client, storm: Storm, rolled: list[Workload]) -> li
         await asyncio.sleep(0.25)
 
 
-async def _differences(client: Client, storm: Storm, rolled: list[Workload]) -> list[str]:
+async def _differences(client: Client, storm: Storm, auditor: Auditor) -> list[str]:
     found = {
         resource: (await client.list(resource, NAMESPACE))["items"]
         for resource in (
@@ -297,10 +298,11 @@ async def _differences(client: Client, storm: Storm, rolled: list[Workload]) -> 
         )
     }
     return [
-        *(fault for each in rolled for fault in _workload_faults(each, storm, found[PODS])),
+        *(fault for each in storm.rolled for fault in _workload_faults(each, storm, found[PODS])),
         *(fault for name in storm.jobs for fault in _finished_job_faults(name, found)),
         *_ownership_faults(found),
         *_twin_faults(found[REPLICA_SETS]),
+        *_unheard_faults(found[PODS], auditor.history.objects),
     ]
 
 
@@ -347,6 +349,18 @@ def _twin_faults(sets: list[Document]) -> Iterator[str]:
             yield f"{app} has {n_sets} replica sets of one template"
 
 
+def _unheard_faults(listed: list[Document], followed: dict[str, Document]) -> Iterator[str]:
+    now = {key_of(pod): pod["metadata"]["resourceVersion"] for pod in listed}
+    heard = {
+        key: pod["metadata"]["resourceVersion"]
+        for key, pod in followed.items()
+        if pod["metadata"]["namespace"] == NAMESPACE
+    }
+    for key in sorted(now.keys() | heard.keys()):
+        if now.get(key) != heard.get(key):
+            yield f"{key} is at {now.get(key)}, who watches has {heard.get(key)}"
+
+
 async def evidence(client: Client, cluster: Cluster, wrong: Iterable[str]) -> list[str]:
     """Return what there is to see of the workloads that faults name, and of their controllers."""
     blamed = {fault.split()[0] for fault in wrong}
@@ -373,11 +387,11 @@ async def soak(
         storm = Storm(client, cluster, rolled, dice)
         following = asyncio.create_task(auditor.history.follow())
         await storm.begin()
-        wrong = await until_calm(client, storm, rolled)
+        wrong = await until_calm(client, storm, auditor)
         auditor.begin()
         async with going_on(storm.roll):
             await storm.kill(kills, pause_s, tell)
-        wrong += await until_calm(client, storm, rolled)
+        wrong += await until_calm(client, storm, auditor)
         if wrong:
             print(*await evidence(client, cluster, wrong), sep="\n", file=sys.stderr)
         await end(following)

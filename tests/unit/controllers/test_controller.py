@@ -3,10 +3,13 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from tests.fake_api import FakeApi
+from tests.fake_api import FakeApi, FakeClient
 from tests.objects import NOW
+from tests.virtual_time import STARTED_AT, VirtualClock, VirtualLoop
 
 from kubeberth.api.scheme import CONFIG_MAPS, PODS, REPLICA_SETS, SECRETS
+from kubeberth.api.workloads import decode_replica_set
+from kubeberth.client.informer import Informer
 from kubeberth.client.recorder import EventRecorder
 from kubeberth.clock import SystemClock
 from kubeberth.controllers.action import CreateObject, ObjectRef, Outcome, PatchObject
@@ -204,3 +207,84 @@ def test_a_failure_is_told_of_at_once():
         assert failed in client.told
 
     asyncio.run(scenario())
+
+
+class Setter(Reconciler):
+    """Sets how many replicas there are, one more at each look, and waits for nothing itself."""
+
+    name = account = "setter"
+    resource = REPLICA_SETS
+
+    def __init__(self, n_writes):
+        self.n_writes = n_writes
+        self.looked_at = []
+
+    def reconcile(self, cache, key, now, failure):
+        seen = cache.get(REPLICA_SETS, key)
+        self.looked_at.append((now - STARTED_AT, seen.spec.replicas))
+        if len(self.looked_at) > self.n_writes:
+            return Outcome()
+        patch = {"spec": {"replicas": seen.spec.replicas + 1}}
+        return Outcome((PatchObject(ObjectRef(REPLICA_SETS, "web", "default"), patch),))
+
+
+class Distant(FakeClient):
+    """A client to which answers, or the news, come late."""
+
+    def __init__(self, api, answer_s, news_s):
+        super().__init__(api)
+        self.answer_s, self.news_s = answer_s, news_s
+
+    async def patch(self, *arguments, **options):
+        answer = await super().patch(*arguments, **options)
+        await asyncio.sleep(self.answer_s)
+        return answer
+
+    async def watch(self, *arguments, **options):
+        async for event in super().watch(*arguments, **options):
+            await asyncio.sleep(self.news_s)
+            yield event
+
+
+def looks_at(client, n_writes=2):
+    """Run a controller that writes so many times; return when it looked, and what it saw."""
+
+    async def scenario():
+        clock, cache, setter = VirtualClock(), Cache(), Setter(n_writes)
+        client.api.put(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": {"replicas": 0}})
+        informer = Informer(client, REPLICA_SETS, decode_replica_set)
+        controller = Controller(
+            setter,
+            cache,
+            Executor(client, EventRecorder(client, "setter", clock)),
+            clock,
+            revision_of=lambda _: informer.revision,
+            workers=1,
+        )
+
+        def listen(change):
+            cache.apply(REPLICA_SETS, change.old, change.new)
+            controller.observe(REPLICA_SETS, change.old, change.new)
+
+        informer.subscribe(listen)
+        following = asyncio.create_task(informer.run())
+        await informer.synced.wait()
+        running = asyncio.create_task(controller.run())
+        await asyncio.sleep(60)
+        for task in (running, following):
+            task.cancel()
+        await asyncio.gather(running, following, return_exceptions=True)
+        return setter.looked_at
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(scenario())
+
+
+def test_who_hears_of_its_write_before_the_answer_looks_again_as_soon_as_that_comes():
+    looks = looks_at(Distant(FakeApi(), answer_s=0.5, news_s=0.0))
+    assert looks == [(0.0, 0), (0.5, 1), (1.0, 2)]
+
+
+def test_who_hears_of_its_write_after_the_answer_looks_again_then_and_not_before():
+    looks = looks_at(Distant(FakeApi(), answer_s=0.0, news_s=0.5))
+    assert looks == [(0.0, 0), (0.5, 1), (1.0, 2)]

@@ -10,7 +10,14 @@ import random
 from typing import Any, cast
 
 import pytest
-from benchmarks.soak_rollouts import INDEX, NAMESPACE, Auditor, Storm, workloads
+from benchmarks.soak_rollouts import (
+    INDEX,
+    NAMESPACE,
+    Auditor,
+    Storm,
+    _unheard_faults,
+    workloads,
+)
 from benchmarks.soaking import Cluster, going_on
 from tests.fake_api import FakeApi, FakeClient
 from tests.virtual_time import VirtualLoop
@@ -109,3 +116,14 @@ def test_a_storm_knows_which_template_was_asked_for_last_whenever_it_ends(storm_
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(scenario())
+
+
+def test_a_watch_that_has_not_told_of_what_is_there_by_now_is_found_out() -> None:
+    pods = [pod("usual", name, resourceVersion=version) for name, version in ("a7", "b8", "c9")]
+    followed = {f"soak/{each['metadata']['name']}": each for each in pods}
+    assert list(_unheard_faults(pods, followed)) == []
+    followed["soak/b"] = pod("usual", "b", resourceVersion="5")
+    assert list(_unheard_faults(pods[1:], followed)) == [
+        "soak/a is at None, who watches has 7",
+        "soak/b is at 8, who watches has 5",
+    ]
