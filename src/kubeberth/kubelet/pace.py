@@ -8,6 +8,7 @@ Rule 2: an answer that comes soon makes room for more; one that comes late, or n
 away. So half of the answers come soon where it ends up.
 Rule 3: soon is within LATE times of the shortest time that an answer took lately, also to those who
 write beside the turns.
+Rule 4: after a rest it begins with the fewest: nobody knows who else has come meanwhile.
 
 The same idea as TCP Vegas (Brakmo and Peterson, 1995): who waits longer than in an empty line sees
 the queue, and stands back before it grows.
@@ -33,6 +34,7 @@ STEP = 1 / 8
 LATE = 2.5
 # The shortest answer is forgotten within a minute or so, as disks and servers change.
 FORGET_S = 60.0
+REST_S = 1.0
 
 
 class Pace:
@@ -44,7 +46,7 @@ class Pace:
         self._n_taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._shortest_s = math.inf
-        self._learnt_at = clock.monotonic()
+        self._learnt_at = self._given_at = clock.monotonic()
 
     @property
     def turns(self) -> int:
@@ -70,6 +72,10 @@ class Pace:
             self._pass_on()
 
     async def _take(self) -> None:
+        now = self._clock.monotonic()
+        if not self._n_taken and now - self._given_at > REST_S:
+            self._turns = float(LEAST)
+        self._given_at = now
         if self._n_taken < self.turns and not self._waiting:
             self._n_taken += 1
             return

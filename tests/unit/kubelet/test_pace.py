@@ -6,7 +6,7 @@ import pytest
 from tests.unit.kubelet.test_parts import ManualClock
 
 from kubeberth.errors import TransportError
-from kubeberth.kubelet.pace import FORGET_S, LATE, LEAST, MOST, Pace
+from kubeberth.kubelet.pace import FORGET_S, LATE, LEAST, MOST, REST_S, Pace
 
 
 class Server:
@@ -99,6 +99,18 @@ def test_a_server_that_becomes_slower_for_good_is_got_used_to(clock):
             clock.at += FORGET_S
             await write(pace, slower, 1000)
         assert pace.turns == MOST
+
+    asyncio.run(scenario())
+
+
+def test_after_a_rest_the_fewest_write_at_once_again(clock):
+    async def scenario():
+        pace = Pace(clock)
+        await write(pace, Server(clock, per_s=100_000, delay_s=0.01), 5000)
+        assert pace.turns == MOST
+        clock.at += 2 * REST_S
+        await write(pace, Server(clock, per_s=100_000, delay_s=0.01), 1)
+        assert pace.turns == LEAST
 
     asyncio.run(scenario())
 
