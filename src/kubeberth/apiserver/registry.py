@@ -390,11 +390,32 @@ class Registry:
             value = await self.conversions.value_of(resource, document)
             entry = await self.store.update(target.key, value, entry.revision)
         revision = entry.revision
-        if plan.removes:
+        if plan.removes and plan.document is not None:
+            revision = await self._remove_ended(target, document["metadata"]["uid"], entry)
+        elif plan.removes:
             revision = (await self.store.delete(target.key, revision)).revision
         document["metadata"]["resourceVersion"] = str(revision)
         shown = self.conversions.written(resource, document, entry)
         return Written(document, shown, revision, removed=plan.removes)
+
+    async def _remove_ended(self, target: Target, uid: str, entry: Entry) -> int:
+        """Remove an object that was told to end at once, and return the revision of that.
+
+        Others may have waited for its end, and be quicker: then it is gone as was asked for.
+        """
+        while True:
+            try:
+                return (await self.store.delete(target.key, entry.revision)).revision
+            except KeyMissingError:
+                return entry.revision
+            except RevisionMismatchError:
+                there = self.store.get(target.key)
+                meta = unpack(target.resource, there)["metadata"] if there is not None else {}
+                if there is None or meta["uid"] != uid:
+                    return entry.revision
+                if meta.get("finalizers"):
+                    raise
+                entry = there
 
 
 def keep_same_parts(new: Document, old: Document) -> None:

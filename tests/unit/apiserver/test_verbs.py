@@ -2,6 +2,10 @@
 
 import asyncio
 
+import pytest
+
+from kubeberth.apiserver.storage.memory import MemoryStore
+
 PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -449,3 +453,33 @@ def test_metadata_come_in_the_order_in_which_go_writes_them(run):
             assert [*found["metadata"]][:5] == expected
 
     run(scenario)
+
+
+class _Contended(MemoryStore):
+    """A store in which somebody else is quicker, once, after a pod has been told to end."""
+
+    def __init__(self, *, removes: bool) -> None:
+        super().__init__()
+        self._removes = removes
+        self._is_alone = False
+
+    async def delete(self, key, expected):
+        if key.startswith("pods/") and not self._is_alone:
+            self._is_alone = True
+            if self._removes:
+                await super().delete(key, expected)
+            else:
+                await self.update(key, self.get(key).value, expected)
+        return await super().delete(key, expected)
+
+
+@pytest.mark.parametrize("removes", [True, False], ids=["removed", "changed"])
+def test_a_pod_that_others_reach_first_while_it_is_removed_is_gone_as_was_asked(run, removes):
+    async def scenario(api):
+        await api.pod("web", nodeName="n")
+        answer = await api.delete(f"{PODS}/web", {"gracePeriodSeconds": 0})
+        assert answer.code == 200
+        assert answer.json["metadata"]["deletionGracePeriodSeconds"] == 0
+        assert (await api.get(f"{PODS}/web")).code == 404
+
+    run(scenario, store=_Contended(removes=removes))
