@@ -409,10 +409,18 @@ class Kubelet:
         except BerthError as error:
             # A conflict may mean another pod of that name; then the watch ends the retries.
             logger.warning("status of pod %s: %s", pod.metadata.key, error)
-            if pod.metadata.uid in self._workers:
-                self._dirty[pod.metadata.uid] = None
+            self._keep_dirty(pod)
             return False
+        except Exception:
+            # Whatever went wrong with one try, the next one may do.
+            self._keep_dirty(pod)
+            self._timers.call_in(RETRY_S, self._write_again)
+            raise
         return True
+
+    def _keep_dirty(self, pod: KubeletPod) -> None:
+        if pod.metadata.uid in self._workers:
+            self._dirty[pod.metadata.uid] = None
 
     async def _write_status(
         self, worker: Worker, answered: Callable[[], None] = lambda: None

@@ -333,6 +333,21 @@ def test_a_status_that_was_refused_for_a_conflict_is_written_again(monkeypatch):
     asyncio.run(scenario())
 
 
+def test_a_status_that_met_a_bug_is_written_again(monkeypatch):
+    monkeypatch.setattr(kubelet_module, "RETRY_S", 0.01)
+
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            api.refusals["patch", PODS] = RuntimeError("the descriptor is used by a transport")
+            put_pod(api)
+            await until(lambda: sum(entry[:2] == ("patch", "pods") for entry in api.log) > 3)
+            api.refusals.clear()
+            await until(lambda: is_ready(api))
+
+    asyncio.run(scenario())
+
+
 def test_a_pod_that_starts_is_written_no_oftener_than_there_is_something_new(monkeypatch):
     patch = FakeClient.patch
 
