@@ -15,9 +15,9 @@ from cryptography import x509
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.clock import SystemClock
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.joining import join
+from kubeberth.private_file import write_private
 
 # A certificate that ends sooner is asked for anew.
 RENEW_BEFORE = timedelta(days=1)

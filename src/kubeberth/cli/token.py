@@ -19,8 +19,8 @@ from kubeberth.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, SECRETS, 
 from kubeberth.cli.options import kubeconfig_option
 from kubeberth.client.client import Client
 from kubeberth.clock import SystemClock, rfc3339
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import AlreadyExistsError, NotFoundError, UsageError
+from kubeberth.private_file import write_private
 
 JOINING = "system:bootstrappers:berth:default-node-token"
 _LETTERS = string.ascii_lowercase + string.digits

@@ -29,9 +29,9 @@ from kubeberth.cluster import pki
 from kubeberth.cluster.datadir import DataDir, ProcessState, Running, Settings
 from kubeberth.cluster.kubeconfigs import embedded_user, kubeconfig, linked_user
 from kubeberth.cluster.membership import NODES_FILE, closed_labels, tend, write_nodes_file
-from kubeberth.cluster.private_file import write_private
 from kubeberth.cluster.process import Child
 from kubeberth.errors import UsageError
+from kubeberth.private_file import write_private
 
 HOST = "127.0.0.1"
 PROCESSES = {"scheduler": pki.SCHEDULER, "controllers": pki.CONTROLLERS}

@@ -16,8 +16,8 @@ import msgspec
 from kubeberth.api.node_labels import closed_to_kubelet
 from kubeberth.clock import Clock
 from kubeberth.cluster.datadir import DataDir
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UsageError
+from kubeberth.private_file import write_private
 
 Document = dict[str, Any]
 NODES_FILE = "nodes.json"

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UsageError
+from kubeberth.private_file import write_private
 
 CA_LIFETIME = timedelta(days=3650)
 LIFETIME = timedelta(days=365)

@@ -14,8 +14,8 @@ from typing import Any
 from kubeberth.api.scheme import NAMESPACES, SERVICE_ACCOUNTS
 from kubeberth.client.client import Document
 from kubeberth.cluster.kubeconfigs import embedded_user, kubeconfig
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import AlreadyExistsError, UsageError
+from kubeberth.private_file import write_private
 from kubeberth.testing.server import Server
 
 _POLL_S = 0.02

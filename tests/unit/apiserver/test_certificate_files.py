@@ -11,8 +11,8 @@ from kubeberth.apiserver.auth.tls import shown_chain
 from kubeberth.apiserver.certificate_files import CertificateFiles
 from kubeberth.apiserver.server import ServerSettings, client_certificates, tls_context
 from kubeberth.cluster.pki import ADMIN, Authority
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import UnauthorizedError
+from kubeberth.private_file import write_private
 
 NOW = 1_800_000_000.0
 

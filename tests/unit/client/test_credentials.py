@@ -25,8 +25,8 @@ from kubeberth.client.credentials import (
     Proof,
 )
 from kubeberth.cluster.pki import Authority, Identity
-from kubeberth.cluster.private_file import write_private
 from kubeberth.errors import TransportError, UnauthorizedError, UsageError
+from kubeberth.private_file import write_private
 
 V1 = "client.authentication.k8s.io/v1"
 

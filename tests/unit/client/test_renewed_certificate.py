@@ -16,7 +16,7 @@ from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.kubeconfigs import kubeconfig, linked_user
 from kubeberth.cluster.pki import Authority, Identity
-from kubeberth.cluster.private_file import write_private
+from kubeberth.private_file import write_private
 
 
 @asynccontextmanager

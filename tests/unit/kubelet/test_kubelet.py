@@ -318,28 +318,18 @@ def test_an_ended_pod_that_was_deleted_goes_even_if_the_first_try_fails(monkeypa
     asyncio.run(scenario())
 
 
-def test_a_status_that_was_refused_for_a_conflict_is_written_again(monkeypatch):
+@pytest.mark.parametrize(
+    "trouble",
+    [ConflictError("the object has been modified"), RuntimeError("a bug")],
+    ids=["refused for a conflict", "met a bug"],
+)
+def test_a_status_that_was_not_written_is_written_again(monkeypatch, trouble):
     monkeypatch.setattr(kubelet_module, "RETRY_S", 0.01)
 
     async def scenario():
         api = FakeApi()
         async with nodes(api):
-            api.refusals["patch", PODS] = ConflictError("the object has been modified")
-            put_pod(api)
-            await until(lambda: sum(entry[:2] == ("patch", "pods") for entry in api.log) > 1)
-            api.refusals.clear()
-            await until(lambda: is_ready(api))
-
-    asyncio.run(scenario())
-
-
-def test_a_status_that_met_a_bug_is_written_again(monkeypatch):
-    monkeypatch.setattr(kubelet_module, "RETRY_S", 0.01)
-
-    async def scenario():
-        api = FakeApi()
-        async with nodes(api):
-            api.refusals["patch", PODS] = RuntimeError("the descriptor is used by a transport")
+            api.refusals["patch", PODS] = trouble
             put_pod(api)
             await until(lambda: sum(entry[:2] == ("patch", "pods") for entry in api.log) > 3)
             api.refusals.clear()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from kubeberth.errors import UsageError
+from kubeberth.private_file import write_private
 
 ALGORITHM = "ES256"
 _HASH = ec.ECDSA(hashes.SHA256())
@@ -55,7 +55,7 @@ class SigningKey:
         """
         try:
             if not path.exists():
-                _write_private(path, cls.generate().pem())
+                write_private(path, cls.generate().pem())
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it holds no private key"
@@ -145,12 +145,3 @@ def _json(text: str) -> dict[str, Any]:
     if not isinstance(decoded, dict):
         raise TokenError("not an object")
     return decoded
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-    partial.replace(path)
