@@ -23,18 +23,19 @@ from kubeberth.kubelet import kubelet as kubelet_module
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.nodes import NodesSettings, run
 from kubeberth.kubelet.specs import node_specs
-from kubeberth.kubelet.stages import Stages
+from kubeberth.kubelet.stages import DEFAULT_DELAYS, Stages
+from kubeberth.kubelet.transitions import Step
 
 DEADLINE_S = 10
 SETTINGS = NodesSettings(stages=Stages(jitter=0.1))
 
 
 @asynccontextmanager
-async def nodes(api, count=1):
+async def nodes(api, count=1, settings=SETTINGS):
     """Run nodes as a process of their own would, until the block ends."""
     ready = asyncio.Event()
     specs = node_specs(count, 3)
-    task = asyncio.create_task(run(specs, lambda name: api.client(), SETTINGS, ready=ready.set))
+    task = asyncio.create_task(run(specs, lambda name: api.client(), settings, ready=ready.set))
     await asyncio.wait_for(ready.wait(), DEADLINE_S)
     try:
         yield
@@ -165,6 +166,22 @@ def test_a_pod_that_is_deleted_while_it_waits_for_its_image_goes():
             pod = put_unpullable(api)
             await until(lambda: waiting_reason(api) == "ImagePullBackOff")
             await api.client().delete(PODS, "web", "default", uid=pod["metadata"]["uid"])
+            await until(lambda: not api.objects[PODS])
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_is_slow_to_end_is_killed_when_its_grace_period_is_cut_short():
+    async def scenario():
+        api = FakeApi()
+        slow = NodesSettings(stages=Stages({**DEFAULT_DELAYS, Step.STOP: 3600.0}))
+        async with nodes(api, settings=slow):
+            uid = put_pod(api)["metadata"]["uid"]
+            await until(lambda: is_ready(api))
+            await api.client().delete(PODS, "web", "default", grace_period_s=3600, uid=uid)
+            await until(lambda: any(e["reason"] == "Killing" for e in api.objects[EVENTS].values()))
+            assert is_ready(api)
+            await api.client().delete(PODS, "web", "default", grace_period_s=1, uid=uid)
             await until(lambda: not api.objects[PODS])
 
     asyncio.run(scenario())
