@@ -16,6 +16,7 @@ from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import UsageError
+from kubeberth.library.machines import equipped
 from kubeberth.library.manifests import read_manifests
 from kubeberth.planner.kinds import TYPES
 
@@ -40,13 +41,13 @@ def read_sources(
     resources
         What is read of that one.
     """
-    documents: list[Document] = []
+    found: list[tuple[Document, str]] = []
     for source in sources:
         if source == LIVE:
-            documents += _read_live(credentials, resources)
+            found += [(document, LIVE) for document in _read_live(credentials, resources)]
         else:
-            documents += [manifest.document for manifest in read_manifests(Path(source))]
-    return documents
+            found += [(one.document, one.source) for one in read_manifests(Path(source))]
+    return [document for document, _ in equipped(found)]
 
 
 def credentials_of(

@@ -100,7 +100,8 @@ def decode(document: object, kind: type[T], field: str) -> T:
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         where = field + re.sub(r"^\.", "." if field else "", path.rstrip("`"))
-        raise DescriptionError(f"{where}: {what[:1].lower()}{what[1:]}") from None
+        told = f"{what[:1].lower()}{what[1:]}"
+        raise DescriptionError(f"{where}: {told}" if where else told) from None
 
 
 def machine_from(document: object) -> Machine:

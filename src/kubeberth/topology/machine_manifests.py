@@ -55,8 +55,13 @@ def with_machines(documents: Iterable[Document]) -> Iterator[Document]:
         yield _with_layout({"kind": "Node", "metadata": {"name": name}}, layout)
 
 
-def layouts_of(machines: Iterable[Document]) -> dict[str, Document]:
+def layouts_of(machines: Iterable[Document], known: Iterable[str] = ()) -> dict[str, Document]:
     """Return the layouts that Machines describe, by the names of their nodes.
+
+    Parameters
+    ----------
+    known
+        Nodes that have a machine already.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def layouts_of(machines: Iterable[Document]) -> dict[str, Document]:
     layouts: dict[str, Document] = {}
     for machine in machines:
         for name, layout in _layouts(machine):
-            if name in layouts:
+            if name in layouts or name in known:
                 raise UsageError(f'node "{name}" has two machines')
             layouts[name] = layout
     return layouts
