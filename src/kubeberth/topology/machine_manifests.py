@@ -120,7 +120,7 @@ def _layouts(document: Document) -> Iterator[tuple[str, Document]]:
         if field not in _FIELDS:
             raise UsageError(f"{where}: there is no field {field}")
     nodes = document.get("nodes", [name])
-    if not isinstance(nodes, list) or not all(isinstance(node, str) for node in nodes):
+    if not isinstance(nodes, list) or not nodes or not all(isinstance(n, str) for n in nodes):
         raise UsageError(f"{where}: nodes must be a list of names")
     layout = {field: document[field] for field in _PARTS if field in document}
     try:
