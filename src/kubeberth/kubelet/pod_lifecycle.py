@@ -106,6 +106,9 @@ TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
     (Stage.ENDED, Stimulus.DELETED): Stage.ENDED,
 }
 
+# How often upstream's kubelet lists what runs. It hears of a sandbox by that, and of the containers
+# that have started in it by then as well.
+RELIST_S = 1.0
 
 # So many of the last steps an error tells; each by its place among all there can be.
 HISTORY = 10
@@ -158,10 +161,17 @@ class Notice:
 
 @dataclass(slots=True)
 class Effects:
-    """What a stimulus leads to outside of the machine."""
+    """What a stimulus leads to outside of the machine.
+
+    Parameters
+    ----------
+    told_after_s
+        How long the status may wait to be written: less, if there is more to tell before.
+    """
 
     timers: list[Timer] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    told_after_s: float = 0.0
 
 
 class PodLife:
@@ -368,6 +378,7 @@ class PodLife:
                 early = self.of_role(Role.EPHEMERAL)
                 effects = self._go_on(now)
                 effects.timers += [_starting(run, Step.START) for run in early]
+                effects.told_after_s = RELIST_S
                 return effects
             case _:
                 return self._go_on(now)
