@@ -7,6 +7,7 @@ that nothing but the last letters of names may differ.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -31,6 +32,7 @@ Shape = dict[str, Any]
 
 PROFILE = default_profile()
 MAKERS = frozenset(resource.kind for resource in WORKLOADS)
+FORBIDDEN = re.compile(r'\S+: (?P<kind>\w+): \S+ "(?P<name>[^"]+)" is forbidden: (?P<why>.*)')
 RULES = Rules({PROFILE.name: PROFILE}, Shuffled(0))
 
 
@@ -101,8 +103,11 @@ async def refusals(cluster: LiveCluster, manifests: list[Document]) -> list[str]
 
 def told(error: BerthError) -> str:
     """Return what a plan says of an object that it refuses."""
-    assert isinstance(error, InvalidObjectError), error
-    return f"{error.kind} {error.name}: {gist(error.reason)}"
+    if isinstance(error, InvalidObjectError):
+        return f"{error.kind} {error.name}: {gist(error.reason)}"
+    found = FORBIDDEN.fullmatch(str(error))
+    assert found, error
+    return f"{found['kind']} {found['name']}: {gist(found['why'])}"
 
 
 def gist(message: str) -> str:

@@ -100,7 +100,8 @@ def scale(world: World, name: str, size: int) -> tuple[Resource, str]:
     field = "parallelism" if resource.kind == "Job" else "replicas"
     if resource.kind == "DaemonSet":
         raise UsageError(f"--scale {name}: a DaemonSet is as large as there are nodes")
-    world.objects.patch(resource, key, {"spec": {field: size}})
+    sub = "" if resource.kind == "Job" else "scale"
+    world.objects.patch(resource, key, {"spec": {field: size}}, sub=sub)
     return resource, key
 
 
