@@ -139,7 +139,8 @@ RULES = (
 CHANGES = (
     '[JSONPatch{op: "add", path: "/spec/tolerations", value: [{"operator": "Exists"}]}]',
     '[JSONPatch{op: "add", path: "/spec/nodeSelector", value: {"disk": "ssd"}}]',
-    '[JSONPatch{op: "remove", path: "/spec/affinity"}]',
+    '[JSONPatch{op: "replace", path: "/spec/containers/0/image", value: "nginx:3"}]',
+    '[JSONPatch{op: "remove", path: "/spec/tolerations/7"}]',
 )
 CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 

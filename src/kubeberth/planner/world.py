@@ -75,11 +75,13 @@ class World:
         patience_ends_at = self.objects.now + PATIENCE_S
         for _ in range(MAX_ROUNDS):
             self.control.run()
+            if self.control.is_restless:
+                break
             self.objects.now += 1
             if self.placing.run() or self._stand_in():
                 continue
             if not self._wait(patience_ends_at):
-                self.came_to_rest = not self.control.is_restless
+                self.came_to_rest = True
                 return
         self.came_to_rest = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.unit.planner.clusters import deployment, plan, pod, zones
+from tests.unit.planner.clusters import deployment, plan, pod, workload, zones
 
 from kubeberth.planner.anonymous import anonymised
 from kubeberth.planner.planning import RefusedError
@@ -164,6 +164,15 @@ def test_what_a_policy_cannot_change_is_told():
     change = """[JSONPatch{op: "remove", path: "/spec/nothing"}]"""
     with pytest.raises(RefusedError, match="policy 'rules' with binding 'binding' denied request"):
         plan([*zones(3), *policy(change, "pods", kind="Mutating")], pod("lone"))
+
+
+def test_a_policy_that_has_a_controller_go_on_for_ever_ends_the_plan():
+    """Without its affinity, a pod of a DaemonSet is for no node in particular."""
+    change = """[JSONPatch{op: "remove", path: "/spec/affinity"}]"""
+    cluster = [*zones(3), *policy(change, "pods", kind="Mutating")]
+    found = plan(cluster, workload("DaemonSet", "agent"))
+    assert not found.came_to_rest
+    assert not found.is_good
 
 
 def test_sizes_that_a_policy_denies_are_not_taken():
