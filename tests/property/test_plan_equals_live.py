@@ -7,7 +7,6 @@ that nothing but the last letters of names may differ.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
@@ -32,7 +31,6 @@ Shape = dict[str, Any]
 
 PROFILE = default_profile()
 MAKERS = frozenset(resource.kind for resource in WORKLOADS)
-FORBIDDEN = re.compile(r'\S+: (?P<kind>\w+): \S+ "(?P<name>[^"]+)" is forbidden: (?P<why>.*)')
 RULES = Rules({PROFILE.name: PROFILE}, Shuffled(0))
 
 
@@ -95,19 +93,16 @@ async def refusals(cluster: LiveCluster, manifests: list[Document]) -> list[str]
         try:
             await cluster.apply([document])
         except ApiError as error:
-            name = document["metadata"]["name"]
             causes = error.details.get("causes") or [{"message": str(error)}]
-            found.append(f"{document['kind']} {name}: {gist(causes[0]['message'])}")
+            found.append(f"{document['kind']}: {gist(causes[0]['message'])}")
     return found
 
 
 def told(error: BerthError) -> str:
     """Return what a plan says of an object that it refuses."""
     if isinstance(error, InvalidObjectError):
-        return f"{error.kind} {error.name}: {gist(error.reason)}"
-    found = FORBIDDEN.fullmatch(str(error))
-    assert found, error
-    return f"{found['kind']} {found['name']}: {gist(found['why'])}"
+        return f"{error.kind}: {gist(error.reason)}"
+    return f"{str(error).split(': ')[1]}: {gist(str(error))}"
 
 
 def gist(message: str) -> str:
@@ -122,13 +117,15 @@ async def snapshot(cluster: LiveCluster) -> list[Document]:
 async def drain(cluster: LiveCluster, node: str) -> None:
     """Empty a node as `kubectl drain` does: ask again as long as that helps."""
     await cluster.admin.patch(NODES, node, {"spec": {"unschedulable": True}})
+    there = [pod for pod in await cluster.items(PODS) if pod["spec"].get("nodeName") == node]
+    meant = {pod["metadata"]["uid"] for pod in there}
     has_evicted = True
     while has_evicted:
         has_evicted = False
         for pod in await cluster.items(PODS):
             meta = pod["metadata"]
             owners = meta.get("ownerReferences") or [{"kind": ""}]
-            if pod["spec"].get("nodeName") == node and owners[0]["kind"] != "DaemonSet":
+            if meta["uid"] in meant and owners[0]["kind"] != "DaemonSet":
                 has_evicted |= await evict(cluster, meta["namespace"], meta["name"])
         await cluster.settle()
 

@@ -52,6 +52,9 @@ Document = dict[str, Any]
 
 # Of every object: nothing here depends on it, but a server demands one of whoever updates.
 _REVISION = "1"
+# Who has set which field: nothing here depends on it, and a server's own parts have it in a form
+# that is none of JSON.
+_OWNERS = "managedFields"
 # Of a pod that does not say how long it may take to end.
 GRACE_S = 30.0
 _LIMITED = frozenset((PODS, PERSISTENT_VOLUME_CLAIMS))
@@ -163,6 +166,7 @@ class Objects:
         """
         meta = sent.get("metadata") or {}
         if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
+            sent = {**sent, "metadata": _without(meta, _OWNERS)}
             # What controllers make of a template has its defaults: to be equal, it has them, too.
             lacks = is_reduced(sent) and resource is not PODS
             self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
@@ -264,7 +268,7 @@ class Objects:
         document = {**sent, "apiVersion": resource.api_version, "kind": resource.kind}
         meta = document.get("metadata")
         if isinstance(meta, dict):
-            document["metadata"] = {k: v for k, v in meta.items() if k != "resourceVersion"}
+            document["metadata"] = _without(meta, "resourceVersion", _OWNERS)
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
         admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
         if resource in _LIMITED:
@@ -442,6 +446,10 @@ class Objects:
 
     def _stamp(self) -> str:
         return rfc3339(self.now)
+
+
+def _without(meta: Mapping[str, Any], *fields: str) -> Document:
+    return {field: value for field, value in meta.items() if field not in fields}
 
 
 def _accepted(stored: Stored) -> Document:

@@ -215,6 +215,13 @@ def test_a_drained_pod_keeps_others_away_for_its_grace_period():
         assert found.workloads[0].nodes == {node_name: 1}
 
 
+def test_a_drained_pod_that_tolerates_everything_may_come_back():
+    cluster = [node("n1"), deployment("web", 1, tolerations=[{"operator": "Exists"}])]
+    found = plan(cluster, drain=("n1",))
+    assert [gone.why for gone in found.removed] == ["drained"]
+    assert found.workloads[0].nodes == {"n1": 1}
+
+
 def test_a_lost_zone_takes_lone_pods_with_it():
     cluster = [*zones(3), deployment("web", 3), pod("lone", node_name="n1")]
     found = plan(cluster, without=("a",))

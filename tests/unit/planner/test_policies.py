@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from tests.unit.planner.clusters import deployment, plan, pod, workload, zones
 
+from kubeberth.api.defaults import apply_defaults
+from kubeberth.api.scheme import DEPLOYMENTS
 from kubeberth.planner.anonymous import anonymised
 from kubeberth.planner.planning import RefusedError
 from kubeberth.planner.reports.junit import to_junit
@@ -173,6 +175,16 @@ def test_a_policy_that_has_a_controller_go_on_for_ever_ends_the_plan():
     found = plan(cluster, workload("DaemonSet", "agent"))
     assert not found.came_to_rest
     assert not found.is_good
+
+
+def test_who_owns_which_field_is_nothing_to_a_policy():
+    old = deployment("web", 1)
+    owners = [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
+    known = {"namespace": "default", "uid": "web", "resourceVersion": "1"}
+    old["metadata"] |= {**known, "managedFields": owners}
+    apply_defaults(DEPLOYMENTS, old)
+    found = plan([*zones(3), old, *policy(SMALL)], deployment("web", 2))
+    assert found.workloads[0].placed == 2
 
 
 def test_sizes_that_a_policy_denies_are_not_taken():
