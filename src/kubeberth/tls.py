@@ -14,9 +14,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from socket import socket
 from typing import Any, cast
 
 # A TLS record holds no more.
@@ -26,6 +25,9 @@ PIECE_BYTES = 64 * 1024
 
 Begin = Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
 """Begins a handshake, given what comes from the other end and what goes there."""
+
+Dial = Callable[[Callable[[], asyncio.Protocol]], Awaitable[asyncio.Transport]]
+"""Connects a protocol, given what makes it, and returns its transport."""
 
 
 class _Pipes(threading.local):
@@ -60,7 +62,16 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         Is given the end of the handshake, good or bad; for who waits for it.
     """
 
-    __slots__ = ("_above", "_alarm", "_begin", "_below", "_error", "_established", "_object")
+    __slots__ = (
+        "_above",
+        "_alarm",
+        "_begin",
+        "_below",
+        "_error",
+        "_established",
+        "_handshake_s",
+        "_object",
+    )
 
     def __init__(
         self,
@@ -72,19 +83,21 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         super().__init__(_NO_EXTRA)
         self._begin = begin
         self._above = above
+        self._handshake_s = handshake_s
         self._established = established
         self._below: asyncio.Transport | None = None
         self._object: ssl.SSLObject | None = None
         self._error: Exception | None = None
-        loop = asyncio.get_running_loop()
-        # None once the handshake is over.
-        self._alarm: asyncio.TimerHandle | None = loop.call_later(handshake_s, self._too_late)
+        # Set while the handshake is under way.
+        self._alarm: asyncio.TimerHandle | None = None
 
     # What the transport below tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         self._below = cast(asyncio.Transport, transport)
+        loop = asyncio.get_running_loop()
+        self._alarm = loop.call_later(self._handshake_s, self._too_late)
         try:
             self._object = self._begin(_pipes.incoming, _pipes.outgoing)
         except ssl.SSLError as error:
@@ -247,19 +260,16 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
             waiting.set_exception(error)
 
 
-async def connect(plain: socket, begin: Begin, above: asyncio.Protocol, handshake_s: float) -> None:
-    """Speak TLS on a connected socket, which is then the protocol's.
+async def connect(dial: Dial, begin: Begin, above: asyncio.Protocol, handshake_s: float) -> None:
+    """Dial, and speak TLS on the connection, which is then the protocol's.
 
     Raises
     ------
     OSError
-        The handshake failed.
+        Nobody answered, or the handshake failed.
     """
-    loop = asyncio.get_running_loop()
-    established: asyncio.Future[None] = loop.create_future()
-    transport, _ = await loop.create_connection(
-        lambda: SecureTransport(begin, above, handshake_s, established), sock=plain
-    )
+    established: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    transport = await dial(lambda: SecureTransport(begin, above, handshake_s, established))
     try:
         await established
     except BaseException:

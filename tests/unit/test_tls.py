@@ -16,7 +16,7 @@ from kubeberth.client.credentials import Credentials, Proof
 from kubeberth.client.handshakes import handshakes_of
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.pki import Authority, Identity
-from kubeberth.tls import PIECE_BYTES, SecureTransport, connect
+from kubeberth.tls import PIECE_BYTES, Dial, SecureTransport, connect
 
 HANDSHAKE_S = 5.0
 
@@ -79,7 +79,7 @@ class World:
         credentials = Credentials("https://127.0.0.1", ca=ca)
         begin = partial(handshakes_of(credentials, proof).begin, proof, "127.0.0.1")
         talker = Talker()
-        await connect(dialled(self.port), begin, talker, HANDSHAKE_S)
+        await connect(dialling(self.port), begin, talker, HANDSHAKE_S)
         self.ours.append(talker)
         return talker
 
@@ -90,10 +90,12 @@ class World:
                 await talker.has_ended.wait()
 
 
-def dialled(port: int) -> socket.socket:
-    plain = socket.create_connection(("127.0.0.1", port))
-    plain.setblocking(False)
-    return plain
+def dialling(port: int) -> Dial:
+    async def dial(make: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(make, "127.0.0.1", port))[0]
+
+    return dial
 
 
 @asynccontextmanager
@@ -199,7 +201,8 @@ def test_who_closes_says_so_and_the_other_end_hears_no_error(tmp_path):
 
 def test_who_never_shows_a_certificate_is_never_heard_of(tmp_path):
     async def scenario(world):
-        plain = dialled(world.port)
+        plain = socket.create_connection(("127.0.0.1", world.port))
+        plain.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(plain, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         while await loop.sock_recv(plain, 1024):
@@ -233,9 +236,9 @@ def begin_with_anybody(incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.
 def test_a_handshake_that_takes_too_long_is_given_up():
     async def scenario():
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            plain = dialled(silent.getsockname()[1])
+            dial = dialling(silent.getsockname()[1])
             with pytest.raises(TimeoutError, match="the TLS handshake took too long"):
-                await connect(plain, begin_with_anybody, Talker(), 0.05)
+                await connect(dial, begin_with_anybody, Talker(), 0.05)
             await asyncio.sleep(0)
 
     asyncio.run(scenario())
@@ -247,9 +250,9 @@ def test_a_server_that_hangs_up_in_the_handshake_is_an_error():
             writer.close()
 
         server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-        plain = dialled(server.sockets[0].getsockname()[1])
+        dial = dialling(server.sockets[0].getsockname()[1])
         with pytest.raises(OSError):
-            await connect(plain, begin_with_anybody, Talker(), HANDSHAKE_S)
+            await connect(dial, begin_with_anybody, Talker(), HANDSHAKE_S)
         server.close()
 
     asyncio.run(scenario())

@@ -229,13 +229,15 @@ async def _connect(peer: Peer, context: ssl.SSLContext) -> _Connection:
     for host, port in peer.addresses:
         for family, address in await _resolve(host, port):
             try:
-                connected = await _dial(family, address)
+                # The loop makes the socket as well, see `client/http.py`.
+                reader, writer = await asyncio.open_connection(*address, family=family)
             except OSError as error:
                 where = _shown(address)
                 why = f"dial tcp {where}: connect: {_errno_text(error)}"
                 first = first or ExchangeError(why)
                 continue
-            return await _secure(connected, peer, context)
+            await _secure(writer, peer, context)
+            return _Connection(reader, writer)
     raise first or ExchangeError("no such host")
 
 
@@ -248,31 +250,16 @@ async def _resolve(host: str, port: int) -> Sequence[tuple[int, Address]]:
     return [(int(family), (str(address[0]), int(address[1]))) for family, _, _, _, address in found]
 
 
-async def _dial(family: int, address: Address) -> socket.socket:
-    connecting = socket.socket(family, socket.SOCK_STREAM)
-    connecting.setblocking(False)
-    connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+async def _secure(writer: asyncio.StreamWriter, peer: Peer, context: ssl.SSLContext) -> None:
     try:
-        await asyncio.get_running_loop().sock_connect(connecting, address)
-    except BaseException:
-        connecting.close()
-        raise
-    return connecting
-
-
-async def _secure(connected: socket.socket, peer: Peer, context: ssl.SSLContext) -> _Connection:
-    try:
-        reader, writer = await asyncio.open_connection(
-            sock=connected, ssl=context, server_hostname=peer.server_name
-        )
+        await writer.start_tls(context, server_hostname=peer.server_name)
     except BaseException as error:
-        connected.close()
+        writer.transport.abort()
         if isinstance(error, ssl.SSLError):
             raise ExchangeError(_tls_fault(error, peer.server_name)) from error
         if isinstance(error, OSError):
             raise _broken(error, nothing_came=False) from error
         raise
-    return _Connection(reader, writer)
 
 
 def _broken(error: OSError, *, nothing_came: bool) -> ExchangeError:

@@ -487,42 +487,37 @@ class Pool:
     async def _connect(self) -> _Connection:
         if self._is_cut:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-        plain = await self._dial()
         connection = _Connection(self._forget, self._generation)
-        try:
-            if self._begin is not None:
-                await tls.connect(plain, self._begin, connection, HANDSHAKE_S)
-            else:
-                loop = asyncio.get_running_loop()
-                await loop.create_connection(lambda: connection, sock=plain)
-        except BaseException:
-            plain.close()
-            raise
+        if self._begin is not None:
+            await tls.connect(self._dial, self._begin, connection, HANDSHAKE_S)
+        else:
+            await self._dial(lambda: connection)
         self._all.append(connection)
         if self._is_cut:  # meanwhile
             connection.abort()
         return connection
 
-    async def _dial(self) -> socket.socket:
-        """Return a socket that is connected to the first address that answers."""
+    async def _dial(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
+        """Connect a protocol to the first address that answers.
+
+        The loop makes the socket as well: uvloop closes one that it is given behind its owner's
+        back when the connection breaks at once, and by the time its owner closes it again the
+        descriptor may be another connection's.
+        """
         loop = asyncio.get_running_loop()
         trouble: OSError | None = None
-        for family, kind, protocol, _, address in await loop.getaddrinfo(
+        for family, _, _, _, address in await loop.getaddrinfo(
             self._host, self._port, type=socket.SOCK_STREAM
         ):
-            dialling = socket.socket(family, kind, protocol)
-            dialling.setblocking(False)
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    await loop.sock_connect(dialling, address)
+                    transport, _ = await loop.create_connection(
+                        make, str(address[0]), int(address[1]), family=family
+                    )
             except OSError as error:
-                dialling.close()
                 trouble = error
-            except BaseException:
-                dialling.close()
-                raise
             else:
-                return dialling
+                return transport
         raise trouble or OSError(f"{self._host} has no address")
 
     def _forget(self, connection: _Connection) -> None:

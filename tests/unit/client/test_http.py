@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
+import os
 import re
+import socket
+import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 
 import pytest
+import uvloop
 
 from kubeberth.client import http
+from kubeberth.client.credentials import Credentials, Proof
+from kubeberth.client.handshakes import handshakes_of
 from kubeberth.client.http import LostConnectionError, Pool
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -347,3 +356,36 @@ def test_who_has_waited_long_enough_behind_a_request_without_an_answer_takes_a_c
         await asyncio.sleep(0.01)
 
     run(scenario)
+
+
+def reset_all(listening: socket.socket) -> None:
+    """Accept connections and break them off at once, until the socket is shut down."""
+    with suppress(OSError):
+        while True:
+            accepted, _ = listening.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+
+
+def test_a_connection_that_breaks_at_once_takes_no_descriptor_of_others_with_it():
+    async def scenario(port: int) -> None:
+        handshakes = handshakes_of(Credentials("https://127.0.0.1"), Proof())
+        begin = partial(handshakes.begin, Proof())
+        pool = Pool(f"https://127.0.0.1:{port}", {}, begin, 10)
+        for _ in range(100):
+            requests = (pool.request("GET", "/", {}, None) for _ in range(10))
+            for outcome in await asyncio.gather(*requests, return_exceptions=True):
+                assert isinstance(outcome, ConnectionError)
+            others = [os.pipe() for _ in range(10)]
+            gc.collect()  # Python closes the sockets that nobody holds any more
+            for descriptor in (end for pipe in others for end in pipe):
+                os.close(descriptor)  # raises for one that somebody else has closed
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        breaking = threading.Thread(target=reset_all, args=(listening,))
+        breaking.start()
+        try:
+            uvloop.run(scenario(listening.getsockname()[1]))
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            breaking.join()

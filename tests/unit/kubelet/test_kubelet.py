@@ -20,21 +20,23 @@ from kubeberth.client.credentials import Credentials
 from kubeberth.errors import ConflictError, ForbiddenError, ServiceUnavailableError
 from kubeberth.kubelet import heartbeat as heartbeat_module
 from kubeberth.kubelet import kubelet as kubelet_module
+from kubeberth.kubelet import pod_lifecycle
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.nodes import NodesSettings, run
 from kubeberth.kubelet.specs import node_specs
-from kubeberth.kubelet.stages import Stages
+from kubeberth.kubelet.stages import DEFAULT_DELAYS, Stages
+from kubeberth.kubelet.transitions import Step
 
 DEADLINE_S = 10
 SETTINGS = NodesSettings(stages=Stages(jitter=0.1))
 
 
 @asynccontextmanager
-async def nodes(api, count=1):
+async def nodes(api, count=1, settings=SETTINGS):
     """Run nodes as a process of their own would, until the block ends."""
     ready = asyncio.Event()
     specs = node_specs(count, 3)
-    task = asyncio.create_task(run(specs, lambda name: api.client(), SETTINGS, ready=ready.set))
+    task = asyncio.create_task(run(specs, lambda name: api.client(), settings, ready=ready.set))
     await asyncio.wait_for(ready.wait(), DEADLINE_S)
     try:
         yield
@@ -104,11 +106,12 @@ def test_an_assigned_pod_runs_is_ready_and_has_an_address():
         async with nodes(api):
             put_pod(api)
             await until(lambda: is_ready(api))
-            await until(lambda: len(api.objects[EVENTS]) == 3)
+            await until(lambda: len(api.objects[EVENTS]) == 4)
         assert status(api)["phase"] == "Running"
         assert status(api)["podIP"] == "10.244.1.2"
         assert status(api)["hostIP"] == "192.168.0.1"
         assert [e["reason"] for e in api.objects[EVENTS].values()] == [
+            "Pulling",
             "Pulled",
             "Created",
             "Started",
@@ -116,6 +119,55 @@ def test_an_assigned_pod_runs_is_ready_and_has_an_address():
         event = next(iter(api.objects[EVENTS].values()))
         assert event["source"] == {"component": "kubelet", "host": "node-1"}
         assert event["involvedObject"]["fieldPath"] == "spec.containers{c}"
+
+    asyncio.run(scenario())
+
+
+def waiting_reason(api, name="web"):
+    for container in status(api, name).get("containerStatuses", []):
+        return container["state"].get("waiting", {}).get("reason")
+    return None
+
+
+def put_unpullable(api):
+    return api.put(
+        PODS,
+        {
+            "metadata": {
+                "name": "web",
+                "annotations": {"kubeberth.io/life": "pull: {fails: true}"},
+            },
+            "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "nope:1"}]},
+        },
+    )
+
+
+def test_a_pod_waits_for_its_image_beyond_a_restart_of_the_kubelet_until_it_can_be_pulled():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_unpullable(api)
+            await until(lambda: waiting_reason(api) == "ImagePullBackOff")
+        before = status(api)
+        del api.objects[PODS]["default/web"]["metadata"]["annotations"]
+        async with nodes(api):
+            await until(lambda: is_ready(api))
+        after = status(api)
+        for field in ("startTime", "podIP"):
+            assert after[field] == before[field], "it is the same sandbox"
+        assert after["containerStatuses"][0]["restartCount"] == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_is_deleted_while_it_waits_for_its_image_goes():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            pod = put_unpullable(api)
+            await until(lambda: waiting_reason(api) == "ImagePullBackOff")
+            await api.client().delete(PODS, "web", "default", uid=pod["metadata"]["uid"])
+            await until(lambda: not api.objects[PODS])
 
     asyncio.run(scenario())
 
@@ -355,7 +407,23 @@ def test_a_pod_that_starts_is_written_no_oftener_than_there_is_something_new(mon
             await until(lambda: is_ready(api))
             await asyncio.sleep(0.1)
         n_written = sum(entry[:2] == ("patch", "pods") for entry in api.log)
-        assert 0 < n_written <= 3
+        assert n_written == 2, "that it is here, and that it runs"
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_takes_long_to_start_is_known_to_have_a_sandbox(monkeypatch):
+    monkeypatch.setattr(pod_lifecycle, "RELIST_S", 0.02)
+    slow = NodesSettings(stages=Stages({**DEFAULT_DELAYS, Step.START: 60.0}))
+
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api, settings=slow):
+            put_pod(api)
+            await until(lambda: status(api).get("podIP"))
+        assert status(api)["phase"] == "Pending"
+        states = {c["type"]: c["status"] for c in status(api)["conditions"]}
+        assert states["PodReadyToStartContainers"] == "True"
 
     asyncio.run(scenario())
 
