@@ -25,9 +25,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
-from tests.property.planned_worlds import node_specs, releases, stories
+from tests.property.planned_worlds import WITH_POLICIES, node_specs, releases, stories
 from tests.property.test_plan_equals_live import check_draining, check_landing
-from tests.property.test_remedies_applied import asked_pods, check_remedies, nodes
+from tests.property.test_remedies_applied import asked_pods, asked_workloads, check_remedies, nodes
 from tests.property.test_snapshots import check_names
 
 # So many are tried of one property before the next one has its turn.
@@ -37,8 +37,9 @@ SHRINKING_S = 60.0
 
 PROPERTIES: tuple[tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]], ...] = (
     (check_landing, (node_specs(), stories())),
-    (check_draining, (node_specs(), releases())),
+    (check_draining, (node_specs(), releases(WITH_POLICIES))),
     (check_remedies, (nodes(), releases(), asked_pods())),
+    (check_remedies, (nodes(), releases(), asked_workloads())),
     (check_names, (nodes(), releases())),
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from tests.live_cluster import LiveCluster, running
-from tests.property.planned_worlds import CLASSES, node_specs, releases, stories
+from tests.property.planned_worlds import CLASSES, WITH_POLICIES, node_specs, releases, stories
 from tests.unit.planner.clusters import as_file
 
 from kubeberth.api.scheme import DEPLOYMENTS, NODES, PODS
@@ -200,7 +200,7 @@ def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Documen
     check_landing(specs, releases)
 
 
-@given(node_specs(), releases())
+@given(node_specs(), releases(WITH_POLICIES))
 @many
 def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document]) -> None:
     check_draining(specs, manifests)
