@@ -33,9 +33,9 @@ from kubeberth.controllers.supervisor import ControllerSettings
 from kubeberth.errors import ApiError
 from kubeberth.kubelet import nodes
 from kubeberth.kubelet.nodes import NodesSettings
-from kubeberth.kubelet.pod_lifecycle import Step
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
+from kubeberth.kubelet.transitions import Step
 from kubeberth.scheduler import scheduler
 from kubeberth.scheduler.config import Backoff, Settings
 from tests.virtual_time import VirtualClock, VirtualLoop

@@ -1,7 +1,7 @@
 """What a DELETE does to an object; pure.
 
     Rule 1  A bound, running pod is marked and waits for its kubelet; nothing else needs grace.
-    Rule 2  A second DELETE can only shorten the grace period.
+    Rule 2  A second DELETE can only shorten the grace period, which began with the first.
     Rule 3  What has finalizers is marked and waits for the last of them to go.
 
 Matches `rest.BeforeDelete` and the generic store's `Delete` of Kubernetes 1.36.
@@ -16,6 +16,7 @@ from typing import Any
 from kubeberth.api.custom import conditions
 from kubeberth.api.custom.definitions import FINALIZER
 from kubeberth.api.scheme import Resource
+from kubeberth.api.times import seconds_of
 from kubeberth.apiserver.objects import Document
 from kubeberth.apiserver.strategy import put
 
@@ -93,9 +94,14 @@ def _mark_pod(metadata: dict[str, Any], period: int, now: float, stamp: Stamp) -
     """Mark a pod as being deleted after a period; return whether that changed it."""
     if "deletionTimestamp" in metadata and not metadata.get("deletionGracePeriodSeconds"):
         return False
-    if "deletionTimestamp" not in metadata:
+    began_at = now
+    if "deletionTimestamp" in metadata:
+        began_at = (
+            seconds_of(metadata["deletionTimestamp"]) - metadata["deletionGracePeriodSeconds"]
+        )
+    else:
         _count(metadata)
-    metadata["deletionTimestamp"] = stamp(now + period)
+    metadata["deletionTimestamp"] = stamp(began_at + period)
     metadata["deletionGracePeriodSeconds"] = period
     return True
 

@@ -6,13 +6,13 @@ Pure; pod_lifecycle.py decides what happens to them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from kubeberth.api.core import ContainerStatus
 from kubeberth.api.workloads import seconds_of
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod, Probe
-from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, Script, once, program_of
+from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, Script, program_of
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 
 # Restart back-off: 10 s doubling to 5 min, forgotten after a run of 10 min.
@@ -38,6 +38,30 @@ class ContainerStage(Enum):
     EXITED = "ended"
 
 
+@dataclass(frozen=True, slots=True)
+class ImageTrouble:
+    """Why a container waits for its image.
+
+    Parameters
+    ----------
+    reason, message
+        As the container's status shows them.
+    retry_at
+        Not before then it is tried again.
+    backoff_s
+        How long it waits after the pull that failed last; 0 when none has.
+    """
+
+    reason: str
+    message: str
+    retry_at: float
+    backoff_s: float = 0.0
+
+    def now_shown_as(self, reason: str, message: str) -> ImageTrouble:
+        """Return the same trouble under another name."""
+        return replace(self, reason=reason, message=message)
+
+
 @dataclass(slots=True)
 class Run:
     """One container, through all its lives.
@@ -48,6 +72,8 @@ class Run:
         Its present life.
     script
         What it does in each of its lives.
+    pull_policy
+        `imagePullPolicy`.
     startup, readiness, liveness
         Its probes.
     is_started
@@ -60,12 +86,19 @@ class Run:
         Whether it never ran although the pod ended.
     last
         How its previous life ended.
+    is_awaited
+        Whether its present life has been asked for: nobody needs to ask again.
+    pulling
+        The image that is being pulled for it, and since when.
+    trouble
+        Why its image is not there.
     """
 
     name: str
     role: Role
     image: str
     script: Script
+    pull_policy: str = ""
     startup: Probe | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
@@ -82,6 +115,9 @@ class Run:
     waits_s: float = 0.0
     next_backoff_s: float = 0.0
     last: PastRun | None = None
+    is_awaited: bool = False
+    pulling: tuple[str, float] | None = None
+    trouble: ImageTrouble | None = None
 
     @property
     def restart_count(self) -> int:
@@ -107,15 +143,6 @@ class Run:
         return max(soonest_s, self.program.ready_after_s or 0.0)
 
     @property
-    def start_fails_s(self) -> float | None:
-        """When its startup probe gives up, in seconds after its start; None when it succeeds."""
-        probe, ready_s = self.startup, self.program.ready_after_s
-        if probe is None or ready_s is None:
-            return None
-        last_s = probe.initial_delay_seconds + probe.period_seconds * (probe.failure_threshold - 1)
-        return float(last_s) if ready_s > last_s else None
-
-    @property
     def past(self) -> PastRun:
         """How its present life, which has ended, went."""
         return PastRun(
@@ -128,6 +155,16 @@ class Run:
         )
 
     @property
+    def is_startable(self) -> bool:
+        """Whether it is to start, and nobody has asked for that yet."""
+        return self.stage is ContainerStage.WAITING and not self.is_awaited
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has ever run."""
+        return self.stage is not ContainerStage.WAITING or self.last is not None
+
+    @property
     def has_succeeded(self) -> bool:
         """Whether it ended with exit code 0."""
         return self.stage is ContainerStage.EXITED and self.exit_code == 0
@@ -138,7 +175,7 @@ class Run:
         self.waits_s = 0.0 if ran_long else self.next_backoff_s
         self.next_backoff_s = min(max(BACKOFF_FIRST_S, self.waits_s * 2), BACKOFF_LAST_S)
         self.last = self.past
-        self.stage = ContainerStage.WAITING
+        self.stage, self.is_awaited = ContainerStage.WAITING, True
         self.attempt += 1
         return self.waits_s
 
@@ -167,18 +204,14 @@ def runs_of(pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Iterator[Run]:
     is_of_job = controller is not None and controller.kind == "Job"
     for container in pod.spec.init_containers:
         role = Role.SIDECAR if container.is_sidecar else Role.INIT
-        script = scripts.of(pod, container.name, is_app=False) or once(
-            program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER)
-        )
-        yield _run(container, role, script)
+        own = program_of(container, {}, AT_ONCE if role is Role.INIT else FOREVER)
+        yield _run(container, role, scripts.of(pod, container, own, is_app=False))
     for container in pod.spec.containers:
-        script = scripts.of(pod, container.name, is_app=True) or once(
-            program_of(container, annotations, WORK if is_of_job else FOREVER)
-        )
-        yield _run(container, Role.APP, script)
+        own = program_of(container, annotations, WORK if is_of_job else FOREVER)
+        yield _run(container, Role.APP, scripts.of(pod, container, own, is_app=True))
     for container in pod.spec.ephemeral_containers:
-        script = once(program_of(container, {}, FOREVER))
-        yield Run(container.name, Role.EPHEMERAL, container.image, script)
+        own = program_of(container, {}, FOREVER)
+        yield _run(container, Role.EPHEMERAL, scripts.of(pod, container, own, is_app=False))
 
 
 def _run(container: KubeletContainer, role: Role, script: Script) -> Run:
@@ -187,6 +220,7 @@ def _run(container: KubeletContainer, role: Role, script: Script) -> Run:
         role,
         container.image,
         script,
+        container.image_pull_policy,
         container.startup_probe,
         container.readiness_probe,
         container.liveness_probe,

@@ -14,6 +14,7 @@ from kubeberth.api.core import Node
 from kubeberth.api.events import EventMemory
 from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import PODS
+from kubeberth.api.workloads import seconds_of
 from kubeberth.client.client import Client
 from kubeberth.client.informer import Change, Informer
 from kubeberth.client.recorder import EventRecorder
@@ -24,15 +25,16 @@ from kubeberth.kubelet.admission import Situation, Verdict, admit
 from kubeberth.kubelet.allotment import Allotment
 from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.heartbeat import Heartbeat
+from kubeberth.kubelet.images import Images
 from kubeberth.kubelet.pace import Pace
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.pod_lifecycle import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.predicates import NODE_AFFINITY, TAINT_TOLERATION, with_own_os
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.sharing import remembered
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Dice
 from kubeberth.kubelet.timers import Alarm, Timers
+from kubeberth.kubelet.transitions import Effects, Stage, Stimulus, Timer
 from kubeberth.kubelet.worker import Worker
 from kubeberth.kubelet.writers import Writers
 
@@ -97,6 +99,7 @@ class Kubelet:
         self._beating = beating
         self._recorder = EventRecorder(client, COMPONENT, clock, host=spec.name, memory=told)
         self._pool = AddressPool(spec.pod_cidr)
+        self._images = Images(spec.image_names)
         self._allotment = Allotment(spec, client, checkpoints)
         self._workers: dict[str, Worker] = {}
         self._dirty: dict[str, None] = {}
@@ -194,8 +197,14 @@ class Kubelet:
             self._begin(pod)
             return
         before, worker.pod = worker.pod, pod
+        now = self._clock.now()
         if pod.spec.ephemeral_containers != before.spec.ephemeral_containers:
-            self._apply(worker, worker.life.joined(pod))
+            self._apply(worker, worker.life.joined(pod, now))
+        if (
+            pod.metadata.annotations != before.metadata.annotations
+            or pod.metadata.generation != before.metadata.generation
+        ):
+            self._apply(worker, worker.life.rewritten(pod, now))
         if pod.spec.active_deadline_seconds != before.spec.active_deadline_seconds:
             self._limit(worker)
         if pod.is_terminating and _grace_s(before) != _grace_s(pod):
@@ -209,7 +218,7 @@ class Kubelet:
 
     def _begin(self, pod: KubeletPod) -> None:
         """Take in a pod that was not seen before."""
-        worker = Worker.of(pod, self._scripts)
+        worker = Worker.of(pod, self._scripts, self._images)
         if pod.is_terminal:
             # It ended before this kubelet started. What is left is to let it go.
             if pod.is_terminating:
@@ -278,10 +287,11 @@ class Kubelet:
         pod, life = worker.pod, worker.life
         if worker.ip and not pod.spec.host_network:
             self._pool.keep(life.uid, worker.ip)
-        if pod.status.phase == "Running":
-            self._apply(worker, life.restored(pod.status))
+        now = self._clock.now()
+        if pod.status.pod_ip or pod.status.phase == "Running":
+            self._apply(worker, life.restored(pod.status, now))
         elif not pod.is_terminating:
-            self._apply(worker, life.admitted(self._clock.now()))
+            self._apply(worker, life.admitted(seconds_of(pod.status.start_time) or now))
         self._limit(worker)
         if pod.is_terminating:
             self._end(worker)
@@ -298,7 +308,7 @@ class Kubelet:
 
     def _apply(self, worker: Worker, effects: Effects) -> None:
         """Do what a stimulus led to."""
-        if worker.life.stage in (Stage.TERMINATING, Stage.ENDED):
+        if worker.life.stage is Stage.ENDED:
             worker.cancel()
         for timer in effects.timers:
             self._schedule(worker, timer, timer.extra_s + self._step_s(worker, timer))

@@ -4,7 +4,7 @@
     kind: PodStages
     seed: 7                                  # equal seeds give equal lives
     jitter: 0.2                              # of each of the following
-    delays: {sandbox: 1s, init: 100ms, start: 3s, ready: 0s, stop: 2s}
+    delays: {sandbox: 1s, pull: 5s, init: 100ms, start: 1s, ready: 0s, stop: 2s}
 
 Pure.
 """
@@ -19,7 +19,6 @@ import msgspec
 
 from kubeberth.api.yaml import YAMLError, parse_documents
 from kubeberth.errors import UsageError
-from kubeberth.kubelet.pod_lifecycle import Step
 from kubeberth.kubelet.program import seconds
 from kubeberth.kubelet.scripts import (
     API_VERSION,
@@ -30,10 +29,11 @@ from kubeberth.kubelet.scripts import (
     rules_from,
 )
 from kubeberth.kubelet.stages import DEFAULT_DELAYS, DEFAULT_JITTER, Stages
+from kubeberth.kubelet.transitions import Step
 
 STAGES_KIND = "PodStages"
 
-StepName = Literal["sandbox", "init", "start", "ready", "stop"]
+StepName = Literal["sandbox", "pull", "init", "start", "ready", "stop"]
 
 
 class _Stages(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

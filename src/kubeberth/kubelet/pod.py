@@ -33,8 +33,9 @@ class Probe(ApiStruct, frozen=True):
 
 
 class KubeletContainer(Container, frozen=True):
-    """A container with its probes."""
+    """A container with its probes, and how it gets its image."""
 
+    image_pull_policy: str = ""
     readiness_probe: Probe | None = None
     startup_probe: Probe | None = None
     liveness_probe: Probe | None = None

@@ -11,15 +11,15 @@ Step, and the shell knows how long that takes). Matches kubelet 1.36 as referenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 import msgspec
 
 from kubeberth.api.core import PodStatus
 from kubeberth.api.workloads import seconds_of
+from kubeberth.kubelet import probing, pulling
 from kubeberth.kubelet.containers import (
     ContainerStage,
     Role,
@@ -27,8 +27,20 @@ from kubeberth.kubelet.containers import (
     runs_of,
     take_over,
 )
+from kubeberth.kubelet.images import Images
 from kubeberth.kubelet.pod import KubeletPod
+from kubeberth.kubelet.references import ImageReferenceError
 from kubeberth.kubelet.scripts import NO_SCRIPTS, ScriptError, Scripts
+from kubeberth.kubelet.transitions import (
+    RELIST_S,
+    TRANSITIONS,
+    Effects,
+    Notice,
+    Stage,
+    Step,
+    Stimulus,
+    Timer,
+)
 
 PREEMPTING = "Preempting"
 PREEMPTED = "Preempted in order to admit critical pod"
@@ -36,79 +48,8 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 OVERDUE = "Pod was active on the node longer than the specified deadline"
 # What is reported of a container that never ran in a pod that was deleted.
 LOST_EXIT_CODE = 137
-
-
-class Stage(Enum):
-    """Where a pod is in its life."""
-
-    PENDING = "not looked at yet"
-    CREATING = "its sandbox is being made"
-    INITIALIZING = "its init containers run one by one"
-    RUNNING = "its containers have been started"
-    TERMINATING = "it was told to end"
-    ENDED = "nothing of it runs, and nothing will again"
-
-
-class Stimulus(Enum):
-    """What can happen to a pod."""
-
-    ADMITTED = "the node takes it"
-    REJECTED = "the node refuses it"
-    SANDBOX_READY = "it has a network and an address"
-    INITIALIZED = "all init containers have done their work"
-    STARTED = "a container runs"
-    READY = "a container's probes succeed"
-    UNREADY = "a container's readiness probe fails"
-    UNHEALTHY = "a container's liveness or startup probe fails"
-    EXITED = "a container has ended"
-    COMPLETED = "all containers have ended for good"
-    OVERDUE = "it has been active for as long as it may"
-    DELETED = "somebody wants it gone"
-    STOPPED = "all its containers were stopped"
-
-
-class Step(Enum):
-    """What takes time."""
-
-    SANDBOX = "making the sandbox"
-    INIT = "starting an init container"
-    START = "pulling the image and starting a container"
-    READY = "the first successful probe"
-    STOP = "ending after SIGTERM"
-
-
-TRANSITIONS: dict[tuple[Stage, Stimulus], Stage] = {
-    (Stage.PENDING, Stimulus.ADMITTED): Stage.CREATING,
-    (Stage.PENDING, Stimulus.REJECTED): Stage.ENDED,
-    (Stage.PENDING, Stimulus.DELETED): Stage.TERMINATING,
-    (Stage.CREATING, Stimulus.SANDBOX_READY): Stage.INITIALIZING,
-    (Stage.CREATING, Stimulus.OVERDUE): Stage.TERMINATING,
-    (Stage.CREATING, Stimulus.DELETED): Stage.TERMINATING,
-    (Stage.INITIALIZING, Stimulus.STARTED): Stage.INITIALIZING,
-    (Stage.INITIALIZING, Stimulus.READY): Stage.INITIALIZING,
-    (Stage.INITIALIZING, Stimulus.UNREADY): Stage.INITIALIZING,
-    (Stage.INITIALIZING, Stimulus.UNHEALTHY): Stage.INITIALIZING,
-    (Stage.INITIALIZING, Stimulus.EXITED): Stage.INITIALIZING,
-    (Stage.INITIALIZING, Stimulus.INITIALIZED): Stage.RUNNING,
-    (Stage.INITIALIZING, Stimulus.COMPLETED): Stage.ENDED,
-    (Stage.INITIALIZING, Stimulus.OVERDUE): Stage.TERMINATING,
-    (Stage.INITIALIZING, Stimulus.DELETED): Stage.TERMINATING,
-    (Stage.RUNNING, Stimulus.STARTED): Stage.RUNNING,
-    (Stage.RUNNING, Stimulus.READY): Stage.RUNNING,
-    (Stage.RUNNING, Stimulus.UNREADY): Stage.RUNNING,
-    (Stage.RUNNING, Stimulus.UNHEALTHY): Stage.RUNNING,
-    (Stage.RUNNING, Stimulus.EXITED): Stage.RUNNING,
-    (Stage.RUNNING, Stimulus.COMPLETED): Stage.ENDED,
-    (Stage.RUNNING, Stimulus.OVERDUE): Stage.TERMINATING,
-    (Stage.RUNNING, Stimulus.DELETED): Stage.TERMINATING,
-    (Stage.TERMINATING, Stimulus.DELETED): Stage.TERMINATING,
-    (Stage.TERMINATING, Stimulus.STOPPED): Stage.ENDED,
-    (Stage.ENDED, Stimulus.DELETED): Stage.ENDED,
-}
-
-# How often upstream's kubelet lists what runs. It hears of a sandbox by that, and of the containers
-# that have started in it by then as well.
-RELIST_S = 1.0
+# What may happen to a container that does not run.
+BEFORE_START = (Stimulus.TRIED, Stimulus.PULLED, Stimulus.STARTED)
 
 # So many of the last steps an error tells; each by its place among all there can be.
 HISTORY = 10
@@ -130,52 +71,13 @@ class InvariantError(Exception):
     """The machine is in a state that it must never be in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """Something that takes time, and what it leads to.
-
-    Parameters
-    ----------
-    step
-        What it is; None when only `extra_s` counts.
-    extra_s
-        Seconds that come on top.
-    """
-
-    stimulus: Stimulus
-    step: Step | None = None
-    extra_s: float = 0.0
-    container: str = ""
-    attempt: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """An event to tell the user."""
-
-    reason: str
-    message: str
-    type: str = "Normal"
-    container: str = ""
-
-
-@dataclass(slots=True)
-class Effects:
-    """What a stimulus leads to outside of the machine.
-
-    Parameters
-    ----------
-    told_after_s
-        How long the status may wait to be written: less, if there is more to tell before.
-    """
-
-    timers: list[Timer] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    told_after_s: float = 0.0
-
-
 class PodLife:
     """The machine of one pod.
+
+    Parameters
+    ----------
+    images
+        Those of the node, for all its pods.
 
     Attributes
     ----------
@@ -191,6 +93,7 @@ class PodLife:
 
     __slots__ = (
         "_history",
+        "_images",
         "_scripts",
         "flaw",
         "is_refused",
@@ -206,7 +109,9 @@ class PodLife:
         "uid",
     )
 
-    def __init__(self, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> None:
+    def __init__(
+        self, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS, images: Images | None = None
+    ) -> None:
         meta = pod.metadata
         self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
         self.restart_policy = pod.spec.restart_policy
@@ -217,6 +122,7 @@ class PodLife:
         self.is_refused = False
         self.flaw = ""
         self._scripts = scripts
+        self._images = Images() if images is None else images
         self.runs = self._written(pod)
         self.started_at = 0.0
         self._history = b""
@@ -238,7 +144,7 @@ class PodLife:
         """Return the container of that name."""
         return next(run for run in self.runs if run.name == name)
 
-    def joined(self, pod: KubeletPod) -> Effects:
+    def joined(self, pod: KubeletPod, now: float) -> Effects:
         """Take in the ephemeral containers that have come since."""
         known = {run.name for run in self.runs}
         new = tuple(
@@ -250,7 +156,31 @@ class PodLife:
             return Effects()
         self.runs += new
         has_sandbox = self.stage in (Stage.INITIALIZING, Stage.RUNNING)
-        return Effects([_starting(run, Step.START) for run in new] if has_sandbox else [])
+        return self._begin(new, now) if has_sandbox else Effects()
+
+    def rewritten(self, pod: KubeletPod, now: float) -> Effects:
+        """Take in images and scripts that differ from before, where an image is waited for."""
+        waiting = [run for run in self.runs if run.stage is ContainerStage.WAITING]
+        written = {run.name: run for run in self._written(pod)} if waiting else {}
+        again = []
+        for run in waiting:
+            new, old_image = written[run.name], run.image
+            run.script, run.image, run.pull_policy = new.script, new.image, new.pull_policy
+            if run.image != old_image and run.trouble is not None and run.pulling is None:
+                run.trouble = None
+                again.append(run)
+        may_start = self.stage in (Stage.INITIALIZING, Stage.RUNNING)
+        return self._begin_all(again if may_start else [], now)
+
+    def _begin(self, runs: Iterable[Run], now: float) -> Effects:
+        """Have containers start, each as soon as its image is there, for whom nobody has yet."""
+        return self._begin_all((run for run in runs if run.is_startable), now)
+
+    def _begin_all(self, runs: Iterable[Run], now: float) -> Effects:
+        effects = Effects()
+        for run in runs:
+            effects.add(pulling.begin(run, self._images, now))
+        return effects
 
     def of_role(self, *roles: Role) -> list[Run]:
         """Return the containers of these roles, in the pod's order."""
@@ -264,10 +194,10 @@ class PodLife:
             for run in self.of_role(Role.INIT, Role.SIDECAR)
         )
 
-    def admitted(self, now: float) -> Effects:
+    def admitted(self, started_at: float) -> Effects:
         """Take the pod: it is going to run here."""
         self._move(Stimulus.ADMITTED)
-        self.started_at = now
+        self.started_at = started_at
         flaws = [Notice("InvalidPodLife", self.flaw, "Warning")] if self.flaw else []
         return Effects([Timer(Stimulus.SANDBOX_READY, Step.SANDBOX)], flaws)
 
@@ -279,11 +209,10 @@ class PodLife:
         self.message = f"Pod was rejected: {message}"
         return Effects(notices=[Notice(reason, message, "Warning")])
 
-    def restored(self, status: PodStatus) -> Effects:
-        """Take over a pod that was Running before this kubelet started: nothing of it restarts."""
-        for stimulus in (Stimulus.ADMITTED, Stimulus.SANDBOX_READY, Stimulus.INITIALIZED):
+    def restored(self, status: PodStatus, now: float) -> Effects:
+        """Take over a pod that had a sandbox before this kubelet began: nothing of it restarts."""
+        for stimulus in (Stimulus.ADMITTED, Stimulus.SANDBOX_READY):
             self._move(stimulus)
-        self.phase = "Running"
         self.started_at = seconds_of(status.start_time)
         statuses = (
             *status.init_container_statuses,
@@ -294,21 +223,34 @@ class PodLife:
         for run in self.runs:
             if run.name in known:
                 take_over(run, known[run.name])
-        return Effects([timer for run in self.runs for timer in self._resumed(run)])
+        if any(run.has_begun for run in self.of_role(Role.APP)):
+            self._move(Stimulus.INITIALIZED)
+            if self._all_started():
+                self.phase = "Running"
+        effects = Effects()
+        for run in self.runs:
+            effects.add(self._resumed(run, now))
+        effects.add(self._go_on(now))
+        return effects
 
-    def _resumed(self, run: Run) -> Iterator[Timer]:
-        """Yield the timers that a restored container is waiting for."""
-        if run.stage is ContainerStage.WAITING and run.role is not Role.INIT:
-            yield Timer(Stimulus.STARTED, Step.START, run.waits_s, run.name, run.attempt)
-        elif run.stage is ContainerStage.RUNNING:
-            if not run.ready and run.role not in (Role.INIT, Role.EPHEMERAL):
-                delay = run.ready_after_s or 0.0
-                yield Timer(Stimulus.READY, Step.READY, delay, run.name, run.attempt)
-            if run.program.run_s is not None:
-                yield _ending(run)
-        elif run.role in (Role.APP, Role.SIDECAR) and self._may_restart(run):
-            # It had ended, and the kubelet died before it could start it again.
-            yield from self._restart(run).timers
+    def _resumed(self, run: Run, now: float) -> Effects:
+        """Go on with a restored container where it was."""
+        if run.has_begun:
+            self._keep_image(run)
+        if run.stage is ContainerStage.RUNNING:
+            return Effects(list(self._expected(run, now)))
+        if run.stage is ContainerStage.EXITED and run.role is not Role.EPHEMERAL:
+            # It may have ended, and the kubelet have died before it could start it again.
+            return self._restart(run, now) if self._may_restart(run) else Effects()
+        is_due = self.stage is Stage.RUNNING and run.role is not Role.INIT
+        if run.stage is ContainerStage.WAITING and (is_due or run.role is Role.EPHEMERAL):
+            return self._begin([run], now)
+        return Effects()
+
+    def _keep_image(self, run: Run) -> None:
+        """Note that the node has the image of a container that has run."""
+        with suppress(ImageReferenceError):
+            self._images.add(run.image)
 
     def deleted(self, grace_s: float | None) -> Effects:
         """Tell the pod to end; told again, it may have to be quicker."""
@@ -357,6 +299,11 @@ class PodLife:
             return Effects()
         self._move(timer.stimulus)
         match timer.stimulus:
+            case Stimulus.TRIED:
+                return pulling.tried(self.run_of(timer.container), self._images, now)
+            case Stimulus.PULLED:
+                run = self.run_of(timer.container)
+                return pulling.pulled(run, self._images, self.started_at, now)
             case Stimulus.STARTED:
                 return self._started(self.run_of(timer.container), now)
             case Stimulus.READY:
@@ -364,9 +311,11 @@ class PodLife:
                 run.is_started = run.ready = True
                 return Effects()
             case Stimulus.UNREADY:
-                return _found_unready(self.run_of(timer.container))
+                return probing.found_unready(self.run_of(timer.container))
             case Stimulus.UNHEALTHY:
-                return _found_unhealthy(self.run_of(timer.container))
+                return probing.found_unhealthy(self.run_of(timer.container))
+            case Stimulus.NEVER_STARTED:
+                return probing.found_never_started(self.run_of(timer.container))
             case Stimulus.EXITED:
                 return self._exited(self.run_of(timer.container), now)
             case Stimulus.OVERDUE:
@@ -377,7 +326,7 @@ class PodLife:
             case Stimulus.SANDBOX_READY:
                 early = self.of_role(Role.EPHEMERAL)
                 effects = self._go_on(now)
-                effects.timers += [_starting(run, Step.START) for run in early]
+                effects.add(self._begin(early, now))
                 effects.told_after_s = RELIST_S
                 return effects
             case _:
@@ -392,22 +341,21 @@ class PodLife:
         if not timer.container:
             return False
         run = self.run_of(timer.container)
-        is_start = timer.stimulus is Stimulus.STARTED
-        expected = ContainerStage.WAITING if is_start else ContainerStage.RUNNING
+        is_early = timer.stimulus in BEFORE_START
+        expected = ContainerStage.WAITING if is_early else ContainerStage.RUNNING
         return timer.attempt != run.attempt or run.stage is not expected
 
     def _go_on(self, now: float) -> Effects:
         """Start whatever is next, or see that nothing is left to do."""
-        effects = Effects()
-        if self.stage is Stage.INITIALIZING:
-            following = self._next_init()
-            if following is not None:
-                effects.timers.append(_starting(following, Step.INIT))
-            elif self.is_initialized:
-                self._move(Stimulus.INITIALIZED)
-                apps = self.of_role(Role.APP)
-                effects.timers += [_starting(run, Step.START) for run in apps]
-        return effects
+        if self.stage is not Stage.INITIALIZING:
+            return Effects()
+        following = self._next_init()
+        if following is not None:
+            return self._begin([following], now)
+        if not self.is_initialized:
+            return Effects()
+        self._move(Stimulus.INITIALIZED)
+        return self._begin(self.of_role(Role.APP), now)
 
     def _next_init(self) -> Run | None:
         """Return the init container or sidecar whose turn it is to start for the first time."""
@@ -419,35 +367,31 @@ class PodLife:
         return None
 
     def _started(self, run: Run, now: float) -> Effects:
-        run.stage = ContainerStage.RUNNING
+        run.stage, run.is_awaited, run.trouble = ContainerStage.RUNNING, False, None
         run.started_at, run.finished_at, run.exit_code = now, 0.0, 0
         run.is_started, run.ready = run.startup is None, False
         run.reason = run.message = ""
-        effects = Effects(notices=_start_notices(run))
-        if run.role in (Role.SIDECAR, Role.APP):
-            self._expect_readiness(run, effects)
-        if run.program.run_s is not None:
-            effects.timers.append(_ending(run))
+        if run.role in (Role.SIDECAR, Role.APP) and run.ready_after_s is None:
+            run.ready = True
+        effects = Effects(list(self._expected(run, now)), _start_notices(run))
         if self.stage is Stage.RUNNING and self._all_started():
             self.phase = "Running"
         if self.stage is Stage.INITIALIZING and run.role is Role.SIDECAR:
-            effects.timers += self._go_on(now).timers
+            effects.add(self._go_on(now))
         return effects
 
-    def _expect_readiness(self, run: Run, effects: Effects) -> None:
-        delay_s = run.ready_after_s
-        if delay_s is None:
-            run.ready = True
-        elif run.start_fails_s is None:
-            effects.timers.append(_about(run, Stimulus.READY, delay_s, Step.READY))
-        effects.timers += _probed(run)
+    def _expected(self, run: Run, now: float) -> Iterator[Timer]:
+        """Yield what is going to happen to a container that runs."""
+        since_s = max(0.0, now - run.started_at)
+        if run.role in (Role.SIDECAR, Role.APP):
+            yield from probing.watched(run, since_s)
+        if run.program.run_s is not None:
+            left_s = max(0.0, run.program.run_s - since_s)
+            yield Timer(Stimulus.EXITED, None, left_s, run.name, run.attempt)
 
     def _all_started(self) -> bool:
         """Return whether every container that is to run has run."""
-        return all(
-            run.stage is not ContainerStage.WAITING or run.last is not None
-            for run in self.of_role(Role.APP, Role.SIDECAR)
-        )
+        return all(run.has_begun for run in self.of_role(Role.APP, Role.SIDECAR))
 
     def _exited(self, run: Run, now: float) -> Effects:
         run.stage, run.ready = ContainerStage.EXITED, False
@@ -458,7 +402,7 @@ class PodLife:
         if run.role is Role.INIT and run.exit_code == 0:
             return self._go_on(now)
         if self._may_restart(run):
-            return self._restart(run)
+            return self._restart(run, now)
         if run.role is Role.INIT:
             self._end("Failed", now)
         elif self._is_complete():
@@ -470,23 +414,22 @@ class PodLife:
         if run.role is Role.SIDECAR:
             return True
         if run.role is Role.INIT:
-            return self.restart_policy != "Never"
+            return self.restart_policy != "Never" and run.exit_code != 0
         return self.restart_policy == "Always" or (
             self.restart_policy == "OnFailure" and run.exit_code != 0
         )
 
-    def _restart(self, run: Run) -> Effects:
+    def _restart(self, run: Run, now: float) -> Effects:
         """Begin the container's next life: the first time at once, then after a back-off."""
         delay = run.begin_next_life()
-        step = Step.INIT if run.role is Role.INIT else Step.START
-        effects = Effects([_starting(run, step, delay)])
-        if delay:
-            message = (
-                f"Back-off restarting failed container {run.name} "
-                f"in pod {self.name}_{self.namespace}({self.uid})"
-            )
-            effects.notices.append(Notice("BackOff", message, "Warning", run.name))
-        return effects
+        if not delay:
+            return self._begin_all([run], now)
+        message = (
+            f"Back-off restarting failed container {run.name} "
+            f"in pod {self.name}_{self.namespace}({self.uid})"
+        )
+        again = Timer(Stimulus.TRIED, None, delay, run.name, run.attempt)
+        return Effects([again], [Notice("BackOff", message, "Warning", run.name)])
 
     def _is_complete(self) -> bool:
         return all(run.stage is ContainerStage.EXITED for run in self.of_role(Role.APP))
@@ -555,79 +498,12 @@ class PodLife:
             raise InvariantError(f"{self.key}: {rule}; {self._told()}")
 
 
-def _about(run: Run, stimulus: Stimulus, after_s: float, step: Step | None = None) -> Timer:
-    return Timer(stimulus, step, after_s, run.name, run.attempt)
-
-
-def _starting(run: Run, step: Step, after_s: float = 0.0) -> Timer:
-    own_s = run.script.start_s
-    if own_s is None:
-        return _about(run, Stimulus.STARTED, after_s, step)
-    return _about(run, Stimulus.STARTED, after_s + own_s)
-
-
-def _probed(run: Run) -> Iterator[Timer]:
-    """Yield what probes are going to find in a container's present life.
-
-    A failure counts once it has repeated itself often enough; without a probe nobody notices.
-    """
-    program = run.program
-    if run.start_fails_s is not None:
-        yield _about(run, Stimulus.UNHEALTHY, run.start_fails_s)
-        return  # the others wait for it
-    if (probe := run.readiness) is not None:
-        patience_s = probe.period_seconds * (probe.failure_threshold - 1)
-        for spell in program.unready:
-            if spell.for_s > patience_s:
-                yield _about(run, Stimulus.UNREADY, spell.after_s + patience_s)
-                again_s = probe.period_seconds * (probe.success_threshold - 1)
-                yield _about(run, Stimulus.READY, spell.after_s + spell.for_s + again_s)
-    if (probe := run.liveness) is not None and program.liveness_fails_s is not None:
-        begins_s = max(program.liveness_fails_s, float(probe.initial_delay_seconds))
-        patience_s = probe.period_seconds * (probe.failure_threshold - 1)
-        yield _about(run, Stimulus.UNHEALTHY, begins_s + patience_s)
-
-
-def _found_unready(run: Run) -> Effects:
-    run.ready = False
-    said = run.readiness.failure if run.readiness is not None else ""
-    return Effects(notices=[_unhealthy("Readiness", said, run)])
-
-
-def _found_unhealthy(run: Run) -> Effects:
-    """End a container that a probe has given up: it obeys as it does any SIGTERM."""
-    is_start = run.start_fails_s is not None
-    which, probe = ("startup", run.startup) if is_start else ("liveness", run.liveness)
-    said = probe.failure if probe is not None else ""
-    message = f"Container {run.name} failed {which} probe, will be restarted"
-    notices = [
-        _unhealthy(which.capitalize(), said, run),
-        Notice("Killing", message, container=run.name),
-    ]
-    return Effects([_about(run, Stimulus.EXITED, 0.0, Step.STOP)], notices)
-
-
-def _unhealthy(probe: str, said: str, run: Run) -> Notice:
-    return Notice("Unhealthy", f"{probe} probe failed: {said}", "Warning", run.name)
-
-
-def _ending(run: Run) -> Timer:
-    run_s = run.program.run_s or 0.0
-    return Timer(Stimulus.EXITED, None, run_s, run.name, run.attempt)
-
-
 def _killing(run: Run) -> Notice:
     return Notice("Killing", f"Stopping container {run.name}", container=run.name)
 
 
-@lru_cache(1024)
-def _present(image: str) -> str:
-    return f'Container image "{image}" already present on machine'
-
-
 def _start_notices(run: Run) -> list[Notice]:
     return [
-        Notice("Pulled", _present(run.image), container=run.name),
         Notice("Created", "Container created", container=run.name),
         Notice("Started", "Container started", container=run.name),
     ]

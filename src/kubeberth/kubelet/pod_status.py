@@ -16,7 +16,8 @@ from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
 from kubeberth.kubelet.containers import ContainerStage, PastRun, Role, Run
 from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
-from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
+from kubeberth.kubelet.pod_lifecycle import PodLife
+from kubeberth.kubelet.transitions import Stage
 
 Document = dict[str, Any]
 
@@ -251,6 +252,8 @@ def _state(life: PodLife, run: Run, pod: KubeletPod) -> Document:
         }
     if run.stage is ContainerStage.EXITED:
         return {"terminated": _terminated(life, run.past, run.name)}
+    if (trouble := run.trouble) is not None:
+        return {"waiting": {"reason": trouble.reason, "message": trouble.message}}
     if run.waits_s:
         return {"waiting": _backoff(run, pod)}
     if run.last is not None:

@@ -52,6 +52,25 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """How pulling the image of a container goes.
+
+    Parameters
+    ----------
+    takes_s
+        How long it takes; None for what the process says.
+    fails_s
+        For how long it fails, from the start of the pod on; infinity for ever.
+    message
+        What the registry then says; empty for that there is no such image.
+    """
+
+    takes_s: float | None = None
+    fails_s: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """All lives of a container: what it does in each, the last one again and again.
 
@@ -63,6 +82,7 @@ class Script:
 
     programs: tuple[Program, ...]
     start_s: float | None = None
+    pull: Pull = Pull()
 
     def program(self, attempt: int) -> Program:
         """Return what it does in a life."""

@@ -7,16 +7,19 @@ container behind a dot, `kubeberth.io/life.NAME`, for that one alone:
     - {for: 20s, exitCode: 1}
     - {for: 1m, oom: true}
     - {}                        # runs on
+    pull: {fails: true}         # its image cannot be had
 
-Documents of the kind PodLife say the same of all pods that a selector matches; the annotation of a
-pod goes before them. Pure.
+Documents of the kind PodLife say the same of all pods that a selector matches, or of all containers
+with some images; the annotation of a pod goes before them. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import lru_cache
+from math import inf
 from typing import Annotated, Any
 
 import msgspec
@@ -24,8 +27,8 @@ import msgspec
 from kubeberth.api.selectors import Selector, SelectorError, from_label_selector
 from kubeberth.api.yaml import YAMLError, parse
 from kubeberth.kubelet.chance import drawn
-from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.program import Program, Script, Spell, seconds
+from kubeberth.kubelet.pod import KubeletContainer, KubeletPod
+from kubeberth.kubelet.program import Program, Pull, Script, Spell, once, seconds
 
 LIFE = "kubeberth.io/life"
 KIND = "PodLife"
@@ -59,9 +62,17 @@ class _Run(_Written, frozen=True):
     liveness_fails_after: str | float | None = None
 
 
+class _Pull(_Written, frozen=True):
+    takes: str | float | None = None
+    fails: bool = False
+    fails_for: str | float | None = None
+    message: str = ""
+
+
 class _Life(_Written, frozen=True):
     start: str | float | None = None
-    runs: tuple[_Run, ...] = (_Run(),)
+    runs: tuple[_Run, ...] | None = None
+    pull: _Pull = _Pull()
 
 
 class _Metadata(_Written, frozen=True):
@@ -74,6 +85,7 @@ class _Rule(_Life, frozen=True, kw_only=True):
     metadata: _Metadata
     namespace: str = ""
     selector: dict[str, Any] = {}
+    images: tuple[str, ...] = ()
     share: Share = 1.0
 
 
@@ -85,6 +97,8 @@ class Rule:
     ----------
     namespace
         Empty for all.
+    images
+        Patterns of those of the containers that are meant; none for all app containers.
     share
         Of the pods that match, those that live so.
     """
@@ -93,16 +107,23 @@ class Rule:
     script: Script
     selector: Selector
     namespace: str = ""
+    images: tuple[str, ...] = ()
     share: float = 1.0
 
-    def takes(self, pod: KubeletPod, seed: int) -> bool:
-        """Return whether a pod lives so."""
+    def takes(
+        self, pod: KubeletPod, container: KubeletContainer, seed: int, *, is_app: bool
+    ) -> bool:
+        """Return whether a container of a pod lives so."""
         meta = pod.metadata
         return (
-            self.namespace in ("", meta.namespace)
+            (self._means(container.image) if self.images else is_app)
+            and self.namespace in ("", meta.namespace)
             and self.selector.matches(meta.labels)
             and drawn(seed, self.name, meta.key) < self.share
         )
+
+    def _means(self, image: str) -> bool:
+        return any(fnmatchcase(image, pattern) for pattern in self.images)
 
 
 @dataclass(frozen=True)
@@ -112,21 +133,40 @@ class Scripts:
     rules: tuple[Rule, ...] = ()
     seed: int = 0
 
-    def of(self, pod: KubeletPod, container: str, *, is_app: bool) -> Script | None:
-        """Return how a container of a pod lives; None when nobody says so.
+    def of(
+        self, pod: KubeletPod, container: KubeletContainer, own: Program, *, is_app: bool
+    ) -> Script:
+        """Return how a container of a pod lives.
+
+        Parameters
+        ----------
+        own
+            What it does when nobody says what it runs.
 
         Raises
         ------
         ScriptError
             An annotation is no script.
         """
+        script = self._written(pod, container, is_app=is_app)
+        return once(own) if script is None else _completed(script, own)
+
+    def _written(
+        self, pod: KubeletPod, container: KubeletContainer, *, is_app: bool
+    ) -> Script | None:
         annotations = pod.metadata.annotations
-        for key in (f"{LIFE}.{container}", *((LIFE,) if is_app else ())):
+        for key in (f"{LIFE}.{container.name}", *((LIFE,) if is_app else ())):
             if (text := annotations.get(key)) is not None:
                 return _annotated(key, text)
-        if not is_app:
-            return None
-        return next((rule.script for rule in self.rules if rule.takes(pod, self.seed)), None)
+        for rule in self.rules:
+            if rule.takes(pod, container, self.seed, is_app=is_app):
+                return rule.script
+        return None
+
+
+@lru_cache(1024)
+def _completed(script: Script, own: Program) -> Script:
+    return script if script.programs else replace(script, programs=(own,))
 
 
 NO_SCRIPTS = Scripts()
@@ -155,7 +195,12 @@ def _rule(document: Mapping[str, Any]) -> Rule:
     except SelectorError as error:
         raise ScriptError(f"{where}: selector: {error}") from None
     return Rule(
-        written.metadata.name, _script(written, where), selector, written.namespace, written.share
+        written.metadata.name,
+        _script(written, where),
+        selector,
+        written.namespace,
+        written.images,
+        written.share,
     )
 
 
@@ -177,12 +222,23 @@ def _read(document: object, kind: type[Any], where: str) -> Any:
 
 
 def _script(life: _Life, where: str) -> Script:
-    if not life.runs:
+    if life.runs is not None and not life.runs:
         raise ScriptError(f"{where}: runs: there must be one at least")
     programs = tuple(
-        _program(run, f"{where}: runs[{number}]") for number, run in enumerate(life.runs)
+        _program(run, f"{where}: runs[{number}]") for number, run in enumerate(life.runs or ())
     )
-    return Script(programs, _duration(life.start, f"{where}: start"))
+    start_s = _duration(life.start, f"{where}: start")
+    return Script(programs, start_s, _pull(life.pull, f"{where}: pull"))
+
+
+def _pull(pull: _Pull, where: str) -> Pull:
+    if pull.fails and pull.fails_for is not None:
+        raise ScriptError(f"{where}: fails is for ever, and failsFor is not: one of them")
+    if pull.message and not pull.fails and pull.fails_for is None:
+        raise ScriptError(f"{where}: what has a message needs to say that it fails, or failsFor")
+    fails_s = _duration(pull.fails_for, f"{where}.failsFor") or 0.0
+    takes_s = _duration(pull.takes, f"{where}.takes")
+    return Pull(takes_s, inf if pull.fails else fails_s, pull.message)
 
 
 def _program(run: _Run, where: str) -> Program:

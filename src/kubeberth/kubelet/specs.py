@@ -83,6 +83,11 @@ class NodeSpec:
         if self.layout is not None:
             _take_from(self, self.layout)
 
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """The names of the images that it has."""
+        return tuple(name for image in self.images for name in image.get("names") or ())
+
     def manifest(self) -> dict[str, Any]:
         """Return the Node manifest that `specs_from_manifests` reads as this very spec."""
         metadata = {

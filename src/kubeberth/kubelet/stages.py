@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubeberth.kubelet.chance import drawn
-from kubeberth.kubelet.pod_lifecycle import Step
+from kubeberth.kubelet.transitions import Step
 
 # Together 50 to 150 ms from bound to ready: quick, but in an order that can be watched.
 DEFAULT_DELAYS: Mapping[Step, float] = {
     Step.SANDBOX: 0.05,
+    Step.PULL: 0.02,
     Step.INIT: 0.02,
     Step.START: 0.03,
     Step.READY: 0.0,

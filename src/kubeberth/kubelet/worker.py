@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.meta import Condition, ObjectReference
+from kubeberth.kubelet.images import Images
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.pod_lifecycle import PodLife, Stage
+from kubeberth.kubelet.pod_lifecycle import PodLife
 from kubeberth.kubelet.pod_status import Addresses, to_patch, to_status
 from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
 from kubeberth.kubelet.sharing import shared_conditions
 from kubeberth.kubelet.timers import Alarm
+from kubeberth.kubelet.transitions import Stage
 
 Document = dict[str, Any]
 
@@ -66,9 +68,11 @@ class Worker:
     is_removed: bool = False
 
     @classmethod
-    def of(cls, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS) -> Worker:
-        """Return the worker of a pod that was not seen before."""
-        return cls(pod, PodLife(pod, scripts), pod.status.pod_ip, pod.status.conditions)
+    def of(
+        cls, pod: KubeletPod, scripts: Scripts = NO_SCRIPTS, images: Images | None = None
+    ) -> Worker:
+        """Return the worker of a pod that was not seen before, on a node with these images."""
+        return cls(pod, PodLife(pod, scripts, images), pod.status.pod_ip, pod.status.conditions)
 
     @property
     def is_active(self) -> bool:

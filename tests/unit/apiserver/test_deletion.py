@@ -4,6 +4,7 @@ import pytest
 
 from kubeberth.api.scheme import CONFIG_MAPS, PODS
 from kubeberth.apiserver.deletion import plan_deletion
+from kubeberth.clock import rfc3339
 
 
 def pod(**metadata):
@@ -21,7 +22,7 @@ def deleted(document, resource=PODS, grace_period_s=None, propagation=""):
         grace_period_s=grace_period_s,
         propagation=propagation,
         now=1000.0,
-        stamp=str,
+        stamp=rfc3339,
     )
 
 
@@ -31,18 +32,27 @@ def test_a_running_pod_is_marked_and_kept_for_its_grace_period():
     assert plan.document["metadata"] == {
         "name": "p",
         "generation": 2,
-        "deletionTimestamp": "1030.0",
+        "deletionTimestamp": rfc3339(1030),
         "deletionGracePeriodSeconds": 30,
     }
 
 
 def test_a_second_delete_can_only_shorten_the_grace_period():
-    running = pod(deletionTimestamp="1030.0", deletionGracePeriodSeconds=30)
+    running = pod(deletionTimestamp=rfc3339(1010), deletionGracePeriodSeconds=30)
     assert deleted(running, grace_period_s=60).document is None
     plan = deleted(running, grace_period_s=5)
     assert plan.document["metadata"]["deletionGracePeriodSeconds"] == 5
     assert plan.document["metadata"]["generation"] == 1
     assert deleted(running, grace_period_s=0).removes
+
+
+def test_a_shorter_grace_period_counts_from_the_first_delete():
+    """It was 20 s ago, for 30 s: with 25 s the pod has 5 s left, and with 1 s it is late."""
+    running = pod(deletionTimestamp=rfc3339(1010), deletionGracePeriodSeconds=30)
+    for period, ends_at in ((25, 1005), (1, 981)):
+        plan = deleted(running, grace_period_s=period)
+        assert plan.document["metadata"]["deletionTimestamp"] == rfc3339(ends_at)
+        assert not plan.removes
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])

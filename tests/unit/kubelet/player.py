@@ -6,8 +6,11 @@ from typing import Any
 
 from tests.objects import NOW, pod
 
+from kubeberth.kubelet.images import Images
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.pod_lifecycle import Effects, Notice, PodLife, Timer
+from kubeberth.kubelet.pod_lifecycle import PodLife
+from kubeberth.kubelet.scripts import NO_SCRIPTS, Scripts
+from kubeberth.kubelet.transitions import Effects, Notice, Timer
 
 
 def containers(*names: str, **fields: Any) -> list[dict[str, Any]]:
@@ -30,8 +33,10 @@ def make(
 class Player:
     """Plays a life on: every timer comes back in the order in which it is due."""
 
-    def __init__(self, p: KubeletPod) -> None:
-        self.life = PodLife(p)
+    def __init__(
+        self, p: KubeletPod, scripts: Scripts = NO_SCRIPTS, images: Images | None = None
+    ) -> None:
+        self.life = PodLife(p, scripts, images or Images(("nginx", "x")))
         self.now = NOW
         self.timers: list[tuple[float, Timer]] = []
         self.notices: list[Notice] = []

@@ -23,9 +23,9 @@ from kubeberth.kubelet import kubelet as kubelet_module
 from kubeberth.kubelet import pod_lifecycle
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.nodes import NodesSettings, run
-from kubeberth.kubelet.pod_lifecycle import Step
 from kubeberth.kubelet.specs import node_specs
 from kubeberth.kubelet.stages import DEFAULT_DELAYS, Stages
+from kubeberth.kubelet.transitions import Step
 
 DEADLINE_S = 10
 SETTINGS = NodesSettings(stages=Stages(jitter=0.1))
@@ -106,11 +106,12 @@ def test_an_assigned_pod_runs_is_ready_and_has_an_address():
         async with nodes(api):
             put_pod(api)
             await until(lambda: is_ready(api))
-            await until(lambda: len(api.objects[EVENTS]) == 3)
+            await until(lambda: len(api.objects[EVENTS]) == 4)
         assert status(api)["phase"] == "Running"
         assert status(api)["podIP"] == "10.244.1.2"
         assert status(api)["hostIP"] == "192.168.0.1"
         assert [e["reason"] for e in api.objects[EVENTS].values()] == [
+            "Pulling",
             "Pulled",
             "Created",
             "Started",
@@ -118,6 +119,55 @@ def test_an_assigned_pod_runs_is_ready_and_has_an_address():
         event = next(iter(api.objects[EVENTS].values()))
         assert event["source"] == {"component": "kubelet", "host": "node-1"}
         assert event["involvedObject"]["fieldPath"] == "spec.containers{c}"
+
+    asyncio.run(scenario())
+
+
+def waiting_reason(api, name="web"):
+    for container in status(api, name).get("containerStatuses", []):
+        return container["state"].get("waiting", {}).get("reason")
+    return None
+
+
+def put_unpullable(api):
+    return api.put(
+        PODS,
+        {
+            "metadata": {
+                "name": "web",
+                "annotations": {"kubeberth.io/life": "pull: {fails: true}"},
+            },
+            "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "nope:1"}]},
+        },
+    )
+
+
+def test_a_pod_waits_for_its_image_beyond_a_restart_of_the_kubelet_until_it_can_be_pulled():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            put_unpullable(api)
+            await until(lambda: waiting_reason(api) == "ImagePullBackOff")
+        before = status(api)
+        del api.objects[PODS]["default/web"]["metadata"]["annotations"]
+        async with nodes(api):
+            await until(lambda: is_ready(api))
+        after = status(api)
+        for field in ("startTime", "podIP"):
+            assert after[field] == before[field], "it is the same sandbox"
+        assert after["containerStatuses"][0]["restartCount"] == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_is_deleted_while_it_waits_for_its_image_goes():
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api):
+            pod = put_unpullable(api)
+            await until(lambda: waiting_reason(api) == "ImagePullBackOff")
+            await api.client().delete(PODS, "web", "default", uid=pod["metadata"]["uid"])
+            await until(lambda: not api.objects[PODS])
 
     asyncio.run(scenario())
 

@@ -7,11 +7,11 @@ from kubeberth.api.core import Container
 from kubeberth.kubelet.addresses import AddressPool
 from kubeberth.kubelet.containers import runs_of
 from kubeberth.kubelet.node_object import new_lease, new_node, status_patch
-from kubeberth.kubelet.pod_lifecycle import Step
 from kubeberth.kubelet.program import AT_ONCE, FOREVER, WORK, Program, program_of
 from kubeberth.kubelet.specs import NodeSpec, node_specs
 from kubeberth.kubelet.stages import Stages
 from kubeberth.kubelet.timers import Timers
+from kubeberth.kubelet.transitions import Step
 
 
 class ManualClock:

@@ -5,17 +5,11 @@ from hypothesis import strategies as st
 from tests.objects import NOW, pod
 from tests.unit.kubelet.player import Player, containers, make
 
+from kubeberth.clock import rfc3339
 from kubeberth.kubelet.containers import ContainerStage
 from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.pod_lifecycle import (
-    TRANSITIONS,
-    InvalidTransitionError,
-    PodLife,
-    Stage,
-    Step,
-    Stimulus,
-    Timer,
-)
+from kubeberth.kubelet.pod_lifecycle import InvalidTransitionError, PodLife
+from kubeberth.kubelet.transitions import TRANSITIONS, Stage, Step, Stimulus, Timer
 
 
 def test_a_pod_goes_through_sandbox_and_start_to_running():
@@ -222,9 +216,9 @@ def running_status(**container):
     }
 
 
-def restored(p):
+def restored(p, now=NOW):
     life = PodLife(p)
-    effects = life.restored(p.status)
+    effects = life.restored(p.status, now)
     life.check_invariants()
     return life, effects
 
@@ -262,6 +256,72 @@ def test_a_crash_loop_goes_on_where_it_was():
     assert life.run_of("c").restart_count == 2
     life.tell(timer, NOW)
     assert life.run_of("c").stage is ContainerStage.RUNNING
+
+
+PROBE = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 10, "failureThreshold": 3}
+
+
+def resumed(life_text, away_s, *, ready=True, started=True, **container):
+    """Return the player of a container whose kubelet starts anew so long after it has started."""
+    p = make(apps=containers("c", **container), annotations={"kubeberth.io/life": life_text})
+    state = {"running": {"startedAt": rfc3339(NOW)}}
+    status = running_status(ready=ready, started=started, restartCount=0, state=state)
+    player = Player(msgspec.structs.replace(p, status=pod(status=status).status))
+    player.now = NOW + away_s
+    player.take(player.life.restored(pod(status=status).status, player.now))
+    return player
+
+
+def when(player, holds, until=NOW + 7200):
+    """Return how long after the container's start something holds for the first time."""
+    while not holds(player.life.run_of("c")):
+        assert player.timers, "it never does"
+        player.step()
+        assert player.now < until, "it does not in time"
+    return player.now - NOW
+
+
+def restarted(run):
+    return run.attempt == 1
+
+
+def test_a_liveness_probe_goes_on_after_a_restart_of_the_kubelet_and_counts_anew():
+    """It has failed since 60 s, and would have ended the container at 80 s."""
+    text = "runs: [{livenessFailsAfter: 60s}, {}]"
+    assert when(resumed(text, 30, livenessProbe=PROBE), restarted) == 80
+    assert when(resumed(text, 75, livenessProbe=PROBE), restarted) == 95
+    late = PROBE | {"initialDelaySeconds": 100}
+    assert when(resumed(text, 75, livenessProbe=late), restarted) == 120
+
+
+def test_a_readiness_probe_goes_on_after_a_restart_of_the_kubelet():
+    text = "runs: [{unready: [{after: 60s, for: 60s}]}]"
+    for away_s, unready_at in ((30, 80), (65, 85)):
+        player = resumed(text, away_s, readinessProbe=PROBE)
+        assert when(player, lambda run: not run.ready) == unready_at
+        assert when(player, lambda run: run.ready) == 120
+
+
+def test_what_a_readiness_probe_had_found_stays_until_it_finds_something_else():
+    text = "runs: [{unready: [{after: 60s, for: 60s}]}]"
+    player = resumed(text, 100, ready=False, readinessProbe=PROBE)
+    assert not player.life.run_of("c").ready
+    assert when(player, lambda run: run.ready) == 120
+    player = resumed("runs: [{readyAfter: 50s}]", 20, ready=False, readinessProbe=PROBE)
+    assert when(player, lambda run: run.ready) == 50
+
+
+def test_a_startup_probe_goes_on_after_a_restart_of_the_kubelet():
+    """Of three failures, 10 s apart, those before the restart do not count."""
+    text = "runs: [{readyAfter: 40s}, {}]"
+    unstarted = {"ready": False, "started": False, "startupProbe": PROBE}
+    assert when(resumed(text, 5, **unstarted), restarted) == 25
+    assert when(resumed(text, 30, **unstarted), lambda run: run.is_started) == 40
+
+
+def test_work_that_goes_on_while_the_kubelet_is_away_takes_no_longer_for_it():
+    assert when(resumed("runs: [{for: 60s}, {}]", 45), restarted) == 60
+    assert when(resumed("runs: [{for: 60s}, {}]", 90), restarted) == 90
 
 
 COMMANDS = st.sampled_from([[], ["true"], ["false"], ["sleep", "5"]])
@@ -314,18 +374,18 @@ def test_an_ephemeral_container_joins_a_pod_and_changes_nothing_else_about_it():
     player = Player(make("Never", apps=containers("c", command=["sleep", "60"]))).admit()
     player.run(until=NOW + 30)
     debugged = make(ephemeralContainers=containers("debug", command=["false"]))
-    player.take(player.life.joined(debugged))
+    player.take(player.life.joined(debugged, player.now))
     player.run(until=NOW + 30)
     assert player.life.run_of("debug").stage is ContainerStage.EXITED
     assert player.life.phase == "Running"
-    assert player.life.joined(debugged).timers == []
+    assert player.life.joined(debugged, player.now).timers == []
     player.run()
     assert player.life.phase == "Succeeded"
 
 
 def test_an_ephemeral_container_that_comes_early_waits_for_the_sandbox():
     player = Player(make()).admit()
-    player.take(player.life.joined(make(ephemeralContainers=containers("debug"))))
+    player.take(player.life.joined(make(ephemeralContainers=containers("debug")), player.now))
     assert player.run().life.run_of("debug").stage is ContainerStage.RUNNING
 
 
@@ -333,7 +393,7 @@ def test_an_ephemeral_container_ends_with_its_pod():
     p = make(apps=containers("c", command=["true"]), policy="Never")
     player = Player(p)
     player.admit()
-    player.take(player.life.joined(make(ephemeralContainers=containers("debug"))))
+    player.take(player.life.joined(make(ephemeralContainers=containers("debug")), player.now))
     player.run()
     assert player.life.phase == "Succeeded"
     assert player.life.run_of("debug").stage is ContainerStage.EXITED

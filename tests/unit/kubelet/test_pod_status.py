@@ -174,7 +174,7 @@ def test_image_ids_are_digests_of_the_repository(image, repository):
 def test_an_ephemeral_container_is_shown_beside_the_others():
     player = Player(make()).admit().run()
     debugged = make(ephemeralContainers=containers("debug"))
-    player.take(player.life.joined(debugged))
+    player.take(player.life.joined(debugged, player.now))
     (status,) = show(player, debugged)["ephemeralContainerStatuses"]
     assert status["state"] == {"waiting": {"reason": "ContainerCreating"}}
     player.run()

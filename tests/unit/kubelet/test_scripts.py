@@ -6,9 +6,12 @@ from tests.unit.kubelet.player import Player, containers, make
 
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.lives import parse_lives
-from kubeberth.kubelet.pod_lifecycle import PodLife, Step
+from kubeberth.kubelet.pod import KubeletContainer
+from kubeberth.kubelet.pod_lifecycle import PodLife
 from kubeberth.kubelet.pod_status import Addresses, to_status
+from kubeberth.kubelet.program import FOREVER, once
 from kubeberth.kubelet.scripts import Scripts
+from kubeberth.kubelet.transitions import Step
 
 PROBE = {"httpGet": {"path": "/", "port": 80}}
 SLOW_START = {**PROBE, "periodSeconds": 10, "failureThreshold": 4}
@@ -224,7 +227,12 @@ def takers(seed, **metadata):
         make_pod(f"p{n}", **{"labels": {"app": "web"}, "namespace": "shop", **metadata})
         for n in range(400)
     ]
-    return [p.metadata.name for p in pods if scripts.of(p, "c", is_app=True) is not None]
+    container = KubeletContainer(name="c")
+    return [
+        p.metadata.name
+        for p in pods
+        if scripts.of(p, container, FOREVER, is_app=True) != once(FOREVER)
+    ]
 
 
 def test_a_share_of_the_pods_that_match_lives_so_and_with_equal_seeds_the_same_ones():
