@@ -140,6 +140,9 @@ class ApiError(BerthError):
         self.details = dict(details or {})
         self._has_details = details is not None
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def status(self) -> dict[str, Any]:
         """The error as a `v1 Status` document."""

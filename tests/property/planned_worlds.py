@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ KINDS = (
     "ReplicationController",
     "ReplicaSet",
 )
+WITH_POLICIES = ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", *KINDS)
 
 
 @st.composite
@@ -121,7 +123,65 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
     }
 
 
+ADMISSION = "admissionregistration.k8s.io/v1"
+# What policies are about, and what they say of it.
+PODS, MAKERS = (("", "pods"),), (("apps", "*"), ("batch", "jobs"), ("", "replicationcontrollers"))
+RULES = (
+    (PODS, "object.spec.containers.all(c, c.image != 'nginx:2')"),
+    (PODS, "!has(object.spec.affinity)"),
+    (PODS, "object.metadata.name.startsWith(variables.first)"),
+    (PODS, "oldObject != null || object.spec.priority < 1000"),
+    (MAKERS, "!has(object.spec.replicas) || object.spec.replicas <= 3"),
+    (MAKERS, "oldObject == null || object.spec.template == oldObject.spec.template"),
+    (MAKERS, "namespaceObject.metadata.name != 'default' || object.metadata.name != 'bee'"),
+    (MAKERS, "object.spec.missing == 1"),
+)
+CHANGES = (
+    '[JSONPatch{op: "add", path: "/spec/tolerations", value: [{"operator": "Exists"}]}]',
+    '[JSONPatch{op: "add", path: "/spec/nodeSelector", value: {"disk": "ssd"}}]',
+    '[JSONPatch{op: "replace", path: "/spec/containers/0/image", value: "nginx:3"}]',
+    '[JSONPatch{op: "remove", path: "/spec/tolerations/7"}]',
+)
 CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
+
+@st.composite
+def policies(draw: st.DrawFn, kind: str, name: str) -> list[Document]:
+    """Return an admission policy, and what binds it."""
+    about, expression = draw(st.sampled_from(RULES))
+    spec: Document = {
+        "failurePolicy": draw(st.sampled_from(["Fail", "Ignore"])),
+        "variables": [{"name": "first", "expression": "'ant'"}],
+    }
+    bound: Document = {"policyName": name}
+    if kind == "MutatingAdmissionPolicy":
+        about = PODS
+        change = {"expression": draw(st.sampled_from(CHANGES))}
+        spec |= {
+            "reinvocationPolicy": draw(st.sampled_from(["Never", "IfNeeded"])),
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": change}],
+        }
+    else:
+        spec["validations"] = [{"expression": expression}]
+        bound["validationActions"] = draw(st.sampled_from([["Deny"], ["Deny"], ["Warn"]]))
+    operations = draw(st.sampled_from([["CREATE"], ["CREATE", "UPDATE"]]))
+    spec["matchConstraints"] = {
+        "resourceRules": [
+            {
+                "apiGroups": [group],
+                "apiVersions": ["*"],
+                "operations": operations,
+                "resources": [plural],
+            }
+            for group, plural in about
+        ]
+    }
+    if draw(st.integers(0, 2)) == 0:
+        bound["matchResources"] = {"objectSelector": {"matchLabels": {"app": name}}}
+    return [
+        {"apiVersion": ADMISSION, "kind": of, "metadata": {"name": name}, "spec": fields}
+        for of, fields in ((kind, spec), (f"{kind}Binding", bound))
+    ]
 
 
 @st.composite
@@ -244,11 +304,15 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
 
 
 @st.composite
-def releases(draw: st.DrawFn) -> list[Document]:
+def releases(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> list[Document]:
     """Return manifests that are applied together, each object once."""
-    places = st.tuples(st.sampled_from(KINDS), st.sampled_from(NAMES))
+    places = st.tuples(st.sampled_from(kinds), st.sampled_from(NAMES))
     chosen = draw(st.lists(places, min_size=1, max_size=5, unique=True))
-    return [draw(manifests(*place)) for place in sorted(chosen, key=lambda p: KINDS.index(p[0]))]
+    found: list[Document] = []
+    for kind, name in sorted(chosen, key=lambda place: kinds.index(place[0])):
+        is_policy = kind.endswith("Policy")
+        found += draw(policies(kind, name)) if is_policy else [draw(manifests(kind, name))]
+    return found
 
 
 @st.composite
@@ -260,5 +324,5 @@ def stories(draw: st.DrawFn) -> list[list[Document]]:
             pods.setdefault(item["metadata"]["name"], item) if item["kind"] == "Pod" else item
             for item in release
         ]
-        for release in draw(st.lists(releases(), min_size=1, max_size=3))
+        for release in draw(st.lists(releases(WITH_POLICIES), min_size=1, max_size=3))
     ]

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.property.planned_worlds import CLAIM_SPEC, CLASSES, pod_specs, releases
-from tests.unit.planner.clusters import as_file, node, template
+from tests.unit.planner.clusters import as_file, node, template, workload
 
 from kubeberth.api import schema
 from kubeberth.api.core import Pod
@@ -81,6 +81,15 @@ def asked_pods(draw: st.DrawFn) -> list[Document]:
     return [storage_class, claim, made]
 
 
+@st.composite
+def asked_workloads(draw: st.DrawFn) -> list[Document]:
+    """Return a workload of one pod, or of one on each node, that may well fit nowhere."""
+    fields = draw(pod_specs("asked"))
+    fields["cpu"] = draw(st.sampled_from([fields["cpu"], "3500m", "5"]))
+    kind = draw(st.sampled_from(["Deployment", "StatefulSet", "DaemonSet"]))
+    return [workload(kind, "asked", None if kind == "DaemonSet" else 1, **fields)]
+
+
 def contents(world: World) -> list[Document]:
     """Return what is in a cluster, but for workloads and their pods without a node.
 
@@ -125,6 +134,10 @@ class Kubectl:
             case ["patch", "pod", name, "--type=json", "-p", patch]:
                 assert json.loads(patch) == [{"op": "remove", "path": "/spec/schedulingGates"}]
                 self._objects.patch(PODS, f"default/{name}", {"spec": {"schedulingGates": None}})
+            case ["patch", kind, name, "-p", patch]:
+                maker = next(each for each in WORKLOADS if each.kind.lower() == kind)
+                told = json.loads(patch)
+                self._objects.patch(maker, f"default/{name}", told, strategic=True)
             case ["get", "pod", name, *piped] if "replace" in piped:
                 self._replace(name, json.loads(piped[piped.index("-p") + 1]))
             case _:
@@ -169,10 +182,16 @@ def carry_out_remedy(world: World, remedy: Remedy) -> None:
             kubectl.untaint(name, lambda taint: taint["key"] == NOT_READY["key"])
 
 
+def asked_about(world: World) -> list[Pod]:
+    """Return the pods in question; those without a node first."""
+    pods = (pod for pod in world.objects.all(PODS) if pod.metadata.labels.get("app") == "asked")
+    return sorted(pods, key=lambda pod: bool(pod.spec.node_name))
+
+
 def check_remedies(
     given_nodes: list[Document], manifests: list[Document], asked: list[Document]
 ) -> None:
-    """Do what is suggested for a pod, each thing by itself."""
+    """Do what is suggested for a pod, or the first one of a workload, each thing by itself."""
     cluster = [*given_nodes, *CLASSES]
     try:
         around, _ = carry_out(Task(cluster, read([as_file(*manifests)])))
@@ -180,7 +199,9 @@ def check_remedies(
         world, _ = carry_out(Task(cluster, read([as_file(*asked)])))
     except RefusedError:
         assume(False)
-    why = why_in_plan(world, "default", ASKED)
+    names = [pod.metadata.name for pod in asked_about(world)]
+    assume(names)
+    why = why_in_plan(world, "default", names[0])
     assert isinstance(why, Why)
     if why.state == "placed":
         assert not why.remedies
@@ -188,13 +209,20 @@ def check_remedies(
         after, _ = carry_out(Task(cluster, read([as_file(*asked)])))
         carry_out_remedy(after, remedy)
         after.settle()
-        pod: Pod = after.objects.get(PODS, f"default/{ASKED}") or Pod()
-        assert pod.spec.node_name == remedy.node, remedy
+        assert remedy.node in [pod.spec.node_name for pod in asked_about(after)], remedy
 
 
 @given(nodes(), releases(), asked_pods())
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 def test_in_a_whole_cluster_every_suggestion_gives_the_pod_its_node(
+    given_nodes: list[Document], manifests: list[Document], asked: list[Document]
+) -> None:
+    check_remedies(given_nodes, manifests, asked)
+
+
+@given(nodes(), releases(), asked_workloads())
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+def test_what_is_suggested_for_a_pod_of_a_workload_is_done_to_the_workload(
     given_nodes: list[Document], manifests: list[Document], asked: list[Document]
 ) -> None:
     check_remedies(given_nodes, manifests, asked)

@@ -19,6 +19,7 @@ from kubeberth.api.pod_totals import Totals
 from kubeberth.api.scheme import RESOURCE_QUOTAS, Resource
 from kubeberth.api.validation.field_error import invalid, invalid_error
 from kubeberth.apiserver import refusals, strategy
+from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, MASTERS, User
 from kubeberth.apiserver.conversion import Conversions
@@ -96,6 +97,7 @@ class Caller(msgspec.Struct, frozen=True):
             self.dry_run,
             self.options,
             self.warnings,
+            note,
         )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kubeberth.api.scheme import Resource
-from kubeberth.cli.listing import read_objects
+from kubeberth.cli.cluster_objects import left_out, read_objects
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import load_kubeconfig
@@ -25,12 +25,18 @@ LIVE = "live"
 Document = dict[str, Any]
 
 
+def warn(line: str) -> None:
+    """Tell on standard error."""
+    click.echo(f"warning: {line}", err=True)
+
+
 def read_sources(
     sources: Sequence[str],
     credentials: Credentials | None,
     resources: Iterable[Resource] = tuple(TYPES),
+    tell: Callable[[str], None] = warn,
 ) -> list[Document]:
-    """Return the objects of a cluster; what may not be read is told on standard error.
+    """Return the objects of a cluster.
 
     Parameters
     ----------
@@ -40,11 +46,14 @@ def read_sources(
         How to reach the live cluster.
     resources
         What is read of that one.
+    tell
+        Told what may not be read, in one line.
     """
     found: list[tuple[Document, str]] = []
     for source in sources:
         if source == LIVE:
-            found += [(document, LIVE) for document in _read_live(credentials, resources)]
+            live = _read_live(credentials, resources, tell)
+            found += [(document, LIVE) for document in live]
         else:
             found += [(one.document, one.source) for one in read_manifests(Path(source))]
     return [document for document, _ in equipped(found)]
@@ -68,17 +77,19 @@ def credentials_of(
     return load_kubeconfig(kubeconfig, context)
 
 
-def _read_live(credentials: Credentials | None, resources: Iterable[Resource]) -> list[Document]:
+def _read_live(
+    credentials: Credentials | None, resources: Iterable[Resource], tell: Callable[[str], None]
+) -> list[Document]:
     if credentials is None:
         raise UsageError("there is no live cluster to read")
     documents, forbidden = asyncio.run(_read(credentials, resources))
-    for line in forbidden:
-        click.echo(f"warning: {line}", err=True)
+    if forbidden:
+        tell(left_out(forbidden))
     return documents
 
 
 async def _read(
     credentials: Credentials, resources: Iterable[Resource]
-) -> tuple[list[Document], list[str]]:
+) -> tuple[list[Document], list[Resource]]:
     async with Client(credentials) as client:
         return await read_objects(client, resources)

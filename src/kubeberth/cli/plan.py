@@ -120,11 +120,14 @@ def command(
         if compare_config is not None and output not in COMPARED_FORMS:
             forms = ", ".join(COMPARED_FORMS)
             raise UsageError(f"--compare-config: can be shown as {forms}, not as {output}")
-        cluster = read_asked(clusters, reach)
+        unread: list[str] = []
+        cluster = read_asked(clusters, reach, unread.append)
         configs = (config,) if compare_config is None else (config, compare_config)
         with Progress("decisions") as progress:
             plan, *others = (
-                make_plan(Task(cluster, wanted, questions, rules_of(each, ties), progress.tell))
+                make_plan(
+                    Task(cluster, wanted, questions, rules_of(each, ties), progress.tell, unread)
+                )
                 for each in configs
             )
         checked = [condition.check(plan) for condition in conditions]

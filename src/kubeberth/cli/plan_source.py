@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubeberth.cli.cluster_source import LIVE, Document, read_sources
+from kubeberth.cli.cluster_source import LIVE, Document, read_sources, warn
 from kubeberth.client.credentials import Credentials
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
@@ -40,10 +40,18 @@ def planned_world(asked: Asked, wanted: Reading) -> World:
     return carry_out(Task(cluster, wanted, rules=rules_of(asked.config)))[0]
 
 
-def read_asked(clusters: Sequence[str], reach: Callable[[], Credentials]) -> list[Document]:
-    """Return the objects of the clusters that are meant; how to reach a live one is asked last."""
+def read_asked(
+    clusters: Sequence[str], reach: Callable[[], Credentials], tell: Callable[[str], None] = warn
+) -> list[Document]:
+    """Return the objects of the clusters that are meant; how to reach a live one is asked last.
+
+    Parameters
+    ----------
+    tell
+        Told what may not be read, in one line.
+    """
     sources = clusters or (LIVE,)
-    return read_sources(sources, reach() if LIVE in sources else None)
+    return read_sources(sources, reach() if LIVE in sources else None, tell=tell)
 
 
 def read_manifests_of(files: Sequence[str], namespace: str) -> Reading:

@@ -10,8 +10,8 @@ import click
 import msgspec
 import yaml
 
-from kubeberth.cli.cluster_source import credentials_of
-from kubeberth.cli.listing import read_objects
+from kubeberth.cli.cluster_objects import left_out, read_objects
+from kubeberth.cli.cluster_source import credentials_of, warn
 from kubeberth.cli.options import (
     context_option,
     data_dir_option,
@@ -23,7 +23,7 @@ from kubeberth.client.credentials import Credentials
 from kubeberth.errors import UsageError
 from kubeberth.planner.anonymous import anonymised
 from kubeberth.planner.kinds import TYPES
-from kubeberth.planner.snapshot import Document, reduced, to_list
+from kubeberth.planner.snapshot import Document, kept, to_list
 
 _YAML = (".yaml", ".yml")
 
@@ -71,12 +71,11 @@ def command(
 async def _read(credentials: Credentials) -> list[Document]:
     async with Client(credentials) as client:
         documents, forbidden = await read_objects(client, TYPES)
-    for line in forbidden:
-        click.echo(f"warning: {line}", err=True)
+    if forbidden:
+        warn(left_out(forbidden))
     if not documents and forbidden:
         raise UsageError("nothing of the cluster may be read")
-    by_kind = {(resource.api_version, resource.kind): resource for resource in TYPES}
-    return [reduced(by_kind[each["apiVersion"], each["kind"]], each) for each in documents]
+    return [kept(document) for document in documents]
 
 
 def written(documents: list[Document], *, is_yaml: bool) -> bytes:

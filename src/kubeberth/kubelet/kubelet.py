@@ -324,7 +324,10 @@ class Kubelet:
         if worker.life.stage is Stage.ENDED:
             self._pool.free(worker.life.uid, worker.ip)
             self._allotment.release(worker.life.uid)
-        self._mark(worker)
+        if effects.told_after_s:
+            self._mark_later(worker, effects.told_after_s)
+        else:
+            self._mark(worker)
 
     def _step_s(self, worker: Worker, timer: Timer) -> float:
         if timer.step is None:
@@ -368,6 +371,15 @@ class Kubelet:
         """Have the pod's status compared with what the API has, and written if it differs."""
         self._dirty[worker.life.uid] = None
         self._statuses.ask(self)
+
+    def _mark_later(self, worker: Worker, delay_s: float) -> None:
+        """Have it written after a while, if the pod does not run by then."""
+
+        def due() -> None:
+            if worker.life.phase == "Pending":
+                self._mark(worker)
+
+        self._timers.call_in(delay_s, due)
 
     async def write_next(self) -> bool:
         """Write the status of one pod; return whether there are more."""

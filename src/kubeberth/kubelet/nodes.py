@@ -34,6 +34,7 @@ RESTART_S = 5.0
 BEATS_AT_ONCE = 16
 # Events are worth keeping, but nothing waits for them, least of all what they tell of.
 EVENTS_AT_ONCE = 2
+EVENTS_PATIENCE_S = 1.0
 # Of each kind, of all nodes: as many as two of upstream's components remember.
 EVENTS_REMEMBERED = 8192
 
@@ -112,7 +113,7 @@ class Fleet:
         self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
         self._pace = Pace(self._clock)
         self._statuses = Writers(MOST)
-        self._events = Writers(EVENTS_AT_ONCE)
+        self._events = Writers(EVENTS_AT_ONCE, lambda: self._pace.lull(EVENTS_PATIENCE_S))
         self._beating = asyncio.Semaphore(BEATS_AT_ONCE)
         self._told = EventMemory(EVENTS_REMEMBERED)
         self._members: dict[str, _Member] = {}

@@ -8,7 +8,8 @@ Rule 2: an answer that comes soon makes room for more; one that comes late, or n
 away. So half of the answers come soon where it ends up.
 Rule 3: soon is within LATE times of the shortest time that an answer took lately, also to those who
 write beside the turns.
-Rule 4: after a rest it begins with the fewest: nobody knows who else has come meanwhile.
+Rule 4: what can wait is written while nobody waits for a turn.
+Rule 5: after a rest it begins with the fewest: nobody knows who else has come meanwhile.
 
 The same idea as TCP Vegas (Brakmo and Peterson, 1995): who waits longer than in an empty line sees
 the queue, and stands back before it grows.
@@ -45,6 +46,7 @@ class Pace:
         self._turns = float(LEAST)
         self._n_taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._patient: set[asyncio.Future[None]] = set()
         self._shortest_s = math.inf
         self._learnt_at = self._given_at = clock.monotonic()
 
@@ -71,6 +73,20 @@ class Pace:
             self._n_taken -= 1
             self._pass_on()
 
+    async def lull(self, patience_s: float) -> None:
+        """Wait until nobody waits for a turn, but no longer than so many seconds."""
+        if not self._waiting:
+            return
+        lull = asyncio.get_running_loop().create_future()
+        self._patient.add(lull)
+        try:
+            async with asyncio.timeout(patience_s):
+                await lull
+        except TimeoutError:
+            return
+        finally:
+            self._patient.discard(lull)
+
     async def _take(self) -> None:
         now = self._clock.monotonic()
         if not self._n_taken and now - self._given_at > REST_S:
@@ -95,6 +111,11 @@ class Pace:
             if not turn.done():
                 self._n_taken += 1
                 turn.set_result(None)
+        if not self._waiting:
+            for lull in self._patient:
+                if not lull.done():
+                    lull.set_result(None)
+            self._patient.clear()
 
     def _learn(self, took_s: float) -> None:
         """Take note of how long an answer took to a write that had a turn; infinity is none."""

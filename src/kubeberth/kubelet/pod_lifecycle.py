@@ -33,6 +33,7 @@ from kubeberth.kubelet.pod import KubeletPod
 from kubeberth.kubelet.references import ImageReferenceError
 from kubeberth.kubelet.scripts import NO_SCRIPTS, ScriptError, Scripts
 from kubeberth.kubelet.transitions import (
+    RELIST_S,
     TRANSITIONS,
     Effects,
     Notice,
@@ -52,7 +53,6 @@ LOST_EXIT_CODE = 137
 KILLED_EXIT_CODE = 137
 # What may happen to a container that does not run.
 BEFORE_START = (Stimulus.TRIED, Stimulus.PULLED, Stimulus.STARTED)
-
 
 # So many of the last steps an error tells; each by its place among all there can be.
 HISTORY = 10
@@ -337,6 +337,7 @@ class PodLife:
                 early = self.of_role(Role.EPHEMERAL)
                 effects = self._go_on(now)
                 effects.add(self._begin(early, now))
+                effects.told_after_s = RELIST_S
                 return effects
             case _:
                 return self._go_on(now)

@@ -15,7 +15,7 @@ from kubeberth.kubelet.containers import ImageTrouble, Role, Run
 from kubeberth.kubelet.images import Images
 from kubeberth.kubelet.program import Pull
 from kubeberth.kubelet.references import ImageReferenceError, full_reference
-from kubeberth.kubelet.transitions import Effects, Notice, Step, Stimulus, Timer
+from kubeberth.kubelet.transitions import RELIST_S, Effects, Notice, Step, Stimulus, Timer
 
 ALWAYS, NEVER = "Always", "Never"
 ERR_IMAGE_PULL = "ErrImagePull"
@@ -102,7 +102,8 @@ def pulled(run: Run, images: Images, pod_started_at: float, now: float) -> Effec
         f'Successfully pulled image "{image}" in {took} ({took} including waiting). '
         f"Image size: {image_size(image)} bytes."
     )
-    return Effects([_starting(run)], [Notice("Pulled", message, container=run.name)])
+    notice = Notice("Pulled", message, container=run.name)
+    return Effects([_starting(run)], [notice], told_after_s=RELIST_S)
 
 
 def _not_pulled(run: Run, now: float) -> Effects:

@@ -121,12 +121,24 @@ class Notice:
     container: str = ""
 
 
+# How often upstream's kubelet lists what runs. It hears of a sandbox by that, and of the containers
+# that have started in it by then as well.
+RELIST_S = 1.0
+
+
 @dataclass(slots=True)
 class Effects:
-    """What a stimulus leads to outside of the machine."""
+    """What a stimulus leads to outside of the machine.
+
+    Parameters
+    ----------
+    told_after_s
+        How long the status may wait to be written: less, if there is more to tell before.
+    """
 
     timers: list[Timer] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    told_after_s: float = 0.0
 
     def add(self, others: Effects) -> None:
         """Add what something else leads to."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,13 @@ class Writers:
     ----------
     at_once
         So many authors write at a time.
+    when
+        Waited for before each turn.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, when: Callable[[], Awaitable[object]] | None = None) -> None:
         self._at_once = at_once
+        self._when = when
         # Those whose turn is to come, and besides them those whose turn it is.
         self._queue: deque[Author] = deque()
         self._asked: set[Author] = set()
@@ -59,6 +63,8 @@ class Writers:
                 self._idle.append(news)
                 await news
             author = self._queue.popleft()
+            if self._when is not None:
+                await self._when()
             has_more = False
             try:
                 has_more = await author.write_next()

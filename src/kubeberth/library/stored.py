@@ -1,6 +1,6 @@
 """What an API server would store for an object that it is sent.
 
-    decode -> defaults -> preparation -> admission (pods: priority, tolerations) -> validation
+    decode -> defaults -> admission (pods: priority, tolerations) -> preparation -> validation
 
 The same functions as in the API server, without one.
 """
@@ -103,9 +103,9 @@ def to_stored(
     if meta.get("resourceVersion") and meta.get("name"):
         return Stored(document)
     unknown = tuple(walk.unknown)
-    prepare(resource, document)
     if resource is PODS and (why_not := _admit(document["spec"], priority_classes)):
         return Stored(document, why_not, unknown_fields=unknown)
+    prepare(resource, document)
     errors = tuple(validation.validate(resource, document))
     return Stored(document, errors=errors, unknown_fields=unknown)
 

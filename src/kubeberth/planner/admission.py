@@ -1,7 +1,8 @@
 """Admission: the API server's own rules, as far as they decide what pods there may be.
 
-    RuntimeClass    gives a pod the overhead, the nodes and the tolerations of its runtime class
     PodSecurity     refuses pods that are not as safe as the labels of their namespace demand
+    RuntimeClass    gives a pod the overhead, the nodes and the tolerations of its runtime class
+    policies        change, refuse and warn as their expressions say; see `policies.py`
     ResourceQuota   refuses what a namespace has no more room for, and counts what it lets in
 
 In a server they may have to wait for others who write, too; here there is nobody to wait for.
@@ -9,17 +10,20 @@ In a server they may have to wait for others who write, too; here there is nobod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from kubeberth.api import quota
 from kubeberth.api.pod_totals import Totals
-from kubeberth.api.scheme import NAMESPACES, PODS, RESOURCE_QUOTAS, Resource
-from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation, Plugin
-from kubeberth.apiserver.admission.pod_security_policy import NOTHING, policy_of
+from kubeberth.api.scheme import BY_KIND, RESOURCE_QUOTAS, Resource
+from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation
+from kubeberth.apiserver.admission.pod_security import PodSecurity
 from kubeberth.apiserver.admission.resource_quota import ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
 from kubeberth.apiserver.auth.authn import User
+from kubeberth.planner import policies
+from kubeberth.planner.policies import Policies
+from kubeberth.planner.snapshot import is_reduced
 
 Document = dict[str, Any]
 
@@ -27,74 +31,96 @@ Document = dict[str, Any]
 _PLANNER = User("planner")
 
 
-class Held(Protocol):
+class Held(policies.Held, Protocol):
     """The objects that are looked at, and the quotas that are written to."""
-
-    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
-        """Return an object, or None."""
-
-    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
-        """Return the objects of a resource."""
 
     def put(self, resource: Resource, document: Document) -> None:
         """Take an object in as it is."""
 
 
 class Admission:
-    """Lets new and changed objects in, or does not."""
+    """Lets new and changed objects in, or does not.
+
+    Attributes
+    ----------
+    policies
+        The admission policies.
+    """
 
     def __init__(self, held: Held) -> None:
         self._held = held
-        self._others = (RuntimeClass(held), ResourceQuota(_Ledger(held)))
-        self._chain = Chain([_PodSecurity(held), *self._others])
-
-    def trust_security(self) -> None:
-        """Take pods for as safe as they have to be: what says so is not in a snapshot."""
-        self._chain = Chain(self._others)
+        self.policies = Policies(held)
+        quotas = ResourceQuota(_Ledger(held))
+        runtimes = RuntimeClass(held)
+        self._policies = Chain(self.policies.plugins)
+        self._all = Chain([PodSecurity(held, {}), runtimes, *self.policies.plugins, quotas])
+        # What of a pod says how safe it is, and what policies look at, is not in a snapshot.
+        self._of_parts = Chain([runtimes, quotas])
 
     def admit(self, resource: Resource, document: Document, old: Document | None) -> None:
-        """Fill in what is not the sender's to say.
+        """Fill in, in place, what is not the sender's to say.
 
         Raises
         ------
         ForbiddenError
             It is refused, in the server's words.
         """
-        _done(self._chain.admit(_attributes(resource, document, old)))
+        attributes = _attributes(resource, document, old)
+        _done(self._chain_of(document).admit(attributes))
+        _take_over(attributes, document)
 
-    def validate(self, resource: Resource, document: Document, old: Document | None) -> None:
+    def validate(
+        self, resource: Resource, document: Document, old: Document | None
+    ) -> Sequence[str]:
         """Look at an object as it would be stored, and charge it to its quotas.
 
+        Returns
+        -------
+        Sequence of str
+            What its sender is warned of.
+
         Raises
         ------
         ForbiddenError
             It is refused, in the server's words.
         """
-        _done(self._chain.validate(_attributes(resource, document, old)))
+        attributes = _attributes(resource, document, old)
+        _done(self._chain_of(document).validate(attributes))
+        return attributes.warnings
+
+    def ask_policies(self, resource: Resource, document: Document, old: Document) -> None:
+        """Have policies change, in place, or refuse an object that a controller has changed.
+
+        Raises
+        ------
+        ForbiddenError
+            It is refused, in the server's words.
+        """
+        if self._is_whole(document):
+            attributes = _attributes(resource, document, old)
+            _done(self._policies.admit(attributes))
+            _take_over(attributes, document)
+            _done(self._policies.validate(attributes))
 
     def counts(self, namespace: str) -> bool:
         """Return whether what is in a namespace is counted."""
         return any(True for _ in self._held.find_all(RESOURCE_QUOTAS, namespace))
 
+    def _chain_of(self, document: Document) -> Chain:
+        return self._all if self._is_whole(document) else self._of_parts
 
-class _PodSecurity(Plugin):
-    """Refuses pods that are not as safe as their namespace demands, and warns of none."""
-
-    resources = (PODS,)
-
-    def __init__(self, held: Held) -> None:
-        self._held = held
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Look at a new pod."""
-        pod = attributes.document
-        if pod is None or attributes.operation != "CREATE":
-            return
-        namespace = self._held.find(NAMESPACES, "", attributes.namespace) or {}
-        labels = (namespace.get("metadata") or {}).get("labels") or {}
-        policy, _ = policy_of(labels, NOTHING)
-        if why_not := policy.enforce.violation(pod["metadata"], pod["spec"]):
-            raise attributes.forbid(why_not)
+    def _is_whole(self, document: Document) -> bool:
+        """Return whether all of an object is here; what is made from a part is a part."""
+        if is_reduced(document):
+            return False
+        meta = document["metadata"]
+        for owner in meta.get("ownerReferences") or ():
+            resource = BY_KIND.get((owner["apiVersion"], owner["kind"]))
+            if resource is not None and owner.get("controller"):
+                namespace = meta.get("namespace", "") if resource.namespaced else ""
+                maker = self._held.find(resource, namespace, owner["name"])
+                return maker is None or self._is_whole(maker)
+        return True
 
 
 class _Ledger:
@@ -122,6 +148,14 @@ def _attributes(resource: Resource, document: Document, old: Document | None) ->
     namespace = document["metadata"].get("namespace", "")
     operation: Operation = "CREATE" if old is None else "UPDATE"
     return Attributes(operation, resource, namespace, _PLANNER, document, old)
+
+
+def _take_over(attributes: Attributes, document: Document) -> None:
+    """Let an object be what admission has made of it."""
+    new = attributes.document
+    if new is not None and new is not document:
+        document.clear()
+        document.update(new)
 
 
 def _done(work: Coroutine[Any, Any, None]) -> None:

@@ -7,6 +7,8 @@ Rule 3: names that are made of others stay so: pods of their set and ordinal, cl
 Rule 4: what Kubernetes itself has named keeps its name: well-known label keys, the values of those
         that say what a machine is, system priority classes, resources, drivers, schedulers.
 Rule 5: numbers that a node term compares stay numbers.
+Rule 6: of admission policies, just what they are asked about stays: expressions and parameters may
+        name anything. They are not asked any more, see `policies.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from kubeberth.api.node_labels import HOSTNAME, REGION, ZONE
 from kubeberth.api.storage import BETA_CLASS, SELECTED_NODE
 from kubeberth.controllers.workloads.stateful_pods import template_name
 from kubeberth.planner.kinds import TYPES, WRITTEN
+from kubeberth.planner.params import BINDINGS
 from kubeberth.planner.uncalled import CALLED
 
 Document = dict[str, Any]
@@ -105,6 +108,9 @@ _COUNT = "count/"
 _COUNTED = frozenset(
     f"{_COUNT}{resource.group_resource}" for resource in TYPES if resource not in CALLED
 )
+_KINDS = frozenset((resource.api_version, resource.kind) for resource in TYPES)
+_POLICIES = frozenset(resource.kind for resource in BINDINGS)
+_BINDINGS = frozenset(resource.kind for resource in BINDINGS.values())
 _COMPARED = frozenset(("Gt", "Lt"))
 _ZONES = "__"
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -113,7 +119,25 @@ _ORDINAL = re.compile(r"(.+)-(\d+)")
 
 def anonymised(documents: Sequence[Document]) -> list[Document]:
     """Return objects without the names that people gave to them and to what is in them."""
-    return _Renamer(documents).renamed()
+    return _Renamer([_with_known_policy(d) for d in documents if _kind_of(d) in _KINDS]).renamed()
+
+
+def _kind_of(document: Document) -> tuple[str, str]:
+    return document["apiVersion"], document["kind"]
+
+
+def _with_known_policy(document: Document) -> Document:
+    """Return an object; of a policy, what it is asked about, of a binding, what it binds."""
+    if document["kind"] in _POLICIES:
+        constraints = document["spec"].get("matchConstraints") or {}
+        rules = [
+            {field: rule[field] for field in _ASKED_ABOUT if field in rule}
+            for rule in constraints.get("resourceRules") or ()
+        ]
+        return {**document, "spec": {"matchConstraints": {"resourceRules": rules}}}
+    if document["kind"] in _BINDINGS:
+        return {**document, "spec": {"policyName": document["spec"].get("policyName", "")}}
+    return document
 
 
 def _compared_keys(value: Any) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 Rule 1: what an API server would refuse is refused here, with the same words.
 Rule 2: followers hear of each change at once, in order, as (resource, old, new).
-Rule 3: a pod on a node that is told to go stays until `finish_deletions`; anything else goes at
-        once, unless a finalizer holds it that a controller here takes away.
+Rule 3: a pod on a node that is told to go stays until `finish_deletions`, when its grace period is
+        over; anything else goes at once, unless a finalizer holds it that a controller here takes
+        away.
 Rule 4: names and UIDs are drawn from a seeded source: the same input gives the same names.
 """
 
@@ -51,6 +52,11 @@ Document = dict[str, Any]
 
 # Of every object: nothing here depends on it, but a server demands one of whoever updates.
 _REVISION = "1"
+# Who has set which field: nothing here depends on it, and a server's own parts have it in a form
+# that is none of JSON.
+_OWNERS = "managedFields"
+# Of a pod that does not say how long it may take to end.
+GRACE_S = 30.0
 _LIMITED = frozenset((PODS, PERSISTENT_VOLUME_CLAIMS))
 
 Follower = Callable[[Resource, Any, Any], None]
@@ -77,14 +83,18 @@ class Objects:
     ----------
     now
         Seconds since 1970; moved on by whoever runs the cluster.
+    warnings
+        Grows by what whoever sends objects is warned of.
     """
 
     def __init__(self, now: float) -> None:
         self.now = now
+        self.warnings: list[str] = []
         self._entries: dict[Resource, dict[str, _Entry]] = {resource: {} for resource in TYPES}
         self._classes = {entry["metadata"]["name"]: entry for entry in SYSTEM_CLASSES}
         self._followers: list[Follower] = []
-        self._going: dict[str, None] = {}
+        # Pods that were told to go, and when they will have gone.
+        self._going: dict[str, float] = {}
         self._numbers = count(1)
         self._chance = random.Random(1)
         self._admission = Admission(self)
@@ -93,7 +103,15 @@ class Objects:
         """Have somebody told of every change from now on."""
         self._followers.append(follower)
 
+    def know_params(self, document: Document) -> None:
+        """Take in an object that admission policies have as parameters."""
+        self._admission.policies.know(document)
+
     # Looking
+
+    def unanswered_policies(self) -> Iterator[tuple[Resource, str]]:
+        """Yield the admission policies in force that are not asked, and cannot be."""
+        return self._admission.policies.unanswered()
 
     @property
     def time(self) -> datetime:
@@ -148,9 +166,8 @@ class Objects:
         """
         meta = sent.get("metadata") or {}
         if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
+            sent = {**sent, "metadata": _without(meta, _OWNERS)}
             # What controllers make of a template has its defaults: to be equal, it has them, too.
-            if is_reduced(sent):
-                self._admission.trust_security()
             lacks = is_reduced(sent) and resource is not PODS
             self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))
             return
@@ -251,31 +268,32 @@ class Objects:
         document = {**sent, "apiVersion": resource.api_version, "kind": resource.kind}
         meta = document.get("metadata")
         if isinstance(meta, dict):
-            document["metadata"] = {k: v for k, v in meta.items() if k != "resourceVersion"}
+            document["metadata"] = _without(meta, "resourceVersion", _OWNERS)
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
         admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
         if resource in _LIMITED:
             for limit_range in self.find_all(LIMIT_RANGES, admitted["metadata"]["namespace"]):
                 if why_not := faults_of(resource, admitted, limit_range):
                     raise _refusal(admitted, [("", f"forbidden: {why_not}")])
-        self._admission.validate(resource, admitted, old)
+        self.warnings += self._admission.validate(resource, admitted, old)
         return admitted
 
     def _prepare(self, resource: Resource, document: Document) -> None:
-        meta = document["metadata"]
-        self._admission.admit(resource, document, None)
         if resource is PODS:
-            for limit_range in self.find_all(LIMIT_RANGES, meta["namespace"]):
+            for limit_range in self.find_all(LIMIT_RANGES, document["metadata"]["namespace"]):
                 fill_in(document, limit_range)
         elif resource is PERSISTENT_VOLUME_CLAIMS:
             classes = self._entries[STORAGE_CLASSES].values()
             fill_in_class(document, (entry.to_document() for entry in classes))
+        self._admission.admit(resource, document, None)
+        meta = document["metadata"]
         prepare_create(resource, document, uid=self._new_uid(), now=self._stamp())
         meta["resourceVersion"] = _REVISION
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._new_name(resource, meta.get("namespace", ""), meta)
 
     def _prepare_update(self, old: Document, resource: Resource, document: Document) -> None:
+        self._admission.admit(resource, document, old)
         prepare_update(resource, "", document, old, now=self._stamp())
 
     # Changing
@@ -297,6 +315,8 @@ class Objects:
             There is none.
         ConflictError
             Another one has the name by now.
+        ForbiddenError
+            A policy refuses it.
         """
         old = self._find(resource, key).to_document()
         meta = dict(patch.get("metadata") or {})
@@ -314,6 +334,8 @@ class Objects:
         prepare_update(resource, sub, new, old, now=self._stamp())
         if new == old:
             return
+        if not sub:
+            self._admission.ask_policies(resource, new, old)
         self.put(resource, new)
         if resource is PODS and self._is_released(self.get(PODS, key)):
             self._remove(PODS, key)
@@ -336,7 +358,8 @@ class Objects:
         elif not item.is_terminating:
             meta = replace(item.metadata, deletion_timestamp=self._stamp())
             self._put(PODS, _Entry(replace(item, metadata=meta)))
-            self._going[key] = None
+            grace_s = item.spec.termination_grace_period_seconds
+            self._going[key] = self.now + (GRACE_S if grace_s is None else grace_s)
 
     def remove(self, resource: Resource, key: str) -> None:
         """Take an object out at once, whatever holds it: it is not deleted, it is lost."""
@@ -355,10 +378,15 @@ class Objects:
         spec = replace(pod.spec, node_name=node_name)
         self._put(PODS, _Entry(replace(pod, spec=spec, status=status)))
 
-    def finish_deletions(self) -> bool:
-        """Let the pods that were told to go end; return whether there were any."""
-        going, self._going = self._going, {}
-        for key in going:
+    def deletions_end_at(self) -> float | None:
+        """Return when the next pod ends that was told to go; None when there is none."""
+        return min(self._going.values(), default=None)
+
+    def finish_deletions(self) -> None:
+        """Let the pods end that were told to go, and whose time is over."""
+        gone = [key for key, ends_at in self._going.items() if ends_at <= self.now]
+        for key in gone:
+            del self._going[key]
             pod: Pod | None = self.get(PODS, key)
             if pod is None:
                 continue
@@ -368,7 +396,6 @@ class Objects:
                 self._put(PODS, _Entry(replace(pod, metadata=meta, status=status)))
             else:
                 self._remove(PODS, key)
-        return bool(going)
 
     @staticmethod
     def _is_released(pod: Pod | None) -> bool:
@@ -382,7 +409,7 @@ class Objects:
     def know_namespace(self, name: str) -> None:
         """Have a namespace that nobody described."""
         if name not in self._entries[NAMESPACES]:
-            self.create(NAMESPACES, {"metadata": {"name": name}})
+            self.load(NAMESPACES, {"metadata": {"name": name}})
 
     def _find(self, resource: Resource, key: str) -> _Entry:
         entry = self._entries[resource].get(key)
@@ -419,6 +446,10 @@ class Objects:
 
     def _stamp(self) -> str:
         return rfc3339(self.now)
+
+
+def _without(meta: Mapping[str, Any], *fields: str) -> Document:
+    return {field: value for field, value in meta.items() if field not in fields}
 
 
 def _accepted(stored: Stored) -> Document:

@@ -14,7 +14,7 @@ from kubeberth.placement.why import Obstacle
 from kubeberth.placement.why_now import why_pending
 from kubeberth.planner.kinds import WORKLOADS, WRITTEN
 from kubeberth.planner.placing import Waiting
-from kubeberth.planner.plan import Pending, Plan, PlannedPod, Removed, Stuck, Workload
+from kubeberth.planner.plan import Pending, Plan, PlannedPod, Removed, Stuck, Warned, Workload
 from kubeberth.planner.questions import Blocked
 from kubeberth.planner.rollouts import n_wanted, rollout_trouble
 from kubeberth.planner.uncalled import uncalled
@@ -53,6 +53,7 @@ class Books:
     n_preempted: int
     concerned: dict[tuple[Resource, str], None] = field(default_factory=dict)
     unchanged: list[str] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
     lost: list[Pod] = field(default_factory=list)
     drained: dict[str, Drained] = field(default_factory=dict)
 
@@ -79,6 +80,7 @@ def to_plan(world: World, books: Books, passed_over: Mapping[str, int]) -> Plan:
         unchanged=tuple(books.unchanged),
         passed_over=dict(passed_over),
         uncalled=tuple(uncalled(world.objects, WRITTEN)),
+        warnings=tuple(dict.fromkeys(books.warnings)),
         came_to_rest=world.came_to_rest,
     )
 

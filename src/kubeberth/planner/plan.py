@@ -150,6 +150,19 @@ class Uncalled(PlanStruct, frozen=True):
     name: str
 
 
+class Warned(PlanStruct, frozen=True):
+    """What a server warns of an object of the manifests that it takes all the same.
+
+    Parameters
+    ----------
+    where
+        `file:line` of its manifest.
+    """
+
+    where: str
+    message: str
+
+
 class Plan(PlanStruct, frozen=True):
     """Where pods land.
 
@@ -169,6 +182,10 @@ class Plan(PlanStruct, frozen=True):
         How many objects of which other kinds were passed over.
     uncalled
         Webhooks and admission policies of the cluster that have no say here.
+    unread
+        What of the cluster may not be read, and so is not in here, a line each.
+    warnings
+        What a server says of the manifests to whoever applies them.
     came_to_rest
         False when controllers go on undoing each other's work, so that all this is but a moment.
     """
@@ -182,6 +199,8 @@ class Plan(PlanStruct, frozen=True):
     unchanged: tuple[str, ...] = ()
     passed_over: dict[str, int] = {}
     uncalled: tuple[Uncalled, ...] = ()
+    unread: tuple[str, ...] = ()
+    warnings: tuple[Warned, ...] = ()
     came_to_rest: bool = True
 
     @property

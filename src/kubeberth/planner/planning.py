@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from kubeberth.api.batch import CronJob
 from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
@@ -25,7 +27,8 @@ from kubeberth.planner import questions as asked
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.manifests import Reading, Wanted, read
 from kubeberth.planner.outcome import Books, to_plan
-from kubeberth.planner.plan import Plan
+from kubeberth.planner.params import is_param, params_of
+from kubeberth.planner.plan import Plan, Warned
 from kubeberth.planner.questions import Questions
 from kubeberth.planner.rollouts import n_wanted
 from kubeberth.planner.world import Rules, World
@@ -60,6 +63,8 @@ class Task:
         By what pods are placed.
     watch
         Told how many decisions have been made, after each.
+    unread
+        What of the cluster may not be read, a line each.
     """
 
     cluster: Sequence[Document]
@@ -67,6 +72,7 @@ class Task:
     questions: Questions = field(default_factory=Questions)
     rules: Rules = field(default_factory=default_rules)
     watch: Callable[[int], None] = lambda _: None
+    unread: Sequence[str] = ()
 
 
 class RefusedError(BerthError):
@@ -80,7 +86,8 @@ class RefusedError(BerthError):
 def make_plan(task: Task) -> Plan:
     """Return where everything lands; see `carry_out` for what it raises."""
     world, books = carry_out(task)
-    return to_plan(world, books, task.wanted.passed_over)
+    plan = to_plan(world, books, task.wanted.passed_over)
+    return msgspec.structs.replace(plan, unread=tuple(task.unread))
 
 
 def carry_out(task: Task) -> tuple[World, Books]:
@@ -139,15 +146,22 @@ def load(world: World, documents: Iterable[Document]) -> None:
     """
     by_kind = {(resource.api_version, resource.kind): resource for resource in TYPES}
     found: dict[Resource, list[Document]] = {resource: [] for resource in TYPES}
-    for document in documents:
-        resource = by_kind.get((document.get("apiVersion", ""), document.get("kind", "")))
-        if resource is not None:
+    given = list(documents)
+    params = list(params_of(given))
+    for document in given:
+        kind = document.get("apiVersion", ""), document.get("kind", "")
+        if (resource := by_kind.get(kind)) is not None:
             found[resource].append(document)
+        if any(is_param(document, param) for param in params):
+            world.objects.know_params(dict(document))
     for resource, those in found.items():
         for document in those:
             world.objects.load(resource, document)
+    namespaced = (resource for resource in TYPES if resource.namespaced)
+    named = {item.metadata.namespace for each in namespaced for item in world.objects.all(each)}
+    for name in sorted(named):
+        world.objects.know_namespace(name)
     for pod in world.objects.all(PODS):
-        world.objects.know_namespace(pod.metadata.namespace)
         if pod.spec.node_name and pod.status.phase == "Pending":
             world.objects.bind(pod.metadata.key, pod.spec.node_name)
 
@@ -189,7 +203,9 @@ def _check_namespace(world: World, name: str, *, is_strict: bool) -> None:
 
 def _apply_one(world: World, item: Wanted, books: Books) -> None:
     objects, resource = world.objects, item.resource
+    objects.warnings.clear()
     key = objects.apply(resource, item.document)
+    books.warnings += (Warned(item.manifest.source, text) for text in objects.warnings)
     if key is None:
         books.unchanged.append(f"{resource.kind}/{item.document['metadata']['name']}")
         return

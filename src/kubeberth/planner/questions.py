@@ -100,7 +100,8 @@ def scale(world: World, name: str, size: int) -> tuple[Resource, str]:
     field = "parallelism" if resource.kind == "Job" else "replicas"
     if resource.kind == "DaemonSet":
         raise UsageError(f"--scale {name}: a DaemonSet is as large as there are nodes")
-    world.objects.patch(resource, key, {"spec": {field: size}})
+    sub = "" if resource.kind == "Job" else "scale"
+    world.objects.patch(resource, key, {"spec": {field: size}}, sub=sub)
     return resource, key
 
 
@@ -168,14 +169,17 @@ def cordon(world: World, name: str) -> None:
 def drain(world: World, name: str) -> tuple[list[Pod], list[Blocked]]:
     """Evict the pods of a cordoned node, as far as their budgets let them go.
 
+    As with `kubectl drain`, pods that come later, as they tolerate that it is cordoned, stay.
+
     Returns
     -------
     tuple of list of Pod and list of Blocked
         Those that went, and those that stay.
     """
     evicted: list[Pod] = []
+    meant = {p.metadata.uid for p in world.objects.all(PODS) if p.spec.node_name == name}
     while True:
-        there = [p for p in world.objects.all(PODS) if p.spec.node_name == name]
+        there = [p for p in world.objects.all(PODS) if p.metadata.uid in meant]
         staying = [pod for pod in there if not belongs_to_node(pod) and not pod.is_terminating]
         blocked, gone = _evict(world, staying)
         evicted += gone

@@ -4,6 +4,9 @@ Kept of each object are the fields that the engine and the controllers read: the
 `kubeberth.api` say which. So there are no secrets, no values of environment variables, no commands
 and no arguments in it; and of annotations, messages and parameters only those that are read.
 
+Admission policies are kept as they are, and so are the objects that they have as parameters: they
+say what manifests must be like.
+
 An object that was reduced says so in an annotation: manifests that are planned against it are
 reduced alike, or everything would look changed.
 """
@@ -17,7 +20,7 @@ import msgspec
 
 from kubeberth.api.core import PodSpec
 from kubeberth.api.meta import ApiStruct
-from kubeberth.api.scheme import CONTROLLER_REVISIONS, CRON_JOBS, PODS, Resource
+from kubeberth.api.scheme import BY_KIND, CONTROLLER_REVISIONS, CRON_JOBS, PODS, Resource
 from kubeberth.api.workloads import Object
 from kubeberth.planner.kinds import TYPES
 
@@ -55,6 +58,16 @@ _DONE = frozenset(("args", "command"))
 _NODE_FIELDS = ("podCIDR", "providerID")
 # The one parameter of a class that is read: where its simulated volumes can be reached from.
 _PARAMETERS = frozenset(("topologyKey",))
+
+
+def kept(document: Mapping[str, Any]) -> Document:
+    """Return what a snapshot holds of an object: all of what policies have as parameters."""
+    resource = BY_KIND.get((document["apiVersion"], document["kind"]))
+    if resource in TYPES:
+        return reduced(resource, document)
+    meta = document["metadata"]
+    named = {field: meta[field] for field in ("name", "namespace", "labels") if field in meta}
+    return {**document, "metadata": named}
 
 
 def reduced(resource: Resource, document: Mapping[str, Any]) -> Document:

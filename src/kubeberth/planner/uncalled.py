@@ -1,13 +1,15 @@
 """Uncalled: the webhooks and admission policies of a cluster that a plan does without.
 
-Nobody is called from here, and expressions may ask for rights and parameters that no plan knows of.
-So they are named: what they would change or refuse is not in a plan.
+Nobody is called from here, and some policies go by what no plan knows (see `policies.py`). They are
+named: what they would change or refuse is not in a plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
+
+import msgspec
 
 from kubeberth.api.meta import ApiStruct, ObjectMeta
 from kubeberth.api.scheme import (
@@ -19,6 +21,7 @@ from kubeberth.api.scheme import (
     VALIDATING_WEBHOOK_CONFIGURATIONS,
     Resource,
 )
+from kubeberth.api.workloads import Object
 from kubeberth.planner.plan import Uncalled
 
 _ALL = "*"
@@ -53,56 +56,16 @@ class WebhookConfiguration(ApiStruct, frozen=True):
         return (rule for webhook in self.webhooks for rule in webhook.rules)
 
 
-class MatchResources(ApiStruct, frozen=True):
-    """What a policy looks at."""
-
-    resource_rules: tuple[Rule, ...] = ()
-
-
-class PolicySpec(ApiStruct, frozen=True):
-    """What a policy looks at, and not what it says to that."""
-
-    match_constraints: MatchResources = MatchResources()
-
-
-class Policy(ApiStruct, frozen=True):
-    """An admission policy; in force where it is bound."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    spec: PolicySpec = PolicySpec()
-
-    def rules(self) -> Iterable[Rule]:
-        """Return what it looks at."""
-        return self.spec.match_constraints.resource_rules
-
-
-class BindingSpec(ApiStruct, frozen=True):
-    """Which policy is bound."""
-
-    policy_name: str = ""
-
-
-class Binding(ApiStruct, frozen=True):
-    """Puts a policy in force."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    spec: BindingSpec = BindingSpec()
-
-
 CALLED: dict[Resource, type[ApiStruct]] = {
     MUTATING_WEBHOOK_CONFIGURATIONS: WebhookConfiguration,
     VALIDATING_WEBHOOK_CONFIGURATIONS: WebhookConfiguration,
-    MUTATING_ADMISSION_POLICIES: Policy,
-    MUTATING_ADMISSION_POLICY_BINDINGS: Binding,
-    VALIDATING_ADMISSION_POLICIES: Policy,
-    VALIDATING_ADMISSION_POLICY_BINDINGS: Binding,
+    MUTATING_ADMISSION_POLICIES: Object,
+    MUTATING_ADMISSION_POLICY_BINDINGS: Object,
+    VALIDATING_ADMISSION_POLICIES: Object,
+    VALIDATING_ADMISSION_POLICY_BINDINGS: Object,
 }
 """How each kind of them is read."""
 
-_BINDINGS = {
-    MUTATING_ADMISSION_POLICIES: MUTATING_ADMISSION_POLICY_BINDINGS,
-    VALIDATING_ADMISSION_POLICIES: VALIDATING_ADMISSION_POLICY_BINDINGS,
-}
 _WEBHOOKS = (MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS)
 
 
@@ -111,6 +74,12 @@ class Held(Protocol):
 
     def all(self, resource: Resource) -> Iterator[Any]:
         """Yield all objects of a kind."""
+
+    def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return an object as JSON, or None."""
+
+    def unanswered_policies(self) -> Iterator[tuple[Resource, str]]:
+        """Yield the admission policies in force that are not asked, and cannot be."""
 
 
 def uncalled(objects: Held, moved: Iterable[Resource]) -> Iterator[Uncalled]:
@@ -122,10 +91,21 @@ def uncalled(objects: Held, moved: Iterable[Resource]) -> Iterator[Uncalled]:
         The resources that a plan writes.
     """
     resources = tuple(moved)
-    found = [(resource, item) for resource in _WEBHOOKS for item in objects.all(resource)]
-    for resource, bindings in _BINDINGS.items():
-        bound = {binding.spec.policy_name for binding in objects.all(bindings)}
-        found += [(resource, p) for p in objects.all(resource) if p.metadata.name in bound]
-    for resource, item in found:
-        if any(rule.is_about(each) for rule in item.rules() for each in resources):
-            yield Uncalled(resource.kind, item.metadata.name)
+    looking = [
+        (resource, item.metadata.name, item.rules())
+        for resource in _WEBHOOKS
+        for item in objects.all(resource)
+    ]
+    looking += [
+        (resource, name, _rules_of(objects.find(resource, "", name) or {}))
+        for resource, name in objects.unanswered_policies()
+    ]
+    for resource, name, rules in looking:
+        if any(rule.is_about(each) for rule in rules for each in resources):
+            yield Uncalled(resource.kind, name)
+
+
+def _rules_of(policy: dict[str, Any]) -> Iterator[Rule]:
+    """Yield what a policy looks at."""
+    constraints = policy["spec"].get("matchConstraints") or {}
+    return (msgspec.convert(rule, Rule) for rule in constraints.get("resourceRules") or ())

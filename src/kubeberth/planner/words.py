@@ -65,3 +65,25 @@ def of_zones(nodes: Iterable[NodeUse]) -> dict[str, dict[str, Amount]]:
                 known.after + use.after,
             )
     return zones
+
+
+def notes(plan: Plan) -> list[str]:
+    """Return what else there is to know of a plan: what it left alone, and what it does without."""
+    lines = []
+    if plan.unchanged:
+        lines.append(f"left as they are: {names(plan.unchanged)}")
+    if plan.passed_over:
+        kinds = [f"{n} {kind}" for kind, n in plan.passed_over.items()]
+        lines.append(f"passed over, as no pod is placed by them: {', '.join(kinds)}")
+    if plan.uncalled:
+        told = [f"{each.kind}/{each.name}" for each in plan.uncalled]
+        lines.append(f"not called, so what they change or refuse is not in here: {names(told)}")
+    lines += plan.unread
+    if not plan.came_to_rest:
+        lines.append("controllers go on undoing each other's work: this is but a moment of it")
+    return lines
+
+
+def warnings(plan: Plan) -> list[str]:
+    """Return what a server warns of, a line for each object and warning."""
+    return [f"{each.where}: Warning: {each.message}" for each in plan.warnings]

@@ -2,10 +2,11 @@
 
     controllers   act until they have nothing to do
     scheduler     tries every pod that may fit; those that are placed run at once
-    kubelets      let pods end that were told to go, once nobody else can do anything
-    time          goes on to when a controller wants to look again, up to an hour
+    time          goes on, once nobody can do anything, to when a pod that was told to go ends, or a
+                  controller wants to look again, up to an hour
 
-As in a live cluster, a pod that was told to go keeps its room while the others look for theirs.
+As in a live cluster, a pod that was told to go keeps its room while the others look for theirs: for
+its whole grace period, as far as anybody else has time for that.
 """
 
 from __future__ import annotations
@@ -74,20 +75,29 @@ class World:
         patience_ends_at = self.objects.now + PATIENCE_S
         for _ in range(MAX_ROUNDS):
             self.control.run()
+            if self.control.is_restless:
+                break
             self.objects.now += 1
-            if self.placing.run() or self.objects.finish_deletions() or self._stand_in():
+            if self.placing.run() or self._stand_in():
                 continue
             if not self._wait(patience_ends_at):
-                self.came_to_rest = not self.control.is_restless
+                self.came_to_rest = True
                 return
         self.came_to_rest = False
 
     def _wait(self, until: float) -> bool:
-        """Let time pass to when a controller looks again; return False when none does so soon."""
-        at = self.control.wakes_at()
-        if at is None or at > until:
+        """Let time pass to when a pod ends, or a controller looks again; return False for never.
+
+        Pods end, however late it is; controllers are waited for only so long.
+        """
+        ends_at, wakes_at = self.objects.deletions_end_at(), self.control.wakes_at()
+        if ends_at is not None and (wakes_at is None or ends_at <= wakes_at):
+            self.objects.now = max(self.objects.now, ends_at)
+            self.objects.finish_deletions()
+            return True
+        if wakes_at is None or wakes_at > until:
             return False
-        self.objects.now = max(self.objects.now, at)
+        self.objects.now = max(self.objects.now, wakes_at)
         self.control.wake()
         return True
 

@@ -4,8 +4,10 @@ A pod that was refused waits for a change that may help; waking every pod for ev
 keep a busy scheduler busy with nothing. Waking one too many costs an attempt, one too few leaves a
 pod waiting for the flush, so when in doubt: wake.
 
-Matches kube-scheduler 1.36 (EventsToRegister and the queueing hints of each plugin), with one
-addition: terms with a namespace selector see the real labels of namespaces.
+Matches kube-scheduler 1.36 (EventsToRegister and the queueing hints of each plugin), with two
+additions: terms with a namespace selector see the real labels of namespaces, and a pod whose
+affinity means itself is woken when the last other one goes, as it may now be the first. (Upstream
+leaves it to the flush: https://github.com/kubernetes/kubernetes/issues/141354.)
 """
 
 from __future__ import annotations
@@ -506,6 +508,8 @@ def _changes_neighbours(
     rules = waiting.pod_rules
     was_liked, is_liked = (_meets_all(rules.required, pod, namespaces) for pod in (old, new))
     if is_liked and not was_liked:
+        return True
+    if was_liked and not is_liked and _meets_all(rules.required, waiting.pod, namespaces):
         return True
     was_shunned, is_shunned = (_meets_any(rules.anti, pod, namespaces) for pod in (old, new))
     if was_shunned and not is_shunned:

@@ -20,6 +20,7 @@ from kubeberth.client.credentials import Credentials
 from kubeberth.errors import ConflictError, ForbiddenError, ServiceUnavailableError
 from kubeberth.kubelet import heartbeat as heartbeat_module
 from kubeberth.kubelet import kubelet as kubelet_module
+from kubeberth.kubelet import pod_lifecycle
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.nodes import NodesSettings, run
 from kubeberth.kubelet.specs import node_specs
@@ -422,7 +423,23 @@ def test_a_pod_that_starts_is_written_no_oftener_than_there_is_something_new(mon
             await until(lambda: is_ready(api))
             await asyncio.sleep(0.1)
         n_written = sum(entry[:2] == ("patch", "pods") for entry in api.log)
-        assert 0 < n_written <= 3
+        assert n_written == 2, "that it is here, and that it runs"
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_takes_long_to_start_is_known_to_have_a_sandbox(monkeypatch):
+    monkeypatch.setattr(pod_lifecycle, "RELIST_S", 0.02)
+    slow = NodesSettings(stages=Stages({**DEFAULT_DELAYS, Step.START: 60.0}))
+
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api, settings=slow):
+            put_pod(api)
+            await until(lambda: status(api).get("podIP"))
+        assert status(api)["phase"] == "Pending"
+        states = {c["type"]: c["status"] for c in status(api)["conditions"]}
+        assert states["PodReadyToStartContainers"] == "True"
 
     asyncio.run(scenario())
 

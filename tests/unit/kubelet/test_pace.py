@@ -160,3 +160,47 @@ def test_who_is_cancelled_while_it_waits_leaves_its_turn_to_the_next(clock):
         assert pace._n_taken == 0
 
     asyncio.run(scenario())
+
+
+def test_what_can_wait_is_written_once_nobody_waits_for_a_turn(clock):
+    async def scenario():
+        pace, log = Pace(clock), []
+
+        async def one():
+            async with pace.turn() as answered:
+                await asyncio.sleep(0)
+                log.append("turn")
+                answered()
+
+        async def patient():
+            await pace.lull(60)
+            log.append("lull")
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3 * LEAST):
+                tasks.create_task(one())
+            await asyncio.sleep(0)
+            tasks.create_task(patient())
+        assert log.index("lull") >= 2 * LEAST
+        await pace.lull(60)
+
+    asyncio.run(scenario())
+
+
+def test_what_can_wait_does_not_wait_for_ever(clock):
+    async def scenario():
+        pace, is_over = Pace(clock), asyncio.Event()
+
+        async def one():
+            async with pace.turn():
+                await is_over.wait()
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(LEAST + 1):
+                tasks.create_task(one())
+            await asyncio.sleep(0)
+            await pace.lull(0.01)
+            await pace.lull(0.01)
+            is_over.set()
+
+    asyncio.run(scenario())

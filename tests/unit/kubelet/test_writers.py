@@ -98,3 +98,18 @@ def test_an_author_that_fails_takes_nobodys_turn(caplog):
 
     asyncio.run(scenario())
     assert "a bug" in caplog.text
+
+
+def test_turns_wait_for_their_time():
+    async def scenario():
+        is_time, log = asyncio.Event(), []
+        writers = Writers(2, is_time.wait)
+        async with running(writers):
+            writers.ask(Author("a", 2, log))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert log == []
+            is_time.set()
+            await until(lambda: log == ["a", "a"])
+
+    asyncio.run(scenario())

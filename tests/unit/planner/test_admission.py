@@ -40,38 +40,21 @@ def webhooks(kind, name, *resources, groups=("apps",)):
     return named("admissionregistration.k8s.io/v1", kind, name, webhooks=[hook])
 
 
-def policy(name, *resources):
-    rules = [{"apiGroups": [""], "resources": list(resources)}]
-    spec = {"matchConstraints": {"resourceRules": rules}}
-    return named("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", name, spec=spec)
-
-
 def stored(document):
     meta = document["metadata"]
     return {**document, "metadata": {**meta, "uid": meta["name"], "resourceVersion": "1"}}
 
 
-def test_webhooks_and_policies_that_would_be_asked_are_named():
-    binding = named(
-        "admissionregistration.k8s.io/v1",
-        "ValidatingAdmissionPolicyBinding",
-        "bound",
-        spec={"policyName": "small-pods"},
-    )
+def test_webhooks_that_would_be_asked_are_named():
     asked = [
         webhooks("MutatingWebhookConfiguration", "injector", "deployments"),
         webhooks("ValidatingWebhookConfiguration", "all", "*", groups=("*",)),
         webhooks("ValidatingWebhookConfiguration", "widgets", "widgets", groups=("example.com",)),
-        policy("small-pods", "pods"),
-        policy("not-bound", "pods"),
-        binding,
     ]
     found = plan([*zones(3), *map(stored, asked)], deployment("web", 1))
-    told = [f"{each.kind} {each.name}" for each in found.uncalled]
-    assert told == [
+    assert [f"{each.kind} {each.name}" for each in found.uncalled] == [
         "MutatingWebhookConfiguration injector",
         "ValidatingWebhookConfiguration all",
-        "ValidatingAdmissionPolicy small-pods",
     ]
     assert "not called, so what they change or refuse is not in here:" in to_text(found)
 
@@ -132,3 +115,17 @@ def test_a_namespace_says_how_safe_its_pods_must_be():
     found = plan([*zones(1), namespace("baseline")], deployment("web", 1, hostNetwork=True))
     assert found.n_placed == 0
     assert any("violates PodSecurity" in stuck.why for stuck in found.stuck)
+
+
+def test_a_namespace_warns_of_what_pods_are_made_from():
+    warning = namespace("privileged")
+    warning["metadata"]["labels"]["pod-security.kubernetes.io/warn"] = "baseline"
+    found = plan([*zones(1), warning], deployment("web", 1, hostNetwork=True))
+    assert found.n_placed == 1
+    assert [(each.where, each.message) for each in found.warnings] == [
+        (
+            "app.yaml:1",
+            'would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)',
+        )
+    ]
+    assert to_text(found).startswith("app.yaml:1: Warning: would violate PodSecurity")

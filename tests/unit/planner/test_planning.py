@@ -194,6 +194,34 @@ def test_a_drain_waits_for_budgets_and_says_which_pods_stay():
     assert plan([*cluster[:3], budget("web", 3)], drain=("n1",)).is_good
 
 
+def test_a_drained_pod_keeps_others_away_for_its_grace_period():
+    """A Job makes another pod ten seconds after one was evicted; others end after thirty."""
+    term = {
+        "labelSelector": {"matchLabels": {"app": "batch"}},
+        "topologyKey": "topology.kubernetes.io/zone",
+    }
+    anti = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    cluster = [node("n1", "a"), node("n2", "a"), node("n3", "b")]
+    for grace_s, node_name in ((None, "n3"), (5, "n2")):
+        spec = template("batch", affinity=anti, restartPolicy="Never")
+        spec["spec"]["terminationGracePeriodSeconds"] = grace_s
+        job = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": "batch"},
+            "spec": {"parallelism": 1, "completions": 2, "template": spec},
+        }
+        found = plan([*cluster, job], drain=("n1",))
+        assert found.workloads[0].nodes == {node_name: 1}
+
+
+def test_a_drained_pod_that_tolerates_everything_may_come_back():
+    cluster = [node("n1"), deployment("web", 1, tolerations=[{"operator": "Exists"}])]
+    found = plan(cluster, drain=("n1",))
+    assert [gone.why for gone in found.removed] == ["drained"]
+    assert found.workloads[0].nodes == {"n1": 1}
+
+
 def test_a_lost_zone_takes_lone_pods_with_it():
     cluster = [*zones(3), deployment("web", 3), pod("lone", node_name="n1")]
     found = plan(cluster, without=("a",))

@@ -153,6 +153,17 @@ def test_friend_that_comes_and_rival_that_goes() -> None:
     assert not helps("InterPodAffinity", PlacedPodEvent(friend, None), shuns)
 
 
+def test_the_last_of_its_kind_that_goes_lets_another_one_be_the_first() -> None:
+    old, new = (
+        make_pod(name, labels={"app": "web"}, affinity=near(term(HOST, "web")))
+        for name in ("old", "new")
+    )
+    assert helps("InterPodAffinity", PlacedPodEvent(old, None), new)
+    assert helps("InterPodAffinity", PlacedPodEvent(old, make_pod("old")), new)
+    stranger = make_pod("stranger", affinity=near(term(HOST, "web")))
+    assert not helps("InterPodAffinity", PlacedPodEvent(old, None), stranger)
+
+
 def test_holder_of_anti_affinity_that_goes() -> None:
     holder = make_pod("loner", affinity=far(term(ZONE, "web")))
     web = make_pod("web", labels={"app": "web"})

@@ -21,6 +21,10 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 Document = dict[str, Any]
 
 
+def _nobody_asks(attributes: Attributes, key: str, value: str) -> None:
+    """Forget what is noted."""
+
+
 class Attributes(msgspec.Struct):
     """A write that waits for admission.
 
@@ -40,6 +44,8 @@ class Attributes(msgspec.Struct):
         Whether everybody looks again, after somebody from outside has changed the object.
     wants_second_round
         Whether they shall.
+    noted
+        Takes down what shall be known of the write later, and not be told to the caller.
     deadline
         Until when, by the event loop's clock, all that is asked for the write must be answered;
         none before somebody is asked.
@@ -56,6 +62,7 @@ class Attributes(msgspec.Struct):
     dry_run: bool = False
     options: Callable[[], Document] | None = None
     warnings: list[str] = []
+    noted: Callable[[Attributes, str, str], None] = _nobody_asks
     is_second_round: bool = False
     wants_second_round: bool = False
     deadline: float = 0.0
@@ -73,6 +80,10 @@ class Attributes(msgspec.Struct):
         metadata = self.document["metadata"]
         told: str = metadata.get("name") or metadata.get("generateName", "")
         return told
+
+    def note(self, key: str, value: str) -> None:
+        """Note something about this write: an audit annotation."""
+        self.noted(self, key, value)
 
     def forbid(self, why: str, causes: Sequence[dict[str, Any]] = ()) -> ForbiddenError:
         """Return the refusal of this write."""

@@ -18,7 +18,6 @@ from typing import Any
 from kubeberth.api.pod_security import LEVELS
 from kubeberth.api.scheme import NAMESPACES, PODS
 from kubeberth.api.validation.field_error import invalid_error
-from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Document, Plugin, Reader
 from kubeberth.apiserver.admission.pod_security_policy import (
     NOTHING,
@@ -108,7 +107,7 @@ class PodSecurity(Plugin):
             raise attributes.forbid(why_not)
         if wrong := policy.audit.findings(metadata, spec):
             text = f'would violate PodSecurity "{policy.audit}": {listed(wrong)}'
-            note(attributes, f"{PREFIX}audit-violations", text)
+            attributes.note(f"{PREFIX}audit-violations", text)
         if wrong := policy.warn.findings(metadata, spec):
             text = f'would violate PodSecurity "{policy.warn}": {listed(wrong)}'
             attributes.warnings.append(text)

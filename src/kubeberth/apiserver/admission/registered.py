@@ -26,6 +26,14 @@ class Watching(Protocol):
         """At which."""
 
 
+class Counted(Protocol):
+    """Something that has changed so and so often."""
+
+    @property
+    def count(self) -> int:
+        """How often it has."""
+
+
 T = TypeVar("T", bound=Watching)
 # Who is concerned, in which version they want to see the object, and by which rules.
 Concerned = tuple[T, Resource, tuple[Rule, ...]]
@@ -46,7 +54,7 @@ class Registered(Generic[T]):
     """Everything of one kind that is registered, in the order in which it is asked."""
 
     def __init__(
-        self, changes: Changes, versions: Versions, read: Callable[[], Sequence[T]]
+        self, changes: Counted, versions: Versions, read: Callable[[], Sequence[T]]
     ) -> None:
         self._changes = changes
         self._read = read

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Plugin
 from kubeberth.apiserver.admission.expressions import ExpressionError, expression_of, hold
 from kubeberth.apiserver.admission.policies import Fault, Invocation, Policy, PolicyDesk
@@ -89,7 +88,7 @@ def _acted_upon(
             continue
         if value:
             key = f"{policy.name}/{annotation.get('key', '')}"
-            note(attributes, key, value[:MAX_ANNOTATION_BYTES])
+            attributes.note(key, value[:MAX_ANNOTATION_BYTES])
 
 
 def _by_actions(invocation: Invocation, attributes: Attributes, breach: Breach) -> Iterator[Breach]:
@@ -111,7 +110,7 @@ def _by_actions(invocation: Invocation, attributes: Attributes, breach: Breach) 
                     "expressionIndex": breach.index,
                     "validationActions": list(binding.actions),
                 }
-                note(attributes, FAILURE_KEY, json.dumps([value], separators=(",", ":")))
+                attributes.note(FAILURE_KEY, json.dumps([value], separators=(",", ":")))
 
 
 def _breaches(policy: Policy, variables: Mapping[str, Any]) -> Iterator[Breach]:

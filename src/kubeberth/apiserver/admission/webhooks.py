@@ -15,7 +15,6 @@ from typing import Any
 
 from kubeberth.api.scheme import Resource
 from kubeberth.apiserver import refusals
-from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Document, Reader
 from kubeberth.apiserver.admission.expressions import (
     Condition,
@@ -173,7 +172,7 @@ class Desk:
             raise _failed(webhook, f"received invalid webhook response: {error}") from error
         attributes.warnings.extend(verdict.warnings)
         for key, value in verdict.annotations.items():
-            note(attributes, f"{webhook.name}/{key}", value)
+            attributes.note(f"{webhook.name}/{key}", value)
         if not verdict.is_allowed:
             raise denial(webhook.name, verdict.status)
         return verdict

@@ -15,7 +15,7 @@ from kubeberth.api.requests import shown_amount
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Amount, NodeUse, Pending, Plan, PlannedPod
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import headline, names, number_of, percent, shown_uses
+from kubeberth.planner.words import headline, names, notes, number_of, percent, shown_uses, warnings
 
 # Of a node, and of the whole map: a page with more than this is no map any more.
 _TILES_OF_NODE = 60
@@ -71,6 +71,7 @@ def to_html(plan: Plan, checked: Sequence[Checked] = ()) -> str:
             _pending(plan.pending),
             _removed(plan),
             _zones(plan),
+            _notes(plan),
         )
         for part in section
     )
@@ -249,3 +250,11 @@ def _zones(plan: Plan) -> Iterator[str]:
     if rows:
         yield "<h2>Utilisation</h2>"
         yield from _table(["zone", "resource", "allocatable", "before", "after"], rows)
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    lines = [*warnings(plan), *notes(plan)]
+    if lines:
+        yield "<h2>Notes</h2><ul>"
+        yield from (f"<li>{escape(line)}</li>" for line in lines)
+        yield "</ul>"

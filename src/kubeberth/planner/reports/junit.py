@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Plan, Workload
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import names
+from kubeberth.planner.words import names, notes, warnings
 
 _CONTROL = dict.fromkeys(code for code in range(32) if chr(code) not in "\t\n\r")
 
@@ -25,6 +25,8 @@ def to_junit(plan: Plan, checked: Sequence[Checked] = ()) -> str:
         if why:
             first = _plain(why.splitlines()[0])
             ElementTree.SubElement(case, "failure", message=first).text = _plain(why)
+    if lines := [*warnings(plan), *notes(plan)]:
+        ElementTree.SubElement(suite, "system-out").text = _plain("\n".join(lines))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 

@@ -8,7 +8,7 @@ from kubeberth.api.requests import shown_amount
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Pending, Plan
 from kubeberth.planner.reports.text import title
-from kubeberth.planner.words import headline, names, percent, shown_uses
+from kubeberth.planner.words import headline, names, notes, percent, shown_uses, warnings
 
 
 def to_markdown(plan: Plan, checked: Sequence[Checked] = ()) -> str:
@@ -20,6 +20,8 @@ def to_markdown(plan: Plan, checked: Sequence[Checked] = ()) -> str:
         _removed(plan),
         _zones(plan),
         _assertions(checked),
+        [f"- :warning: {line}" for line in warnings(plan)],
+        [f"- :information_source: {line}" for line in notes(plan)],
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
 

@@ -8,7 +8,7 @@ from kubeberth.api.requests import shown_amount
 from kubeberth.placement.why import Obstacle
 from kubeberth.planner.assertions import Checked
 from kubeberth.planner.plan import Pending, Plan, Removed, Workload
-from kubeberth.planner.words import headline, names, percent, shown_uses
+from kubeberth.planner.words import headline, names, notes, percent, shown_uses, warnings
 
 _FACTS_SHOWN = 5
 _REMOVED_SHOWN = 20
@@ -17,6 +17,7 @@ _REMOVED_SHOWN = 20
 def to_text(plan: Plan, checked: Sequence[Checked] = ()) -> str:
     """Return a plan as people read it, without a newline at the end."""
     parts = [
+        warnings(plan),
         [headline(plan)],
         _workloads(plan),
         _pending(plan.pending),
@@ -24,7 +25,7 @@ def to_text(plan: Plan, checked: Sequence[Checked] = ()) -> str:
         [f"{stuck.what}: {stuck.why}" for stuck in plan.stuck],
         _zones(plan),
         _assertions(checked),
-        _notes(plan),
+        notes(plan),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines)
 
@@ -129,18 +130,3 @@ def _assertions(checked: Sequence[Checked]) -> list[str]:
         f"ok      {entry.text}" if entry.holds else f"FAILED  {entry.text}: {entry.why}"
         for entry in checked
     ]
-
-
-def _notes(plan: Plan) -> list[str]:
-    lines = []
-    if plan.unchanged:
-        lines.append(f"left as they are: {names(plan.unchanged)}")
-    if plan.passed_over:
-        kinds = [f"{n} {kind}" for kind, n in plan.passed_over.items()]
-        lines.append(f"passed over, as no pod is placed by them: {', '.join(kinds)}")
-    if plan.uncalled:
-        told = [f"{each.kind}/{each.name}" for each in plan.uncalled]
-        lines.append(f"not called, so what they change or refuse is not in here: {names(told)}")
-    if not plan.came_to_rest:
-        lines.append("controllers go on undoing each other's work: this is but a moment of it")
-    return lines

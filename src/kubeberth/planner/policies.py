@@ -1,0 +1,181 @@
+"""Policies: the admission policies of a plan's cluster, asked by the server's own code.
+
+    Rule 1  A policy that goes by who sends an object is not asked: a plan does not know who will.
+    Rule 2  Nor is one whose parameters did not come with the cluster, or whose rules did not.
+    Rule 3  Of an object that a snapshot holds in part, what it was is not told to expressions: one
+            that goes by `oldObject` is not asked about its changes.
+
+Who is not asked at all is named, see `uncalled.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from kubeberth.api.scheme import (
+    BY_KIND,
+    MUTATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICIES,
+    Resource,
+)
+from kubeberth.apiserver.admission.chain import Attributes, Plugin
+from kubeberth.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
+from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
+from kubeberth.apiserver.admission.registered import Concerned, Registered
+from kubeberth.apiserver.admission.validating_admission_policy import ValidatingAdmissionPolicy
+from kubeberth.apiserver.admission.versions import Versions
+from kubeberth.apiserver.auth.authn import User
+from kubeberth.apiserver.auth.rbac import Authorizer, Grant
+from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
+from kubeberth.planner.params import BINDINGS
+from kubeberth.planner.snapshot import is_reduced
+
+Document = dict[str, Any]
+
+_POLICY_KINDS = frozenset((*BINDINGS, *BINDINGS.values()))
+_SENDER = re.compile(r"\b(authorizer|userInfo)\b")
+_BEFORE = re.compile(r"\boldObject\b")
+_EXPRESSIONS = frozenset(("expression", "messageExpression", "valueExpression"))
+
+
+class Held(Protocol):
+    """The objects of a cluster."""
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
+        """Return an object, or None."""
+
+    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
+        """Return the objects of a resource."""
+
+    def follow(self, follower: Callable[[Resource, Any, Any], None]) -> None:
+        """Have somebody told of every change from now on."""
+
+
+class Policies:
+    """The policies of some objects, and their parameters."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._params: dict[tuple[str, str], list[Document]] = {}
+        self._catalogue = BUILT_IN
+        self._changes = _Changes(held)
+        versions = Versions(lambda: self._catalogue, _convert)
+        reader = _Reader(held, self._params)
+        desk = PolicyDesk(reader, versions, Authorizer(_NoGrants()))
+        mutating, validating = (
+            _Registered(self._changes, versions, partial(self._read, kind))
+            for kind in (MUTATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICIES)
+        )
+        self.plugins: tuple[Plugin, ...] = (
+            MutatingAdmissionPolicy(mutating, desk),
+            ValidatingAdmissionPolicy(validating, desk),
+        )
+
+    def know(self, params: Document) -> None:
+        """Take in an object that policies have as parameters."""
+        kind = params["apiVersion"], params["kind"]
+        self._params.setdefault(kind, []).append(params)
+        self._catalogue = Catalogue(
+            tuple(_resource(*k, those) for k, those in self._params.items() if k not in BY_KIND)
+        )
+        self._changes.count += 1
+
+    def unanswered(self) -> Iterator[tuple[Resource, str]]:
+        """Yield the policies in force that are not asked."""
+        for kind in BINDINGS:
+            for policy in read_policies(self._held, kind, BINDINGS[kind]):
+                if not self._can_ask(policy):
+                    yield kind, policy.name
+
+    def _read(self, kind: Resource) -> Sequence[Policy]:
+        return [*filter(self._can_ask, read_policies(self._held, kind, BINDINGS[kind]))]
+
+    def _can_ask(self, policy: Policy) -> bool:
+        says = any(policy.spec.get(f) for f in ("validations", "auditAnnotations", "mutations"))
+        if not says or _mentions(_SENDER, policy.spec):
+            return False
+        kind = policy.param_kind
+        return kind is None or (kind.get("apiVersion"), kind.get("kind")) in self._params
+
+
+class _Registered(Registered[Policy]):
+    """Policies; of a write, those that can be asked about it."""
+
+    def concerned(self, attributes: Attributes) -> Sequence[Concerned[Policy]]:
+        """Return who is concerned by a kind of write, before anybody looks at the object."""
+        concerned = super().concerned(attributes)
+        if not concerned or attributes.old is None or not is_reduced(attributes.old):
+            return concerned
+        return [each for each in concerned if not _mentions(_BEFORE, each[0].spec)]
+
+
+class _Changes:
+    """Counts how often policies and bindings have changed."""
+
+    def __init__(self, held: Held) -> None:
+        self.count = 0
+        held.follow(self._note)
+
+    def _note(self, resource: Resource, old: Any, new: Any) -> None:
+        self.count += resource in _POLICY_KINDS
+
+
+class _Reader:
+    """Shows the objects of a cluster, and parameters."""
+
+    def __init__(self, held: Held, params: Mapping[tuple[str, str], Sequence[Document]]) -> None:
+        self._held = held
+        self._params = params
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
+        """Return an object, or None."""
+        those = self._params.get((resource.api_version, resource.kind))
+        if those is None:
+            return self._held.find(resource, namespace, name)
+        found = (each for each in those if _is_in(each, namespace))
+        return next((each for each in found if each["metadata"].get("name") == name), None)
+
+    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
+        """Return the objects of a resource."""
+        those = self._params.get((resource.api_version, resource.kind))
+        if those is None:
+            return self._held.find_all(resource, namespace)
+        return [each for each in those if _is_in(each, namespace)]
+
+
+class _NoGrants:
+    """Nobody's rights: no expression that asks for them is evaluated."""
+
+    def grants(self, user: User, namespace: str) -> Sequence[Grant]:
+        """Return none."""
+        return ()
+
+
+def _is_in(document: Document, namespace: str) -> bool:
+    return namespace in ("", document["metadata"].get("namespace", ""))
+
+
+def _resource(api_version: str, kind: str, documents: Iterable[Document]) -> Resource:
+    """Return a resource of the user's own, as far as its objects tell."""
+    group, _, version = api_version.rpartition("/")
+    is_namespaced = any("namespace" in document["metadata"] for document in documents)
+    return Resource(group, version, f"{kind.lower()}s", kind, is_namespaced)
+
+
+async def _convert(source: Resource, target: Resource, document: Document) -> Document:
+    raise TypeError(f"a plan writes no {source.kind}")
+
+
+def _mentions(word: re.Pattern[str], part: Any) -> bool:
+    """Return whether an expression somewhere in a part of a policy has a word in it."""
+    if isinstance(part, Mapping):
+        return any(
+            word.search(value) is not None
+            if key in _EXPRESSIONS and isinstance(value, str)
+            else _mentions(word, value)
+            for key, value in part.items()
+        )
+    return isinstance(part, list | tuple) and any(_mentions(word, each) for each in part)
