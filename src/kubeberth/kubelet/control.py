@@ -176,7 +176,7 @@ def ask(path: Path, command: Command, tell: Callable[[str], None]) -> None:
     if not line:
         raise UsageError(f"the nodes at {path} went away before they answered")
     reply = msgspec.json.decode(line, type=Reply)
-    for line in reply.said:
-        tell(line)
+    for done in reply.said:
+        tell(done)
     if reply.error:
         raise UsageError(reply.error)
