@@ -88,6 +88,8 @@ class Run:
         How its previous life ended.
     is_awaited
         Whether its present life has been asked for: nobody needs to ask again.
+    is_replaced
+        Whether it is being ended because it shall run another image.
     pulling
         The image that is being pulled for it, and since when.
     trouble
@@ -116,6 +118,7 @@ class Run:
     next_backoff_s: float = 0.0
     last: PastRun | None = None
     is_awaited: bool = False
+    is_replaced: bool = False
     pulling: tuple[str, float] | None = None
     trouble: ImageTrouble | None = None
 

@@ -200,10 +200,7 @@ class Kubelet:
         now = self._clock.now()
         if pod.spec.ephemeral_containers != before.spec.ephemeral_containers:
             self._apply(worker, worker.life.joined(pod, now))
-        if (
-            pod.metadata.annotations != before.metadata.annotations
-            or pod.metadata.generation != before.metadata.generation
-        ):
+        if pod.metadata.annotations != before.metadata.annotations or pod.spec != before.spec:
             self._apply(worker, worker.life.rewritten(pod, now))
         if pod.spec.active_deadline_seconds != before.spec.active_deadline_seconds:
             self._limit(worker)

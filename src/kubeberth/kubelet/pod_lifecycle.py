@@ -168,18 +168,32 @@ class PodLife:
         return self._begin(new, now) if has_sandbox else Effects()
 
     def rewritten(self, pod: KubeletPod, now: float) -> Effects:
-        """Take in images and scripts that differ from before, where an image is waited for."""
-        waiting = [run for run in self.runs if run.stage is ContainerStage.WAITING]
-        written = {run.name: run for run in self._written(pod)} if waiting else {}
-        again = []
-        for run in waiting:
-            new, old_image = written[run.name], run.image
-            run.script, run.image, run.pull_policy = new.script, new.image, new.pull_policy
-            if run.image != old_image and run.trouble is not None and run.pulling is None:
-                run.trouble = None
-                again.append(run)
-        may_start = self.stage in (Stage.INITIALIZING, Stage.RUNNING)
-        return self._begin_all(again if may_start else [], now)
+        """Take in images that differ from before, and scripts of what waits to be started."""
+        effects = Effects()
+        if self.stage in (Stage.TERMINATING, Stage.ENDED):
+            return effects
+        written = {run.name: run for run in self._written(pod)}
+        for run in self.runs:
+            new = written[run.name]
+            is_other = run.image != new.image
+            if run.stage is ContainerStage.WAITING:
+                run.script = new.script
+            run.image, run.pull_policy = new.image, new.pull_policy
+            if is_other:
+                effects.add(self._replaced(run, now))
+        return effects
+
+    def _replaced(self, run: Run, now: float) -> Effects:
+        """Have a container use another image: at once if it waits for one, or once it has ended."""
+        if run.stage is ContainerStage.RUNNING and not run.is_replaced:
+            run.is_replaced = True
+            message = f"Container {run.name} definition changed, will be restarted"
+            stop = Timer(Stimulus.EXITED, Step.STOP, 0.0, run.name, run.attempt)
+            return Effects([stop], [Notice("Killing", message, container=run.name)])
+        if run.trouble is not None and run.pulling is None:
+            run.trouble = None
+            return self._begin_all([run], now)
+        return Effects()
 
     def _begin(self, runs: Iterable[Run], now: float) -> Effects:
         """Have containers start, each as soon as its image is there, for whom nobody has yet."""
@@ -409,6 +423,11 @@ class PodLife:
         run.reason, run.message = run.program.reason, run.program.message
         if run.role is Role.EPHEMERAL:
             return Effects()
+        if run.is_replaced:
+            # It obeyed SIGTERM; as another container it starts anew, whatever the policy.
+            run.is_replaced, run.exit_code, run.reason, run.message = False, 0, "", ""
+            run.next_backoff_s = 0.0
+            return self._restart(run, now)
         if run.role is Role.INIT and run.exit_code == 0:
             return self._go_on(now)
         if self._may_restart(run):

@@ -156,6 +156,28 @@ def test_an_image_that_changes_while_the_old_one_is_pulled_is_pulled_next():
     )
 
 
+@pytest.mark.parametrize("policy", ["Always", "Never"])
+def test_a_container_that_runs_is_restarted_with_the_image_that_its_pod_is_given(policy):
+    """`Container c definition changed, will be restarted`: whatever the restart policy."""
+    player = playing(make(policy, apps=containers("c")), ["nginx"]).run()
+    changed = make(policy, apps=[{"name": "c", "image": "redis:7"}])
+    player.take(player.life.rewritten(changed, player.now))
+    assert player.life.rewritten(changed, player.now).timers == []
+    player.run()
+    run = player.life.run_of("c")
+    assert (run.stage, run.image, run.restart_count) == (ContainerStage.RUNNING, "redis:7", 1)
+    assert player.life.phase == "Running"
+    assert player.reasons()[3:] == ["Killing", "Pulling", "Pulled", "Created", "Started"]
+    assert "Container c definition changed, will be restarted" in [m for _, _, m in told(player)]
+
+
+def test_a_pod_that_is_about_to_go_takes_no_other_image():
+    player = playing(make(apps=containers("c")), ["nginx"]).run()
+    player.take(player.life.deleted(30.0, player.now))
+    changed = make(apps=[{"name": "c", "image": "redis:7"}])
+    assert player.life.rewritten(changed, player.now).timers == []
+
+
 def test_an_image_that_must_not_be_pulled_and_is_not_there_is_waited_for():
     p = wanting(policy="Never")
     images = Images()
