@@ -9,8 +9,15 @@ import yaml
 from tests.fake_api import FakeApi
 from tests.unit.planner.clusters import deployment, pod, zones
 
-from kubeberth.api.scheme import DEPLOYMENTS, NODES, PODS, STORAGE_CLASSES
-from kubeberth.cli.listing import read_objects
+from kubeberth.api.scheme import (
+    DEPLOYMENTS,
+    JOBS,
+    NODES,
+    PODS,
+    STORAGE_CLASSES,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+)
+from kubeberth.cli.cluster_objects import left_out, read_objects
 from kubeberth.cli.snapshot import written
 from kubeberth.errors import ForbiddenError, NotFoundError
 from kubeberth.planner.kinds import TYPES
@@ -36,11 +43,17 @@ def test_all_objects_are_read_with_their_kinds():
     assert forbidden == []
 
 
-def test_a_kind_that_may_not_be_read_is_left_out_and_named_in_one_line():
-    denied = ForbiddenError('deployments.apps is forbidden: User "bob" cannot list it')
-    documents, forbidden = read(api_with([(("list", DEPLOYMENTS), denied)]))
-    assert "Deployment" not in {document["kind"] for document in documents}
-    assert forbidden == [f"deployments.apps may not be read and are left out: {denied}"]
+def test_kinds_that_may_not_be_read_are_left_out_and_named_in_one_line():
+    hidden = (DEPLOYMENTS, JOBS, VALIDATING_WEBHOOK_CONFIGURATIONS)
+    denied = ForbiddenError('User "bob" cannot list it')
+    kinds = (*TYPES, VALIDATING_WEBHOOK_CONFIGURATIONS)
+    api = api_with((("list", resource), denied) for resource in hidden)
+    documents, forbidden = asyncio.run(read_objects(api.client(), kinds))
+    assert {document["kind"] for document in documents} == {"Node", "Pod"}
+    assert left_out(forbidden) == (
+        "not allowed to list deployments.apps, jobs.batch: taken for none; "
+        "validatingwebhookconfigurations: what these change or refuse is not in here"
+    )
 
 
 def test_a_server_without_a_kind_has_no_objects_of_it():
