@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.unit.planner.clusters import deployment, plan, pod, workload, zones
+from tests.unit.planner.clusters import deployment, plan, pod, template, workload, zones
 
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.scheme import DEPLOYMENTS
@@ -185,6 +185,16 @@ def test_who_owns_which_field_is_nothing_to_a_policy():
     apply_defaults(DEPLOYMENTS, old)
     found = plan([*zones(3), old, *policy(SMALL)], deployment("web", 2))
     assert found.workloads[0].placed == 2
+
+
+def test_what_nobody_may_change_is_told_before_a_policy_is_asked():
+    job = {"spec": {"template": template("once", restartPolicy="Never")}}
+    job |= {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}}
+    other = {**job, "spec": {"template": template("once", image="x", restartPolicy="Never")}}
+    bound = policy("object.spec.template == oldObject.spec.template", "jobs")
+    bound[0]["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = ["batch"]
+    with pytest.raises(RefusedError, match="field is immutable"):
+        plan([*zones(3), job, *bound], other)
 
 
 def test_sizes_that_a_policy_denies_are_not_taken():
