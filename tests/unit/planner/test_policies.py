@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.unit.planner.clusters import deployment, plan, pod, template, workload, zones
+from tests.unit.planner.clusters import (
+    deployment,
+    plan,
+    pod,
+    policy,
+    template,
+    workload,
+    zones,
+)
 
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.scheme import DEPLOYMENTS
@@ -14,39 +22,7 @@ from kubeberth.planner.reports.junit import to_junit
 from kubeberth.planner.reports.text import to_text
 from kubeberth.planner.snapshot import kept
 
-GROUP = "admissionregistration.k8s.io/v1"
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
-
-
-def as_stored(api_version, kind, name, **fields):
-    meta = {"name": name, "uid": name, "resourceVersion": "1"}
-    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **fields}
-
-
-def policy(expression, resource="deployments", *, kind="Validating", name="rules", **spec):
-    """Return a policy, and what binds it."""
-    group = "apps" if resource == "deployments" else ""
-    rule = {
-        "apiGroups": [group],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": [resource],
-    }
-    binding = {"policyName": name, "validationActions": spec.pop("actions", ["Deny"])}
-    for field in ("paramRef", "matchResources"):
-        if field in spec:
-            binding[field] = spec.pop(field)
-    if kind == "Mutating":
-        binding.pop("validationActions")
-        change = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
-        says = {"mutations": [change], "reinvocationPolicy": "Never"}
-    else:
-        says = {"validations": [{"expression": expression, "message": "not so"}]}
-    whole = {"matchConstraints": {"resourceRules": [rule]}, **says, **spec}
-    return [
-        as_stored(GROUP, f"{kind}AdmissionPolicy", name, spec=whole),
-        as_stored(GROUP, f"{kind}AdmissionPolicyBinding", "binding", spec=binding),
-    ]
 
 
 SMALL = "object.spec.replicas <= 2"
