@@ -64,6 +64,8 @@ DELAYS = {step: STOP_S if step is Step.STOP else 0.0 for step in Step}
 QUIET_S = STOP_S + 5
 # Unless a job waits for its pods, which it makes again after ten minutes at the latest.
 JOB_QUIET_S = 610.0
+# Or a controller was refused something, which it asks for again so late at the latest.
+REFUSED_QUIET_S = 1010.0
 # Who was refused is tried again as soon as something happens.
 BACKOFF = Backoff(0.05, 0.05)
 # No rollout takes longer.
@@ -83,6 +85,8 @@ class DirectClient(Client):
         Whether it also hears of things only then.
     wrote
         Called after each write that was accepted.
+    refused
+        Called after each that was not allowed.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class DirectClient(Client):
         *,
         is_late: bool = False,
         wrote: Callable[[Call], None] = lambda _: None,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(Credentials("http://in-process"))
         self._app = app
@@ -100,6 +105,7 @@ class DirectClient(Client):
         self._moment = moment
         self._is_late = is_late
         self._wrote = wrote
+        self._refused = refused
 
     async def __aenter__(self) -> DirectClient:
         return self
@@ -116,6 +122,8 @@ class DirectClient(Client):
         answer = await self._app.answer(self._request(call))
         if isinstance(answer, StreamResponse):
             answer = answer.whole()
+        if answer.status in (403, 422):
+            self._refused()
         if answer.status >= 400:
             raise ApiError.from_status(msgspec.json.decode(answer.body), answer.status)
         if call.method != "GET":
@@ -178,6 +186,7 @@ class LiveCluster:
         self._tasks = tasks
         self._moved_at = 0.0
         self._last = ""
+        self._is_refused = False
         settings = AppSettings(chance=Random(1))
         self._app = App(MemoryStore(), VirtualClock(), settings)
         self.admin = DirectClient(self._app, ADMIN, wrote=self._note)
@@ -203,7 +212,8 @@ class LiveCluster:
 
     def _controller(self, account: str) -> DirectClient:
         moment = MOMENTS.get(account, OTHER_CONTROLLERS)
-        return DirectClient(self._app, ADMIN, moment, wrote=self._note)
+        told = {"wrote": self._note, "refused": self._note_refusal}
+        return DirectClient(self._app, ADMIN, moment, **told)
 
     def _late(self, moment: float) -> DirectClient:
         return DirectClient(self._app, ADMIN, moment, is_late=True, wrote=self._note)
@@ -214,6 +224,9 @@ class LiveCluster:
         if not is_of_node and not any(kind in parts for kind in HUM):
             self._last = f"{call.method} {call.path}"
             self._moved_at = asyncio.get_running_loop().time()
+
+    def _note_refusal(self) -> None:
+        self._is_refused = True
 
     async def settle(self) -> None:
         """Return when nothing has happened for a while, at the beginning of a second.
@@ -232,6 +245,8 @@ class LiveCluster:
 
     async def _quiet_s(self) -> float:
         """Return how long nothing has to happen until nothing will."""
+        if self._is_refused:
+            return REFUSED_QUIET_S
         jobs = [(job["spec"], job.get("status", {})) for job in await self.items(JOBS)]
         is_waiting = any(status.get("active", 0) < spec["parallelism"] for spec, status in jobs)
         return JOB_QUIET_S if is_waiting else QUIET_S

@@ -46,8 +46,9 @@ def command(
     """Write down what placing pods in a cluster depends on, for `berth plan --cluster FILE`.
 
     Read are nodes, pods, workloads, claims, volumes, storage classes, budgets, priority classes,
-    namespaces and services; kept of each are the fields that decisions depend on. Secrets are not
-    read; environment variables, commands and arguments are not kept.
+    namespaces, services and admission policies with their parameters; kept of each are the fields
+    that decisions depend on. Secrets are not read; environment variables, commands and arguments
+    are not kept.
 
     With --anonymise, names, labels, taints and images become others, the same for the same; every
     decision stays as it is. A kind that you may not read is left out, and that is said.

@@ -24,6 +24,9 @@ from kubeberth.api.validation.field_error import FieldError
 
 Document = dict[str, Any]
 
+# As much of it is kept for a name with five more letters.
+_LONGEST_PREFIX = 58
+
 SYSTEM_CLASSES: tuple[Document, ...] = tuple(
     {"metadata": {"name": name}, "value": value} for name, value in SYSTEM_PRIORITIES.items()
 )
@@ -108,6 +111,17 @@ def to_stored(
     prepare(resource, document)
     errors = tuple(validation.validate(resource, document))
     return Stored(document, errors=errors, unknown_fields=unknown)
+
+
+def with_some_name(document: Document) -> Document:
+    """Return an object that is only judged: if its name is to be generated, with one such name."""
+    meta = document.get("metadata")
+    if not isinstance(meta, dict) or meta.get("name"):
+        return document
+    prefix = meta.get("generateName")
+    if not isinstance(prefix, str) or not prefix:
+        return document
+    return {**document, "metadata": {**meta, "name": f"{prefix[:_LONGEST_PREFIX]}00000"}}
 
 
 def _admit(spec: Document, priority_classes: Collection[Document]) -> str:

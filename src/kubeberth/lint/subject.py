@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeberth.api.schema import has_kind
 from kubeberth.api.scheme import BY_KIND, PODS
-from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
+from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored, with_some_name
 from kubeberth.lint.field import Field, Path
 
 Document = Mapping[str, Any]
@@ -95,7 +95,7 @@ class Subject:
             known = {str(entry["metadata"]["name"]) for entry in SYSTEM_CLASSES}
             if name and name not in known:
                 classes = (*SYSTEM_CLASSES, {"metadata": {"name": name}, "value": 0})
-        return to_stored(resource, self.root.value, classes)
+        return to_stored(resource, with_some_name(self.root.value), classes)
 
     @cached_property
     def workload(self) -> Workload | None:

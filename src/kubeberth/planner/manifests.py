@@ -19,7 +19,7 @@ from kubeberth.library.field_lines import FieldLines, field_path
 from kubeberth.library.machines import is_machine
 from kubeberth.library.manifests import MAX_BYTES, Source, read_texts
 from kubeberth.library.parsing import Manifest, objects_of
-from kubeberth.library.stored import to_stored
+from kubeberth.library.stored import to_stored, with_some_name
 from kubeberth.planner.kinds import TYPES
 
 # What must be there before the objects that need it.
@@ -151,7 +151,7 @@ def _check(wanted: Wanted) -> None:
     """Refuse what an API server would, though no pod is placed by it."""
     meta = wanted.document.get("metadata")
     given = meta if isinstance(meta, dict) else {}
-    stored = to_stored(wanted.resource, wanted.document)
+    stored = to_stored(wanted.resource, with_some_name(wanted.document))
     faults = [*((path, "unknown field") for path in stored.unknown_fields), *stored.faults]
     if faults:
         namespace, name = str(given.get("namespace") or ""), str(given.get("name") or "")

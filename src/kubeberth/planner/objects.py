@@ -251,12 +251,7 @@ class Objects:
         elif isinstance(spec, dict) and "replicas" not in spec:
             replicas = old.get("spec", {}).get("replicas")
             sent = sent if replicas is None else {**sent, "spec": {**spec, "replicas": replicas}}
-        new = self._admitted(resource, sent, old)
-        if is_reduced(old):
-            new = _with_defaults(resource, reduced(resource, new))
-        faults = validation.validate_update(resource, new, old)
-        if faults:
-            raise _refusal(new, [(fault.field, fault.body) for fault in faults])
+        new = _comparable(resource, self._admitted(resource, sent, old), old)
         if resource in MERGED and new == old:
             return None
         self.put(resource, new)
@@ -271,6 +266,10 @@ class Objects:
             document["metadata"] = _without(meta, "resourceVersion", _OWNERS)
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
         admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
+        if old is not None:
+            faults = validation.validate_update(resource, _comparable(resource, admitted, old), old)
+            if faults:
+                raise _refusal(admitted, [(fault.field, fault.body) for fault in faults])
         if resource in _LIMITED:
             for limit_range in self.find_all(LIMIT_RANGES, admitted["metadata"]["namespace"]):
                 if why_not := faults_of(resource, admitted, limit_range):
@@ -470,6 +469,11 @@ def _merged(resource: Resource, old: Document, sent: Document, last: Document) -
     except StrategicPatchError as error:
         raise _refusal(sent, [("", str(error))]) from error
     return new
+
+
+def _comparable(resource: Resource, new: Document, old: Document) -> Document:
+    """Return an object as far as it can be compared with what is known of it so far."""
+    return _with_defaults(resource, reduced(resource, new)) if is_reduced(old) else new
 
 
 def _with_defaults(resource: Resource, document: Mapping[str, Any]) -> Document:

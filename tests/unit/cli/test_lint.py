@@ -309,3 +309,13 @@ def test_rules_are_listed_and_explained():
         assert shown.startswith("KB203 more-replicas-than-domains\n\nMore replicas than places")
         assert shown.endswith("Severity: error. Needs --cluster.\n")
     assert lint("--explain", "KB999").exit_code == 2
+
+
+def test_an_object_whose_name_is_generated_has_one(tmp_path):
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-}\nspec:\n"
+        "  template:\n    spec:\n      restartPolicy: Never\n"
+        "      containers: [{name: c, image: busybox}]\n"
+    )
+    assert CliRunner().invoke(command, ["-f", str(file)]).output == ""

@@ -7,15 +7,20 @@ import asyncio
 import msgspec
 import yaml
 from tests.fake_api import FakeApi
-from tests.unit.planner.clusters import deployment, pod, zones
+from tests.unit.planner.clusters import deployment, pod, policy, zones
 
 from kubeberth.api.scheme import (
+    CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
-    JOBS,
+    LIMIT_RANGES,
     NODES,
     PODS,
     STORAGE_CLASSES,
+    VALIDATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICY_BINDINGS,
     VALIDATING_WEBHOOK_CONFIGURATIONS,
+    Resource,
 )
 from kubeberth.cli.cluster_objects import left_out, read_objects
 from kubeberth.cli.snapshot import written
@@ -43,17 +48,50 @@ def test_all_objects_are_read_with_their_kinds():
     assert forbidden == []
 
 
-def test_kinds_that_may_not_be_read_are_left_out_and_named_in_one_line():
-    hidden = (DEPLOYMENTS, JOBS, VALIDATING_WEBHOOK_CONFIGURATIONS)
-    denied = ForbiddenError('User "bob" cannot list it')
-    kinds = (*TYPES, VALIDATING_WEBHOOK_CONFIGURATIONS)
-    api = api_with((("list", resource), denied) for resource in hidden)
-    documents, forbidden = asyncio.run(read_objects(api.client(), kinds))
-    assert {document["kind"] for document in documents} == {"Node", "Pod"}
+def test_what_may_not_be_read_is_left_out_and_told_in_one_line():
+    denied = ForbiddenError("forbidden")
+    kinds = (LIMIT_RANGES, DEPLOYMENTS, VALIDATING_WEBHOOK_CONFIGURATIONS)
+    documents, forbidden = read(api_with([(("list", kind), denied) for kind in kinds]))
+    assert "Deployment" not in {document["kind"] for document in documents}
     assert left_out(forbidden) == (
-        "not allowed to list deployments.apps, jobs.batch: taken for none; "
+        "not allowed to list limitranges, deployments.apps: taken for none; "
         "validatingwebhookconfigurations: what these change or refuse is not in here"
     )
+
+
+def with_policy(api, api_version, kind, name):
+    made = policy("true", paramKind={"apiVersion": api_version, "kind": kind})
+    made[1]["spec"]["paramRef"] = {"name": name, "namespace": "default"}
+    api.put(VALIDATING_ADMISSION_POLICIES, made[0])
+    api.put(VALIDATING_ADMISSION_POLICY_BINDINGS, made[1])
+    return api
+
+
+def test_of_parameters_those_are_read_that_policies_name():
+    api = with_policy(api_with(), "v1", "ConfigMap", "limit")
+    for name in ("limit", "secret"):
+        api.put(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "default"}})
+    documents, _ = read(api)
+    named = [d["metadata"]["name"] for d in documents if d["kind"] == "ConfigMap"]
+    assert named == ["limit"]
+
+
+def test_parameters_of_the_users_own_kinds_are_found_by_their_definition():
+    api = with_policy(api_with(), "example.com/v1", "Limit", "small")
+    names = {"kind": "Limit", "plural": "limits"}
+    spec = {"group": "example.com", "names": names, "scope": "Namespaced"}
+    definition = {"metadata": {"name": "limits.example.com"}, "spec": spec}
+    api.put(CUSTOM_RESOURCE_DEFINITIONS, definition)
+    limits = Resource("example.com", "v1", "limits", "Limit")
+    api.put(limits, {"metadata": {"name": "small", "namespace": "default"}})
+    documents, _ = read(api)
+    assert [d["apiVersion"] for d in documents if d["kind"] == "Limit"] == ["example.com/v1"]
+
+
+def test_parameters_that_may_not_be_read_are_told():
+    api = with_policy(api_with(), "v1", "ConfigMap", "limit")
+    api.refusals["list", CONFIG_MAPS] = ForbiddenError("forbidden")
+    assert read(api)[1] == [CONFIG_MAPS]
 
 
 def test_a_server_without_a_kind_has_no_objects_of_it():

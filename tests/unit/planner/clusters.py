@@ -14,6 +14,8 @@ from kubeberth.planner.questions import Questions
 
 Document = dict[str, Any]
 
+ADMISSION = "admissionregistration.k8s.io/v1"
+
 
 def node(name: str, zone: str = "", cpu: str = "4", **labels: str) -> Document:
     given = {"kubernetes.io/hostname": name, **labels}
@@ -100,3 +102,42 @@ def plan(cluster: list[Document], *documents: Document, **questions: Any) -> Pla
 def where(found: Plan) -> dict[str, str | None]:
     """Return the nodes of the planned pods, by name."""
     return {pod.pod.removeprefix("default/"): pod.node for pod in found.pods}
+
+
+def as_stored(api_version: str, kind: str, name: str, **fields: Any) -> Document:
+    """Return an object of a cluster."""
+    meta = {"name": name, "uid": name, "resourceVersion": "1"}
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **fields}
+
+
+def policy(
+    expression: str,
+    resource: str = "deployments",
+    *,
+    kind: str = "Validating",
+    name: str = "rules",
+    **spec: Any,
+) -> list[Document]:
+    """Return a policy, and what binds it."""
+    group = "apps" if resource == "deployments" else ""
+    rule = {
+        "apiGroups": [group],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": [resource],
+    }
+    binding: Document = {"policyName": name, "validationActions": spec.pop("actions", ["Deny"])}
+    for field in ("paramRef", "matchResources"):
+        if field in spec:
+            binding[field] = spec.pop(field)
+    if kind == "Mutating":
+        binding.pop("validationActions")
+        change = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
+        says: Document = {"mutations": [change], "reinvocationPolicy": "Never"}
+    else:
+        says = {"validations": [{"expression": expression, "message": "not so"}]}
+    whole = {"matchConstraints": {"resourceRules": [rule]}, **says, **spec}
+    return [
+        as_stored(ADMISSION, f"{kind}AdmissionPolicy", name, spec=whole),
+        as_stored(ADMISSION, f"{kind}AdmissionPolicyBinding", "binding", spec=binding),
+    ]

@@ -377,3 +377,8 @@ def test_jobs_of_a_file_have_pods_of_their_own():
     agent = deployment("web", 1)
     found = plan([*zones(1), *jobs], agent, scale=(("one", 2),))
     assert {w.name: w.placed for w in found.workloads} == {"web": 1, "one": 1}
+
+
+def test_an_object_that_is_passed_over_may_have_a_generated_name():
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "web-"}}
+    assert plan(zones(1), settings).passed_over == {"v1 ConfigMap": 1}

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.unit.planner.clusters import deployment, plan, pod, workload, zones
+from tests.unit.planner.clusters import (
+    deployment,
+    plan,
+    pod,
+    policy,
+    template,
+    workload,
+    zones,
+)
 
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.scheme import DEPLOYMENTS
@@ -14,39 +22,7 @@ from kubeberth.planner.reports.junit import to_junit
 from kubeberth.planner.reports.text import to_text
 from kubeberth.planner.snapshot import kept
 
-GROUP = "admissionregistration.k8s.io/v1"
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
-
-
-def as_stored(api_version, kind, name, **fields):
-    meta = {"name": name, "uid": name, "resourceVersion": "1"}
-    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **fields}
-
-
-def policy(expression, resource="deployments", *, kind="Validating", name="rules", **spec):
-    """Return a policy, and what binds it."""
-    group = "apps" if resource == "deployments" else ""
-    rule = {
-        "apiGroups": [group],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": [resource],
-    }
-    binding = {"policyName": name, "validationActions": spec.pop("actions", ["Deny"])}
-    for field in ("paramRef", "matchResources"):
-        if field in spec:
-            binding[field] = spec.pop(field)
-    if kind == "Mutating":
-        binding.pop("validationActions")
-        change = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
-        says = {"mutations": [change], "reinvocationPolicy": "Never"}
-    else:
-        says = {"validations": [{"expression": expression, "message": "not so"}]}
-    whole = {"matchConstraints": {"resourceRules": [rule]}, **says, **spec}
-    return [
-        as_stored(GROUP, f"{kind}AdmissionPolicy", name, spec=whole),
-        as_stored(GROUP, f"{kind}AdmissionPolicyBinding", "binding", spec=binding),
-    ]
 
 
 SMALL = "object.spec.replicas <= 2"
@@ -185,6 +161,16 @@ def test_who_owns_which_field_is_nothing_to_a_policy():
     apply_defaults(DEPLOYMENTS, old)
     found = plan([*zones(3), old, *policy(SMALL)], deployment("web", 2))
     assert found.workloads[0].placed == 2
+
+
+def test_what_nobody_may_change_is_told_before_a_policy_is_asked():
+    job = {"spec": {"template": template("once", restartPolicy="Never")}}
+    job |= {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}}
+    other = {**job, "spec": {"template": template("once", image="x", restartPolicy="Never")}}
+    bound = policy("object.spec.template == oldObject.spec.template", "jobs")
+    bound[0]["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = ["batch"]
+    with pytest.raises(RefusedError, match="field is immutable"):
+        plan([*zones(3), job, *bound], other)
 
 
 def test_sizes_that_a_policy_denies_are_not_taken():

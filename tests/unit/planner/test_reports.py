@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.unit.planner.clusters import deployment, node, plan, pod, priority_class, zones
 
 from kubeberth.planner.assertions import parse_assertion
-from kubeberth.planner.plan import Pending, PlannedPod
+from kubeberth.planner.plan import Pending, PlannedPod, Uncalled, Warned
 from kubeberth.planner.reports import FORMS, render, render_comparison
 from kubeberth.planner.reports.html import to_html
 
@@ -121,3 +121,16 @@ def test_a_comparison_says_what_moves():
 def test_every_form_can_be_made():
     empty = plan(zones(1))
     assert all(render(form, empty) for form in FORMS)
+
+
+def test_every_form_says_what_a_plan_is_told_and_does_without():
+    found = replace(
+        FOUND,
+        uncalled=(Uncalled("ValidatingWebhookConfiguration", "guard"),),
+        unread=("not allowed to list limitranges: taken for none",),
+        warnings=(Warned("app.yaml:1", "would violate PodSecurity"),),
+    )
+    for form in FORMS:
+        text = render(form, found, CHECKED)
+        for word in ("guard", "limitranges", "app.yaml:1", "would violate PodSecurity"):
+            assert word in text, (form, word)
