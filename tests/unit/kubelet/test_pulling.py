@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from tests.objects import NOW, pod
 from tests.unit.kubelet.player import Player, containers, make
@@ -271,6 +272,30 @@ def test_a_kubelet_that_starts_anew_leaves_what_runs_alone_and_pulls_again():
     assert life.run_of("good").restart_count == 0
     assert life.phase == "Pending"
     assert images.has("good:1"), "what runs is there"
+
+
+@pytest.mark.parametrize(
+    ("init", "due"),
+    [
+        ({"terminated": {"exitCode": 0}}, [(Stimulus.PULLED, "app")]),
+        ({"waiting": {"reason": "ImagePullBackOff"}}, [(Stimulus.PULLED, "init")]),
+        ({"terminated": {"exitCode": 1}}, [(Stimulus.STARTED, "init")]),
+    ],
+)
+def test_a_kubelet_that_starts_anew_goes_on_among_init_containers_where_the_pod_was(init, due):
+    p = pending(("app", {"waiting": {"reason": "PodInitializing"}}))
+    entry = {"name": "init", "restartCount": 0, "state": init}
+    status = msgspec.to_builtins(p.status) | {"initContainerStatuses": [entry]}
+    spec = {
+        "initContainers": [{"name": "init", "image": "init:1"}],
+        "containers": [{"name": "app", "image": "app:1"}],
+    }
+    again = pod(spec=spec, status=status)
+    life = PodLife(again)
+    effects = life.restored(again.status, NOW)
+    life.check_invariants()
+    assert [(t.stimulus, t.container) for t in effects.timers] == due
+    assert life.phase == "Pending"
 
 
 FILE = """
