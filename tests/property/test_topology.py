@@ -167,6 +167,21 @@ def test_a_node_whose_pods_have_all_gone_is_as_it_was_at_first(layout, arriving)
     assert not allocations.pods()
 
 
+def has_torn_group(tables):
+    """Return whether a NUMA node was given away by itself although it is one of a group.
+
+    Upstream's memory manager does that, and then may refuse its own state when it starts again
+    (kubernetes/kubernetes#113035).
+    """
+    groups = {number: table.cells for number, table in tables.items()}
+    return any(
+        groups[other] != cells
+        for cells in groups.values()
+        for other in groups
+        if cells >> other & 1
+    )
+
+
 @given(layouts(), pods())
 @settings(deadline=None)
 def test_a_kubelet_that_starts_again_goes_on_with_what_it_kept(layout, arriving):
@@ -175,6 +190,7 @@ def test_a_kubelet_that_starts_again_goes_on_with_what_it_kept(layout, arriving)
         allocations = admitted(managers, allocations, pod)
     # With strict reservation, one that has given every CPU away refuses to start, as recorded.
     assume(allocations.cpus.shared or not allocations.cpus.assigned)
+    assume(not has_torn_group(allocations.memory.tables))
     kept = from_json(to_json(layout.kept(allocations)))
     _, again = layout.start(kept)
     assert again.cpus.assigned == allocations.cpus.assigned
