@@ -16,8 +16,9 @@ reads nothing but the API. It reports, at any revision,
 and when all is calm, for a minute at most: workloads that are not as they should be, pods of old
 templates, pods and revisions without an owner that is there, two sets of one template, Jobs whose
 count is wrong, pods that are still held, and pods of which the watch has not told. Of what is wrong
-then it shows the objects, and what the controllers say that they have to do. It stops by itself,
-after about kills * 2.5 + 30 seconds, and ends with 1 when a promise was broken.
+then it shows the objects, and what the controllers say that they have to do; of what was wrong
+before, all that became of the workload in the seconds around it, who wrote that, and the kills. It
+stops by itself, after about kills * 2.5 + 30 seconds, and ends with 1 when a promise was broken.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from benchmarks.chronicle import Chronicle
 from benchmarks.soaking import (
     Cluster,
     Document,
@@ -125,11 +127,18 @@ class Auditor:
     ----------
     n_nodes
         How many nodes daemons are on.
+
+    Attributes
+    ----------
+    broken
+        What was seen that must not be, and when that was for the first time.
     """
 
     def __init__(self, client: Client, rolled: Iterable[Workload]) -> None:
-        self.broken: dict[str, None] = {}
+        self.broken: dict[str, float] = {}
         self.history = History(client, PODS, self._check)
+        self._chronicle = Chronicle()
+        self._owners = [self._owners_history(client, each) for each in (DEPLOYMENTS, REPLICA_SETS)]
         self._rolled = {workload.name: workload for workload in rolled}
         self._complete: set[str] = set()
         self.n_looks: Counter[str] = Counter()
@@ -138,15 +147,38 @@ class Auditor:
         """Hold all workloads to having their pods, from now on."""
         self._complete = set(self._rolled)
 
+    async def follow(self) -> None:
+        """Follow what there is until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for history in (self.history, *self._owners):
+                tasks.create_task(history.follow())
+
+    def story(self, fault: str, killed_at: Iterable[float]) -> list[str]:
+        """Return what led to a fault."""
+        app = fault.partition(":")[0]
+        return self._chronicle.story(app, self.broken[fault], killed_at)
+
+    def _owners_history(self, client: Client, resource: Resource) -> History:
+        def note(old: Document | None, new: Document | None) -> None:
+            item = new or old or {}
+            app = _app_of(item) or item["metadata"]["name"]
+            self._chronicle.note(resource, old, new, app=app, version=history.version)
+
+        history = History(client, resource, note)
+        return history
+
     def _check(self, old: Document | None, new: Document | None) -> None:
         name = _app_of(new or old or {})
+        if not name:
+            return
+        self._chronicle.note(PODS, old, new, app=name, version=self.history.version)
         if workload := self._rolled.get(name):
             self.n_looks[name] += 1
-            for fault in self._faults(workload):
-                self.broken[f"{name}: {fault}"] = None
-        elif name:
-            for fault in self._job_faults(name):
-                self.broken[f"{name}: {fault}"] = None
+            faults = self._faults(workload)
+        else:
+            faults = self._job_faults(name)
+        for fault in faults:
+            self.broken.setdefault(f"{name}: {fault}", time.monotonic())
 
     def _pods_of(self, name: str) -> list[Document]:
         return [pod for pod in self.history.objects.values() if _app_of(pod) == name]
@@ -203,7 +235,7 @@ class Storm:
         self._dice = dice
         self.versions = {workload.name: 0 for workload in rolled}
         self.jobs: list[str] = []
-        self.n_kills = 0
+        self.killed_at: list[float] = []
 
     async def begin(self) -> None:
         """Make everything."""
@@ -240,7 +272,7 @@ class Storm:
             await asyncio.sleep(self._dice.uniform(0.3, pause_s))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-                self.n_kills += 1
+                self.killed_at.append(time.monotonic())
             killed = pid
 
 
@@ -385,7 +417,7 @@ async def soak(
     ):
         auditor = Auditor(watching, rolled)
         storm = Storm(client, cluster, rolled, dice)
-        following = asyncio.create_task(auditor.history.follow())
+        following = asyncio.create_task(auditor.follow())
         await storm.begin()
         wrong = await until_calm(client, storm, auditor)
         auditor.begin()
@@ -422,7 +454,7 @@ def main() -> None:
             complaints = cluster.complaints()
         finally:
             cluster.stop()
-    print(f"{time.monotonic() - began_at:.0f} s, {storm.n_kills} kills, seed {options.seed}")
+    print(f"{time.monotonic() - began_at:.0f} s, {len(storm.killed_at)} kills, seed {options.seed}")
     print(f"rolled  {', '.join(f'{n} {k}' for k, n in sorted(storm.versions.items()))}")
     print(f"jobs    {len(storm.jobs)}")
     print(f"looked  {sum(auditor.n_looks.values())} times, {auditor.history.n_events} events")
@@ -430,6 +462,8 @@ def main() -> None:
         print(f"log: {line}")
     for fault in broken[:40]:
         print(f"BROKEN: {fault}")
+        if fault in auditor.broken:
+            print(*auditor.story(fault, storm.killed_at), sep="\n")
     print(f"\n{len(broken)} promises broken")
     sys.exit(bool(broken))
 

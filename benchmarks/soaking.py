@@ -84,6 +84,8 @@ class History:
     ----------
     objects
         What there is, by key.
+    version
+        How far it has come: a resourceVersion, that of the change which is checked.
     backwards
         Revisions that came after later ones.
     """
@@ -96,37 +98,38 @@ class History:
         self.backwards: list[str] = []
         self.n_events = 0
         self.relists = 0
+        self.version = ""
 
     async def follow(self) -> None:
         """Follow until cancelled, whatever becomes of the server meanwhile."""
-        version = ""
         while True:
             try:
-                if not version:
-                    version = await self._list()
-                async for event in self._client.watch(self._resource, resource_version=version):
+                if not self.version:
+                    await self._list()
+                watch = self._client.watch(self._resource, resource_version=self.version)
+                async for event in watch:
                     item = msgspec.json.decode(event.object)
                     following = item["metadata"]["resourceVersion"]
-                    if int(following) < int(version):
-                        self.backwards.append(f"revisions go back: {version}, {following}")
-                    version = following
+                    if int(following) < int(self.version):
+                        self.backwards.append(f"revisions go back: {self.version}, {following}")
+                    self.version = following
                     if event.type != "BOOKMARK":
                         self.n_events += 1
                         self._put(key_of(item), None if event.type == "DELETED" else item)
             except ExpiredError:
-                version = ""
+                self.version = ""
             except (TransportError, ApiError):
                 await asyncio.sleep(0.05)
 
-    async def _list(self) -> str:
+    async def _list(self) -> None:
         listed = await self._client.list(self._resource)
+        self.version = str(listed["metadata"]["resourceVersion"])
         present = {key_of(item): item for item in listed["items"]}
         for key in self.objects.keys() - present.keys():
             self._put(key, None)
         for key, item in present.items():
             self._put(key, item)
         self.relists += 1
-        return str(listed["metadata"]["resourceVersion"])
 
     def _put(self, key: str, new: Document | None) -> None:
         old = self.objects.pop(key, None)

@@ -11,7 +11,7 @@ import copy
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -39,7 +39,13 @@ SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class FakeApi:
-    """The store; `client()` gives access to it."""
+    """The store; `client()` gives access to it.
+
+    Attributes
+    ----------
+    onlookers
+        Called after every change.
+    """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
@@ -48,6 +54,7 @@ class FakeApi:
         self.is_down = False
         self.former_namespaces: set[str] = set()
         self.refusals: dict[tuple[str, Resource], ApiError] = {}
+        self.onlookers: list[Callable[[], None]] = []
         self._events: dict[Resource, list[tuple[int, str, bytes]]] = defaultdict(list)
         self._forgotten = 0
         self._news = asyncio.Event()
@@ -120,6 +127,8 @@ class FakeApi:
         self._events[resource].append((self._revision, type_, msgspec.json.encode(body)))
         news, self._news = self._news, asyncio.Event()
         news.set()
+        for look in self.onlookers:
+            look()
 
     @property
     def revision(self) -> int:

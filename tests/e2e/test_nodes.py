@@ -164,6 +164,54 @@ def test_a_pod_keeps_the_node_that_it_names(cluster, named):
     assert "pod updates may not change fields other than" in moved.stderr
 
 
+IMAGES = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: absent
+  annotations: {kubeberth.io/life: "pull: {fails: true}"}
+spec: {containers: [{name: app, image: "nginx:1.161"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: never}
+spec: {containers: [{name: app, image: "nginx:9", imagePullPolicy: Never}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: misspelt}
+spec: {containers: [{name: app, image: "busyBOX"}]}
+"""
+
+
+def test_pods_wait_for_their_images_and_kubectl_shows_why(cluster, apply):
+    apply(IMAGES)
+    kubectl = cluster.kubectl()
+
+    def shown():
+        lines = kubectl.run("kubectl get pods --no-headers").stdout.splitlines()
+        return {name: (ready, why, n) for name, ready, why, n, *_ in map(str.split, lines)}
+
+    wanted = {
+        "absent": ("0/1", "ImagePullBackOff", "0"),
+        "never": ("0/1", "ErrImageNeverPull", "0"),
+        "misspelt": ("0/1", "InvalidImageName", "0"),
+    }
+    wait_for(lambda: wanted.items() <= shown().items())
+    described = kubectl.run("kubectl describe pod absent").stdout
+    for line in (
+        'Pulling image "nginx:1.161"',
+        'Back-off pulling image "nginx:1.161"',
+        "Error: ImagePullBackOff",
+        "docker.io/library/nginx:1.161: not found",
+    ):
+        assert line in described
+    cluster.kill("nodes")
+    kubectl.run("kubectl set image pod/absent app=nginx:1.16")
+    kubectl.run("kubectl annotate pod absent kubeberth.io/life-")
+    wait_for(lambda: shown()["absent"] == ("1/1", "Running", "0"))
+
+
 def test_a_cluster_that_does_not_run_has_no_nodes_to_command(berth):
     said = nodes(berth, "heal", "node-1").stderr
     assert said == f"error: there is no cluster in {berth.data}: start one with `berth up`\n"

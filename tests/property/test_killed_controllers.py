@@ -1,37 +1,25 @@
 """Whatever becomes of their process and its connections, controllers do what was asked for last.
 
-All controllers as they are, over a network that takes its time: requests of a process that was
-killed may arrive after its successor has read up on things, and the news of one kind come before
-those of another.
+All controllers as they are, over the network of `distant_cluster.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from contextlib import suppress
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fake_api import FakeApi, FakeClient
-from tests.objects import template
-from tests.virtual_time import VirtualClock, VirtualLoop
+from tests.property.distant_cluster import Cluster
+from tests.virtual_time import VirtualLoop
 
 from kubeberth.api.scheme import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
-    LEASES,
-    NAMESPACES,
-    NODES,
     PODS,
     REPLICA_SETS,
     STATEFUL_SETS,
 )
-from kubeberth.clock import rfc3339_micro
-from kubeberth.controllers.supervisor import ControllerSettings, run
-from kubeberth.errors import ConflictError, TransportError
 
-LONGEST_S = 0.2
 # As long as upstream's back-off takes for a dozen failures in a row.
 CALM_S = 60.0
 ROLLING = {"type": "RollingUpdate"}
@@ -54,7 +42,7 @@ happenings = st.one_of(
     st.tuples(st.just("scale"), names, st.integers(0, 4)),
     st.tuples(st.just("refuse"), st.sampled_from(WRITES), st.floats(0.1, 2.0)),
     st.tuples(st.just("end"), st.sampled_from(("fail", "delete")), st.integers(0, 9)),
-    st.tuples(st.just("kill"), st.none(), st.none()),
+    st.tuples(st.just("kill"), st.none(), st.just(0.0)),
     st.tuples(st.just("lose"), st.booleans(), st.floats(0.1, 5.0)),
 )
 stories = st.lists(
@@ -62,180 +50,17 @@ stories = st.lists(
 )
 
 
-class DistantClient(FakeClient):
-    """A client far from its server, which does what it has heard of whoever still waits for it."""
-
-    def __init__(self, api, dice, mandate=None):
-        super().__init__(api, mandate)
-        self.dice = dice
-
-    def under(self, mandate):
-        other = DistantClient(self.api, self.dice, mandate)
-        other._is_cut = self._is_cut
-        return other
-
-    async def _way(self):
-        await asyncio.sleep(self.dice.uniform(0, LONGEST_S))
-
-    async def _over(self, asked):
-        async def done():
-            await self._way()
-            return await asked
-
-        task = asyncio.ensure_future(done())
-        # Nobody may be there to hear of it.
-        task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        answer = await asyncio.shield(task)
-        await self._way()
-        if self._is_cut.is_set():
-            raise TransportError("the network was gone by then")
-        return answer
-
-    async def get(self, *arguments, **options):
-        return await self._over(super().get(*arguments, **options))
-
-    async def list(self, *arguments, **options):
-        return await self._over(super().list(*arguments, **options))
-
-    async def create(self, *arguments, **options):
-        return await self._over(super().create(*arguments, **options))
-
-    async def update(self, *arguments, **options):
-        return await self._over(super().update(*arguments, **options))
-
-    async def patch(self, *arguments, **options):
-        return await self._over(super().patch(*arguments, **options))
-
-    async def delete(self, *arguments, **options):
-        return await self._over(super().delete(*arguments, **options))
-
-    async def watch(self, *arguments, **options):
-        async for event in super().watch(*arguments, **options):
-            await self._way()
-            yield event
-
-
-class Cluster:
-    """A server, kubelets, and one process of controllers after the other."""
-
-    def __init__(self, seed):
-        self.dice = random.Random(seed)
-        self.api = FakeApi(VirtualClock())
-        self.asked = dict.fromkeys(SETS, (1, 3))
-        self.api.put(NAMESPACES, {"metadata": {"name": "default"}})
-        ready = {"type": "Ready", "status": "True"}
-        self.api.put(NODES, {"metadata": {"name": "n"}, "status": {"conditions": [ready]}})
-        self.api.put(LEASES, {"metadata": {"name": "n", "namespace": "kube-node-lease"}})
-        for name, (resource, more) in SETS.items():
-            self.api.put(resource, {"metadata": {"name": name}, "spec": spec(name) | more})
-        self.client = None
-        self._process = None
-        self._going_on = []
-
-    def start(self):
-        self.client = DistantClient(self.api, self.dice)
-        settings = ControllerSettings(root_ca="PEM")
-        process = run(self.client, settings, clock=VirtualClock())
-        self._process = asyncio.create_task(process)
-
-    async def stop(self):
-        self._process.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._process
-
-    async def happen(self, what, which, value):
-        match what:
-            case "roll" | "scale":
-                version, replicas = self.asked[which]
-                asked = (value, replicas) if what == "roll" else (version, value)
-                self.asked[which] = asked
-                self.api.change(SETS[which][0], f"default/{which}", {"spec": spec(which, *asked)})
-            case "end":
-                self._end(which, value)
-            case "kill":
-                await self.stop()
-                self.start()
-            case "lose":
-                self._going_on.append(asyncio.create_task(self._lose(self.client, which, value)))
-            case "refuse":
-                self.api.refusals[which] = ConflictError("the object has been modified")
-                await asyncio.sleep(value)
-                del self.api.refusals[which]
-
-    async def _lose(self, client, is_long, lasts_s):
-        """Take a process's connections; after a long time, nobody knows what it has missed."""
-        client.cut()
-        await asyncio.sleep(lasts_s)
-        if is_long:
-            self.api.forget()
-        client.mend()
-
-    def _end(self, how, number):
-        pods = sorted(self.api.objects[PODS].items())
-        if not pods:
-            return
-        key, pod = pods[number % len(pods)]
-        if how == "fail":
-            self.api.change(PODS, key, {"status": {"phase": "Failed", "conditions": []}})
-        elif "deletionTimestamp" not in pod["metadata"]:
-            self.api.remove(PODS, key)
-
-    async def run_pods(self):
-        """Play the scheduler and the kubelets."""
-        while True:
-            for key, pod in list(self.api.objects[PODS].items()):
-                if "deletionTimestamp" in pod["metadata"]:
-                    self.api.remove(PODS, key)
-                elif pod["status"]["phase"] == "Pending":
-                    ready = {"type": "Ready", "status": "True"}
-                    status = {"phase": "Running", "conditions": [ready]}
-                    self.api.change(PODS, key, {"spec": {"nodeName": "n"}, "status": status})
-            await asyncio.sleep(self.dice.uniform(0.01, 0.5))
-
-    async def renew(self):
-        """Play a node that is well."""
-        while True:
-            renewed = {"spec": {"renewTime": rfc3339_micro(VirtualClock().now())}}
-            self.api.change(LEASES, "kube-node-lease/n", renewed)
-            await asyncio.sleep(10)
-
-    def stayed_behind(self):
-        """Return the sets that are not as they were asked to be, and of what their pods are."""
-        wanted = {name: [version] * replicas for name, (version, replicas) in self.asked.items()}
-        found = {name: [] for name in SETS}
-        for pod in self.api.objects[PODS].values():
-            # As upstream, a ReplicaSet leaves the failed ones to those who want to look at them.
-            if pod["status"]["phase"] != "Failed":
-                found[pod["metadata"]["labels"]["app"]].append(version_of(pod))
-        return {name: (wanted[name], found[name]) for name in SETS if found[name] != wanted[name]}
-
-
-def spec(name, version=1, replicas=3):
-    labels = {"app": name}
-    made_of = template(f"nginx:{version}", labels)
-    return {"replicas": replicas, "selector": {"matchLabels": labels}, "template": made_of}
-
-
-def version_of(pod):
-    return int(pod["spec"]["containers"][0]["image"].rpartition(":")[2])
-
-
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), story=stories)
 def test_sets_are_what_was_asked_for_last_whatever_becomes_of_their_controllers(seed, story):
     async def scenario():
-        cluster = Cluster(seed)
-        node = [asyncio.create_task(each()) for each in (cluster.run_pods, cluster.renew)]
-        cluster.start()
-        for pause_s, happening in story:
-            await asyncio.sleep(pause_s)
-            await cluster.happen(*happening)
-        await asyncio.sleep(CALM_S)
-        behind = cluster.stayed_behind()
-        await cluster.stop()
-        for task in node:
-            task.cancel()
-        assert behind == {}
+        cluster = Cluster(seed, SETS)
+        async with cluster.going_on():
+            for pause_s, happening in story:
+                await asyncio.sleep(pause_s)
+                await cluster.happen(*happening)
+            await asyncio.sleep(CALM_S)
+            assert cluster.stayed_behind() == {}
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(scenario())

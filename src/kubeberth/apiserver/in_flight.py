@@ -4,7 +4,9 @@
     Rule 2  Who finds no seat waits, first come first served, with so many of the same user at most
             and for so long at most; then it is 429, and clients come back by themselves.
     Rule 3  `system:masters` always get a seat: whoever has to repair the cluster gets through.
-    Rule 4  What is open for long, a watch or a log that is followed, takes no seat.
+    Rule 4  Who has gone while waiting is not served: what a killed client asked for comes about
+            before anything that its successor asks for, or not at all.
+    Rule 5  What is open for long, a watch or a log that is followed, takes no seat.
 
 The numbers are those of `--max-requests-inflight`, `--max-mutating-requests-inflight` and of the
 priority level `global-default` (six queues of 50 for one flow) of Kubernetes 1.36.

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.bench.load import Load, Result, main, say
+from kubeberth.bench.load import Load, LoadError, Result, main, say
 from kubeberth.bench.workloads import Workload, workload_named
 
 RUN_LABEL = "kubeberth.io/bench"
@@ -43,7 +43,16 @@ class _Event(msgspec.Struct):
     object: _Object
 
 
+class _Status(msgspec.Struct):
+    message: str
+
+
+class _Refusal(msgspec.Struct):
+    object: _Status
+
+
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
 class PlacementLoad(Load):
@@ -166,13 +175,18 @@ class Progress:
     def __init__(self) -> None:
         self._rest = b""
         self._news = asyncio.Event()
+        self._trouble: LoadError | None = None
 
     def feed(self, part: bytes) -> None:
         """Take in what the watch brings."""
         now = perf_counter()
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
-            self.take(line, now)
+            try:
+                self.take(line, now)
+            except msgspec.ValidationError:
+                # Of another shape than the objects is only what ends a watch: an ERROR event.
+                self._trouble = _trouble_in(line)
         self._news.set()
 
     def take(self, line: bytes, now: float) -> None:
@@ -180,14 +194,29 @@ class Progress:
         raise NotImplementedError
 
     async def wait_for(self, is_there: Callable[[], bool], stall_s: float) -> bool:
-        """Return true when it is there, or false when nothing happens for so long."""
+        """Return true when it is there, or false when nothing happens for so long.
+
+        Raises
+        ------
+        LoadError
+            The server has ended the watch, and says why.
+        """
         while not is_there():
+            if self._trouble is not None:
+                raise self._trouble
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), stall_s)
             except TimeoutError:
                 return False
         return True
+
+
+def _trouble_in(line: bytes) -> LoadError:
+    try:
+        return LoadError(f"a watch was ended: {_decode_refusal(line).object.message}")
+    except msgspec.ValidationError:
+        return LoadError(f"a watch tells what nobody knows: {line[:200].decode(errors='replace')}")
 
 
 class Leaving(Progress):

@@ -16,6 +16,7 @@ from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import UsageError
+from kubeberth.library.machines import equipped
 from kubeberth.library.manifests import read_manifests
 from kubeberth.planner.kinds import TYPES
 
@@ -48,13 +49,14 @@ def read_sources(
     tell
         Told what may not be read, in one line.
     """
-    documents: list[Document] = []
+    found: list[tuple[Document, str]] = []
     for source in sources:
         if source == LIVE:
-            documents += _read_live(credentials, resources, tell)
+            live = _read_live(credentials, resources, tell)
+            found += [(document, LIVE) for document in live]
         else:
-            documents += [manifest.document for manifest in read_manifests(Path(source))]
-    return documents
+            found += [(one.document, one.source) for one in read_manifests(Path(source))]
+    return [document for document, _ in equipped(found)]
 
 
 def credentials_of(

@@ -80,10 +80,9 @@ def add(
     manifests = [spec.manifest() for spec in specs]
     if membership is not None:
         membership.add(manifests)
-    said = ask(control or DataDir(data_dir).nodes_socket, Command("add", manifests=manifests))
+    ask(control or DataDir(data_dir).nodes_socket, Command("add", manifests=manifests), click.echo)
     if membership is not None and (closed := closed_labels(manifests)):
         asyncio.run(tend(DataDir(data_dir).kubeconfig, closed, ()))
-    _tell(said)
 
 
 @click.command("remove")
@@ -97,14 +96,13 @@ def remove(data_dir: Path, control: Path | None, names: tuple[str, ...]) -> None
     have others in their place without a gap. With --control the Nodes stay: `kubectl delete node`.
     """
     if control is not None:
-        _tell(ask(control, Command("remove", list(names))))
+        ask(control, Command("remove", list(names)), click.echo)
         return
     membership = _membership(data_dir)
     membership.remove(names)
     datadir = DataDir(data_dir)
-    said = ask(datadir.nodes_socket, Command("remove", list(names)))
+    ask(datadir.nodes_socket, Command("remove", list(names)), click.echo)
     asyncio.run(tend(datadir.kubeconfig, {}, names))
-    _tell(said)
 
 
 @click.command("fail")
@@ -153,7 +151,7 @@ COMMANDS = (add, remove, fail, heal)
 def _command(data_dir: Path, control: Path | None, command: Command) -> None:
     if control is None:
         _running(data_dir)
-    _tell(ask(control or DataDir(data_dir).nodes_socket, command))
+    ask(control or DataDir(data_dir).nodes_socket, command, click.echo)
 
 
 def _membership(data_dir: Path) -> Membership:
@@ -202,8 +200,3 @@ def _taint(text: str) -> dict[str, str]:
             f"{', '.join(EFFECTS)}"
         )
     return {"key": key, "value": value, "effect": effect}
-
-
-def _tell(said: Iterable[str]) -> None:
-    for line in said:
-        click.echo(line)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -153,13 +153,13 @@ async def _do(command: Command, fleet: Fleet, said: list[str]) -> None:
                 raise UsageError("add takes manifests, not names")
 
 
-def ask(path: Path, command: Command) -> list[str]:
-    """Have a process do something with its nodes, and return a line for each.
+def ask(path: Path, command: Command, tell: Callable[[str], None]) -> None:
+    """Have a process do something with its nodes, and tell it of each.
 
     Raises
     ------
     UsageError
-        It does not; the text says why, after what was done before.
+        It does not; what was done before is told.
     """
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -176,6 +176,7 @@ def ask(path: Path, command: Command) -> list[str]:
     if not line:
         raise UsageError(f"the nodes at {path} went away before they answered")
     reply = msgspec.json.decode(line, type=Reply)
+    for done in reply.said:
+        tell(done)
     if reply.error:
-        raise UsageError("\n".join((*reply.said, reply.error)))
-    return reply.said
+        raise UsageError(reply.error)

@@ -273,7 +273,7 @@ class Kubelet:
     def _judge(self, worker: Worker, verdict: Verdict) -> None:
         for victim in verdict.victims:
             preempted = self._workers[victim.metadata.uid]
-            self._apply(preempted, preempted.life.preempted())
+            self._apply(preempted, preempted.life.preempted(self._clock.now()))
         refusal = verdict.refusal
         if refusal is None:
             self._resume(worker)
@@ -304,7 +304,8 @@ class Kubelet:
 
     def _end(self, worker: Worker) -> None:
         """Have a pod end, within the time it has left."""
-        self._apply(worker, worker.life.deleted(_grace_s(worker.pod)))
+        grace_s = _grace_s(worker.pod) or 0.0
+        self._apply(worker, worker.life.deleted(grace_s, self._clock.now()))
 
     def _apply(self, worker: Worker, effects: Effects) -> None:
         """Do what a stimulus led to."""
@@ -332,7 +333,8 @@ class Kubelet:
         if timer.step is None:
             return 0.0
         key = worker.life.key
-        return self._dice.delay_s(timer.step, key, timer.container, timer.attempt)
+        drawn_s = self._dice.delay_s(timer.step, key, timer.container, timer.attempt)
+        return min(drawn_s, timer.at_most_s)
 
     def _schedule(self, worker: Worker, timer: Timer, delay_s: float) -> None:
         def due() -> None:

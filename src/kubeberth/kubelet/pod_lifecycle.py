@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
+from math import inf
 
 import msgspec
 
@@ -48,6 +49,8 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 OVERDUE = "Pod was active on the node longer than the specified deadline"
 # What is reported of a container that never ran in a pod that was deleted.
 LOST_EXIT_CODE = 137
+# Of one that has not ended within its grace period: SIGKILL.
+KILLED_EXIT_CODE = 137
 # What may happen to a container that does not run.
 BEFORE_START = (Stimulus.TRIED, Stimulus.PULLED, Stimulus.STARTED)
 
@@ -81,6 +84,8 @@ class PodLife:
 
     Attributes
     ----------
+    grace_s
+        How long it may take to end when nobody says otherwise.
     phase
         `status.phase` to show.
     reason, message
@@ -94,8 +99,10 @@ class PodLife:
     __slots__ = (
         "_history",
         "_images",
+        "_kill_at",
         "_scripts",
         "flaw",
+        "grace_s",
         "is_refused",
         "message",
         "name",
@@ -115,6 +122,7 @@ class PodLife:
         meta = pod.metadata
         self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
         self.restart_policy = pod.spec.restart_policy
+        self.grace_s = pod.spec.termination_grace_period_seconds or 0
         self.stage = Stage.PENDING
         self.phase = "Pending"
         self.reason = ""
@@ -125,6 +133,7 @@ class PodLife:
         self._images = Images() if images is None else images
         self.runs = self._written(pod)
         self.started_at = 0.0
+        self._kill_at = inf
         self._history = b""
 
     @property
@@ -252,20 +261,21 @@ class PodLife:
         with suppress(ImageReferenceError):
             self._images.add(run.image)
 
-    def deleted(self, grace_s: float | None) -> Effects:
+    def deleted(self, grace_s: float, now: float) -> Effects:
         """Tell the pod to end; told again, it may have to be quicker."""
         is_repeated = self.stage is Stage.TERMINATING
         self._move(Stimulus.DELETED)
         if self.stage is Stage.ENDED:
             return Effects()
-        return self._stopping(grace_s, is_repeated=is_repeated)
+        return self._stopping(grace_s, now, is_repeated=is_repeated)
 
-    def _stopping(self, grace_s: float | None, *, is_repeated: bool = False) -> Effects:
+    def _stopping(self, grace_s: float, now: float, *, is_repeated: bool = False) -> Effects:
         running = [run for run in self.runs if run.stage is ContainerStage.RUNNING]
         if not running:
             return Effects([Timer(Stimulus.STOPPED)])
-        # A simulated container ends well within any grace period but the shortest.
-        effects = Effects([Timer(Stimulus.STOPPED, Step.STOP if grace_s else None)])
+        self._kill_at = min(self._kill_at, now + grace_s)
+        left_s = max(0.0, self._kill_at - now)
+        effects = Effects([Timer(Stimulus.STOPPED, Step.STOP, at_most_s=left_s)])
         if not is_repeated:
             effects.notices += [_killing(run) for run in running]
         return effects
@@ -275,10 +285,10 @@ class PodLife:
         """Whether it had to make room, or is about to: nobody counts on what it takes any more."""
         return self.reason == PREEMPTING
 
-    def preempted(self) -> Effects:
+    def preempted(self, now: float) -> Effects:
         """End the pod because a critical one needs its room."""
         self.reason, self.message = PREEMPTING, PREEMPTED
-        effects = self.deleted(grace_s=None)
+        effects = self.deleted(self.grace_s, now)
         return Effects(effects.timers, [Notice(PREEMPTING, PREEMPTED, "Warning"), *effects.notices])
 
     def limited(self, active_s: float | None, now: float) -> list[Timer]:
@@ -287,10 +297,10 @@ class PodLife:
             return []
         return [Timer(Stimulus.OVERDUE, None, max(0.0, self.started_at + active_s - now))]
 
-    def _overdue(self) -> Effects:
+    def _overdue(self, now: float) -> Effects:
         """End the pod because it has been active for as long as it may."""
         self.reason, self.message = DEADLINE_EXCEEDED, OVERDUE
-        effects = self._stopping(grace_s=None)
+        effects = self._stopping(self.grace_s, now)
         return Effects(effects.timers, [Notice(DEADLINE_EXCEEDED, OVERDUE), *effects.notices])
 
     def tell(self, timer: Timer, now: float) -> Effects:
@@ -319,7 +329,7 @@ class PodLife:
             case Stimulus.EXITED:
                 return self._exited(self.run_of(timer.container), now)
             case Stimulus.OVERDUE:
-                return self._overdue()
+                return self._overdue(now)
             case Stimulus.STOPPED:
                 self._stop(now)
                 return Effects()
@@ -442,18 +452,19 @@ class PodLife:
 
     def _stop(self, now: float) -> None:
         """End everything because the pod was told to."""
-        self._stop_running(now)
+        is_late = now + pulling.CLOCK_ERROR_S >= self._kill_at
+        self._stop_running(now, KILLED_EXIT_CODE if is_late else 0)
         for run in self.runs:
             if run.stage is ContainerStage.WAITING:
                 run.stage, run.exit_code, run.lost = ContainerStage.EXITED, LOST_EXIT_CODE, True
         ended_well = all(run.exit_code == 0 for run in self.of_role(Role.APP, Role.INIT))
         self.phase = "Succeeded" if ended_well and not self.reason else "Failed"
 
-    def _stop_running(self, now: float) -> None:
-        """End what runs; simulated containers obey SIGTERM and exit with 0."""
+    def _stop_running(self, now: float, exit_code: int = 0) -> None:
+        """End what runs: it has obeyed SIGTERM and exits with 0, or was killed."""
         for run in self.runs:
             if run.stage is ContainerStage.RUNNING:
-                run.stage, run.finished_at, run.exit_code = ContainerStage.EXITED, now, 0
+                run.stage, run.finished_at, run.exit_code = ContainerStage.EXITED, now, exit_code
             run.ready = False
 
     def _move(self, stimulus: Stimulus) -> None:

@@ -30,7 +30,7 @@ BACKOFF_LAST_S = 300.0
 FIRST_LOOK_S = 1.0
 NEXT_LOOK_S = 10.0
 # By so much a clock may be behind the timer that was set by it.
-CLOCK_ERROR_S = 0.5
+CLOCK_ERROR_S = 0.1
 
 MIB = 1024 * 1024
 SMALLEST_IMAGE, LARGEST_IMAGE = 2 * MIB, 200 * MIB

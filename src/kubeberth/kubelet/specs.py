@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from typing import Any
 
+from kubeberth.api import schema
+from kubeberth.api.fields import FieldTypeError, Walk
 from kubeberth.api.names import dns1123_subdomain_errors, label_value_errors, qualified_name_errors
 from kubeberth.api.node_labels import INSTANCE_TYPE, REGION, ZONE, default_labels
 from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, parse_quantity
+from kubeberth.api.scheme import NODES
 from kubeberth.errors import UsageError
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
 from kubeberth.topology.machine_manifests import (
@@ -42,6 +45,8 @@ NODE_NETWORK = IPv4Address("192.168.0.0")
 # Taints that the cluster derives from a node's state: they are not the node's own.
 STATE_TAINTS = "node.kubernetes.io/"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_KINDS = f"Node, NodeList, List or {MACHINE_KIND}"
+_NODE = "io.k8s.api.core.v1.Node"
 
 
 @dataclass(frozen=True)
@@ -230,8 +235,8 @@ def specs_from_manifests(
         A document that is no node, or a field that no node can have.
     """
     specs: dict[str, NodeSpec] = {}
-    for number, document in enumerate(with_machines(_documents(documents)), start=first):
-        spec = _spec_from(document, number)
+    for index, document in enumerate(with_machines(_documents(documents))):
+        spec = _spec_from(document, first + index, f"node {index + 1}")
         if spec.name in specs:
             raise UsageError(f'node "{spec.name}" is described twice')
         specs[spec.name] = spec
@@ -241,39 +246,58 @@ def specs_from_manifests(
 
 
 def _documents(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-    for document in documents:
-        if document is None:
-            continue
-        kind = document.get("kind") if isinstance(document, Mapping) else None
-        if not isinstance(document, Mapping) or not isinstance(kind, str):
-            raise UsageError("a manifest must be an object with a kind: Node, NodeList or List")
-        if kind in ("Node", MACHINE_KIND):
-            yield document
-        elif kind in ("NodeList", "List"):
-            items = _field(document, "items", list, kind)
-            yield from _documents({"kind": "Node", **i} if kind == "NodeList" else i for i in items)
-        else:
-            raise UsageError(
-                f"a {kind} is not a node: only Node, NodeList, List and {MACHINE_KIND} can be read"
+    for index, document in enumerate(documents, start=1):
+        yield from _nodes_of(document, f"document {index}")
+
+
+def _nodes_of(document: Any, where: str) -> Iterator[Mapping[str, Any]]:
+    if document is None:
+        return
+    kind = document.get("kind") if isinstance(document, Mapping) else None
+    if not isinstance(kind, str) or not kind:
+        raise UsageError(f"{where} must be an object with a kind: {_KINDS}")
+    if kind in ("Node", MACHINE_KIND):
+        yield document
+    elif kind in ("NodeList", "List"):
+        for index, item in enumerate(_field(document, "items", list, f"{where}: {kind}")):
+            is_bare = kind == "NodeList" and isinstance(item, Mapping)
+            yield from _nodes_of(
+                {"kind": "Node", **item} if is_bare else item, f"{where}: items[{index}]"
             )
+    else:
+        raise UsageError(f"{where}: a {kind} is not a node: only {_KINDS} can be read")
 
 
-def _spec_from(document: Mapping[str, Any], number: int) -> NodeSpec:
-    metadata = _field(document, "metadata", dict, f"node {number}")
-    name = _name(metadata, number)
+def _spec_from(document: Mapping[str, Any], number: int, which: str) -> NodeSpec:
+    """Return the node of a manifest.
+
+    Parameters
+    ----------
+    number
+        Its addresses follow from it, when they are not said.
+    which
+        Of those in the file, for errors while it has no name.
+    """
+    metadata = _field(document, "metadata", dict, which)
+    name = _name(metadata, which)
     where = f'node "{name}"'
     spec = _field(document, "spec", dict, where)
     status = _field(document, "status", dict, where)
     labels = _labels(metadata, where)
     capacity = _resources(status, "capacity", where) or _resources(status, "allocatable", where)
     annotations = _texts(metadata, "annotations", where)
+    for key in annotations:
+        for error in qualified_name_errors(key.lower()):
+            raise UsageError(f"{where}: annotations: {key}: {error}")
     annotations.pop(ALLOCATIONS_ANNOTATION, None)  # the pods of another cluster have them
     layout = layout_of(annotations, capacity, where)
+    taints = _taints(spec, where)
+    known_status = _checked(document, where).get("status") or {}
     return NodeSpec(
         name=name,
         labels={**default_labels(name), **labels},
         annotations=annotations,
-        taints=_taints(spec, where),
+        taints=taints,
         capacity={**DEFAULT_CAPACITY, **capacity},
         allocatable=_resources(status, "allocatable", where),
         unschedulable=bool(spec.get("unschedulable")),
@@ -281,9 +305,26 @@ def _spec_from(document: Mapping[str, Any], number: int) -> NodeSpec:
         pod_cidr=_pod_cidr(spec, where) or pod_cidr(number),
         provider_id=str(spec.get("providerID") or ""),
         node_info=_field(status, "nodeInfo", dict, where),
-        images=tuple(_field(status, "images", list, where)),
+        images=tuple(known_status.get("images") or ()),
         layout=layout,
     )
+
+
+def _checked(document: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a Node whose fields are all those of a Node, and of their types.
+
+    An API server that has taken it already may have known more.
+    """
+    walk = Walk()
+    try:
+        known = walk.object({"apiVersion": NODES.api_version, **document}, schema.definition(_NODE))
+    except FieldTypeError as error:
+        raise UsageError(f"{where}: {error.field}: {error}") from None
+    if known.get("apiVersion") != NODES.api_version:
+        raise UsageError(f"{where}: apiVersion must be {NODES.api_version}")
+    if walk.unknown and not known["metadata"].get("resourceVersion"):
+        raise UsageError(f"{where}: {walk.unknown[0]}: unknown field")
+    return known
 
 
 def _field(parent: Mapping[str, Any], name: str, kind: type[Any], where: str) -> Any:
@@ -297,10 +338,10 @@ def _field(parent: Mapping[str, Any], name: str, kind: type[Any], where: str) ->
     return value
 
 
-def _name(metadata: Mapping[str, Any], number: int) -> str:
+def _name(metadata: Mapping[str, Any], which: str) -> str:
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
-        raise UsageError(f"node {number} has no metadata.name")
+        raise UsageError(f"{which} has no metadata.name")
     for error in dns1123_subdomain_errors(name):
         raise UsageError(f'node "{name}": metadata.name: {error}')
     return name
@@ -340,14 +381,18 @@ def _resources(status: Mapping[str, Any], name: str, where: str) -> dict[str, st
 def _taints(spec: Mapping[str, Any], where: str) -> tuple[Mapping[str, str], ...]:
     taints = []
     for taint in _field(spec, "taints", list, where):
-        if not isinstance(taint, Mapping) or not taint.get("key"):
+        key = taint.get("key") if isinstance(taint, Mapping) else None
+        if not isinstance(key, str) or not key:
             raise UsageError(f"{where}: spec.taints: {taint!r} has no key")
         if taint.get("effect") not in EFFECTS:
             known = ", ".join(EFFECTS)
-            raise UsageError(
-                f"{where}: spec.taints: effect of {taint['key']} must be one of {known}"
-            )
-        if not taint["key"].startswith(STATE_TAINTS):
+            raise UsageError(f"{where}: spec.taints: effect of {key} must be one of {known}")
+        for error in (
+            *qualified_name_errors(key),
+            *label_value_errors(str(taint.get("value") or "")),
+        ):
+            raise UsageError(f"{where}: spec.taints: {key}: {error}")
+        if not key.startswith(STATE_TAINTS):
             taints.append({k: taint[k] for k in ("key", "value", "effect") if taint.get(k)})
     return tuple(taints)
 
@@ -355,8 +400,15 @@ def _taints(spec: Mapping[str, Any], where: str) -> tuple[Mapping[str, str], ...
 def _internal_ip(status: Mapping[str, Any], where: str) -> str:
     for address in _field(status, "addresses", list, where):
         if isinstance(address, Mapping) and address.get("type") == "InternalIP":
-            return str(address.get("address") or "")
+            return _address(address.get("address"), where)
     return ""
+
+
+def _address(text: object, where: str) -> str:
+    try:
+        return str(ip_address(text)) if isinstance(text, str) and text else ""
+    except ValueError:
+        raise UsageError(f"{where}: status.addresses: {text!r} is no address") from None
 
 
 def _pod_cidr(spec: Mapping[str, Any], where: str) -> str:

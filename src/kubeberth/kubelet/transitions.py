@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 
 
 class Stage(Enum):
@@ -98,6 +99,8 @@ class Timer:
         What it is; None when only `extra_s` counts.
     extra_s
         Seconds that come on top.
+    at_most_s
+        What the step takes is cut off there.
     """
 
     stimulus: Stimulus
@@ -105,6 +108,7 @@ class Timer:
     extra_s: float = 0.0
     container: str = ""
     attempt: int = 0
+    at_most_s: float = inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from kubeberth.library.documents import to_document
 from kubeberth.library.intake import Accepted, accept, find_resource
 from kubeberth.library.keys import Key
 from kubeberth.library.kinds import RESOURCES, TYPES
-from kubeberth.library.machines import equipped
+from kubeberth.library.machines import equipped, is_machine
 from kubeberth.library.manifests import Source, read_manifests
 from kubeberth.library.pods import belongs_to_node, bound_to, in_queue_order, recreated, to_pod
 from kubeberth.library.profiles import Configuration, configured_profiles
@@ -50,7 +50,6 @@ from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.placement.why import Why
 from kubeberth.placement.why_now import why_now
 from kubeberth.planner.plan import Plan
-from kubeberth.topology.machine_manifests import API_VERSION, MACHINE_KIND
 
 Document = dict[str, Any]
 
@@ -131,18 +130,17 @@ class Cluster:
             When an API server would refuse one of the objects; it names file and line.
         """
         cluster = cls(profile=profile, config=config, seed=seed)
-        wanted, machines = [], []
+        wanted = []
         for manifest in read_manifests(*sources):
             document = manifest.document
             kind, api_version = document.get("kind"), document.get("apiVersion")
-            if kind == MACHINE_KIND and api_version == API_VERSION:
-                machines.append(document)
-            elif kind and api_version and find_resource(document) is None:
+            is_known = is_machine(document) or find_resource(document) is not None
+            if kind and api_version and not is_known:
                 cluster.skipped[f"{api_version} {kind}"] += 1
                 cluster._aside.append(document)
             else:
                 wanted.append((document, manifest.source))
-        cluster._put_all(equipped(wanted, machines))
+        cluster._put_all(equipped(wanted))
         return cluster
 
     @classmethod

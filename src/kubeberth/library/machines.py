@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kubeberth.api.node_labels import default_labels
 from kubeberth.api.scheme import NODES
 from kubeberth.errors import ManifestError, UsageError
-from kubeberth.topology.machine_manifests import as_registered, layouts_of
+from kubeberth.topology.machine_manifests import (
+    API_VERSION,
+    MACHINE_KIND,
+    as_registered,
+    layouts_of,
+)
 
 Document = dict[str, Any]
 
 
-def equipped(
-    items: Iterable[tuple[Document, str]], machines: Iterable[Document]
-) -> Iterator[tuple[Document, str]]:
+def is_machine(document: Mapping[str, Any]) -> bool:
+    """Return whether a document describes what nodes are made of."""
+    return document.get("kind") == MACHINE_KIND and document.get("apiVersion") == API_VERSION
+
+
+def equipped(items: Iterable[tuple[Document, str]]) -> Iterator[tuple[Document, str]]:
     """Yield documents, each with where it came from: Nodes with the machines described for them.
 
     A machine of a node that no document is about makes one.
@@ -25,16 +33,35 @@ def equipped(
     ManifestError
         There can be no such machine, a node has two, or says that it has something else.
     """
+    others: list[tuple[Document, str]] = []
+    layouts: dict[str, tuple[Mapping[str, Any], str]] = {}
+    for document, source in items:
+        if is_machine(document):
+            for name, layout in _layouts_of(document, source, layouts):
+                layouts[name] = layout, source
+        else:
+            others.append((document, source))
+    for document, source in others:
+        described = layouts.pop(_node_name(document), None)
+        yield (document if described is None else _equipped(document, described[0], source)), source
+    for name, (layout, source) in layouts.items():
+        yield _equipped(_bare_node(name), layout, source), source
+
+
+def _layouts_of(
+    machine: Document, source: str, known: Iterable[str]
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
     try:
-        layouts = layouts_of(machines)
-        for document, source in items:
-            name = _node_name(document)
-            layout = layouts.pop(name, None) if name else None
-            yield (document if layout is None else as_registered(document, layout)), source
-        for name, layout in layouts.items():
-            yield as_registered(_bare_node(name), layout), ""
+        return layouts_of([machine], known).items()
     except UsageError as error:
-        raise ManifestError(str(error)) from None
+        raise ManifestError(f"{source}: {error}") from None
+
+
+def _equipped(node: Document, layout: Mapping[str, Any], source: str) -> Document:
+    try:
+        return as_registered(node, layout)
+    except UsageError as error:
+        raise ManifestError(f"{source}: {error}") from None
 
 
 def _node_name(document: Document) -> str:

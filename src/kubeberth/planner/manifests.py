@@ -16,6 +16,7 @@ from typing import Any
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.errors import InvalidObjectError, ManifestError
 from kubeberth.library.field_lines import FieldLines, field_path
+from kubeberth.library.machines import is_machine
 from kubeberth.library.manifests import MAX_BYTES, Source, read_texts
 from kubeberth.library.parsing import Manifest, objects_of
 from kubeberth.library.stored import to_stored, with_some_name
@@ -129,6 +130,11 @@ def _resource_of(manifest: Manifest) -> Resource | None:
     if resource is not None and resource.stored_as is None:
         return resource
     group = str(api_version).rpartition("/")[0]
+    if is_machine(document):
+        raise ManifestError(
+            f"{where}: a {kind} says what the nodes of a cluster are made of: "
+            "it goes to --cluster, with them"
+        )
     if "." not in group or group.endswith(".k8s.io") or resource is not None:
         raise ManifestError(f'{where}: no matches for kind "{kind}" in version "{api_version}"')
     return None

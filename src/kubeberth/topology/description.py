@@ -100,7 +100,8 @@ def decode(document: object, kind: type[T], field: str) -> T:
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         where = field + re.sub(r"^\.", "." if field else "", path.rstrip("`"))
-        raise DescriptionError(f"{where}: {what[:1].lower()}{what[1:]}") from None
+        told = f"{what[:1].lower()}{what[1:]}"
+        raise DescriptionError(f"{where}: {told}" if where else told) from None
 
 
 def machine_from(document: object) -> Machine:
@@ -127,7 +128,10 @@ def _check_numa_nodes(nodes: Sequence[NumaNodeDescription]) -> None:
                 f"numaNodes[{index}].id: {node.id} is not between 0 and {MOST_NUMA_ID}"
             )
     _check_unique([node.id for node in nodes], "numaNodes: two NUMA nodes with the id")
-    cpus = [cpu for node in nodes for core in _cores(node) for cpu in core.cpus]
+    cores = [core for node in nodes for core in _cores(node)]
+    if any(core.socket < 0 for core in cores):
+        raise DescriptionError("numaNodes: the number of a socket is below zero")
+    cpus = [cpu for core in cores for cpu in core.cpus]
     if not cpus:
         raise DescriptionError("numaNodes: no NUMA node has a CPU")
     if (lowest := min(cpus)) < 0:
@@ -231,6 +235,8 @@ def _plugin(plugin: PluginDescription, machine: Machine, field: str) -> DevicePl
         )
     if plugin.preferred not in ("", HIGHEST):
         raise DescriptionError(f"{field}.preferred: {plugin.preferred!r} is not {HIGHEST}")
+    if not all(device.id for device in plugin.devices):
+        raise DescriptionError(f"{field}.devices: one has no id")
     _check_unique([device.id for device in plugin.devices], f"{field}.devices: two have the id")
     for device in plugin.devices:
         for numa_id in device.numa or ():

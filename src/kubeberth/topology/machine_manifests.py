@@ -55,8 +55,13 @@ def with_machines(documents: Iterable[Document]) -> Iterator[Document]:
         yield _with_layout({"kind": "Node", "metadata": {"name": name}}, layout)
 
 
-def layouts_of(machines: Iterable[Document]) -> dict[str, Document]:
+def layouts_of(machines: Iterable[Document], known: Iterable[str] = ()) -> dict[str, Document]:
     """Return the layouts that Machines describe, by the names of their nodes.
+
+    Parameters
+    ----------
+    known
+        Nodes that have a machine already.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def layouts_of(machines: Iterable[Document]) -> dict[str, Document]:
     layouts: dict[str, Document] = {}
     for machine in machines:
         for name, layout in _layouts(machine):
-            if name in layouts:
+            if name in layouts or name in known:
                 raise UsageError(f'node "{name}" has two machines')
             layouts[name] = layout
     return layouts
@@ -115,7 +120,7 @@ def _layouts(document: Document) -> Iterator[tuple[str, Document]]:
         if field not in _FIELDS:
             raise UsageError(f"{where}: there is no field {field}")
     nodes = document.get("nodes", [name])
-    if not isinstance(nodes, list) or not all(isinstance(node, str) for node in nodes):
+    if not isinstance(nodes, list) or not nodes or not all(isinstance(n, str) for n in nodes):
         raise UsageError(f"{where}: nodes must be a list of names")
     layout = {field: document[field] for field in _PARTS if field in document}
     try:

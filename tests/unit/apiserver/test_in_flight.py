@@ -1,17 +1,31 @@
 """How many requests are served at once."""
 
 import asyncio
+import json
 
 import pytest
 
-from kubeberth.apiserver.auth.authn import MASTERS, User
+from kubeberth.apiserver.auth.authn import MASTERS, Shown, User
+from kubeberth.apiserver.http.request import Request
 from kubeberth.apiserver.in_flight import InFlight, Limits, NoSeatError
 from kubeberth.apiserver.route import parse_request
+from kubeberth.errors import BadRequestError
 
 ALICE, BOB = User("alice"), User("bob")
 PODS = "/api/v1/namespaces/default/pods"
 CREATE, LIST = parse_request("POST", PODS, ""), parse_request("GET", PODS, "")
 WATCH = parse_request("GET", PODS, "watch=1")
+MAPS = "/api/v1/namespaces/default/configmaps"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ROLE = {
+    "metadata": {"name": "writer"},
+    "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}],
+}
+BINDING = {
+    "metadata": {"name": "alice"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "writer"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+}
 LOG = parse_request("GET", f"{PODS}/a/log", "follow=true")
 
 
@@ -128,6 +142,26 @@ def test_a_seat_that_was_passed_to_somebody_who_left_goes_to_the_next():
         assert room.came_in.count("alice") == 2
 
     asyncio.run(scenario())
+
+
+def test_who_has_gone_while_waiting_is_not_served(run):
+    async def scenario(api):
+        await api.post(f"{RBAC}/clusterroles", ROLE)
+        await api.post(f"{RBAC}/clusterrolebindings", BINDING)
+        api.app._in_flight = in_flight = InFlight(Limits(writes=1))
+        seats = in_flight.seats(ALICE, CREATE)
+        assert seats.take()
+        bodies = [json.dumps({"metadata": {"name": name}}).encode() for name in ("gone", "here")]
+        requests = [Request("POST", MAPS.encode(), (), Shown(ALICE), body) for body in bodies]
+        answers = [asyncio.ensure_future(api.app.answer(each)) for each in requests]
+        await _settle()
+        requests[0].fail(BadRequestError("the client went away"))
+        seats.give_back()
+        assert [(await each).status for each in answers] == [400, 201]
+        assert (await api.get(f"{MAPS}/gone")).code == 404
+        assert seats.n_taken == 0
+
+    run(scenario)
 
 
 def test_the_answer_is_plain_text_and_says_when_to_come_back(run):

@@ -53,6 +53,46 @@ def test_pending_pods_and_failed_assertions_are_exit_code_1(files):
     assert "FAILED  web spread over >= 4 zones: it is on 3: a, b, c" in failed.stdout
 
 
+MACHINE = {
+    "apiVersion": "kubeberth.io/v1",
+    "kind": "Machine",
+    "metadata": {"name": "two-sockets"},
+    "nodes": ["big"],
+    "numaNodes": [{"id": 0, "memory": "8Gi", "cpus": "0-11"}],
+}
+
+
+def test_a_cluster_has_the_nodes_that_its_machines_are_described_for(files):
+    (files / "machines.yaml").write_text(yaml.safe_dump(MACHINE))
+    large = pod("large", cpu="10")
+    (files / "large.yaml").write_text(yaml.safe_dump(large))
+    assert plan(files, "-f", files / "large.yaml").exit_code == 1
+    both = plan(files, "-f", files / "large.yaml", "--cluster", files / "machines.yaml")
+    assert (both.exit_code, both.stderr) == (0, "")
+    assert "big" in both.stdout
+
+
+def test_a_machine_is_nothing_that_manifests_bring_into_a_cluster(files):
+    file = files / "machines.yaml"
+    file.write_text(yaml.safe_dump(MACHINE))
+    result = plan(files, "-f", file)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: {file}:1: a Machine says what the nodes of a cluster are made of: "
+        "it goes to --cluster, with them\n",
+    )
+
+
+def test_a_machine_that_cannot_be_is_told_with_its_file(files):
+    file = files / "machines.yaml"
+    file.write_text(yaml.safe_dump({**MACHINE, "numaNodes": []}))
+    result = plan(files, "-f", files / "deploy", "--cluster", file)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f'error: {file}:1: machine "two-sockets": numaNodes: a machine has at least one NUMA node\n'
+    )
+
+
 def test_manifests_come_from_patterns_and_from_standard_input(files):
     assert plan(files, f"{files}/deploy/*.y*ml").stdout.startswith("4 pods placed")
     text = yaml.safe_dump_all(

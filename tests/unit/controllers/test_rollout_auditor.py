@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import Any, cast
 
 import pytest
@@ -18,10 +19,11 @@ from benchmarks.soak_rollouts import (
     _unheard_faults,
     workloads,
 )
-from benchmarks.soaking import Cluster, going_on
+from benchmarks.soaking import Cluster, end, going_on
 from tests.fake_api import FakeApi, FakeClient
 from tests.virtual_time import VirtualLoop
 
+from kubeberth.api.scheme import DEPLOYMENTS, PODS
 from kubeberth.client.client import Client
 
 N_NODES = 3
@@ -30,9 +32,9 @@ Document = dict[str, Any]
 
 def pod(app: str, name: str, *, node: str = "n1", ready: bool = True, **meta: Any) -> Document:
     condition = {"type": "Ready", "status": "True" if ready else "False"}
-    labels = {"app": app}
+    known = {"namespace": "soak", "name": name, "labels": {"app": app}, "resourceVersion": "1"}
     return {
-        "metadata": {"namespace": "soak", "name": name, "labels": labels, **meta},
+        "metadata": {**known, **meta},
         "spec": {"nodeName": node},
         "status": {"phase": "Running", "conditions": [condition]},
     }
@@ -89,6 +91,49 @@ def test_too_few_that_are_available_are_told_once_they_were_enough() -> None:
     pods = [*many("careful", 4), pod("careful", "careful-4", ready=False)]
     assert faults(*pods) == []
     assert "careful: 4 available, 5 at least" in faults(*pods, complete=True)
+
+
+def test_a_fault_comes_with_what_led_to_it_who_wrote_that_and_the_kills_in_between() -> None:
+    async def scenario() -> list[str]:
+        api = FakeApi()
+        auditor = Auditor(cast(Client, api.client()), workloads(N_NODES))
+        following = asyncio.create_task(auditor.follow())
+        key = api.put(DEPLOYMENTS, written_by("kubectl", deployment(0)))["metadata"]["name"]
+        for each in many("usual", 13):
+            api.put(PODS, each)
+        await asyncio.sleep(1)
+        killed_at = [time.monotonic()]
+        api.change(DEPLOYMENTS, f"soak/{key}", written_by("kubectl-patch", deployment(7)))
+        api.put(PODS, pod("usual", "one-too-many"))
+        await asyncio.sleep(1)
+        await end(following)
+        return auditor.story("usual: 14 pods, 13 at most", killed_at)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        story = runner.run(scenario())
+    told = [line.partition(" s  ")[2] for line in story]
+    assert told[0].startswith("@1  Deployment usual by kubectl: template 0, 10 replicas")
+    assert told[-3:] == [
+        "the controllers are killed",
+        "@15  Deployment usual by kubectl-patch: template 7, 10 replicas, generation 2;"
+        " tells of generation 1: 10 pods, 9 available",
+        "@16  Pod one-too-many by nobody who owns fields: Running, ready, on n1, of nobody",
+    ]
+    assert len(told) == 17
+
+
+def deployment(version: int) -> Document:
+    template = {"metadata": {"annotations": {"version": str(version)}}}
+    return {
+        "metadata": {"namespace": "soak", "name": "usual"},
+        "spec": {"replicas": 10, "template": template},
+        "status": {"observedGeneration": 1, "replicas": 10, "availableReplicas": 9},
+    }
+
+
+def written_by(manager: str, item: Document) -> Document:
+    entry = {"manager": manager, "operation": "Update"}
+    return {**item, "metadata": {**item["metadata"], "managedFields": [entry]}}
 
 
 class BusyClient(FakeClient):

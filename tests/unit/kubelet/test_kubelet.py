@@ -172,6 +172,22 @@ def test_a_pod_that_is_deleted_while_it_waits_for_its_image_goes():
     asyncio.run(scenario())
 
 
+def test_a_pod_that_is_slow_to_end_is_killed_when_its_grace_period_is_cut_short():
+    async def scenario():
+        api = FakeApi()
+        slow = NodesSettings(stages=Stages({**DEFAULT_DELAYS, Step.STOP: 3600.0}))
+        async with nodes(api, settings=slow):
+            uid = put_pod(api)["metadata"]["uid"]
+            await until(lambda: is_ready(api))
+            await api.client().delete(PODS, "web", "default", grace_period_s=3600, uid=uid)
+            await until(lambda: any(e["reason"] == "Killing" for e in api.objects[EVENTS].values()))
+            assert is_ready(api)
+            await api.client().delete(PODS, "web", "default", grace_period_s=1, uid=uid)
+            await until(lambda: not api.objects[PODS])
+
+    asyncio.run(scenario())
+
+
 def test_pods_of_other_nodes_and_of_none_are_left_alone():
     async def scenario():
         api = FakeApi()

@@ -76,6 +76,19 @@ def published(spec):
             id="two machines for a node",
         ),
         pytest.param(
+            [machine(nodes=[])], 'machine "m": nodes must be a list of names', id="for no node"
+        ),
+        pytest.param(
+            [machine(numaNodes=[{"id": 0, "memory": "8Gi", "cpus": "0-3", "socket": -1}])],
+            'machine "m": numaNodes: the number of a socket is below zero',
+            id="socket below zero",
+        ),
+        pytest.param(
+            [machine(devices=[{"resource": "a.com/gpu", "devices": [{"id": ""}]}])],
+            'machine "m": devices[0].devices: one has no id',
+            id="device without an id",
+        ),
+        pytest.param(
             [machine(apiVersion="v1")],
             'machine "m": apiVersion must be kubeberth.io/v1',
             id="another version",

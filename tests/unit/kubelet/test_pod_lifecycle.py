@@ -131,7 +131,7 @@ def test_probes_delay_readiness():
 
 def test_deleting_stops_the_containers_and_ends_the_pod():
     player = Player(make()).admit().run()
-    effects = player.life.deleted(30)
+    effects = player.life.deleted(30, player.now)
     assert [(timer.stimulus, timer.step) for timer in effects.timers] == [
         (Stimulus.STOPPED, Step.STOP)
     ]
@@ -145,17 +145,38 @@ def test_deleting_stops_the_containers_and_ends_the_pod():
 
 def test_a_pod_that_is_deleted_before_anything_ran_fails_with_lost_containers():
     player = Player(make()).admit()
-    player.take(player.life.deleted(30))
+    player.take(player.life.deleted(30, player.now))
     player.run()
     assert player.life.phase == "Failed"
     assert player.life.run_of("c").lost
 
 
-def test_told_again_to_end_with_less_grace_it_ends_at_once():
+def test_told_again_to_end_it_may_have_to_be_quicker_but_never_has_longer():
     player = Player(make()).admit().run()
-    player.take(player.life.deleted(30))
-    [timer] = player.life.deleted(0).timers
-    assert timer.step is None
+    [timer] = player.life.deleted(30, player.now).timers
+    assert timer.at_most_s == 30
+    [timer] = player.life.deleted(25, player.now + 20).timers
+    assert timer.at_most_s == 10
+    [timer] = player.life.deleted(5, player.now + 21).timers
+    assert timer.at_most_s == 5
+    [timer] = player.life.deleted(0, player.now + 21).timers
+    assert timer.at_most_s == 0
+
+
+@pytest.mark.parametrize(
+    ("took_s", "exit_code", "phase"), [(29, 0, "Succeeded"), (30, 137, "Failed")]
+)
+def test_a_container_that_does_not_end_within_its_grace_period_is_killed(took_s, exit_code, phase):
+    """N105."""
+    player = Player(make()).admit().run()
+    [timer] = player.life.deleted(30, player.now).timers
+    player.take(player.life.tell(timer, player.now + took_s))
+    assert (player.life.run_of("c").exit_code, player.life.phase) == (exit_code, phase)
+
+
+def test_a_pod_that_has_to_go_for_others_has_its_own_grace_period():
+    player = Player(make(terminationGracePeriodSeconds=7)).admit().run()
+    assert player.life.preempted(player.now).timers[0].at_most_s == 7
 
 
 def test_a_refused_pod_fails_and_says_why():
@@ -170,7 +191,7 @@ def test_a_refused_pod_fails_and_says_why():
 
 def test_a_pod_that_makes_room_for_a_critical_one_ends_failed_and_says_why():
     player = Player(make()).admit().run(steps=2)
-    player.take(player.life.preempted())
+    player.take(player.life.preempted(player.now))
     assert (player.life.phase, player.life.is_preempted) == ("Running", True)
     player.run()
     assert (player.life.phase, player.life.reason) == ("Failed", "Preempting")
@@ -350,7 +371,7 @@ def test_in_any_order_of_events_the_invariants_hold(policy, apps, inits, order, 
     player = Player(make(policy, apps=named, inits=spec)).admit()
     for count, choice in enumerate(order):
         if count == delete_at:
-            player.take(player.life.deleted(30))
+            player.take(player.life.deleted(30, player.now))
         if not player.timers:
             break
         _, timer = player.timers.pop(choice % len(player.timers))

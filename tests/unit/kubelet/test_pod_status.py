@@ -186,7 +186,7 @@ def test_an_ephemeral_container_is_shown_beside_the_others():
 def test_a_container_that_is_not_found_any_more_ended_with_137():
     """N110."""
     player = Player(make()).admit()
-    player.take(player.life.deleted(30))
+    player.take(player.life.deleted(30, player.now))
     player.run()
     [container] = show(player)["containerStatuses"]
     ended = container["state"]["terminated"]

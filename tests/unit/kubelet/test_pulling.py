@@ -199,7 +199,7 @@ def test_an_init_container_without_its_image_keeps_the_others_waiting():
 
 def test_a_pod_that_is_deleted_while_it_waits_for_its_image_ends():
     player = playing(wanting(annotations=FAILS)).run(until=NOW + 5)
-    player.take(player.life.deleted(30.0))
+    player.take(player.life.deleted(30.0, player.now))
     player.run()
     assert (player.life.stage, player.life.phase) == (Stage.ENDED, "Failed")
 

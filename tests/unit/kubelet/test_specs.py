@@ -111,8 +111,34 @@ def test_the_items_of_a_node_list_need_no_kind():
     ("documents", "message"),
     [
         ([], "the manifests describe no Node"),
-        (["text"], "a manifest must be an object with a kind"),
-        ([{"kind": "Pod"}], "a Pod is not a node"),
+        (["text"], "document 1 must be an object with a kind: Node, NodeList, List or Machine"),
+        ([None, manifest("a"), {"kind": "Pod"}], "document 3: a Pod is not a node"),
+        ([{"kind": "List", "items": [manifest("a"), 7]}], r"document 1: items\[1\] must be an obj"),
+        ([manifest("a"), manifest(name="")], "node 2 has no metadata.name"),
+        ([manifest(apiVersion="v2")], 'node "worker": apiVersion must be v1'),
+        ([manifest(spec={"taint": []})], 'node "worker": spec.taint: unknown field'),
+        (
+            [manifest(spec={"providerID": 7})],
+            'node "worker": spec.providerID: json: cannot unmarshal number',
+        ),
+        (
+            [manifest(status={"images": [{"names": "nginx"}]})],
+            r'node "worker": status.images\[0\].names: json: cannot unmarshal string',
+        ),
+        (
+            [manifest(status={"addresses": [{"type": "InternalIP", "address": "here"}]})],
+            "node \"worker\": status.addresses: 'here' is no address",
+        ),
+        ([manifest(spec={"taints": [{"key": 7, "effect": "NoSchedule"}]})], "has no key"),
+        (
+            [manifest(spec={"taints": [{"key": "a b", "effect": "NoSchedule"}]})],
+            'node "worker": spec.taints: a b: name part',
+        ),
+        (
+            [manifest(metadata={"name": "a", "annotations": {"a b": "c"}})],
+            'node "a": annotations: a b: name part',
+        ),
+        ([manifest("a")] * 10_000, 'node "a" is described twice'),
         ([manifest(name="")], "node 1 has no metadata.name"),
         ([manifest(name="Bad_Name")], 'node "Bad_Name": metadata.name:'),
         ([manifest("a"), manifest("a")], 'node "a" is described twice'),

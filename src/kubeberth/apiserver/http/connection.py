@@ -143,13 +143,13 @@ class Connection(asyncio.Protocol):
         self._host.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits for the client."""
+        """Tell who waits for the client; what nobody works on yet, nobody will."""
         self._host.connections.discard(self)
         self._transport = None
         self._waiting.clear()
         for exchange in (self._exchange, self._current):
-            if exchange is not None and not exchange.request.is_complete:
-                why = "the client went away before its body was complete"
+            if exchange is not None:
+                why = "the client went away before its request was worked on"
                 exchange.request.fail(BadRequestError(why))
         self._end_source()
 

@@ -132,7 +132,7 @@ class Request:
         self._wake()
 
     def fail(self, fault: ApiError) -> None:
-        """Note why there will be no body; the first reason counts."""
+        """Note why the body is not to be had any more; the first reason counts."""
         self._fault = self._fault or fault
         self._wake()
 
@@ -142,7 +142,7 @@ class Request:
         Raises
         ------
         ApiError
-            It is too large, malformed, too late, or broke off.
+            It is too large, malformed, too late, or broke off; or who asks has gone.
         """
         if not self.is_complete and self._fault is None:
             if self._on_wanted is not None:

@@ -157,7 +157,7 @@ class _Step:
     def _new_target(self, current: int) -> int:
         # What a set has still to delete takes its room until it is gone.
         total = sum(max(item.spec.replicas, item.status.replicas) for item in self._sets())
-        if not all(map(_is_observed, self._sets())):
+        if not all(map(revisions.is_observed, self._sets())):
             total = max(total, self._bounds.most)  # nobody knows yet how many pods there are
         rolling = self._deployment.spec.strategy.type == "RollingUpdate"
         return rollout.new_set_target(self._bounds, current, total, rolling=rolling)
@@ -391,11 +391,6 @@ def _as_created(body: Mapping[str, Any]) -> ReplicaSet:
             template=spec["template"],
         ),
     )
-
-
-def _is_observed(item: ReplicaSet) -> bool:
-    """Return whether a set's status tells of the pods that it had when it was last resized."""
-    return item.status.observed_generation >= item.metadata.generation
 
 
 class DeploymentReconciler(Reconciler):

@@ -59,16 +59,25 @@ def revision_of(item: ReplicaSet) -> int:
 def to_size(item: ReplicaSet) -> Size:
     """Return a set as the arithmetic of rollouts sees it.
 
-    A set that was just made smaller still reports the pods it is about to lose. Upstream counts
-    them, and so may shrink other sets too early; here a set has no more than it is meant to have.
+    A set that was just made smaller still reports the pods it is about to lose, and one that was
+    then made larger again reports pods that it has lost. Upstream counts both, and so may shrink
+    other sets too early; here a set has no more than it is meant to have, and none for certain
+    before it has seen what it is meant to have.
     """
+    available = min(item.status.available_replicas, item.spec.replicas)
     return Size(
         item.metadata.name,
         item.spec.replicas,
-        min(item.status.available_replicas, item.spec.replicas),
+        available if is_observed(item) else 0,
+        is_observed(item),
         age(item.metadata),
         number(item.metadata.annotations, MAX_REPLICAS),
     )
+
+
+def is_observed(item: ReplicaSet) -> bool:
+    """Return whether a set's status tells of the pods that it had when it was last resized."""
+    return item.status.observed_generation >= item.metadata.generation
 
 
 def scale_annotations(bounds: Bounds) -> dict[str, str]:
@@ -146,5 +155,4 @@ def expendable_sets(deployment: Deployment, old: Iterable[ReplicaSet]) -> list[R
 
 
 def _is_empty(item: ReplicaSet) -> bool:
-    is_current = item.metadata.generation <= item.status.observed_generation
-    return item.status.replicas == 0 and item.spec.replicas == 0 and is_current
+    return item.status.replicas == 0 and item.spec.replicas == 0 and is_observed(item)

@@ -38,6 +38,10 @@ class Size:
 
     Parameters
     ----------
+    available
+        How many of its pods are available for certain.
+    is_observed
+        Whether it has told how its pods are since it was last resized.
     age
         Orders sets: the smaller, the older.
     most_before
@@ -47,6 +51,7 @@ class Size:
     name: str
     replicas: int
     available: int = 0
+    is_observed: bool = True
     age: tuple[float, str] = (0.0, "")
     most_before: int | None = None
 
@@ -92,7 +97,7 @@ def old_set_targets(bounds: Bounds, old: Sequence[Size], new: Size) -> dict[str,
         return targets
     oldest_first = sorted(old, key=lambda size: size.age)
     for size in oldest_first:
-        unhealthy = min(budget, max(0, size.replicas - size.available))
+        unhealthy = min(budget, _known_unhealthy(size))
         targets[size.name] -= unhealthy
         budget -= unhealthy
     surplus = available - bounds.least_available
@@ -103,6 +108,10 @@ def old_set_targets(bounds: Bounds, old: Sequence[Size], new: Size) -> dict[str,
         targets[size.name] -= less
         surplus -= less
     return targets
+
+
+def _known_unhealthy(size: Size) -> int:
+    return max(0, size.replicas - size.available) if size.is_observed else 0
 
 
 def proportional_targets(

@@ -506,6 +506,23 @@ def test_a_client_that_leaves_before_its_body_is_complete_is_no_failure_of_the_s
     assert not caplog.records
 
 
+def test_what_a_client_asked_for_that_has_left_is_not_begun():
+    async def scenario():
+        async with serving() as (app, server, connect):
+            client = await connect()
+            await client.get("/slow", "Content-Length: 4", method="POST")
+            await client.send(b"body")
+            while not (app.seen and app.seen[0].is_complete):
+                await asyncio.sleep(0.01)
+            client.writer.transport.abort()
+            while server.connections:
+                await asyncio.sleep(0.01)
+            with pytest.raises(ApiError, match="went away"):
+                await app.seen[0].body()
+
+    uvloop.run(scenario())
+
+
 def test_a_server_that_stops_finishes_what_is_under_way():
     async def scenario():
         async with serving() as (app, server, connect):

@@ -69,6 +69,12 @@ def rolled_out(d, **fields):
     return owned(d, "web-1", d.spec.replicas, available=d.spec.replicas, **fields)
 
 
+def unseen(item):
+    """Return a set that has not yet seen how it was resized last."""
+    newer = msgspec.structs.replace(item.metadata, generation=item.metadata.generation + 1)
+    return msgspec.structs.replace(item, metadata=newer)
+
+
 def complete_status(replicas=3, reason="NewReplicaSetAvailable"):
     return {
         "replicas": replicas,
@@ -192,11 +198,17 @@ def test_there_is_no_room_before_every_set_has_seen_its_last_size():
     old = owned(d, "old", 5, available=5, annotations=scaled_for(5, 1), created=NOW - 999)
     cut = owned(d, "cut", 0, image="nginx:2", annotations=scaled_for(5, 1, "2"))
     new = owned(d, "new", 0, image="nginx:3", annotations=scaled_for(5, 1, "3"), created=NOW)
-    unseen = msgspec.structs.replace(
-        cut, metadata=msgspec.structs.replace(cut.metadata, generation=2)
-    )
-    assert sizes_of(decide(d, new, old, unseen)) == {}
+    assert sizes_of(decide(d, new, old, unseen(cut))) == {}
     assert sizes_of(decide(d, new, old, cut)) == {"new": 1}
+
+
+def test_pods_that_a_set_lost_before_it_grew_again_do_not_count_as_available():
+    # It had ten, was cut to five, and has five more to make: it still tells of the ten.
+    d = deployment(10, image="nginx:1", status=complete_status(10))
+    back = owned(d, "back", 10, available=10, annotations=scaled_for(10, 3, "3"))
+    other = owned(d, "other", 3, available=3, image="nginx:2", annotations=scaled_for(10, 3, "2"))
+    assert sizes_of(decide(d, back, other)) == {"other": 0}
+    assert sizes_of(decide(d, unseen(back), other)) == {}
 
 
 def test_patches_of_sets_fail_when_somebody_else_wrote_first():

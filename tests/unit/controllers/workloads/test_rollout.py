@@ -72,6 +72,13 @@ def test_nothing_is_taken_while_the_new_pods_are_not_available():
     assert old_set_targets(Bounds(10, 3, 2), old, new) == {"old": 8}
 
 
+def test_nobody_knows_that_pods_of_a_set_are_unhealthy_before_it_has_told():
+    new = Size("new", 3, available=3, age=(3, "new"))
+    silent = Size("a", 5, available=0, is_observed=False, age=(1, "a"))
+    told = Size("b", 5, available=3, age=(2, "b"))
+    assert old_set_targets(Bounds(10, 3, 2), [silent, told], new) == {"a": 5, "b": 3}
+
+
 def test_scaling_amid_a_rollout_gives_each_set_its_share():
     """N128: 10 to 20 with 8 old and 5 new and a surge of 3 gives 14 and 9."""
     sizes = [
