@@ -129,14 +129,17 @@ def _kind_of(document: Document) -> tuple[str, str]:
 def _with_known_policy(document: Document) -> Document:
     """Return an object; of a policy, what it is asked about, of a binding, what it binds."""
     if document["kind"] in _POLICIES:
-        constraints = document["spec"].get("matchConstraints") or {}
+        constraints = (document.get("spec") or {}).get("matchConstraints") or {}
         rules = [
             {field: rule[field] for field in _ASKED_ABOUT if field in rule}
             for rule in constraints.get("resourceRules") or ()
         ]
         return {**document, "spec": {"matchConstraints": {"resourceRules": rules}}}
     if document["kind"] in _BINDINGS:
-        return {**document, "spec": {"policyName": document["spec"].get("policyName", "")}}
+        return {
+            **document,
+            "spec": {"policyName": (document.get("spec") or {}).get("policyName", "")},
+        }
     return document
 
 

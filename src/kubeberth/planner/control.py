@@ -50,6 +50,7 @@ from kubeberth.controllers.workloads.replica_set import (
     ReplicationControllerReconciler,
 )
 from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
+from kubeberth.controllers.workqueue import MAX_DELAY_S
 from kubeberth.errors import AlreadyExistsError, BerthError, ConflictError, NotFoundError
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.objects import Objects
@@ -188,7 +189,7 @@ class Control:
             if failure is None or failed.reason != failure.reason:
                 self._due[place] = None
             self._tries[place] += 1
-            self._wait(place, 2.0 ** self._tries[place])
+            self._wait(place, min(2.0 ** self._tries[place], MAX_DELAY_S))
         else:
             self._tries.pop(place, None)
         return bool(outcome.actions)

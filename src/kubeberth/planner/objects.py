@@ -46,6 +46,7 @@ from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
 from kubeberth.planner.admission import Admission
 from kubeberth.planner.kinds import MERGED, TYPES
 from kubeberth.planner.last_applied import last_applied, patch_between
+from kubeberth.planner.params import BINDINGS
 from kubeberth.planner.snapshot import as_json, is_reduced, reduced
 
 Document = dict[str, Any]
@@ -55,6 +56,8 @@ _REVISION = "1"
 # Who has set which field: nothing here depends on it, and a server's own parts have it in a form
 # that is none of JSON.
 _OWNERS = "managedFields"
+# What they say is carried out, so it must at least have their shape.
+_RUN = frozenset((*BINDINGS, *BINDINGS.values()))
 # Of a pod that does not say how long it may take to end.
 GRACE_S = 30.0
 _LIMITED = frozenset((PODS, PERSISTENT_VOLUME_CLAIMS))
@@ -167,6 +170,8 @@ class Objects:
         meta = sent.get("metadata") or {}
         if isinstance(meta, dict) and meta.get("resourceVersion") and meta.get("uid"):
             sent = {**sent, "metadata": _without(meta, _OWNERS)}
+            if resource in _RUN:
+                sent = _accepted(to_stored(resource, sent))
             # What controllers make of a template has its defaults: to be equal, it has them, too.
             lacks = is_reduced(sent) and resource is not PODS
             self.put(resource, _with_defaults(resource, sent) if lacks else dict(sent))

@@ -71,7 +71,7 @@ def params_of(documents: Iterable[Mapping[str, Any]]) -> Iterator[Param]:
                 str(kind.get("kind")),
                 reference.get("name") or "",
                 reference.get("namespace") or "",
-                from_label_selector(reference.get("selector") or {}),
+                from_label_selector(_mapping(reference.get("selector"))),
             )
 
 
@@ -94,5 +94,8 @@ def _name_of(document: Mapping[str, Any]) -> str:
 
 
 def _spec_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = document.get("spec")
-    return spec if isinstance(spec, Mapping) else {}
+    return _mapping(document.get("spec"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

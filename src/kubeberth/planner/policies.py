@@ -1,7 +1,8 @@
 """Policies: the admission policies of a plan's cluster, asked by the server's own code.
 
     Rule 1  A policy that goes by who sends an object is not asked: a plan does not know who will.
-    Rule 2  Nor is one whose parameters did not come with the cluster, or whose rules did not.
+    Rule 2  Nor is one whose parameters did not come with the cluster, or whose rules did not, or
+            one with an expression that another server has understood and this one does not.
     Rule 3  Of an object that a snapshot holds in part, what it was is not told to expressions: one
             that goes by `oldObject` is not asked about its changes.
 
@@ -22,6 +23,7 @@ from kubeberth.api.scheme import (
     Resource,
 )
 from kubeberth.apiserver.admission.chain import Attributes, Plugin
+from kubeberth.apiserver.admission.expressions import expression_of
 from kubeberth.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
 from kubeberth.apiserver.admission.registered import Concerned, Registered
@@ -97,6 +99,8 @@ class Policies:
         says = any(policy.spec.get(f) for f in ("validations", "auditAnnotations", "mutations"))
         if not says or _mentions(_SENDER, policy.spec):
             return False
+        if any(expression_of(text).tree is None for text in _expressions(policy.spec)):
+            return False
         kind = policy.param_kind
         return kind is None or (kind.get("apiVersion"), kind.get("kind")) in self._params
 
@@ -169,13 +173,18 @@ async def _convert(source: Resource, target: Resource, document: Document) -> Do
     raise TypeError(f"a plan writes no {source.kind}")
 
 
-def _mentions(word: re.Pattern[str], part: Any) -> bool:
-    """Return whether an expression somewhere in a part of a policy has a word in it."""
+def _mentions(word: re.Pattern[str], spec: Mapping[str, Any]) -> bool:
+    return any(word.search(text) for text in _expressions(spec))
+
+
+def _expressions(part: Any) -> Iterator[str]:
+    """Yield the expressions somewhere in a part of a policy."""
     if isinstance(part, Mapping):
-        return any(
-            word.search(value) is not None
-            if key in _EXPRESSIONS and isinstance(value, str)
-            else _mentions(word, value)
-            for key, value in part.items()
-        )
-    return isinstance(part, list | tuple) and any(_mentions(word, each) for each in part)
+        for key, value in part.items():
+            if key in _EXPRESSIONS and isinstance(value, str):
+                yield value
+            else:
+                yield from _expressions(value)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _expressions(each)

@@ -107,5 +107,5 @@ def uncalled(objects: Held, moved: Iterable[Resource]) -> Iterator[Uncalled]:
 
 def _rules_of(policy: dict[str, Any]) -> Iterator[Rule]:
     """Yield what a policy looks at."""
-    constraints = policy["spec"].get("matchConstraints") or {}
+    constraints = (policy.get("spec") or {}).get("matchConstraints") or {}
     return (msgspec.convert(rule, Rule) for rule in constraints.get("resourceRules") or ())

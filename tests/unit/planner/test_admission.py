@@ -93,6 +93,14 @@ def test_a_rollout_gets_the_room_that_its_old_pods_give_back():
     assert found.n_placed == 2
 
 
+def test_what_a_quota_gets_back_is_asked_for_again_however_long_it_was_refused():
+    spec = {"replicas": 6, "selector": {"app": "web"}, "template": template("web", cpu="700m")}
+    cluster = [*zones(1, cpu="2"), quota(pods="4"), named("v1", "ReplicationController", "web")]
+    cluster[-1]["spec"] = spec
+    found = plan(cluster, drain=("n1",))
+    assert (found.workloads[0].placed, found.workloads[0].pending) == (0, 4)
+
+
 def test_a_pod_takes_over_overhead_and_nodes_of_its_runtime_class():
     cluster = [node("n1"), node("n2", sandbox="yes"), GVISOR]
     found = plan(cluster, pod("safe", runtimeClassName="gvisor"))

@@ -16,6 +16,7 @@ from tests.unit.planner.clusters import (
 
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.scheme import DEPLOYMENTS
+from kubeberth.errors import InvalidObjectError
 from kubeberth.planner.anonymous import anonymised
 from kubeberth.planner.planning import RefusedError
 from kubeberth.planner.reports.junit import to_junit
@@ -122,6 +123,32 @@ def test_a_policy_that_goes_by_what_no_plan_knows_is_named(expression, spec):
     found = plan([*zones(3), *policy(expression, **spec)], deployment("web", 1))
     assert [each.name for each in found.uncalled] == ["rules"]
     assert found.n_placed == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(7, id="no object"),
+        pytest.param({"matchConstraints": {"resourceRules": 3}}, id="no rules"),
+        pytest.param({"validations": [3]}, id="no validation"),
+    ],
+)
+def test_a_policy_that_is_none_is_told(spec):
+    cluster = policy("true")
+    cluster[0]["spec"] = spec
+    with pytest.raises(InvalidObjectError, match="ValidatingAdmissionPolicy"):
+        plan([*zones(3), *cluster], deployment("web", 1))
+
+
+@pytest.mark.parametrize("part", ["variables", "validations", "matchConditions"])
+def test_a_policy_that_lacks_a_part_refuses_nothing_by_accident(part):
+    found = plan([*zones(3), *policy("true", **{part: [{}]})], deployment("web", 1))
+    assert [each.name for each in found.uncalled] == ["rules"]
+
+
+def test_a_policy_in_words_that_are_not_known_here_is_named():
+    found = plan([*zones(3), *policy("tomorrow.isBetter(object)")], deployment("web", 1))
+    assert ([each.name for each in found.uncalled], found.n_placed) == (["rules"], 1)
 
 
 def test_a_policy_that_nothing_binds_has_no_say():

@@ -128,7 +128,7 @@ def read_policies(reader: Reader, policies: Resource, bindings: Resource) -> lis
     """Return the policies that are bound, by name."""
     by_policy: dict[str, list[Binding]] = {}
     for document in sorted(reader.find_all(bindings), key=_name_of):
-        spec = document["spec"]
+        spec = document.get("spec") or {}
         binding = Binding(
             _name_of(document),
             policy_criteria(spec.get("matchResources")),
@@ -149,13 +149,16 @@ def _name_of(document: Document) -> str:
 
 
 def _policy(document: Document, bindings: Iterable[Binding]) -> Policy:
-    spec = document["spec"]
+    spec = document.get("spec") or {}
     return Policy(
         _name_of(document),
         policy_criteria(spec.get("matchConstraints") or {}),
         spec.get("paramKind"),
         conditions_of(spec.get("matchConditions")),
-        {item["name"]: expression_of(item["expression"]) for item in spec.get("variables") or ()},
+        {
+            item.get("name", ""): expression_of(item.get("expression", ""))
+            for item in spec.get("variables") or ()
+        },
         spec.get("failurePolicy") == "Ignore",
         tuple(bindings),
         spec,
