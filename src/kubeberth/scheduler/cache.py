@@ -19,6 +19,7 @@ from kubeberth.placement.loads import unpack
 from kubeberth.placement.observed import Observed
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
+from kubeberth.placement.vocabulary import SCORED_CPU, SCORED_MEMORY
 
 
 def occupies_node(pod: Pod | None) -> bool:
@@ -91,7 +92,12 @@ class Cache:
             return False
         taken = unpack(self.state.loads[slot], len(self.state.resources))
         there = self.state.allocatable[:, slot].tolist()
-        return any(amount > room for amount, room in zip(taken, there, strict=True))
+        # What pods count for in scores no node has.
+        return any(
+            amount > room
+            for resource, (amount, room) in enumerate(zip(taken, there, strict=True))
+            if resource not in (SCORED_CPU, SCORED_MEMORY)
+        )
 
     def is_assumed(self, key: str) -> bool:
         """Return whether a pod is counted on a node that no watch has shown yet."""

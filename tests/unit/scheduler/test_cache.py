@@ -91,3 +91,16 @@ def test_promise_of_an_assumed_pod_is_taken_back_with_it() -> None:
 def test_pod_is_assumed_only_where_there_is_a_node() -> None:
     with pytest.raises(KeyError, match="no node b"):
         cache_with("a").assume(make_pod("web"), "b")
+
+
+@pytest.mark.parametrize(
+    ("requests", "is_overcommitted"),
+    [({}, False), ({"cpu": "2"}, False), ({"cpu": "3"}, True), ({"example.com/gpu": "1"}, True)],
+)
+def test_a_node_is_overcommitted_when_its_pods_take_more_than_it_has(
+    requests: dict[str, str], is_overcommitted: bool
+) -> None:
+    cache = cache_with("a")
+    for name in ("one", "two"):
+        cache.put_pod(bound(make_pod(name, requests=requests), "a"))
+    assert cache.is_overcommitted("a") == is_overcommitted
