@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -76,3 +77,21 @@ def test_a_certificate_to_sign_with_needs_its_key(tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().err == (
         "error: --cluster-signing-cert-file and --cluster-signing-key-file go together: name both\n"
     )
+
+
+def test_a_command_starts_no_threads_for_matrix_products():
+    """They are looked for in a process of its own, since whoever tests has numpy already."""
+    code = (
+        "import os, sys, kubeberth.cli\n"
+        "sys.argv = ['berth', 'plan', '--help']\n"
+        "try:\n"
+        "    kubeberth.cli.main()\n"
+        "finally:\n"
+        "    assert 'numpy' in sys.modules\n"
+        "    assert len(os.listdir('/proc/self/task')) == 1\n"
+    )
+    unset = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        (sys.executable, "-c", code), env=unset, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
