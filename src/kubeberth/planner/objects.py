@@ -60,7 +60,6 @@ _OWNERS = "managedFields"
 _RUN = frozenset((*BINDINGS, *BINDINGS.values()))
 # Of a pod that does not say how long it may take to end.
 GRACE_S = 30.0
-_LIMITED = frozenset((PODS, PERSISTENT_VOLUME_CLAIMS))
 
 Follower = Callable[[Resource, Any, Any], None]
 """Told of a change: the resource, the object before and after; None where there was or is none."""
@@ -275,7 +274,8 @@ class Objects:
             faults = validation.validate_update(resource, _comparable(resource, admitted, old), old)
             if faults:
                 raise _refusal(admitted, [(fault.field, fault.body) for fault in faults])
-        if resource in _LIMITED:
+        # As a server does, which leaves pods alone that were there before the bounds.
+        if resource is PERSISTENT_VOLUME_CLAIMS or (resource is PODS and old is None):
             for limit_range in self.find_all(LIMIT_RANGES, admitted["metadata"]["namespace"]):
                 if why_not := faults_of(resource, admitted, limit_range):
                     raise _refusal(admitted, [("", f"forbidden: {why_not}")])

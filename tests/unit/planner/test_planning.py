@@ -162,6 +162,19 @@ def test_limit_ranges_say_what_containers_ask_for_and_what_is_too_little():
         plan(cluster, pod("tiny", cpu="100m"))
 
 
+def test_a_pod_that_was_there_before_a_limit_range_may_be_applied_again():
+    limits = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "bounds", "namespace": "default"},
+        "spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]},
+    }
+    old = pod("old", cpu="2")
+    assert plan([node("n1"), limits, pod("old", cpu="2", node_name="n1")], old).is_good
+    with pytest.raises(RefusedError, match="must be less than or equal to cpu limit of 1"):
+        plan([node("n1"), limits], old)
+
+
 def test_a_rollout_goes_through_when_there_is_room_for_a_surge():
     cluster = [*zones(3), deployment("web", 6)]
     found = plan(cluster, deployment("web", 6, image="nginx:2"))
