@@ -1,5 +1,6 @@
 """Admission: the API server's own rules, as far as they decide what pods there may be.
 
+    LimitRanger     gives containers what they lack, and refuses what is out of bounds
     PodSecurity     refuses pods that are not as safe as the labels of their namespace demand
     RuntimeClass    gives a pod the overhead, the nodes and the tolerations of its runtime class
     policies        change, refuse and warn as their expressions say; see `policies.py`
@@ -17,6 +18,7 @@ from kubeberth.api import quota
 from kubeberth.api.pod_totals import Totals
 from kubeberth.api.scheme import BY_KIND, RESOURCE_QUOTAS, Resource
 from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation
+from kubeberth.apiserver.admission.limit_ranger import LimitRanger
 from kubeberth.apiserver.admission.pod_security import PodSecurity
 from kubeberth.apiserver.admission.resource_quota import ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
@@ -51,11 +53,11 @@ class Admission:
         self._held = held
         self.policies = Policies(held)
         quotas = ResourceQuota(_Ledger(held))
-        runtimes = RuntimeClass(held)
+        limits, runtimes = LimitRanger(held), RuntimeClass(held)
         self._policies = Chain(self.policies.plugins)
-        self._all = Chain([PodSecurity(held, {}), runtimes, *self.policies.plugins, quotas])
+        self._all = Chain([limits, PodSecurity(held, {}), runtimes, *self.policies.plugins, quotas])
         # What of a pod says how safe it is, and what policies look at, is not in a snapshot.
-        self._of_parts = Chain([runtimes, quotas])
+        self._of_parts = Chain([limits, runtimes, quotas])
 
     def admit(self, resource: Resource, document: Document, old: Document | None) -> None:
         """Fill in, in place, what is not the sender's to say.

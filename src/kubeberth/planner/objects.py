@@ -26,10 +26,8 @@ from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
 from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
-from kubeberth.api.limit_ranges import faults_of, fill_in
 from kubeberth.api.meta import Condition
 from kubeberth.api.scheme import (
-    LIMIT_RANGES,
     NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
@@ -274,19 +272,11 @@ class Objects:
             faults = validation.validate_update(resource, _comparable(resource, admitted, old), old)
             if faults:
                 raise _refusal(admitted, [(fault.field, fault.body) for fault in faults])
-        # As a server does, which leaves pods alone that were there before the bounds.
-        if resource is PERSISTENT_VOLUME_CLAIMS or (resource is PODS and old is None):
-            for limit_range in self.find_all(LIMIT_RANGES, admitted["metadata"]["namespace"]):
-                if why_not := faults_of(resource, admitted, limit_range):
-                    raise _refusal(admitted, [("", f"forbidden: {why_not}")])
         self.warnings += self._admission.validate(resource, admitted, old)
         return admitted
 
     def _prepare(self, resource: Resource, document: Document) -> None:
-        if resource is PODS:
-            for limit_range in self.find_all(LIMIT_RANGES, document["metadata"]["namespace"]):
-                fill_in(document, limit_range)
-        elif resource is PERSISTENT_VOLUME_CLAIMS:
+        if resource is PERSISTENT_VOLUME_CLAIMS:
             classes = self._entries[STORAGE_CLASSES].values()
             fill_in_class(document, (entry.to_document() for entry in classes))
         self._admission.admit(resource, document, None)
