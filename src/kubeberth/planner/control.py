@@ -97,7 +97,7 @@ class Control:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._cache = Cache()
-        # The first ones act first; of time, only those take notice whose pods wait to be available,
+        # They act in this order; of time, only those take notice whose pods wait to be available,
         # or to be made again.
         self._patient: tuple[Reconciler, ...] = (
             DeploymentReconciler(),
@@ -119,7 +119,7 @@ class Control:
             resource: tuple(each for each in self._reconcilers if each.hears_of(resource))
             for resource in TYPES
         }
-        self._due: dict[tuple[Reconciler, str], None] = {}
+        self._due: dict[Reconciler, dict[str, None]] = {each: {} for each in self._reconcilers}
         self._failures: dict[tuple[Reconciler, str], Failure] = {}
         self._tries: Counter[tuple[Reconciler, str]] = Counter()
         self._waits: list[tuple[float, int, Reconciler, str]] = []
@@ -141,18 +141,21 @@ class Control:
         return found if found is not None and found.metadata.uid == reference.uid else None
 
     def run(self) -> bool:
-        """Let the controllers act until none has anything to do; return whether one had."""
-        has_acted = False
+        """Let each controller act until it has nothing to do; return whether one has, again.
+
+        One that has had its turn hears of what the others do the next time.
+        """
         looks: Counter[tuple[Reconciler, str]] = Counter()
-        while self._due:
-            place = next(iter(self._due))
-            del self._due[place]
-            looks[place] += 1
-            if looks[place] > MAX_LOOKS:
-                self.is_restless = True
-            else:
-                has_acted |= self._reconcile(*place)
-        return has_acted
+        for reconciler, due in self._due.items():
+            while due:
+                key = next(iter(due))
+                del due[key]
+                looks[reconciler, key] += 1
+                if looks[reconciler, key] > MAX_LOOKS:
+                    self.is_restless = True
+                else:
+                    self._reconcile(reconciler, key)
+        return any(self._due.values())
 
     def wakes_at(self) -> float | None:
         """Return when time alone gives a controller something to do, in seconds since 1970."""
@@ -162,7 +165,7 @@ class Control:
         """Have those looked at whose time has come."""
         while self._waits and self._waits[0][0] <= self._objects.now:
             _, _, reconciler, key = heapq.heappop(self._waits)
-            self._due[reconciler, key] = None
+            self._due[reconciler][key] = None
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         if resource is REPLICATION_CONTROLLERS:
@@ -172,9 +175,9 @@ class Control:
         self._cache.apply(resource, old, new)
         for reconciler in self._hearing[resource]:
             for key in reconciler.keys(self._cache, resource, old, new):
-                self._due[reconciler, key] = None
+                self._due[reconciler][key] = None
 
-    def _reconcile(self, reconciler: Reconciler, key: str) -> bool:
+    def _reconcile(self, reconciler: Reconciler, key: str) -> None:
         place = reconciler, key
         failure = self._failures.pop(place, None)
         outcome = reconciler.reconcile(self._cache, key, self._objects.now, failure)
@@ -187,12 +190,11 @@ class Control:
             # What failed may have to be written in a status, once: its message may name another pod
             # each time.
             if failure is None or failed.reason != failure.reason:
-                self._due[place] = None
+                self._due[reconciler][key] = None
             self._tries[place] += 1
             self._wait(place, min(2.0 ** self._tries[place], MAX_DELAY_S))
         else:
             self._tries.pop(place, None)
-        return bool(outcome.actions)
 
     def _wait(self, place: tuple[Reconciler, str], seconds: float) -> None:
         """Look again after a while."""

@@ -1,12 +1,14 @@
 """World: the parts of a control plane, acting in turn until nothing moves any more.
 
-    controllers   act until they have nothing to do
+    controllers   act one after the other, each until it has nothing to do
     scheduler     tries every pod that may fit; those that are placed run at once
     time          goes on, once nobody can do anything, to when a pod that was told to go ends, or a
                   controller wants to look again, up to an hour
 
-As in a live cluster, a pod that was told to go keeps its room while the others look for theirs: for
-its whole grace period, as far as anybody else has time for that.
+What a controller does is heard by those after it in the same round, and by those before it only in
+the next one: as in a live cluster, pods have nodes before whoever wanted them hears that they were
+made. And a pod that was told to go keeps its room while the others look for theirs: for its whole
+grace period, as far as anybody else has time for that.
 """
 
 from __future__ import annotations
@@ -74,11 +76,11 @@ class World:
         """Go on until nothing moves any more."""
         patience_ends_at = self.objects.now + PATIENCE_S
         for _ in range(MAX_ROUNDS):
-            self.control.run()
+            is_busy = self.control.run()
             if self.control.is_restless:
                 break
             self.objects.now += 1
-            if self.placing.run() or self._stand_in():
+            if self.placing.run() or self._stand_in() or is_busy:
                 continue
             if not self._wait(patience_ends_at):
                 self.came_to_rest = True

@@ -321,6 +321,13 @@ def test_pods_that_were_pending_before_do_not_make_a_plan_bad():
     assert [pod.was_pending for pod in found.pods if pod.node is None] == [True]
 
 
+def test_pods_of_the_old_version_that_a_new_size_makes_have_nodes_before_the_new_version_has():
+    cluster = [*zones(2, cpu="3"), deployment("web", 1)]
+    found = plan(cluster, deployment("web", 5, cpu="100m", image="nginx:2"))
+    # Old ones are there, or about to go, when the new ones are placed: n1 has three of them.
+    assert set(where(found).values()) == {"n2"}
+
+
 def test_the_same_input_gives_the_same_plan():
     cluster, wanted = zones(5), [deployment("web", 7), workload("StatefulSet", "db", 2)]
     assert plan(cluster, *wanted) == plan(cluster, *wanted)
