@@ -97,20 +97,21 @@ class Control:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._cache = Cache()
-        # They act in this order; of time, only those take notice whose pods wait to be available,
-        # or to be made again.
+        # Of time, only these take notice: their pods wait to be available, or to be made again.
         self._patient: tuple[Reconciler, ...] = (
             DeploymentReconciler(),
             StatefulSetReconciler(),
             DaemonSetReconciler(),
             JobReconciler(),
         )
+        # They act in this order: what is counted before any more of it is made, and what is made
+        # before those that make something of it.
         self._reconcilers: tuple[Reconciler, ...] = (
+            ResourceQuotaReconciler(),
             *self._patient,
             ReplicationControllerReconciler(),
             ReplicaSetReconciler(),
             DisruptionReconciler(),
-            ResourceQuotaReconciler(),
             VolumeReconciler(),
             ClaimReconciler(),
             ProvisioningReconciler(stands_in=True),

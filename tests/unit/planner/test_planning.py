@@ -354,6 +354,20 @@ def test_a_job_whose_pods_are_refused_is_told_of_once_and_the_plan_comes_to_rest
     assert [stuck.what for stuck in found.stuck] == ["job-controller default/job"]
 
 
+def test_a_quota_holds_from_the_start_for_a_job_that_comes_with_it():
+    made = {"template": template("job", restartPolicy="Never"), "parallelism": 5}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": made}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "4"}},
+    }
+    found = plan(zones(3), quota, job)
+    assert len(found.pods) == 4
+    assert [stuck.what for stuck in found.stuck] == ["job-controller default/job"]
+
+
 def test_a_job_makes_pods_again_that_were_preempted():
     made = {"template": template("job", "3", restartPolicy="Never")}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": made}
