@@ -226,8 +226,8 @@ def numbered_documents(
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise YAMLError(f"yaml: {_place(error)}{error.problem}") from error
-    except yaml.YAMLError as error:
-        raise YAMLError(f"yaml: {error}") from error
+    except yaml.reader.ReaderError as error:
+        raise YAMLError(f"yaml: {error.reason}") from error
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

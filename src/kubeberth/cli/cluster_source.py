@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from kubeberth.api.scheme import Resource
+from kubeberth.api.scheme import NODES, Resource
 from kubeberth.cli.cluster_objects import left_out, read_objects
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.cluster.datadir import DataDir
-from kubeberth.errors import UsageError
+from kubeberth.errors import ManifestError, UsageError
 from kubeberth.library.machines import equipped
-from kubeberth.library.manifests import read_manifests
+from kubeberth.library.manifests import MAX_BYTES, files_of, objects_of
 from kubeberth.planner.kinds import TYPES
 
 LIVE = "live"
+
+# A cluster as large as Kubernetes supports, with all that kubectl prints of its pods.
+MAX_JSON_BYTES = 1024 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 
 Document = dict[str, Any]
 
@@ -48,6 +52,13 @@ def read_sources(
         What is read of that one.
     tell
         Told what may not be read, in one line.
+
+    Raises
+    ------
+    ManifestError
+        A file holds something else, or more than any cluster.
+    UsageError
+        There is no node.
     """
     found: list[tuple[Document, str]] = []
     for source in sources:
@@ -55,8 +66,11 @@ def read_sources(
             live = _read_live(credentials, resources, tell)
             found += [(document, LIVE) for document in live]
         else:
-            found += [(one.document, one.source) for one in read_manifests(Path(source))]
-    return [document for document, _ in equipped(found)]
+            found += [read for path in files_of(Path(source)) for read in _read_file(path)]
+    documents = [document for document, _ in equipped(found)]
+    if not any(document.get("kind") == NODES.kind for document in documents):
+        raise UsageError(f"{', '.join(sources)} has no Node: no cluster to judge by")
+    return documents
 
 
 def credentials_of(
@@ -75,6 +89,32 @@ def credentials_of(
     if not is_told and datadir.exists() and datadir.running() is not None:
         return load_kubeconfig(datadir.kubeconfig)
     return load_kubeconfig(kubeconfig, context)
+
+
+def _read_file(path: Path) -> Iterator[tuple[Document, str]]:
+    """Yield the objects in a file, each with where it stands."""
+    with path.open("rb") as file:
+        is_json = file.peek(1)[:1] == b"{"
+        most = MAX_JSON_BYTES if is_json else MAX_BYTES
+        text = b"".join(_pieces(file, most))
+    if len(text) > most:
+        why = "are no cluster" if is_json else "of YAML take minutes to read: have it as JSON"
+        raise ManifestError(f"{path}: more than {most // 1024**2} MiB {why}")
+    for one in objects_of(text, str(path)):
+        if not (isinstance(one.document.get("kind"), str) and one.document.get("apiVersion")):
+            raise ManifestError(f"{one.source}: an object must have apiVersion and kind")
+        yield one.document, one.source
+
+
+def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """Yield a file's content, and a little more than `most` bytes of a larger one.
+
+    Asked for all of that at once, Python would first have room for as much, however short it is.
+    """
+    n_read = 0
+    while n_read <= most and (piece := file.read(PIECE_BYTES)):
+        n_read += len(piece)
+        yield piece
 
 
 def _read_live(

@@ -17,10 +17,6 @@ from kubeberth.cluster.process import READY_FD
 
 Ready = Callable[[], None]
 
-# The default thresholds make decoding several times slower once many objects live: all of them are
-# looked through too often. But the young ones often, lest so many come together that it stops all
-# else for long: 5,000 take a millisecond or two.
-GC_THRESHOLDS = (5_000, 200, 100)
 # How long a thread that wants the interpreter waits for a busy event loop to let go of it. The
 # store's thread has to have it back several times a batch; by default, that makes waiting for 5 ms
 # each time most of what a write takes.
@@ -34,7 +30,6 @@ def run_component(
 ) -> None:
     """Run `main(ready)` until it returns, or a signal or the supervisor's end cancels it."""
     start_logging(log_format, verbosity)
-    gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with suppress(asyncio.CancelledError):
         uvloop.run(_until_told(main))

@@ -18,9 +18,11 @@ from kubeberth.cli.options import (
     data_dir_option,
     is_kubeconfig_told,
     kubeconfig_option,
+    standard_input,
 )
-from kubeberth.errors import ManifestError, UsageError
-from kubeberth.library.manifests import MAX_BYTES, read_texts
+from kubeberth.errors import UsageError
+from kubeberth.library.manifests import MAX_BYTES, expanded, read_texts
+from kubeberth.library.parsing import decoded
 from kubeberth.lint.finding import Finding
 from kubeberth.lint.fixes import diff, fixed
 from kubeberth.lint.linter import Report, Settings, lint
@@ -71,7 +73,7 @@ def _explain(context: click.Context, _: click.Parameter, rule_id: str | None) ->
     "named",
     multiple=True,
     metavar="FILE",
-    help="A file, a folder, or - for standard input, as kubectl takes them. May be repeated.",
+    help="A file, a folder, a pattern, or - for standard input. May be repeated.",
 )
 @click.option(
     "--cluster",
@@ -187,18 +189,12 @@ def _read(files: Sequence[str]) -> dict[str, str]:
         raise UsageError("name files to look at, with -f or without; - is standard input")
     texts = {}
     for file in files:
-        source = sys.stdin.buffer if file == STDIN else Path(file)
-        for path, content in read_texts(source, MAX_BYTES):
-            name = STDIN_NAME if file == STDIN else path
-            texts[name] = content if isinstance(content, str) else _decoded(name, content)
+        source = standard_input() if file == STDIN else file
+        for single in expanded(source):
+            for path, content in read_texts(single, MAX_BYTES):
+                name = STDIN_NAME if file == STDIN else path
+                texts[name] = content if isinstance(content, str) else decoded(content, name)
     return texts
-
-
-def _decoded(name: str, content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{name}: not UTF-8 text, from byte {error.start} on") from None
 
 
 def _read_cluster(
@@ -214,8 +210,6 @@ def _read_cluster(
     if cluster == LIVE:
         reach = credentials_of(data_dir, kubeconfig, context, is_told=is_told)
     found = tuple(read_sources([cluster], reach, _ASKED_ABOUT))
-    if not any(document.get("kind") == "Node" for document in found):
-        raise UsageError(f"{cluster} has no Node: no cluster to judge by")
     return found, "default" if reach is None else reach.namespace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -105,10 +105,23 @@ def read_lives(path: Path) -> tuple[str, Lives]:
         raise UsageError(f"{path}: {error}") from None
 
 
+def standard_input() -> BinaryIO:
+    """Return what `-` stands for.
+
+    Raises
+    ------
+    UsageError
+        It is closed.
+    """
+    if sys.stdin is None:
+        raise UsageError("cannot read standard input: it is closed")
+    return sys.stdin.buffer
+
+
 def read_file(path: Path) -> bytes:
     """Return a file's content; `-` is standard input."""
     try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return standard_input().read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
 

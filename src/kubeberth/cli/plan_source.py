@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kubeberth.cli.bad_input import told_of
 from kubeberth.cli.cluster_source import LIVE, Document, read_sources, warn
+from kubeberth.cli.options import standard_input
 from kubeberth.client.credentials import Credentials
 from kubeberth.library.manifests import Source
 from kubeberth.library.profiles import configured_profiles
+from kubeberth.placement.config.decoding import ConfigurationError
 from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.manifests import Reading, read
 from kubeberth.planner.planning import Task, carry_out, default_rules
@@ -69,9 +71,12 @@ def rules_of(config: Path | None, ties: TieBreak | None = None) -> Rules:
     """
     rules = default_rules()
     if config is not None:
-        rules = replace(rules, profiles={p.name: p for p in configured_profiles(config)})
+        try:
+            rules = replace(rules, profiles={p.name: p for p in configured_profiles(config)})
+        except ConfigurationError as error:
+            raise told_of(config, error) from None
     return rules if ties is None else replace(rules, ties=ties)
 
 
 def _source(file: str) -> Source:
-    return sys.stdin.buffer if file == "-" else file
+    return standard_input() if file == "-" else file

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kubeberth.api.scheduler_config import KubeSchedulerConfiguration
+from kubeberth.cli.bad_input import told_of
 from kubeberth.cli.options import read_file
 from kubeberth.errors import UsageError
 from kubeberth.extensions import own_plugins
@@ -28,7 +29,7 @@ def read_configuration(path: Path) -> tuple[KubeSchedulerConfiguration, str]:
         configuration = parse_configuration(text)
         to_settings(configuration, own_plugins(), seed=0)
     except UsageError as error:
-        raise UsageError("\n".join(f"{path}: {line}" for line in str(error).split("\n"))) from None
+        raise told_of(path, error) from None
     for line in remarks(configuration):
         click.echo(f"Warning: {path}: {line}", err=True)
     return configuration, text.decode()

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from kubeberth.cli.bad_input import bad_input_told
 from kubeberth.cli.cluster_source import LIVE, credentials_of
 from kubeberth.cli.options import (
     clusters_option,
@@ -75,6 +76,8 @@ def command(
     Of a workload, such as deployment/web, one pod is asked about for each reason to be pending.
     Each suggestion has been tried on a copy of the cluster: with it, the pod has a node.
 
+    Exit code 0: answered. 1: there is no such pod. 2: what was given in files cannot be understood.
+
     \b
     berth why web-0
     berth why -n team deployment/web -o json
@@ -96,8 +99,9 @@ def command(
         from kubeberth.planner.why import why_in_plan
 
         where_from = Asked(clusters, config_file, reach)
-        wanted = read_manifests_of(files, namespace or "default")
-        world = planned_world(where_from, wanted)
+        with bad_input_told():
+            wanted = read_manifests_of(files, namespace or "default")
+            world = planned_world(where_from, wanted)
         answer = why_in_plan(world, namespace or "default", target)
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from glob import glob, has_magic
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,8 @@ __all__ = [
     "Manifest",
     "Source",
     "Stream",
+    "expanded",
+    "files_of",
     "objects_of",
     "read_manifests",
     "read_texts",
@@ -76,7 +79,7 @@ def read_texts(source: Source, max_bytes: int | None = None) -> Iterator[tuple[s
         name = str(getattr(source, "name", _STREAM))
         yield name, _read(source, name, max_bytes)
         return
-    for path in _files(Path(source)):
+    for path in files_of(Path(source)):
         with path.open("rb") as file:
             yield str(path), _read(file, str(path), max_bytes)
 
@@ -90,7 +93,26 @@ def _read(stream: Stream, name: str, max_bytes: int | None) -> str | bytes:
     return text
 
 
-def _files(path: Path) -> list[Path]:
+def expanded(source: Source) -> list[Source]:
+    """Return what a pattern such as `deploy/**/*.yaml` stands for; anything else as it is.
+
+    Raises
+    ------
+    ManifestError
+        No file is called so.
+    """
+    if not isinstance(source, str | PathLike) or not has_magic(str(source)):
+        return [source]
+    if Path(source).exists():
+        return [source]
+    found: list[Source] = [*sorted(glob(str(source), recursive=True))]
+    if not found:
+        raise ManifestError(f"{source}: no file matches")
+    return found
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return a file, or those of a folder that kubectl would read."""
     if not path.is_dir():
         return [path]
     return sorted(entry for entry in path.iterdir() if entry.suffix in _SUFFIXES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from kubeberth.api import yaml
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
 from kubeberth.errors import ManifestError
+
+# What begins with one is text to YAML's parser, too.
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,20 @@ def objects_of(text: str | bytes, name: str) -> Iterator[Manifest]:
         yield from _unroll(document, f"{name}:{line}")
 
 
+def decoded(content: bytes, name: str) -> str:
+    """Return a text that is to be UTF-8.
+
+    Raises
+    ------
+    ManifestError
+        It is something else.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{name}: not UTF-8 text, from byte {error.start} on") from None
+
+
 def _documents(text: str | bytes, name: str) -> Iterator[tuple[int, Any]]:
     raw = text.encode() if isinstance(text, str) else text
     if raw.lstrip()[:1] == b"{":
@@ -55,6 +73,8 @@ def _documents(text: str | bytes, name: str) -> Iterator[tuple[int, Any]]:
             pass  # YAML in braces, or several objects in a row
         else:
             return
+    if raw[:2] not in _UTF16_MARKS:
+        decoded(raw, name)
     repeated: list[str] = []
     try:
         for numbered in yaml.numbered_documents(raw, repeated=repeated):
@@ -62,8 +82,7 @@ def _documents(text: str | bytes, name: str) -> Iterator[tuple[int, Any]]:
                 raise ManifestError(f"{name}: {repeated[0]}")
             yield numbered
     except yaml.YAMLError as error:
-        # Some of libyaml's own errors are several lines.
-        raise ManifestError(f"{name}: {' '.join(str(error).split())}") from error
+        raise ManifestError(f"{name}: {error}") from error
 
 
 def _unroll(document: Any, source: str, path: tuple[str | int, ...] = ()) -> Iterator[Manifest]:
@@ -71,14 +90,23 @@ def _unroll(document: Any, source: str, path: tuple[str | int, ...] = ()) -> Ite
         return
     if not isinstance(document, dict):
         raise ManifestError(f"{source}: an object must be a mapping, such as `kind: Pod`")
-    kind, items = document.get("kind"), document.get("items")
-    if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(items, list):
+    if not _is_list(document, source):
         yield Manifest(document, source, path)
         return
-    implied = {}
+    kind, implied = document["kind"], {}
     if kind != "List":
         # Items of a typed list leave out what the list says.
         implied = {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")}
-    for index, item in enumerate(items):
+    for index, item in enumerate(document.get("items") or ()):
         whole = implied | item if isinstance(item, dict) else item
         yield from _unroll(whole, source, (*path, "items", index))
+
+
+def _is_list(document: dict[str, Any], source: str) -> bool:
+    """Return whether an object is a list; what is only called so may be of the user's own."""
+    kind, items = document.get("kind"), document.get("items")
+    if kind == "List" and not isinstance(items, list | None):
+        raise ManifestError(f"{source}: the items of a List must be a list")
+    if not isinstance(kind, str) or not kind.endswith("List"):
+        return False
+    return isinstance(items, list) or (items is None and (kind == "List" or "items" in document))

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from glob import glob, has_magic
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.errors import InvalidObjectError, ManifestError
 from kubeberth.library.field_lines import FieldLines, field_path
 from kubeberth.library.machines import is_machine
-from kubeberth.library.manifests import MAX_BYTES, Source, read_texts
+from kubeberth.library.manifests import MAX_BYTES, Source, expanded, read_texts
 from kubeberth.library.parsing import Manifest, objects_of
 from kubeberth.library.stored import to_stored, with_some_name
 from kubeberth.planner.kinds import TYPES
@@ -101,20 +98,8 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
 
 def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:
     for source in sources:
-        for single in _expanded(source):
+        for single in expanded(source):
             yield from read_texts(single, MAX_BYTES)
-
-
-def _expanded(source: Source) -> list[Source]:
-    """Return what a pattern stands for; anything else as it is."""
-    if not isinstance(source, str | PathLike) or not has_magic(str(source)):
-        return [source]
-    if Path(source).exists():
-        return [source]
-    found: list[Source] = [*sorted(glob(str(source), recursive=True))]
-    if not found:
-        raise ManifestError(f"{source}: no file matches")
-    return found
 
 
 def _resource_of(manifest: Manifest) -> Resource | None:

@@ -128,7 +128,7 @@ def test_what_cannot_be_understood_is_one_line_and_exit_code_2(files, arguments,
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        pytest.param(b"\x90\xff\x00" * 99, "invalid leading UTF-8 octet", id="binary"),
+        pytest.param(b"\x90\xff\x00" * 99, "not UTF-8 text, from byte 0 on", id="binary"),
         pytest.param(b"a: " + b"[" * 99_999, "exceeded maximum nesting depth", id="deep"),
         pytest.param(b"&a [*a]", "anchor 'a' value contains itself", id="endless"),
         pytest.param(b"x" * (33 * 1024**2), "more than 32 MiB are no manifest", id="huge"),
