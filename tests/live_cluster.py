@@ -66,8 +66,9 @@ QUIET_S = STOP_S + 5
 JOB_QUIET_S = 610.0
 # Or a controller was refused something, which it asks for again so late at the latest.
 REFUSED_QUIET_S = 1010.0
-# Who was refused is tried again as soon as something happens.
-BACKOFF = Backoff(0.05, 0.05)
+# Who was refused is tried again as soon as something happens, and only then: who has waited for
+# five minutes goes behind those who have not, and when room comes, who has is a matter of luck.
+BACKOFF = Backoff(0.05, 0.05, math.inf)
 # No rollout takes longer.
 PATIENCE_S = 3600.0
 # What goes on all the time, besides what nodes tell of themselves.

@@ -20,10 +20,17 @@ ALL_NODES = 100
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a pod sits out after a failed attempt."""
+    """How long a pod sits out after a failed attempt.
+
+    Parameters
+    ----------
+    max_wait_s
+        How long it waits at most for something to happen that may help.
+    """
 
     initial_s: float = 1.0
     longest_s: float = 10.0
+    max_wait_s: float = 300.0
 
     def after(self, attempts: int) -> float:
         """Return the seconds after so many failures in a row: by default 1, 2, 4, 8, 10, 10, ..."""

@@ -34,8 +34,7 @@ from kubeberth.placement.podterm import NamespaceLabels
 from kubeberth.scheduler.config import Backoff
 from kubeberth.scheduler.hints import ClusterEvent, OwnEvent, Waiting, label_of, may_help
 
-# As upstream: how long a pod waits at most for an event, and how often that is looked after.
-MAX_WAIT_S = 300.0
+# As upstream: how often it is looked after who has waited for an event for too long.
 FLUSH_INTERVAL_S = 30.0
 
 _BACKOFF = Backoff()
@@ -139,6 +138,7 @@ class SchedulingQueue:
         self._is_gated = is_gated
         self._to_waiting = to_waiting
         self._backoff_after = backoff.after
+        self._max_wait_s = backoff.max_wait_s
         self._pods: dict[str, QueuedPod] = {}
         self._waiting: dict[str, QueuedPod] = {}
         self._in_flight: dict[str, QueuedPod] = {}
@@ -411,7 +411,7 @@ class SchedulingQueue:
                 self._enqueue(entry, Place.ACTIVE, "BackoffComplete")
         if now >= self._last_flush + FLUSH_INTERVAL_S:
             self._last_flush = now
-            stale = [e for e in self._waiting.values() if now - e.timestamp > MAX_WAIT_S]
+            stale = [e for e in self._waiting.values() if now - e.timestamp > self._max_wait_s]
             for entry in stale:
                 self._requeue(entry, now, "UnschedulableTimeout")
 
