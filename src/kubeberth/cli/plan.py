@@ -115,7 +115,7 @@ def command(
         conditions = [parse_assertion(text) for text in assertions]
         questions = _questions(scale, drain, without, add_nodes)
         wanted = read_manifests_of((*files, *more_files), namespace)
-        if not (wanted.wanted or wanted.passed_over or questions != Questions()):
+        if not (wanted.wanted or wanted.passed_over or wanted.left_out or questions != Questions()):
             raise UsageError("nothing to plan: give manifests with -f, or a question as --drain")
         if compare_config is not None and output not in COMPARED_FORMS:
             forms = ", ".join(COMPARED_FORMS)

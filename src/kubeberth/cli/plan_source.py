@@ -16,6 +16,7 @@ from kubeberth.placement.config.decoding import ConfigurationError
 from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.manifests import Reading, read
 from kubeberth.planner.planning import Task, carry_out, default_rules
+from kubeberth.planner.words import left_out
 from kubeberth.planner.world import Rules, World
 
 
@@ -38,6 +39,8 @@ class Asked:
 
 def planned_world(asked: Asked, wanted: Reading) -> World:
     """Return a cluster in which everything has found its place, that of manifests, too."""
+    if wanted.left_out:
+        warn(left_out(wanted.left_out))
     cluster = read_asked(asked.clusters, asked.reach)
     return carry_out(Task(cluster, wanted, rules=rules_of(asked.config)))[0]
 

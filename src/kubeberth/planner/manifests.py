@@ -33,6 +33,17 @@ _FIRST = (
 )
 
 
+# Groups whose every kind is known here; others with such a name are of somebody's own resources, as
+# those of the Gateway API are.
+_BUILT_IN_GROUPS = frozenset(resource.group for resource in BY_KIND.values())
+
+# Charts have objects that are made only then; of these, installing and upgrading makes some.
+_HOOK = "helm.sh/hook"
+_MADE_BY_HELM = frozenset(
+    ("pre-install", "post-install", "pre-upgrade", "post-upgrade", "crd-install")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """An object that is to be in the cluster."""
@@ -60,10 +71,13 @@ class Reading:
         In the order in which they are best taken in.
     passed_over
         How many objects of which kinds no pod is placed by.
+    left_out
+        Objects of a chart that are not made when it is installed, and when they are.
     """
 
     wanted: tuple[Wanted, ...] = ()
     passed_over: Counter[str] = field(default_factory=Counter)
+    left_out: tuple[str, ...] = ()
 
 
 def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
@@ -78,6 +92,7 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
     """
     wanted: list[Wanted] = []
     passed_over: Counter[str] = Counter()
+    left_out: list[str] = []
     for file, text in _texts(sources):
         for manifest in objects_of(text, file):
             resource = _resource_of(manifest)
@@ -88,12 +103,16 @@ def read(sources: Sequence[Source], namespace: str = "default") -> Reading:
             document = _placed_in(manifest.document, namespace if resource.namespaced else "")
             found = Wanted(resource, document, manifest, text, file)
             is_shapeless = not isinstance(document.get("metadata"), dict | None)
-            if resource in TYPES and not is_shapeless:
+            if hooks := _other_hooks(document):
+                _check(found)
+                name = document["metadata"].get("name", "")
+                left_out.append(f"{resource.kind}/{name} ({', '.join(hooks)})")
+            elif resource in TYPES and not is_shapeless:
                 wanted.append(found)
             else:
                 _check(found)
                 passed_over[f"{resource.api_version} {resource.kind}"] += 1
-    return Reading(tuple(sorted(wanted, key=_rank)), passed_over)
+    return Reading(tuple(sorted(wanted, key=_rank)), passed_over, tuple(left_out))
 
 
 def _texts(sources: Iterable[Source]) -> Iterator[tuple[str, str | bytes]]:
@@ -120,9 +139,18 @@ def _resource_of(manifest: Manifest) -> Resource | None:
             f"{where}: a {kind} says what the nodes of a cluster are made of: "
             "it goes to --cluster, with them"
         )
-    if "." not in group or group.endswith(".k8s.io") or resource is not None:
+    if "." not in group or group in _BUILT_IN_GROUPS or resource is not None:
         raise ManifestError(f'{where}: no matches for kind "{kind}" in version "{api_version}"')
     return None
+
+
+def _other_hooks(document: dict[str, Any]) -> list[str]:
+    """Return when Helm makes an object, if that is only when it does not install or upgrade."""
+    meta = document.get("metadata")
+    annotations = meta.get("annotations") if isinstance(meta, dict) else None
+    said = annotations.get(_HOOK) if isinstance(annotations, dict) else None
+    hooks = [part.strip() for part in said.split(",")] if isinstance(said, str) else []
+    return hooks if _MADE_BY_HELM.isdisjoint(hooks) else []
 
 
 def _placed_in(document: dict[str, Any], namespace: str) -> dict[str, Any]:

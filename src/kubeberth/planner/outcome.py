@@ -13,6 +13,7 @@ from kubeberth.api.workloads import is_active
 from kubeberth.placement.why import Obstacle
 from kubeberth.placement.why_now import why_pending
 from kubeberth.planner.kinds import WORKLOADS, WRITTEN
+from kubeberth.planner.manifests import Reading
 from kubeberth.planner.placing import Waiting
 from kubeberth.planner.plan import Pending, Plan, PlannedPod, Removed, Stuck, Warned, Workload
 from kubeberth.planner.questions import Blocked
@@ -65,7 +66,7 @@ class Books:
         return cls(taken(placing.state), pending, frozenset(placing.placed), len(placing.preempted))
 
 
-def to_plan(world: World, books: Books, passed_over: Mapping[str, int]) -> Plan:
+def to_plan(world: World, books: Books, wanted: Reading) -> Plan:
     """Return what has become of a world."""
     owners = _Owners(world)
     after = taken(world.placing.state)
@@ -78,7 +79,8 @@ def to_plan(world: World, books: Books, passed_over: Mapping[str, int]) -> Plan:
         removed=tuple(_removed(world, books, owners)),
         stuck=tuple(_stuck(world, books)),
         unchanged=tuple(books.unchanged),
-        passed_over=dict(passed_over),
+        passed_over=dict(wanted.passed_over),
+        left_out=wanted.left_out,
         uncalled=tuple(uncalled(world.objects, WRITTEN)),
         warnings=tuple(dict.fromkeys(books.warnings)),
         came_to_rest=world.came_to_rest,

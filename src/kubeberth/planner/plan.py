@@ -180,6 +180,8 @@ class Plan(PlanStruct, frozen=True):
         Objects of the manifests that the cluster has already, and that are left as they are.
     passed_over
         How many objects of which other kinds were passed over.
+    left_out
+        Objects of a Helm chart that are not made when it is installed, and when they are.
     uncalled
         Webhooks and admission policies of the cluster that have no say here.
     unread
@@ -198,6 +200,7 @@ class Plan(PlanStruct, frozen=True):
     stuck: tuple[Stuck, ...] = ()
     unchanged: tuple[str, ...] = ()
     passed_over: dict[str, int] = {}
+    left_out: tuple[str, ...] = ()
     uncalled: tuple[Uncalled, ...] = ()
     unread: tuple[str, ...] = ()
     warnings: tuple[Warned, ...] = ()

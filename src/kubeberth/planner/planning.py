@@ -86,7 +86,7 @@ class RefusedError(BerthError):
 def make_plan(task: Task) -> Plan:
     """Return where everything lands; see `carry_out` for what it raises."""
     world, books = carry_out(task)
-    plan = to_plan(world, books, task.wanted.passed_over)
+    plan = to_plan(world, books, task.wanted)
     return msgspec.structs.replace(plan, unread=tuple(task.unread))
 
 

@@ -75,6 +75,8 @@ def notes(plan: Plan) -> list[str]:
     if plan.passed_over:
         kinds = [f"{n} {kind}" for kind, n in plan.passed_over.items()]
         lines.append(f"passed over, as no pod is placed by them: {', '.join(kinds)}")
+    if plan.left_out:
+        lines.append(left_out(plan.left_out))
     if plan.uncalled:
         told = [f"{each.kind}/{each.name}" for each in plan.uncalled]
         lines.append(f"not called, so what they change or refuse is not in here: {names(told)}")
@@ -82,6 +84,11 @@ def notes(plan: Plan) -> list[str]:
     if not plan.came_to_rest:
         lines.append("controllers go on undoing each other's work: this is but a moment of it")
     return lines
+
+
+def left_out(objects: Sequence[str]) -> str:
+    """Return what objects of a chart were left out."""
+    return f"left out, as helm install and upgrade do not make them: {names(objects)}"
 
 
 def warnings(plan: Plan) -> list[str]:

@@ -17,10 +17,11 @@ from tests.unit.planner.clusters import (
     zones,
 )
 
-from kubeberth.errors import ManifestError, UsageError
+from kubeberth.errors import InvalidObjectError, ManifestError, UsageError
 from kubeberth.planner.manifests import read
 from kubeberth.planner.planning import RefusedError, Task, make_plan
 from kubeberth.planner.questions import NewNodes
+from kubeberth.planner.words import notes
 
 
 def test_the_pods_of_a_deployment_are_spread_and_named_as_its_replica_set_names_them():
@@ -411,6 +412,37 @@ def test_jobs_of_a_file_have_pods_of_their_own():
     agent = deployment("web", 1)
     found = plan([*zones(1), *jobs], agent, scale=(("one", 2),))
     assert {w.name: w.placed for w in found.workloads} == {"web": 1, "one": 1}
+
+
+def test_what_a_chart_makes_only_for_its_tests_is_left_out_and_named():
+    hooks = {"migrate": "pre-install, pre-upgrade", "try": "test", "undo": "pre-delete"}
+    pods = {name: pod(name) for name in hooks}
+    for name, hook in hooks.items():
+        pods[name]["metadata"]["annotations"] = {"helm.sh/hook": hook}
+    found = plan(zones(1), pod("web"), *pods.values())
+    assert set(where(found)) == {"web", "migrate"}
+    assert found.left_out == ("Pod/try (test)", "Pod/undo (pre-delete)")
+    [note] = notes(found)
+    assert note == (
+        "left out, as helm install and upgrade do not make them: "
+        "Pod/try (test), Pod/undo (pre-delete)"
+    )
+
+
+def test_what_a_chart_makes_only_for_its_tests_is_checked_all_the_same():
+    bad = pod("try", colour="red")
+    bad["metadata"]["annotations"] = {"helm.sh/hook": "test"}
+    with pytest.raises(InvalidObjectError, match=r"app.yaml:\d+: Pod .*spec.colour: unknown field"):
+        plan(zones(1), bad)
+
+
+def test_resources_of_somebodys_own_in_a_group_of_kubernetes_are_passed_over():
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "web"},
+    }
+    assert plan(zones(1), route).passed_over == {"gateway.networking.k8s.io/v1 HTTPRoute": 1}
 
 
 def test_an_object_that_is_passed_over_may_have_a_generated_name():
