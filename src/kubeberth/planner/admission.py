@@ -68,7 +68,7 @@ class Admission:
             It is refused, in the server's words.
         """
         attributes = _attributes(resource, document, old)
-        _done(self._chain_of(document).admit(attributes))
+        _done(self._chain_of(attributes, document).admit(attributes))
         _take_over(attributes, document)
 
     def validate(
@@ -87,7 +87,7 @@ class Admission:
             It is refused, in the server's words.
         """
         attributes = _attributes(resource, document, old)
-        _done(self._chain_of(document).validate(attributes))
+        _done(self._chain_of(attributes, document).validate(attributes))
         return attributes.warnings
 
     def ask_policies(self, resource: Resource, document: Document, old: Document) -> None:
@@ -98,8 +98,8 @@ class Admission:
         ForbiddenError
             It is refused, in the server's words.
         """
-        if self._is_whole(document):
-            attributes = _attributes(resource, document, old)
+        attributes = _attributes(resource, document, old)
+        if self._chain_of(attributes, document) is self._all:
             _done(self._policies.admit(attributes))
             _take_over(attributes, document)
             _done(self._policies.validate(attributes))
@@ -108,8 +108,11 @@ class Admission:
         """Return whether what is in a namespace is counted."""
         return any(True for _ in self._held.find_all(RESOURCE_QUOTAS, namespace))
 
-    def _chain_of(self, document: Document) -> Chain:
-        return self._all if self._is_whole(document) else self._of_parts
+    def _chain_of(self, attributes: Attributes, document: Document) -> Chain:
+        if self._is_whole(document):
+            return self._all
+        self.policies.note(policies.IN_PART, attributes.operation, attributes.resource)
+        return self._of_parts
 
     def _is_whole(self, document: Document) -> bool:
         """Return whether all of an object is here; what is made from a part is a part."""

@@ -45,6 +45,8 @@ from kubeberth.planner.admission import Admission
 from kubeberth.planner.kinds import MERGED, TYPES
 from kubeberth.planner.last_applied import last_applied, patch_between
 from kubeberth.planner.params import BINDINGS
+from kubeberth.planner.plan import Uncalled
+from kubeberth.planner.policies import GOING
 from kubeberth.planner.snapshot import as_json, is_reduced, reduced
 
 Document = dict[str, Any]
@@ -109,8 +111,8 @@ class Objects:
 
     # Looking
 
-    def unanswered_policies(self) -> Iterator[tuple[Resource, str]]:
-        """Yield the admission policies in force that are not asked, and cannot be."""
+    def unanswered_policies(self) -> Iterator[Uncalled]:
+        """Yield the admission policies in force that are not asked, or not about everything."""
         return self._admission.policies.unanswered()
 
     @property
@@ -347,6 +349,21 @@ class Objects:
         item = self._find(resource, key).item
         if uid and item.metadata.uid != uid:
             raise ConflictError(f"{resource.kind} {key} is another one by now")
+        self._admission.policies.note(GOING, "DELETE", resource)
+        self._end(resource, key, item)
+
+    def evict(self, key: str) -> None:
+        """Ask a pod to go, as who drains its node does: the budgets have been asked.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        self._admission.policies.note(GOING, "CREATE", PODS, "eviction")
+        self._end(PODS, key, self._find(PODS, key).item)
+
+    def _end(self, resource: Resource, key: str, item: Any) -> None:
         if resource is not PODS or not item.spec.node_name:
             self._remove(resource, key)
         elif not item.is_terminating:

@@ -144,10 +144,17 @@ class Stuck(PlanStruct, frozen=True):
 
 
 class Uncalled(PlanStruct, frozen=True):
-    """Webhooks, or an admission policy, that a server would ask and a plan does not."""
+    """Webhooks, or an admission policy, that a server would ask and a plan does not.
+
+    Parameters
+    ----------
+    about
+        What it is not asked about; empty when it is not asked at all.
+    """
 
     kind: str
     name: str
+    about: str = ""
 
 
 class Warned(PlanStruct, frozen=True):

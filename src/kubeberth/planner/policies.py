@@ -5,8 +5,9 @@
             one with an expression that another server has understood and this one does not.
     Rule 3  Of an object that a snapshot holds in part, what it was is not told to expressions: one
             that goes by `oldObject` is not asked about its changes.
+    Rule 4  Nobody is asked about what goes, nor about what is made of something held in part.
 
-Who is not asked at all is named, see `uncalled.py`.
+Who is not asked, at all or about something that happens in a plan, is named, see `uncalled.py`.
 """
 
 from __future__ import annotations
@@ -18,24 +19,28 @@ from typing import Any, Protocol
 
 from kubeberth.api.scheme import (
     BY_KIND,
-    MUTATING_ADMISSION_POLICIES,
-    VALIDATING_ADMISSION_POLICIES,
     Resource,
 )
-from kubeberth.apiserver.admission.chain import Attributes, Plugin
+from kubeberth.apiserver.admission.chain import Attributes, Operation, Plugin
 from kubeberth.apiserver.admission.expressions import expression_of
 from kubeberth.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
-from kubeberth.apiserver.admission.registered import Concerned, Registered
+from kubeberth.apiserver.admission.registered import Concerned, Counted, Registered
 from kubeberth.apiserver.admission.validating_admission_policy import ValidatingAdmissionPolicy
 from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.rbac import Authorizer, Grant
 from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
 from kubeberth.planner.params import BINDINGS
+from kubeberth.planner.plan import Uncalled
 from kubeberth.planner.snapshot import is_reduced
 
 Document = dict[str, Any]
+Write = tuple[Operation, Resource, str]
+"""A kind of write: what is done to which resource, or subresource of it."""
+
+# What somebody is not asked about who is asked about all else.
+GOING, IN_PART = "what goes", "what is here in part"
 
 _POLICY_KINDS = frozenset((*BINDINGS, *BINDINGS.values()))
 _SENDER = re.compile(r"\b(authorizer|userInfo)\b")
@@ -67,9 +72,10 @@ class Policies:
         versions = Versions(lambda: self._catalogue, _convert)
         reader = _Reader(held, self._params)
         desk = PolicyDesk(reader, versions, Authorizer(_NoGrants()))
-        mutating, validating = (
-            _Registered(self._changes, versions, partial(self._read, kind))
-            for kind in (MUTATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICIES)
+        self._versions = versions
+        self._unjudged: dict[str, set[Write]] = {GOING: set(), IN_PART: set()}
+        mutating, validating = self._registered = tuple(
+            _Registered(self._changes, versions, partial(self._read, kind)) for kind in BINDINGS
         )
         self.plugins: tuple[Plugin, ...] = (
             MutatingAdmissionPolicy(mutating, desk),
@@ -85,12 +91,26 @@ class Policies:
         )
         self._changes.count += 1
 
-    def unanswered(self) -> Iterator[tuple[Resource, str]]:
-        """Yield the policies in force that are not asked."""
-        for kind in BINDINGS:
+    def note(self, about: str, operation: Operation, resource: Resource, sub: str = "") -> None:
+        """Hear of a write about which nobody is asked: `GOING`, or `IN_PART`."""
+        self._unjudged[about].add((operation, resource, sub))
+
+    def unanswered(self) -> Iterator[Uncalled]:
+        """Yield the policies in force that are not asked, or not about something that happened."""
+        for kind, registered in zip(BINDINGS, self._registered, strict=True):
             for policy in read_policies(self._held, kind, BINDINGS[kind]):
                 if not self._can_ask(policy):
-                    yield kind, policy.name
+                    yield Uncalled(kind.kind, policy.name)
+                    continue
+                missed = [about for about in self._unjudged if self._concerns(policy, about)]
+                if policy.name in registered.left_out and IN_PART not in missed:
+                    missed.append(IN_PART)
+                if missed:
+                    yield Uncalled(kind.kind, policy.name, " and ".join(missed))
+
+    def _concerns(self, policy: Policy, about: str) -> bool:
+        matches, equivalents = policy.criteria.resource_for, self._versions.equivalents
+        return any(matches(*write, equivalents) for write in self._unjudged[about])
 
     def _read(self, kind: Resource) -> Sequence[Policy]:
         return [*filter(self._can_ask, read_policies(self._held, kind, BINDINGS[kind]))]
@@ -106,14 +126,28 @@ class Policies:
 
 
 class _Registered(Registered[Policy]):
-    """Policies; of a write, those that can be asked about it."""
+    """Policies; of a write, those that can be asked about it.
+
+    Attributes
+    ----------
+    left_out
+        Names of those that were not asked about one.
+    """
+
+    def __init__(
+        self, changes: Counted, versions: Versions, read: Callable[[], Sequence[Policy]]
+    ) -> None:
+        super().__init__(changes, versions, read)
+        self.left_out: set[str] = set()
 
     def concerned(self, attributes: Attributes) -> Sequence[Concerned[Policy]]:
         """Return who is concerned by a kind of write, before anybody looks at the object."""
         concerned = super().concerned(attributes)
         if not concerned or attributes.old is None or not is_reduced(attributes.old):
             return concerned
-        return [each for each in concerned if not _mentions(_BEFORE, each[0].spec)]
+        left_out = [each for each in concerned if _mentions(_BEFORE, each[0].spec)]
+        self.left_out.update(policy.name for policy, _, _ in left_out)
+        return [each for each in concerned if each not in left_out]
 
 
 class _Changes:

@@ -197,7 +197,7 @@ def _evict(world: World, pods: Iterable[Pod]) -> tuple[list[Blocked], list[Pod]]
             blocked.append(Blocked(pod, why))
         else:
             gone.append(pod)
-            world.objects.delete(PODS, pod.metadata.key)
+            world.objects.evict(pod.metadata.key)
     return blocked, gone
 
 

@@ -66,6 +66,10 @@ CALLED: dict[Resource, type[ApiStruct]] = {
 }
 """How each kind of them is read."""
 
+_POLICIES = {
+    resource.kind: resource
+    for resource in (MUTATING_ADMISSION_POLICIES, VALIDATING_ADMISSION_POLICIES)
+}
 _WEBHOOKS = (MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS)
 
 
@@ -78,8 +82,8 @@ class Held(Protocol):
     def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
         """Return an object as JSON, or None."""
 
-    def unanswered_policies(self) -> Iterator[tuple[Resource, str]]:
-        """Yield the admission policies in force that are not asked, and cannot be."""
+    def unanswered_policies(self) -> Iterator[Uncalled]:
+        """Yield the admission policies in force that are not asked, or not about everything."""
 
 
 def uncalled(objects: Held, moved: Iterable[Resource]) -> Iterator[Uncalled]:
@@ -92,20 +96,18 @@ def uncalled(objects: Held, moved: Iterable[Resource]) -> Iterator[Uncalled]:
     """
     resources = tuple(moved)
     looking = [
-        (resource, item.metadata.name, item.rules())
+        (Uncalled(resource.kind, item.metadata.name), item.rules())
         for resource in _WEBHOOKS
         for item in objects.all(resource)
     ]
-    looking += [
-        (resource, name, _rules_of(objects.find(resource, "", name) or {}))
-        for resource, name in objects.unanswered_policies()
-    ]
-    for resource, name, rules in looking:
-        if any(rule.is_about(each) for rule in rules for each in resources):
-            yield Uncalled(resource.kind, name)
+    looking += [(policy, _rules_of(objects, policy)) for policy in objects.unanswered_policies()]
+    for one, rules in looking:
+        if any(rule.is_about(each) for rule in rules for each in resources) or one.about:
+            yield one
 
 
-def _rules_of(policy: dict[str, Any]) -> Iterator[Rule]:
+def _rules_of(objects: Held, named: Uncalled) -> Iterator[Rule]:
     """Yield what a policy looks at."""
+    policy = objects.find(_POLICIES[named.kind], "", named.name) or {}
     constraints = (policy.get("spec") or {}).get("matchConstraints") or {}
     return (msgspec.convert(rule, Rule) for rule in constraints.get("resourceRules") or ())

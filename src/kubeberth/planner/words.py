@@ -78,7 +78,10 @@ def notes(plan: Plan) -> list[str]:
     if plan.left_out:
         lines.append(left_out(plan.left_out))
     if plan.uncalled:
-        told = [f"{each.kind}/{each.name}" for each in plan.uncalled]
+        told = [
+            f"{each.kind}/{each.name}{f' (about {each.about})' if each.about else ''}"
+            for each in plan.uncalled
+        ]
         lines.append(f"not called, so what they change or refuse is not in here: {names(told)}")
     lines += plan.unread
     if not plan.came_to_rest:

@@ -22,9 +22,9 @@ from kubeberth.planner.planning import RefusedError
 from kubeberth.planner.reports.junit import to_junit
 from kubeberth.planner.reports.text import to_text
 from kubeberth.planner.snapshot import kept
+from kubeberth.planner.words import notes
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
-
 
 SMALL = "object.spec.replicas <= 2"
 
@@ -226,6 +226,50 @@ def test_pods_of_what_a_snapshot_holds_in_part_are_not_judged():
     there = snapshot(*zones(3), NAMESPACE, *policy(probed, "pods"), old)
     assert plan(there, scale=(("web", 3),)).n_placed == 2
     assert plan(there, deployment("new", 1)).n_placed == 0
+
+
+def test_a_policy_that_is_asked_about_what_goes_is_named_when_something_does():
+    keep = policy("false", "pods")
+    keep[0]["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = ["DELETE"]
+    cluster = [*zones(3), *keep, deployment("web", 2)]
+    assert plan(cluster, deployment("new", 1)).uncalled == ()
+    [named] = plan(cluster, scale=(("web", 1),)).uncalled
+    assert (named.kind, named.name, named.about) == (
+        "ValidatingAdmissionPolicy",
+        "rules",
+        "what goes",
+    )
+    [line] = notes(plan(cluster, deployment("web", 2, image="nginx:2")))
+    assert line == (
+        "not called, so what they change or refuse is not in here: "
+        "ValidatingAdmissionPolicy/rules (about what goes)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "resource", "is_named"),
+    [
+        pytest.param("CREATE", "pods/eviction", True, id="evictions"),
+        pytest.param("*", "*/*", True, id="everything"),
+        pytest.param("DELETE", "pods", False, id="what is deleted, and not evicted"),
+    ],
+)
+def test_a_drain_names_who_is_asked_about_evictions(operation, resource, is_named):
+    asked = policy("true", "pods")
+    rule = asked[0]["spec"]["matchConstraints"]["resourceRules"][0]
+    rule |= {"operations": [operation], "resources": [resource], "apiGroups": ["*"]}
+    found = plan([*zones(3), *asked, deployment("web", 2)], drain=("n1",))
+    assert [each.about for each in found.uncalled] == ["what goes"] * is_named
+
+
+def test_a_policy_that_is_not_asked_about_what_a_snapshot_holds_in_part_is_named():
+    old = deployment("web", 1)
+    old["metadata"] |= {"uid": "web", "resourceVersion": "1", "namespace": "default"}
+    grows = policy("oldObject == null || object.spec.replicas >= oldObject.spec.replicas")
+    there = snapshot(*zones(3), NAMESPACE, *grows, old)
+    assert plan(there, deployment("new", 1)).uncalled == ()
+    [named] = plan(there, deployment("web", 2)).uncalled
+    assert (named.name, named.about) == ("rules", "what is here in part")
 
 
 def test_without_names_a_policy_says_just_what_it_is_asked_about():
