@@ -94,7 +94,7 @@ async def refusals(cluster: LiveCluster, manifests: list[Document]) -> list[str]
             await cluster.apply([document])
         except ApiError as error:
             causes = error.details.get("causes") or [{"message": str(error)}]
-            found.append(f"{document['kind']}: {gist(causes[0]['message'])}")
+            found += [f"{document['kind']}: {gist(cause['message'])}" for cause in causes]
     return found
 
 

@@ -43,6 +43,8 @@ _MADE_BY_HELM = frozenset(
     ("pre-install", "post-install", "pre-upgrade", "post-upgrade", "crd-install")
 )
 
+MAX_SHOWN_FAULTS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -56,9 +58,18 @@ class Wanted:
 
     def blame(self, error: InvalidObjectError) -> InvalidObjectError:
         """Return an error of this object, with the line of the field that is at fault."""
-        path = (*self.manifest.path, *field_path(error.field))
-        line = FieldLines(self.text).line(self.manifest.line, path)
-        return error.at(f"{self.file}:{line}")
+        return error.at(self._place(error.field, FieldLines(self.text)))
+
+    def blame_each(self, error: InvalidObjectError) -> Iterator[InvalidObjectError]:
+        """Yield an error for each of the first faults of this object; the last counts the rest."""
+        lines, identity = FieldLines(self.text), (error.kind, error.namespace, error.name)
+        for index, fault in enumerate(error.faults[:MAX_SHOWN_FAULTS], start=1):
+            faults = error.faults[index - 1 :] if index == MAX_SHOWN_FAULTS else (fault,)
+            yield InvalidObjectError(*identity, faults, self._place(fault[0], lines))
+
+    def _place(self, field: str, lines: FieldLines) -> str:
+        path = (*self.manifest.path, *field_path(field))
+        return f"{self.file}:{lines.line(self.manifest.line, path)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Books:
     Parameters
     ----------
     pending
-        Keys of the pods that had no node.
+        The pods that had no node; see `_identity`.
     placed
         UIDs of the pods that had been given a node by then.
     n_preempted
@@ -49,7 +49,7 @@ class Books:
     """
 
     before: dict[str, Taken]
-    pending: frozenset[str]
+    pending: frozenset[tuple[str, str]]
     placed: frozenset[str]
     n_preempted: int
     concerned: dict[tuple[Resource, str], None] = field(default_factory=dict)
@@ -62,8 +62,14 @@ class Books:
     def open(cls, world: World) -> Books:
         """Write down how a world is."""
         placing = world.placing
-        pending = frozenset(entry.pod.metadata.key for entry in placing.waiting)
+        pending = frozenset(_identity(entry.pod) for entry in placing.waiting)
         return cls(taken(placing.state), pending, frozenset(placing.placed), len(placing.preempted))
+
+
+def _identity(pod: Pod) -> tuple[str, str]:
+    """Return the key of a pod and whose it is: another's may come to be called the same."""
+    owner = pod.metadata.controller
+    return pod.metadata.key, "" if owner is None else owner.uid
 
 
 def to_plan(world: World, books: Books, wanted: Reading) -> Plan:
@@ -132,7 +138,7 @@ def _placed(
                 pod.spec.node_name,
                 zone_of(after, pod.spec.node_name),
                 pod.priority,
-                was_pending=key in books.pending,
+                was_pending=_identity(pod) in books.pending,
             )
 
 
@@ -144,7 +150,7 @@ def _waiting(world: World, books: Books, owners: _Owners) -> Iterable[PlannedPod
             owners.label(entry.pod),
             priority=entry.pod.priority,
             message=entry.message,
-            was_pending=key in books.pending,
+            was_pending=_identity(entry.pod) in books.pending,
         )
 
 

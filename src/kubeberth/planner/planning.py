@@ -31,6 +31,7 @@ from kubeberth.planner.params import is_param, params_of
 from kubeberth.planner.plan import Plan, Warned
 from kubeberth.planner.questions import Questions
 from kubeberth.planner.rollouts import n_wanted
+from kubeberth.planner.words import refusal
 from kubeberth.planner.world import Rules, World
 
 Document = Mapping[str, Any]
@@ -76,7 +77,7 @@ class Task:
 
 
 class RefusedError(BerthError):
-    """The manifests hold objects that an API server would refuse; `errors` has one for each."""
+    """The manifests hold objects that an API server would refuse; `errors` has each fault."""
 
     def __init__(self, errors: Sequence[BerthError]) -> None:
         self.errors = tuple(errors)
@@ -183,9 +184,11 @@ def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: b
                 _check_namespace(world, namespace, is_strict=is_strict)
             _apply_one(world, item, books)
         except InvalidObjectError as error:
-            errors.append(item.blame(error))
+            errors += item.blame_each(error)
         except BerthError as error:
-            errors.append(_NotTakenError(f"{item.manifest.source}: {item.resource.kind}: {error}"))
+            errors.append(
+                _NotTakenError(f"{item.manifest.source}: {item.resource.kind}: {refusal(error)}")
+            )
     if errors:
         raise RefusedError(errors)
 

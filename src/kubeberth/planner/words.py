@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from kubeberth.errors import ApiError, BerthError
 from kubeberth.planner.plan import Amount, NodeUse, Plan
 
 SHOWN_NAMES = 4
@@ -92,6 +93,16 @@ def notes(plan: Plan) -> list[str]:
 def left_out(objects: Sequence[str]) -> str:
     """Return what objects of a chart were left out."""
     return f"left out, as helm install and upgrade do not make them: {names(objects)}"
+
+
+def refusal(error: BerthError) -> str:
+    """Return why a server refuses an object, as kubectl prints it."""
+    if not isinstance(error, ApiError) or error.reason != "Invalid":
+        return str(error)
+    if not (causes := error.details.get("causes")):
+        return str(error)
+    told = (f"{each.get('field', '')}: {each['message']}" for each in causes)
+    return f'The {error.details["kind"]} "{error.details["name"]}" is invalid: {"; ".join(told)}'
 
 
 def warnings(plan: Plan) -> list[str]:

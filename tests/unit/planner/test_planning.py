@@ -18,8 +18,9 @@ from tests.unit.planner.clusters import (
 )
 
 from kubeberth.errors import InvalidObjectError, ManifestError, UsageError
+from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.manifests import read
-from kubeberth.planner.planning import RefusedError, Task, make_plan
+from kubeberth.planner.planning import RefusedError, Task, carry_out, make_plan
 from kubeberth.planner.questions import NewNodes
 from kubeberth.planner.words import notes
 
@@ -412,6 +413,44 @@ def test_jobs_of_a_file_have_pods_of_their_own():
     agent = deployment("web", 1)
     found = plan([*zones(1), *jobs], agent, scale=(("one", 2),))
     assert {w.name: w.placed for w in found.workloads} == {"web": 1, "one": 1}
+
+
+def test_a_pod_that_gets_the_name_of_one_that_waited_has_not_waited():
+    made = {"template": template("web", restartPolicy="Never")}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web"}, "spec": made}
+    world, _ = carry_out(Task([*zones(1), workload("DaemonSet", "web", cpu="9"), job]))
+    there = [
+        {"apiVersion": resource.api_version, "kind": resource.kind, **document}
+        for resource in TYPES
+        for document in world.objects.find_all(resource)
+    ]
+    [waiting] = plan(there).pending
+    found = plan(there, without=("a",))
+    # Each plan draws the same letters, and the pod of the DaemonSet went with the node.
+    assert [pod.pod for pod in found.pods] == list(waiting.pods)
+    assert (found.n_pending, found.is_good) == (1, False)
+
+
+def test_each_fault_of_a_manifest_is_told_with_its_line():
+    bad = pod("web", colour="red", cpu="-1")
+    bad["metadata"]["labels"] = {"app": "not a value"}
+    with pytest.raises(RefusedError) as refused:
+        plan(zones(1), bad)
+    text = as_file(bad).getvalue().splitlines()
+    told = [line.partition(": ")[0] for line in str(refused.value).splitlines()]
+    places = [
+        f"app.yaml:{number}"
+        for number, line in enumerate(text, start=1)
+        if any(word in line for word in ("red", "-1", "labels:"))
+    ]
+    assert sorted(told) == sorted(places)
+
+
+def test_of_many_faults_the_first_are_told_and_the_rest_counted():
+    bad = pod("web", **{f"field{number}": 1 for number in range(30)})
+    with pytest.raises(RefusedError, match=r"\(and 20 more faults\)$") as refused:
+        plan(zones(1), bad)
+    assert len(refused.value.errors) == 10
 
 
 def test_what_a_chart_makes_only_for_its_tests_is_left_out_and_named():

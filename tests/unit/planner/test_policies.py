@@ -31,7 +31,7 @@ SMALL = "object.spec.replicas <= 2"
 
 def test_a_manifest_that_a_policy_denies_is_refused_in_the_servers_words():
     words = (
-        r'app.yaml:1: Deployment: deployments.apps "web" is forbidden: '
+        r'app.yaml:1: Deployment: The deployments "web" is invalid: : '
         r"ValidatingAdmissionPolicy 'rules' with binding 'binding' denied request: not so"
     )
     with pytest.raises(RefusedError, match=words):
