@@ -167,6 +167,9 @@ def command(
         settings = Settings(selection, known, allow, namespace or usual)
         texts = _read((*files, *named))
         report = lint(texts, settings)
+        if not report.n_objects:
+            given = (STDIN_NAME if file == STDIN else file for file in (*files, *named))
+            raise UsageError(f"nothing to lint: there is no object in {', '.join(given)}")
         if is_to_diff:
             sys.exit(_show_diff(texts, report))
         if is_to_fix:

@@ -53,10 +53,13 @@ class Report:
 
     Parameters
     ----------
+    n_objects
+        How many objects were looked at.
     suppressed
         What comments say is known, with the reasons given.
     """
 
+    n_objects: int = 0
     findings: list[Finding] = field(default_factory=list)
     suppressed: list[tuple[Finding, str]] = field(default_factory=list)
 
@@ -87,7 +90,7 @@ def lint(texts: Mapping[str, str], settings: Settings | None = None) -> Report:
     ]
     world = World(subjects, settings.cluster, settings.allowed_labels)
     read = {name: _Text(text) for name, text in texts.items()}
-    report, used = Report(), set[tuple[str, Suppression, str]]()
+    report, used = Report(len(subjects)), set[tuple[str, Suppression, str]]()
     for subject in subjects:
         if subject.is_controlled:
             continue  # what is wrong with it is wrong with what made it

@@ -139,6 +139,32 @@ def test_what_has_no_node_is_no_cluster(folder, command, content):
     assert told == "error: given has no Node: no cluster to judge by"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("plan", "error: nothing to plan: give manifests with -f, or a question as --drain"),
+        ("lint", "error: nothing to lint: there is no object in <stdin>"),
+        ("capacity", "error: the manifests hold no pod, and nothing that makes pods"),
+    ],
+)
+def test_an_empty_stream_is_told_of(folder, command, told):
+    """As of a pipe whose first command has failed."""
+    assert the_line(run(folder, MANIFESTS[command])) == told
+
+
+@pytest.mark.parametrize("command", MANIFESTS)
+def test_standard_input_that_is_closed_is_told_of(folder, command):
+    program = f"import sys; sys.stdin = None; {PROGRAM}"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *MANIFESTS[command]],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert the_line(done) == "error: cannot read standard input: it is closed"
+
+
 def test_a_large_cluster_in_json_is_read(folder):
     (folder / "given").write_bytes(b"{" + b" " * HUGE + json.dumps(zones(1)[0]).encode()[1:])
     assert run(folder, CLUSTERS["plan"]).returncode == 0
