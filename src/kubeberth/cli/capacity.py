@@ -95,6 +95,8 @@ def command(
     is_told = is_kubeconfig_told(click_context)
     reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
     with bad_input_told():
+        if not (files or more_files):
+            raise UsageError("name manifests of pods, with -f or without; - is standard input")
         wanted = read_manifests_of((*files, *more_files), namespace)
         parts = None if mix is None else _parts(mix)
         asked = Asked(clusters, config, reach)

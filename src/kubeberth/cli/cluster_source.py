@@ -88,7 +88,15 @@ def credentials_of(
     datadir = DataDir(data_dir)
     if not is_told and datadir.exists() and datadir.running() is not None:
         return load_kubeconfig(datadir.kubeconfig)
-    return load_kubeconfig(kubeconfig, context)
+    try:
+        return load_kubeconfig(kubeconfig, context)
+    except UsageError:
+        if is_told or kubeconfig.exists():
+            raise
+        raise UsageError(
+            f"there is no cluster to ask: `berth up` does not run, and there is no {kubeconfig}; "
+            "start one, or name one with --kubeconfig, or with --cluster where it is in a file"
+        ) from None
 
 
 def _read_file(path: Path) -> Iterator[tuple[Document, str]]:

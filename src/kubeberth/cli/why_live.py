@@ -9,7 +9,6 @@ import click
 import msgspec
 
 from kubeberth.api.core import Pod, decode_pod
-from kubeberth.api.near import did_you_mean
 from kubeberth.api.scheme import PODS
 from kubeberth.cli.listing import all_of
 from kubeberth.client import calls
@@ -23,6 +22,7 @@ from kubeberth.planner.workload_why import (
     belongs_to,
     ended,
     kind_and_name,
+    no_such_pod,
     why_workload,
 )
 
@@ -107,9 +107,8 @@ async def _find_pod(client: Client, namespace: str, name: str) -> Pod:
     try:
         return decode_pod(await client.send(calls.get(PODS, name, namespace)))
     except NotFoundError:
-        others = [entry async for entry in all_of(client, PODS, namespace)]
-        hint = did_you_mean(name, (entry["metadata"]["name"] for entry in others))
-        raise UsageError(f'pods "{name}" not found in namespace {namespace}{hint}') from None
+        others = [msgspec.convert(each, Pod) async for each in all_of(client, PODS, namespace)]
+        raise no_such_pod(name, namespace, others) from None
 
 
 async def _why(where: Where, client: Client, pod: Pod) -> Why:

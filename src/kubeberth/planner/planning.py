@@ -155,6 +155,8 @@ def load(world: World, documents: Iterable[Document]) -> None:
             found[resource].append(document)
         if any(is_param(document, param) for param in params):
             world.objects.know_params(dict(document))
+    # Pods that wait are tried by age; in a file they stand by name.
+    found[PODS].sort(key=_created_at)
     for resource, those in found.items():
         for document in those:
             world.objects.load(resource, document)
@@ -169,9 +171,27 @@ def load(world: World, documents: Iterable[Document]) -> None:
 
 def _newest(documents: Iterable[Document]) -> float:
     """Return the moment after the youngest object was made: it is now, or was when it was read."""
-    stamps = ((document.get("metadata") or {}).get("creationTimestamp") for document in documents)
-    newest = max((seconds_of(stamp) for stamp in stamps if isinstance(stamp, str)), default=0.0)
+    newest = max(map(_created_at, documents), default=0.0)
     return newest + 1 if newest else _NEW_YEAR
+
+
+def _created_at(document: Document) -> float:
+    """Return when an object was made, in seconds since 1970; 0 if it does not say.
+
+    Raises
+    ------
+    InvalidObjectError
+        What it says is no time.
+    """
+    meta = document.get("metadata")
+    if not isinstance(meta, dict) or not isinstance(stamp := meta.get("creationTimestamp"), str):
+        return 0.0
+    try:
+        return seconds_of(stamp)
+    except ValueError:
+        identity = (str(document.get("kind")), "", str(meta.get("name", "")))
+        fault = ("metadata.creationTimestamp", f'Invalid value: "{stamp}": is no time')
+        raise InvalidObjectError(*identity, [fault]) from None
 
 
 def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: bool) -> None:

@@ -19,6 +19,7 @@ import msgspec
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.machines import cordoned, made_like
+from kubeberth.api.near import did_you_mean
 from kubeberth.api.node_labels import ZONE
 from kubeberth.api.scheme import NODES, POD_DISRUPTION_BUDGETS, PODS, Resource
 from kubeberth.apiserver import eviction
@@ -126,7 +127,8 @@ def find_workload(world: World, name: str) -> tuple[Resource, str]:
         and (kind or item.metadata.controller is None)
     ]
     if not found:
-        raise UsageError(f'no workload is called "{name}"')
+        others = (item.metadata.name for each in WORKLOADS for item in world.objects.all(each))
+        raise UsageError(f'no workload is called "{name}"{did_you_mean(parts[-1], others)}')
     if len(found) > 1:
         names = ", ".join(f"{resource.kind.lower()}/{key}" for resource, key in found)
         raise UsageError(f'"{name}" may be any of {names}; say which one')
@@ -228,5 +230,6 @@ def _evict_one(world: World, pod: Pod) -> str:
 def _node(world: World, name: str) -> Node:
     node: Node | None = world.objects.get(NODES, name)
     if node is None:
-        raise UsageError(f'no node is called "{name}"')
+        hint = did_you_mean(name, (each.name for each in world.objects.all(NODES)))
+        raise UsageError(f'no node is called "{name}"{hint}')
     return node

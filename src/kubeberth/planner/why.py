@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from kubeberth.api.core import Pod
-from kubeberth.api.near import did_you_mean
 from kubeberth.api.scheme import PODS
-from kubeberth.errors import UsageError
 from kubeberth.placement.why import Why
 from kubeberth.placement.why_now import why_now
 from kubeberth.planner.workload_why import (
@@ -13,6 +11,7 @@ from kubeberth.planner.workload_why import (
     belongs_to,
     ended,
     kind_and_name,
+    no_such_pod,
     why_workload,
 )
 from kubeberth.planner.world import World
@@ -31,8 +30,7 @@ def why_in_plan(world: World, namespace: str, target: str) -> Why | WorkloadWhy:
     if kind == PODS.kind:
         found = [pod for pod in there if pod.metadata.name == name]
         if not found:
-            hint = did_you_mean(name, (pod.metadata.name for pod in there))
-            raise UsageError(f'pods "{name}" not found in namespace {namespace}{hint}')
+            raise no_such_pod(name, namespace, there)
         return _why(world, found[0])
     pods = [pod for pod in there if belongs_to(pod, kind, name) and not pod.is_terminal]
     waiting = {entry.pod.metadata.key: entry.message for entry in world.placing.waiting}

@@ -5,9 +5,10 @@ Apart from what works answers out: who asks a scheduler needs none of that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kubeberth.api.core import Pod
+from kubeberth.api.near import did_you_mean
 from kubeberth.api.scheme import PODS
 from kubeberth.errors import UsageError
 from kubeberth.placement.remedies.commands import workload_of
@@ -65,6 +66,15 @@ def belongs_to(pod: Pod, kind: str, name: str) -> bool:
     owner = pod.metadata.controller
     is_direct = owner is not None and (owner.kind, owner.name) == (kind, name)
     return is_direct or workload_of(pod) == (kind, name)
+
+
+def no_such_pod(name: str, namespace: str, pods: Sequence[Pod]) -> UsageError:
+    """Return the error that says so, with what was probably meant: a workload, or another pod."""
+    kinds = (resource.kind for resource in WORKLOADS)
+    kind = next((k for k in kinds if any(belongs_to(pod, k, name) for pod in pods)), "")
+    near = did_you_mean(name, (pod.metadata.name for pod in pods))
+    hint = f"; did you mean {kind.lower()}/{name}?" if kind else near
+    return UsageError(f'pods "{name}" not found in namespace {namespace}{hint}')
 
 
 def why_workload(

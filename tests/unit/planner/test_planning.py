@@ -415,6 +415,23 @@ def test_jobs_of_a_file_have_pods_of_their_own():
     assert {w.name: w.placed for w in found.workloads} == {"web": 1, "one": 1}
 
 
+def test_pods_of_a_cluster_that_wait_are_tried_by_age_whatever_they_are_called():
+    older, younger = pod("z", "3"), pod("a", "3")
+    for number, waiting in enumerate((older, younger), start=1):
+        stamp = f"2026-01-01T00:00:0{number}Z"
+        waiting["metadata"] |= {"creationTimestamp": stamp, "namespace": "default"}
+        waiting["metadata"] |= {"uid": str(number), "resourceVersion": "1"}
+    found = plan([younger, older], zones(1)[0])
+    assert where(found) == {"z": "n1", "a": None}
+
+
+def test_a_time_that_is_none_is_told():
+    broken = node("n1")
+    broken["metadata"]["creationTimestamp"] = "yesterday"
+    with pytest.raises(InvalidObjectError, match=r'Node "n1": metadata.creationTimestamp: Invalid'):
+        plan([broken])
+
+
 def test_a_pod_that_gets_the_name_of_one_that_waited_has_not_waited():
     made = {"template": template("web", restartPolicy="Never")}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web"}, "spec": made}
