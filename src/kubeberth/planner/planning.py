@@ -40,6 +40,9 @@ Document = Mapping[str, Any]
 MAX_PODS = 150_000
 MAX_NODES = 15_000
 
+# Of a revision; etcd's are 64 bits.
+_MAX_DIGITS = 19
+
 # When nothing in a cluster says what time it is. 2026-01-01.
 _NEW_YEAR = 1_767_225_600.0
 
@@ -155,8 +158,9 @@ def load(world: World, documents: Iterable[Document]) -> None:
             found[resource].append(document)
         if any(is_param(document, param) for param in params):
             world.objects.know_params(dict(document))
-    # Pods that wait are tried by age; in a file they stand by name.
-    found[PODS].sort(key=_created_at)
+    # Pods that wait are tried by age, and of equals the last to come is a victim first; in a file
+    # they stand by name.
+    found[PODS].sort(key=_age)
     for resource, those in found.items():
         for document in those:
             world.objects.load(resource, document)
@@ -173,6 +177,14 @@ def _newest(documents: Iterable[Document]) -> float:
     """Return the moment after the youngest object was made: it is now, or was when it was read."""
     newest = max(map(_created_at, documents), default=0.0)
     return newest + 1 if newest else _NEW_YEAR
+
+
+def _age(document: Document) -> tuple[float, int]:
+    """Return what sorts objects by age; of one second, by when they were last written."""
+    meta = document.get("metadata")
+    revision = str(meta.get("resourceVersion", "")) if isinstance(meta, dict) else ""
+    is_number = revision.isdecimal() and len(revision) <= _MAX_DIGITS
+    return _created_at(document), int(revision) if is_number else 0
 
 
 def _created_at(document: Document) -> float:

@@ -425,6 +425,18 @@ def test_pods_of_a_cluster_that_wait_are_tried_by_age_whatever_they_are_called()
     assert where(found) == {"z": "n1", "a": None}
 
 
+def test_of_pods_of_one_second_the_last_to_be_written_is_the_victim():
+    there = []
+    for name, revision in (("z", "9"), ("a", "10")):
+        running = pod(name, "2", node_name="n1")
+        running["metadata"] |= {"creationTimestamp": "2026-01-01T00:00:01Z", "uid": name}
+        running["metadata"] |= {"namespace": "default", "resourceVersion": revision}
+        there.append({**running, "status": {"phase": "Running"}})
+    urgent = pod("urgent", "1", priorityClassName="urgent")
+    found = plan([zones(1)[0], *there], priority_class("urgent", 9), urgent)
+    assert [gone.pod for gone in found.removed] == ["default/a"]
+
+
 def test_a_time_that_is_none_is_told():
     broken = node("n1")
     broken["metadata"]["creationTimestamp"] = "yesterday"
