@@ -42,7 +42,7 @@ QUEUE_LIMIT = 1000
 SENDERS_PER_TURN = 16
 # A chunk costs its sender, and each client that reads it, more than the events in it: where much
 # happens, it goes out in so many chunks a second at most. Whoever hears little, hears it at once.
-REST_S = 0.002
+REST_S = 0.003
 BOOKMARK_EVERY_S = 60.0
 # A last bookmark comes so long before the end, so that the next watch starts from it.
 BOOKMARK_BEFORE_END_S = 2.0

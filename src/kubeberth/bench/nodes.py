@@ -96,8 +96,10 @@ class Measurement:
         self._n_pods = 0
 
     def started(self, tell: Tell) -> Started:
-        """Measure how soon every node runs its pods."""
+        """Measure how soon every node runs its pods, after a rest."""
         plan, run = self._plan, uuid.uuid4().hex[:8]
+        # Thousands of nodes that have just come keep the server busy for a while.
+        self._writes.settle(plan.nodes, SETTLE_S, SETTLE_TRIES)
         make_namespace(self._load, namespace := f"bench-{run}")
         self._meter.begin()
         found = self._load.do(

@@ -215,6 +215,7 @@ class Kubelet:
 
     def _begin(self, pod: KubeletPod) -> None:
         """Take in a pod that was not seen before."""
+        self._pace.pod_came()
         worker = Worker.of(pod, self._scripts, self._images)
         if pod.is_terminal:
             # It ended before this kubelet started. What is left is to let it go.

@@ -6,8 +6,9 @@ and place pods; once nobody else asks for anything, it has time for many more of
 Rule 1: there are never fewer than LEAST turns, and never more than MOST.
 Rule 2: an answer that comes soon makes room for more; one that comes late, or never, takes as much
 away. So half of the answers come soon where it ends up.
-Rule 3: soon is within LATE times of the shortest time that an answer took lately, also to those who
-write beside the turns.
+Rule 3: soon is within so many times of the shortest time that an answer took lately, also to those
+who write beside the turns: LATE while pods keep coming, which others create and place, LATE_ALONE
+otherwise.
 Rule 4: what can wait is written while nobody waits for a turn.
 Rule 5: after a rest it begins with the fewest: nobody knows who else has come meanwhile.
 
@@ -33,8 +34,14 @@ STEP = 1 / 8
 # empty line and more. At 2.5 three times as many are placed a second as at 10, and all of them run
 # sooner: who stands back has less to say, as what came to pass meanwhile is written once.
 LATE = 2.5
-# The shortest answer is forgotten within a minute or so, as disks and servers change.
-FORGET_S = 60.0
+# With so many turns that an answer takes ten times as long, the server is busy all the time, though
+# some of its commits take much longer than most. With fewer it waits for us as often as not.
+LATE_ALONE = 10.0
+# Where no pod has come for so long, nobody places any.
+PLACING_S = 1.0
+# The shortest answer is forgotten within ten minutes or so, as disks and servers change: not while
+# the line is long for a few of them because many pods come.
+FORGET_S = 600.0
 REST_S = 1.0
 
 
@@ -48,6 +55,7 @@ class Pace:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._patient: set[asyncio.Future[None]] = set()
         self._shortest_s = math.inf
+        self._came_at = -math.inf
         self._learnt_at = self._given_at = clock.monotonic()
 
     @property
@@ -120,10 +128,19 @@ class Pace:
     def _learn(self, took_s: float) -> None:
         """Take note of how long an answer took to a write that had a turn; infinity is none."""
         self.note(took_s)
-        if took_s > LATE * self._shortest_s:
+        if took_s > self._late() * self._shortest_s:
             self._turns = max(self._turns - STEP, LEAST)
         elif self._waiting:  # or nothing is learnt about more turns than there are
             self._turns = min(self._turns + STEP, MOST)
+
+    def _late(self) -> float:
+        """Return how many times as long as the shortest answer takes one that is late."""
+        is_placing = self._clock.monotonic() - self._came_at < PLACING_S
+        return LATE if is_placing else LATE_ALONE
+
+    def pod_came(self) -> None:
+        """Take note that a node was given a pod: somebody else creates or places them."""
+        self._came_at = self._clock.monotonic()
 
     def note(self, took_s: float) -> None:
         """Take note of how long an answer took to a write beside the turns.

@@ -23,6 +23,7 @@ from kubeberth.kubelet import kubelet as kubelet_module
 from kubeberth.kubelet import pod_lifecycle
 from kubeberth.kubelet.heartbeat import Heartbeat
 from kubeberth.kubelet.nodes import NodesSettings, run
+from kubeberth.kubelet.pace import Pace
 from kubeberth.kubelet.specs import node_specs
 from kubeberth.kubelet.stages import DEFAULT_DELAYS, Stages
 from kubeberth.kubelet.transitions import Step
@@ -119,6 +120,22 @@ def test_an_assigned_pod_runs_is_ready_and_has_an_address():
         event = next(iter(api.objects[EVENTS].values()))
         assert event["source"] == {"component": "kubelet", "host": "node-1"}
         assert event["involvedObject"]["fieldPath"] == "spec.containers{c}"
+
+    asyncio.run(scenario())
+
+
+def test_nodes_know_whether_pods_keep_coming(monkeypatch):
+    came = []
+    monkeypatch.setattr(Pace, "pod_came", lambda self: came.append(self))
+
+    async def scenario():
+        api = FakeApi()
+        async with nodes(api, 2):
+            put_pod(api, "web")
+            put_pod(api, "elsewhere", node="node-2")
+            await until(lambda: is_ready(api) and is_ready(api, "elsewhere"))
+        assert len(came) == 2
+        assert len(set(map(id, came))) == 1
 
     asyncio.run(scenario())
 

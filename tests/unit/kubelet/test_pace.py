@@ -6,7 +6,16 @@ import pytest
 from tests.unit.kubelet.test_parts import ManualClock
 
 from kubeberth.errors import TransportError
-from kubeberth.kubelet.pace import FORGET_S, LATE, LEAST, MOST, REST_S, Pace
+from kubeberth.kubelet.pace import (
+    FORGET_S,
+    LATE,
+    LATE_ALONE,
+    LEAST,
+    MOST,
+    PLACING_S,
+    REST_S,
+    Pace,
+)
 
 
 class Server:
@@ -50,7 +59,7 @@ def test_a_server_that_is_quick_gets_more_writes_at_once_until_it_is_busy(clock)
         server = Server(clock, per_s=500, delay_s=0.006)
         await write(pace, server, 1)
         await write(pace, server, 1000)
-        assert pace.turns == pytest.approx(LATE * 0.006 * 500, rel=0.2)
+        assert pace.turns == pytest.approx(LATE_ALONE * 0.006 * 500, rel=0.2)
         await write(pace, Server(clock, per_s=100_000, delay_s=0.01), 5000)
         assert pace.turns == MOST
 
@@ -67,11 +76,31 @@ def test_while_others_have_much_to_ask_the_nodes_stand_back(clock):
     asyncio.run(scenario())
 
 
+def test_while_pods_keep_coming_the_nodes_stand_back_sooner(clock):
+    async def scenario():
+        pace, server = Pace(clock), Server(clock, per_s=1000, delay_s=0.01)
+        await write(pace, server, 1)
+        pace.pod_came()
+        await write(pace, server, 1000)
+        assert pace.turns == pytest.approx(LATE * 0.01 * 1000, rel=0.2)
+        clock.at += PLACING_S
+        pace.pod_came()
+        clock.at += PLACING_S / 2
+        await write(pace, server, 1000)
+        assert pace.turns == pytest.approx(LATE * 0.01 * 1000, rel=0.2)
+        clock.at += PLACING_S
+        await write(pace, server, 1)
+        await write(pace, server, 1000)
+        assert pace.turns == MOST
+
+    asyncio.run(scenario())
+
+
 def test_signs_of_life_tell_how_short_the_line_is_when_it_is_empty(clock):
     async def scenario():
         pace = Pace(clock)
         server = Server(clock, per_s=1000, delay_s=0.01)
-        pace.note(0.001)
+        pace.note(0.0005)
         await write(pace, server, 1000)
         assert pace.turns == LEAST
 
