@@ -17,10 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from kubeberth.api.scheme import (
-    BY_KIND,
-    Resource,
-)
+from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.apiserver.admission.chain import Attributes, Operation, Plugin
 from kubeberth.apiserver.admission.expressions import expression_of
 from kubeberth.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
