@@ -21,6 +21,8 @@ from kubeberth.errors import UsageError
 LOAD_MODULE = "kubeberth.bench.node_load"
 # While it takes long to tell in events of all the pods that have started.
 SETTLE_S, SETTLE_TRIES = 10.0, 60
+# Of nodes that have just come, there is little more to tell.
+REST_S = 2.0
 
 Tell = Callable[[int], None]
 
@@ -99,7 +101,7 @@ class Measurement:
         """Measure how soon every node runs its pods, after a rest."""
         plan, run = self._plan, uuid.uuid4().hex[:8]
         # Thousands of nodes that have just come keep the server busy for a while.
-        self._writes.settle(plan.nodes, SETTLE_S, SETTLE_TRIES)
+        self._writes.settle(plan.nodes, REST_S, SETTLE_TRIES)
         make_namespace(self._load, namespace := f"bench-{run}")
         self._meter.begin()
         found = self._load.do(
