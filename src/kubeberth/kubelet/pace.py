@@ -35,12 +35,12 @@ STEP = 1 / 8
 # sooner: who stands back has less to say, as what came to pass meanwhile is written once.
 LATE = 2.5
 # With so many turns that an answer takes ten times as long, the server is busy all the time, though
-# some of its commits take much longer than most. With fewer it waits for us as often as not.
+# some of its commits take much longer than most. With five it waits for us a third of the time.
 LATE_ALONE = 10.0
 # Where no pod has come for so long, nobody places any.
 PLACING_S = 1.0
-# The shortest answer is forgotten within ten minutes or so, as disks and servers change: not while
-# the line is long for a few of them because many pods come.
+# The shortest answer is forgotten within ten minutes or so, as disks and servers change, but not
+# while many pods come and the line is long for a few of them.
 FORGET_S = 600.0
 REST_S = 1.0
 
