@@ -5,6 +5,7 @@
 In turn, a few dozen examples of each property that the tests hold of plans:
 
 - manifests land, are refused and roll out in a live cluster in virtual time as planned
+- a cluster in which things are under way comes to rest as planned
 - a node is drained as planned
 - what is suggested for a pending pod gives it its node, once it is done
 - a snapshot without names has the same answers as one with them
@@ -26,7 +27,12 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 from tests.property.planned_worlds import WITH_POLICIES, node_specs, releases, stories
-from tests.property.test_plan_equals_live import check_draining, check_landing
+from tests.property.test_plan_equals_live import (
+    check_draining,
+    check_landing,
+    check_under_way,
+    delays,
+)
 from tests.property.test_remedies_applied import asked_pods, asked_workloads, check_remedies, nodes
 from tests.property.test_snapshots import check_names
 
@@ -37,6 +43,7 @@ SHRINKING_S = 60.0
 
 PROPERTIES: tuple[tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]], ...] = (
     (check_landing, (node_specs(), stories())),
+    (check_under_way, (node_specs(), stories(), delays)),
     (check_draining, (node_specs(), releases(WITH_POLICIES))),
     (check_remedies, (nodes(), releases(), asked_pods())),
     (check_remedies, (nodes(), releases(), asked_workloads())),

@@ -241,6 +241,10 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
             # It outlives every test: that jobs end is nothing that a plan knows of.
             made["spec"]["containers"][0]["command"] = ["sleep", "1000000"]
             spec = {"parallelism": size, "completions": size + 1, "template": made}
+            if draw(st.integers(0, 2)) == 0:
+                action = draw(st.sampled_from(["Ignore", "FailJob", "Count"]))
+                rule = {"action": action, "onPodConditions": [{"type": "DisruptionTarget"}]}
+                spec |= {"backoffLimit": 0, "podFailurePolicy": {"rules": [rule]}}
             return {
                 "apiVersion": "batch/v1",
                 "kind": kind,

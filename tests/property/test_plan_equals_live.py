@@ -2,20 +2,27 @@
 
 The live cluster is the real one in virtual time (tests/live_cluster.py). Equal is what is on each
 node of each workload, what is pending and why, and how far rollouts get. Both break ties alike, so
-that nothing but the last letters of names may differ.
+that nothing but the last letters of names may differ: of equal nodes the first one is taken, and of
+pods that are too many the youngest goes, where a ReplicaSet takes ages of one order of magnitude
+for equal and leaves it to the UID, which is drawn anew each time.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from tests.live_cluster import LiveCluster, running
 from tests.property.planned_worlds import CLASSES, WITH_POLICIES, node_specs, releases, stories
 from tests.unit.planner.clusters import as_file
 
 from kubeberth.api.scheme import BY_KIND, DEPLOYMENTS, NODES, PODS
+from kubeberth.controllers.workloads import replica_set
 from kubeberth.errors import ApiError, BerthError, InvalidObjectError, TooManyRequestsError
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import Shuffled
@@ -141,6 +148,12 @@ async def evict(cluster: LiveCluster, namespace: str, name: str) -> bool:
     return True
 
 
+def is_open(releases: list[list[Document]]) -> bool:
+    """Return whether what comes of several releases is not for a plan to know."""
+    manifests = [item for each in releases for item in each]
+    return is_contested(manifests) or is_shortened(manifests)
+
+
 def is_contested(manifests: list[Document]) -> bool:
     """Return whether several workloads wait for what a quota has left.
 
@@ -176,10 +189,16 @@ def says_as_much(new: Any, old: Any) -> bool:
     return True
 
 
+def by_exact_ages(specs: list[Any], story: Callable[[LiveCluster], Any]) -> None:
+    """Have a story happen, to a cluster in which no two ages are equal but those that are."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(replica_set, "magnitude", float)
+        running(specs, story)
+
+
 def check_landing(specs: list[Any], releases: list[list[Document]]) -> None:
     """Plan and apply manifests, several times over."""
-    manifests = [item for each in releases for item in each]
-    assume(len(releases) == 1 or not (is_contested(manifests) or is_shortened(manifests)))
+    assume(len(releases) == 1 or not is_open(releases))
 
     async def story(cluster: LiveCluster) -> None:
         await cluster.apply(CLASSES)
@@ -197,7 +216,26 @@ def check_landing(specs: list[Any], releases: list[list[Document]]) -> None:
             # are now, a plan of nothing tells.
             assert planned(before, []) == expected | {"refused": []}
 
-    running(specs, story)
+    by_exact_ages(specs, story)
+
+
+def check_under_way(specs: list[Any], releases: list[list[Document]], after_s: int) -> None:
+    """Plan nothing, so many seconds after the last manifests were applied, and wait."""
+    assume(not is_open(releases))
+
+    async def story(cluster: LiveCluster) -> None:
+        await cluster.apply(CLASSES)
+        for manifests in releases:
+            await cluster.settle()
+            if await refusals(cluster, manifests):
+                return
+        await asyncio.sleep(after_s)
+        expected = planned(await snapshot(cluster), [])
+        await cluster.settle()
+        found = found_in(await snapshot(cluster))
+        assert found == {k: expected[k] for k in ("placed", "rollouts")}
+
+    by_exact_ages(specs, story)
 
 
 def check_draining(specs: list[Any], manifests: list[Document]) -> None:
@@ -215,8 +253,11 @@ def check_draining(specs: list[Any], manifests: list[Document]) -> None:
         assert found_in(after) == {k: expected[k] for k in ("placed", "rollouts")}
         assert planned(after, []) == expected
 
-    running(specs, story)
+    by_exact_ages(specs, story)
 
+
+# Pods take 25 seconds to end, and rollouts end many, one after the other.
+delays = st.integers(1, 90)
 
 many = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 
@@ -225,6 +266,14 @@ many = settings(deadline=None, max_examples=25, suppress_health_check=list(Healt
 @many
 def test_manifests_land_as_planned(specs: list[Any], releases: list[list[Document]]) -> None:
     check_landing(specs, releases)
+
+
+@given(node_specs(), stories(), delays)
+@many
+def test_what_is_under_way_ends_as_planned(
+    specs: list[Any], releases: list[list[Document]], after_s: int
+) -> None:
+    check_under_way(specs, releases, after_s)
 
 
 @given(node_specs(), releases(WITH_POLICIES))

@@ -11,6 +11,8 @@ from typing import Any
 from msgspec import structs
 
 from kubeberth.api.codec import decode_kind
+from kubeberth.api.disruption_target import DISRUPTION_TARGET, evicted
+from kubeberth.api.meta import to_documents
 from kubeberth.api.scheme import CONNECT, POD_DISRUPTION_BUDGETS, PODS, PROXY
 from kubeberth.apiserver import eviction, refusals
 from kubeberth.apiserver.auth.rbac import Authorizer
@@ -265,14 +267,7 @@ def marked_as_evicted(pod: Document, now: str) -> Document:
     status = pod.setdefault("status", {})
     if "deletionTimestamp" in pod["metadata"] or status.get("phase") in ("Succeeded", "Failed"):
         return pod
-    condition = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": now,
-        "reason": "EvictionByEvictionAPI",
-        "message": "Eviction API: evicting",
-    }
-    others = [c for c in status.get("conditions", ()) if c["type"] != "DisruptionTarget"]
-    status["conditions"] = [*others, condition]
+    (why,) = to_documents([evicted(now)])
+    others = [c for c in status.get("conditions", ()) if c["type"] != DISRUPTION_TARGET]
+    status["conditions"] = [*others, {**why, "lastProbeTime": None}]
     return pod

@@ -472,18 +472,20 @@ class PodLife:
     def _stop(self, now: float) -> None:
         """End everything because the pod was told to."""
         is_late = now + pulling.CLOCK_ERROR_S >= self._kill_at
-        self._stop_running(now, KILLED_EXIT_CODE if is_late else 0)
+        self._stop_running(now, KILLED_EXIT_CODE if is_late else None)
         for run in self.runs:
             if run.stage is ContainerStage.WAITING:
                 run.stage, run.exit_code, run.lost = ContainerStage.EXITED, LOST_EXIT_CODE, True
         ended_well = all(run.exit_code == 0 for run in self.of_role(Role.APP, Role.INIT))
         self.phase = "Succeeded" if ended_well and not self.reason else "Failed"
 
-    def _stop_running(self, now: float, exit_code: int = 0) -> None:
-        """End what runs: it has obeyed SIGTERM and exits with 0, or was killed."""
+    def _stop_running(self, now: float, exit_code: int | None = None) -> None:
+        """End what runs: it has obeyed SIGTERM, unless it was killed with an exit code."""
         for run in self.runs:
             if run.stage is ContainerStage.RUNNING:
-                run.stage, run.finished_at, run.exit_code = ContainerStage.EXITED, now, exit_code
+                run.stage, run.finished_at = ContainerStage.EXITED, now
+                obeyed = run.program.stopped_exit_code
+                run.exit_code = obeyed if exit_code is None else exit_code
             run.ready = False
 
     def _move(self, stimulus: Stimulus) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from kubeberth.api.disruption_target import DISRUPTION_TARGET
 from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
 from kubeberth.kubelet.containers import ContainerStage, PastRun, Role, Run
@@ -132,7 +133,7 @@ def _conditions(
         "PodScheduled": TRUE,
     }
     if life.is_preempted:
-        verdicts["DisruptionTarget"] = _Verdict(True, "TerminationByKubelet", PREEMPTION)
+        verdicts[DISRUPTION_TARGET] = _Verdict(True, "TerminationByKubelet", PREEMPTION)
     return [
         _condition(type_, verdict, pod.metadata.generation, shown.get(type_), now)
         for type_, verdict in verdicts.items()

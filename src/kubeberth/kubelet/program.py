@@ -15,6 +15,8 @@ from kubeberth.api.core import Container
 
 EXIT_AFTER = "kubeberth.io/exit-after-seconds"
 EXIT_CODE = "kubeberth.io/exit-code"
+# 128 and the number of the signal, as shells and container runtimes have it.
+SIGTERM_EXIT_CODE = 143
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Program:
     ready_after_s: float | None = None
     unready: tuple[Spell, ...] = ()
     liveness_fails_s: float | None = None
+
+    @property
+    def stopped_exit_code(self) -> int:
+        """Its exit code when it is told to stop: what was to end has not done its work."""
+        return 0 if self.run_s is None else SIGTERM_EXIT_CODE
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubeberth.api.core import Node, Pod, PodSpec
+from kubeberth.api.disruption_target import DISRUPTION_TARGET, PREEMPTION_BY_SCHEDULER
 from kubeberth.api.meta import ObjectMeta
 from kubeberth.api.selectors import Selector, from_label_selector
 from kubeberth.api.storage import StorageObject
@@ -722,10 +723,8 @@ def _looks_the_same(one: PlacedPod, other: PlacedPod) -> bool:
 
 
 def _makes_way(pod: Pod) -> bool:
-    target = pod.condition("DisruptionTarget")
-    return (
-        target is not None and target.status == "True" and target.reason == "PreemptionByScheduler"
-    )
+    why = pod.condition(DISRUPTION_TARGET)
+    return why is not None and why.status == "True" and why.reason == PREEMPTION_BY_SCHEDULER
 
 
 def _has_own_sizes(pod: Pod) -> bool:

@@ -26,6 +26,7 @@ from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
 from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
+from kubeberth.api.disruption_target import evicted, preempted_by
 from kubeberth.api.meta import Condition
 from kubeberth.api.scheme import (
     NAMESPACES,
@@ -35,6 +36,7 @@ from kubeberth.api.scheme import (
     STORAGE_CLASSES,
     Resource,
 )
+from kubeberth.api.workloads import seconds_of
 from kubeberth.apiserver.patch.merge import apply_merge_patch
 from kubeberth.apiserver.patch.strategic import StrategicPatchError, apply_strategic_patch
 from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare_update
@@ -59,7 +61,7 @@ _OWNERS = "managedFields"
 # What they say is carried out, so it must at least have their shape.
 _RUN = frozenset((*BINDINGS, *BINDINGS.values()))
 # Of a pod that does not say how long it may take to end.
-GRACE_S = 30.0
+GRACE_S = 30
 
 Follower = Callable[[Resource, Any, Any], None]
 """Told of a change: the resource, the object before and after; None where there was or is none."""
@@ -361,16 +363,43 @@ class Objects:
             There is none.
         """
         self._admission.policies.note(GOING, "CREATE", PODS, "eviction")
-        self._end(PODS, key, self._find(PODS, key).item)
+        self._disrupt(key, evicted(self._stamp()))
+
+    def preempt(self, key: str, scheduler_name: str) -> None:
+        """Ask a pod to go, as a scheduler does for the sake of another one.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        self._admission.policies.note(GOING, "DELETE", PODS)
+        self._disrupt(key, preempted_by(scheduler_name, self._stamp()))
+
+    def _disrupt(self, key: str, why: Condition) -> None:
+        pod: Pod = self._find(PODS, key).item
+        others = (each for each in pod.status.conditions if each.type != why.type)
+        status = replace(pod.status, conditions=(*others, why))
+        self._end(PODS, key, replace(pod, status=status))
 
     def _end(self, resource: Resource, key: str, item: Any) -> None:
         if resource is not PODS or not item.spec.node_name:
             self._remove(resource, key)
         elif not item.is_terminating:
-            meta = replace(item.metadata, deletion_timestamp=self._stamp())
+            asked_s = item.spec.termination_grace_period_seconds
+            grace_s = GRACE_S if asked_s is None else asked_s
+            self._going[key] = ends_at = self.now + grace_s
+            meta = replace(
+                item.metadata,
+                deletion_timestamp=rfc3339(ends_at),
+                deletion_grace_period_seconds=grace_s,
+            )
             self._put(PODS, _Entry(replace(item, metadata=meta)))
-            grace_s = item.spec.termination_grace_period_seconds
-            self._going[key] = self.now + (GRACE_S if grace_s is None else grace_s)
+
+    def await_end(self, key: str) -> None:
+        """Have a pod end that was told to go before anything was planned."""
+        pod: Pod = self._find(PODS, key).item
+        self._going[key] = seconds_of(pod.metadata.deletion_timestamp)
 
     def remove(self, resource: Resource, key: str) -> None:
         """Take an object out at once, whatever holds it: it is not deleted, it is lost."""
@@ -398,9 +427,7 @@ class Objects:
         gone = [key for key, ends_at in self._going.items() if ends_at <= self.now]
         for key in gone:
             del self._going[key]
-            pod: Pod | None = self.get(PODS, key)
-            if pod is None:
-                continue
+            pod: Pod = self._find(PODS, key).item
             if JOB_TRACKING in pod.metadata.finalizers:
                 meta = replace(pod.metadata, deletion_grace_period_seconds=0)
                 status = replace(pod.status, phase="Failed")
@@ -437,7 +464,9 @@ class Objects:
 
     def _remove(self, resource: Resource, key: str) -> None:
         item = self._entries[resource].pop(key).item
-        if resource is PRIORITY_CLASSES:
+        if resource is PODS:
+            self._going.pop(key, None)
+        elif resource is PRIORITY_CLASSES:
             self._classes.pop(key, None)
         self._tell(resource, item, None)
 

@@ -192,7 +192,7 @@ class Placing:
             victim = self._objects.get(PODS, key)
             if victim is not None and not victim.is_terminating:
                 self.preempted.append(Preempted(victim, pod))
-                self._objects.delete(PODS, key)
+                self._objects.preempt(key, pod.spec.scheduler_name)
 
     def _make_good(self, promise: Reservation) -> None:
         """Write down what a pod is promised; the controllers do the rest."""

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.batch import CronJob
-from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, PODS, Resource
+from kubeberth.api.core import Node, Pod
+from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, NODES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.batch.cron_job import new_job
 from kubeberth.controllers.cache import ref_of
@@ -26,6 +27,7 @@ from kubeberth.placement.ties import FirstAdded
 from kubeberth.planner import questions as asked
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.manifests import Reading, Wanted, read
+from kubeberth.planner.moments import newest
 from kubeberth.planner.outcome import Books, to_plan
 from kubeberth.planner.params import is_param, params_of
 from kubeberth.planner.plan import Plan, Warned
@@ -104,7 +106,8 @@ def carry_out(task: Task) -> tuple[World, Books]:
     UsageError
         A question asks for what the cluster does not have.
     """
-    world = World(task.rules, _newest(task.cluster), task.watch)
+    at = newest(task.cluster)
+    world = World(task.rules, _NEW_YEAR if at is None else at + 1, task.watch)
     load(world, task.cluster)
     has_namespaces = any(entry.get("kind") == NAMESPACES.kind for entry in task.cluster)
     world.settle()
@@ -171,12 +174,15 @@ def load(world: World, documents: Iterable[Document]) -> None:
     for pod in world.objects.all(PODS):
         if pod.spec.node_name and pod.status.phase == "Pending":
             world.objects.bind(pod.metadata.key, pod.spec.node_name)
+        if pod.is_terminating and _is_watched(world, pod):
+            world.objects.await_end(pod.metadata.key)
 
 
-def _newest(documents: Iterable[Document]) -> float:
-    """Return the moment after the youngest object was made: it is now, or was when it was read."""
-    newest = max(map(_created_at, documents), default=0.0)
-    return newest + 1 if newest else _NEW_YEAR
+def _is_watched(world: World, pod: Pod) -> bool:
+    """Return whether there is a kubelet that will tell when a pod has ended."""
+    node: Node | None = world.objects.get(NODES, pod.spec.node_name)
+    ready = None if node is None else node.condition("Ready")
+    return node is not None and (ready is None or ready.status == "True")
 
 
 def _age(document: Document) -> tuple[float, int]:
@@ -184,26 +190,9 @@ def _age(document: Document) -> tuple[float, int]:
     meta = document.get("metadata")
     revision = str(meta.get("resourceVersion", "")) if isinstance(meta, dict) else ""
     is_number = revision.isdecimal() and len(revision) <= _MAX_DIGITS
-    return _created_at(document), int(revision) if is_number else 0
-
-
-def _created_at(document: Document) -> float:
-    """Return when an object was made, in seconds since 1970; 0 if it does not say.
-
-    Raises
-    ------
-    InvalidObjectError
-        What it says is no time.
-    """
-    meta = document.get("metadata")
-    if not isinstance(meta, dict) or not isinstance(stamp := meta.get("creationTimestamp"), str):
-        return 0.0
-    try:
-        return seconds_of(stamp)
-    except ValueError:
-        identity = (str(document.get("kind")), "", str(meta.get("name", "")))
-        fault = ("metadata.creationTimestamp", f'Invalid value: "{stamp}": is no time')
-        raise InvalidObjectError(*identity, [fault]) from None
+    stamp = meta.get("creationTimestamp") if isinstance(meta, dict) else None
+    created_at = seconds_of(stamp) if isinstance(stamp, str) else 0.0
+    return created_at, int(revision) if is_number else 0
 
 
 def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: bool) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import OwnerReference
 from kubeberth.api.scheme import PODS, Resource
 from kubeberth.library.pods import recreated
 from kubeberth.placement.profile import Profile
@@ -68,7 +69,7 @@ class World:
         self.placing = Placing(self.objects, rules.profiles, rules.ties, watch)
         self.control = Control(self.objects)
         self.came_to_rest = True
-        # Pods that are gone and whose controllers are not here to make others.
+        # Pods that others have to come for, as their controllers are not here to make them.
         self._lost: list[Pod] = []
         self.objects.follow(self._on_change)
 
@@ -79,8 +80,10 @@ class World:
             is_busy = self.control.run()
             if self.control.is_restless:
                 break
+            has_moved = self.placing.run() or self._stand_in() or is_busy
+            # Whatever is told to go in one round ends together, and what comes is of one age.
             self.objects.now += 1
-            if self.placing.run() or self._stand_in() or is_busy:
+            if has_moved:
                 continue
             if not self._wait(patience_ends_at):
                 self.came_to_rest = True
@@ -104,10 +107,10 @@ class World:
         return True
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
-        if resource is not PODS or new is not None:
+        if resource is not PODS or old is None or old.is_terminal:
             return
         owner = old.metadata.controller
-        if owner is None or owner.kind == "DaemonSet" or old.is_terminal:
+        if owner is None or owner.kind == "DaemonSet" or not _is_missed(owner, old, new):
             return
         if self.control.owner(old.metadata.namespace, owner) is None:
             self._lost.append(old)
@@ -117,6 +120,16 @@ class World:
         lost, self._lost = self._lost, []
         self.objects.create_again(map(_anew, lost))
         return bool(lost)
+
+
+def _is_missed(owner: OwnerReference, old: Pod, new: Pod | None) -> bool:
+    """Return whether something has changed of a pod for which another one comes.
+
+    As soon as it is told to go, or once its name is free if that one is called alike.
+    """
+    if owner.kind == "StatefulSet":
+        return new is None
+    return not old.is_terminating and (new is None or new.is_terminating)
 
 
 def _anew(pod: Pod) -> Pod:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from kubeberth.api.core import Pod
-from kubeberth.api.meta import ObjectMeta
+from kubeberth.api.disruption_target import preempted_by
+from kubeberth.api.meta import ObjectMeta, to_documents
 from kubeberth.api.scheme import PODS
 from kubeberth.client.client import Client
 from kubeberth.clock import Clock, rfc3339
@@ -61,10 +60,8 @@ class Evictor:
         if victim.deletion_timestamp is not None:
             return True
         name, namespace, uid = victim.name, victim.namespace, victim.uid
-        change = {
-            "metadata": {"uid": uid},
-            "status": {"conditions": [to_disruption(entry.pod, self._clock.now())]},
-        }
+        why = preempted_by(entry.pod.spec.scheduler_name, rfc3339(self._clock.now()))
+        change = {"metadata": {"uid": uid}, "status": {"conditions": to_documents([why])}}
         try:
             await self._client.patch(PODS, name, change, namespace, kind="strategic", sub="status")
             await self._client.delete(PODS, name, namespace, uid=uid)
@@ -75,15 +72,3 @@ class Evictor:
             return False
         self._told(entry, victim)
         return True
-
-
-def to_disruption(preemptor: Pod, now: float) -> dict[str, Any]:
-    """Return the condition that tells a victim why it has to go."""
-    name = preemptor.spec.scheduler_name
-    return {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "PreemptionByScheduler",
-        "message": f"{name}: preempting to accommodate a higher priority pod",
-        "lastTransitionTime": rfc3339(now),
-    }

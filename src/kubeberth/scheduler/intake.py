@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from kubeberth.api.core import ContainerStatus, Pod, PodSpec, PodStatus, decode_pod
+from kubeberth.api.disruption_target import DISRUPTION_TARGET
 from kubeberth.api.meta import Condition, ObjectMeta
 from kubeberth.api.volumes import Volume
 
@@ -121,7 +122,7 @@ def _matters(condition: Condition) -> bool:
     """Return whether a condition says why a pod has no node yet, or that it has to make room."""
     if condition.type == "PodScheduled":
         return condition.status != "True"
-    return condition.type == "DisruptionTarget"
+    return condition.type == DISRUPTION_TARGET
 
 
 def _interned(text: str | None) -> str | None:

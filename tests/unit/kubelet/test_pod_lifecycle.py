@@ -174,6 +174,14 @@ def test_a_container_that_does_not_end_within_its_grace_period_is_killed(took_s,
     assert (player.life.run_of("c").exit_code, player.life.phase) == (exit_code, phase)
 
 
+def test_work_that_is_told_to_stop_has_not_been_done():
+    player = Player(make("Never", apps=containers("c", command=["sleep", "60"]))).admit()
+    player.run(until=NOW + 30)
+    player.take(player.life.deleted(30, player.now))
+    player.run()
+    assert (player.life.run_of("c").exit_code, player.life.phase) == (143, "Failed")
+
+
 def test_a_pod_that_has_to_go_for_others_has_its_own_grace_period():
     player = Player(make(terminationGracePeriodSeconds=7)).admit().run()
     assert player.life.preempted(player.now).timers[0].at_most_s == 7

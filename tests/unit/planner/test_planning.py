@@ -24,6 +24,8 @@ from kubeberth.planner.planning import RefusedError, Task, carry_out, make_plan
 from kubeberth.planner.questions import NewNodes
 from kubeberth.planner.words import notes
 
+HOST = "kubernetes.io/hostname"
+
 
 def test_the_pods_of_a_deployment_are_spread_and_named_as_its_replica_set_names_them():
     found = plan(zones(3), deployment("web", 6))
@@ -376,6 +378,67 @@ def test_a_job_makes_pods_again_that_were_preempted():
     urgent = pod("urgent", "3", priorityClassName="urgent")
     found = plan([*zones(1), job], priority_class("urgent", 9), urgent)
     assert [gone.workload for gone in found.removed] == ["Job/job"]
+    assert [pending.workload for pending in found.pending] == ["Job/job"]
+
+
+def test_a_pod_whose_victims_are_on_their_way_out_takes_no_others():
+    classes = [priority_class(f"p{value}", value) for value in (2, 5, 9)]
+    there = [
+        pod("one", "3", node_name="n1", priorityClassName="p2"),
+        pod("two", "2", node_name="n2"),
+        pod("three", "2", "n2", priorityClassName="p5", terminationGracePeriodSeconds=5),
+    ]
+    term = {"labelSelector": {"matchLabels": {"app": "three"}}, "topologyKey": HOST}
+    alone = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    bosses = [
+        pod("boss", "3", priorityClassName="p9"),
+        pod("clerk", "100m", priorityClassName="p9", affinity=alone, nodeSelector={HOST: "n2"}),
+    ]
+    # Once the third has made way for the clerk, the boss would do less harm in the place of the
+    # second one; but the first has been told to go already.
+    found = plan([*zones(2), *classes, *there], *bosses)
+    gone = {each.pod: each.by for each in found.preempted}
+    assert gone == {"default/one": "default/boss", "default/three": "default/clerk"}
+
+
+def test_pods_on_their_way_out_are_gone_before_anything_is_planned():
+    there = pod("web", "3", node_name="n1")
+    there["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z"
+    found = plan([*zones(1), there], pod("next", "3"))
+    assert where(found) == {"next": "n1"}
+    assert found.removed == ()
+
+
+def test_pods_on_their_way_out_stay_where_no_kubelet_tells_that_they_have_ended():
+    there = pod("web", "3", node_name="n1")
+    there["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z"
+    (lost,) = zones(1)
+    lost["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    assert where(plan([lost, there], pod("next", "3"))) == {"next": None}
+
+
+def test_who_is_missed_comes_again_once_whatever_controller_is_not_here():
+    owners = [{"apiVersion": "v1", "kind": "ReplicationController", "name": "web", "uid": "1"}]
+    there = pod("web", "3", node_name="n1", terminationGracePeriodSeconds=5)
+    going = pod("gone", "1", node_name="n1")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z"
+    for each in (there, going):
+        each["metadata"]["ownerReferences"] = [{**owners[0], "controller": True}]
+    found = plan([*zones(2), there, going], drain=("n1",))
+    assert [each.node for each in found.pods] == ["n2"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"drain": ("n1",)}], ids=["preempted", "evicted"])
+def test_a_job_that_minds_no_disruption_makes_pods_again(asked):
+    ignore = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    spec = {
+        "template": template("job", "3", restartPolicy="Never"),
+        "backoffLimit": 0,
+        "podFailurePolicy": {"rules": [ignore]},
+    }
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": spec}
+    urgent = [] if asked else [pod("urgent", "3", priorityClassName="urgent")]
+    found = plan([*zones(1), job, priority_class("urgent", 9)], *urgent, **asked)
     assert [pending.workload for pending in found.pending] == ["Job/job"]
 
 

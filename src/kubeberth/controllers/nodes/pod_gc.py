@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.api.meta import HasMetadata
+from kubeberth.api.disruption_target import disruption_target
+from kubeberth.api.meta import Condition, HasMetadata, to_documents
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.clock import rfc3339
@@ -88,22 +89,17 @@ def _is_abandoned(pod: Pod, nodes: Mapping[str, Node]) -> bool:
     return not is_ready and any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints)
 
 
-def _node_gone(now: float) -> dict[str, str]:
-    return {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "DeletionByPodGC",
-        "message": "PodGC: node no longer exists",
-        "lastTransitionTime": rfc3339(now),
-    }
+def _node_gone(now: float) -> Condition:
+    return disruption_target("DeletionByPodGC", "PodGC: node no longer exists", rfc3339(now))
 
 
-def _force_delete(pod: Pod, condition: dict[str, str] | None = None) -> list[Action]:
+def _force_delete(pod: Pod, condition: Condition | None = None) -> list[Action]:
     """Return what removes a pod: it ends first, so that it is not mistaken for a running one."""
     ref = ref_of(PODS, pod)
     actions: list[Action] = []
     if not pod.is_terminal:
-        status = {"phase": "Failed", **({"conditions": [condition]} if condition else {})}
+        told = {} if condition is None else {"conditions": to_documents([condition])}
+        status = {"phase": "Failed", **told}
         patch = {"status": status}
         actions.append(PatchObject(ref, patch, sub="status", strategic=True, if_present=True))
     return [*actions, DeleteObject(ref, grace_period_s=0)]

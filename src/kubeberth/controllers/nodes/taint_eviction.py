@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod, Taint, Toleration
-from kubeberth.api.meta import HasMetadata
+from kubeberth.api.disruption_target import disruption_target
+from kubeberth.api.meta import HasMetadata, to_documents
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.taints import tolerates
 from kubeberth.clock import rfc3339
@@ -87,14 +88,9 @@ def _cancelled(pod: Pod) -> Action:
 
 def _evict(pod: Pod, now: float) -> list[Action]:
     ref = ref_of(PODS, pod)
-    condition = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "DeletionByTaintManager",
-        "message": "Taint manager: deleting due to NoExecute taint",
-        "lastTransitionTime": rfc3339(now),
-    }
-    patch = {"status": {"conditions": [condition]}}
+    why = "Taint manager: deleting due to NoExecute taint"
+    condition = disruption_target("DeletionByTaintManager", why, rfc3339(now))
+    patch = {"status": {"conditions": to_documents([condition])}}
     message = f"Marking for deletion Pod {pod.metadata.key}"
     return [
         RecordEvent(ref, "TaintManagerEviction", message),

@@ -144,10 +144,10 @@ def _rank(pod: Pod, related: Mapping[str, int], now: float) -> _Rank:
     return _Rank(
         (bool(pod.spec.node_name), phase, ready, _deletion_cost(pod), -on_node),
         ready_at,
-        _magnitude(now - ready_at),
+        magnitude(now - ready_at),
         _restarts(pod),
         created_at,
-        _magnitude(now - created_at),
+        magnitude(now - created_at),
         pod.metadata.uid,
     )
 
@@ -182,7 +182,7 @@ def _deletion_cost(pod: Pod) -> int:
     return cost if -(2**31) <= cost < 2**31 else 0
 
 
-def _magnitude(duration_s: float) -> int:
+def magnitude(duration_s: float) -> int:
     """Return the order of magnitude of a duration: log2 of its nanoseconds, -1 below one."""
     nanos = int(duration_s * 1e9)
     return int(math.log2(nanos)) if nanos > 0 else -1

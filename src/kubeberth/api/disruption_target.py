@@ -1,0 +1,34 @@
+"""The condition by which a pod is told why it has to go, for those who disrupt it.
+
+Jobs may forgive failures that it explains (`podFailurePolicy`), and whoever waits for the room of a
+pod that makes way takes no other.
+"""
+
+from __future__ import annotations
+
+from kubeberth.api.meta import Condition
+
+DISRUPTION_TARGET = "DisruptionTarget"
+PREEMPTION_BY_SCHEDULER = "PreemptionByScheduler"
+
+
+def disruption_target(reason: str, message: str, now: str) -> Condition:
+    """Return the condition.
+
+    Parameters
+    ----------
+    now
+        As `metav1.Time` prints it.
+    """
+    return Condition(DISRUPTION_TARGET, "True", reason, message, last_transition_time=now)
+
+
+def preempted_by(scheduler_name: str, now: str) -> Condition:
+    """Return the condition of a pod whose room another one is to have."""
+    message = f"{scheduler_name}: preempting to accommodate a higher priority pod"
+    return disruption_target(PREEMPTION_BY_SCHEDULER, message, now)
+
+
+def evicted(now: str) -> Condition:
+    """Return the condition of a pod that somebody has asked the API server to evict."""
+    return disruption_target("EvictionByEvictionAPI", "Eviction API: evicting", now)
