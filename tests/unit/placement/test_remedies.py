@@ -20,6 +20,7 @@ from tests.unit.placement.builders import (
 )
 
 from kubeberth.api.core import Pod
+from kubeberth.api.meta import OwnerReference
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.remedies.conflict import find_conflict
 from kubeberth.placement.remedies.remedy import Remedy
@@ -50,6 +51,13 @@ def blamed(cluster: Cluster, pod: Pod) -> dict[str, int]:
 
 def with_priority(pod: Pod, value: int) -> Pod:
     return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, priority=value))
+
+
+def owned(pod: Pod, kind: str = "ReplicaSet") -> Pod:
+    """Return a pod in whose place a controller makes another."""
+    owner = OwnerReference(api_version="apps/v1", kind=kind, name="owner", uid="1", controller=True)
+    meta = msgspec.structs.replace(pod.metadata, owner_references=(owner,))
+    return msgspec.structs.replace(pod, metadata=meta)
 
 
 def with_port(pod: Pod, port: int) -> Pod:
@@ -135,7 +143,7 @@ def test_no_node_is_given_the_label_of_another_zone() -> None:
 
 def test_nobody_is_let_go_who_would_come_back_first() -> None:
     cluster = Cluster(make_node("a", cpu="2"))
-    cluster.bind(make_pod("old", requests={"cpu": "2"}, priority=9), "a")
+    cluster.bind(owned(make_pod("old", requests={"cpu": "2"}, priority=9)), "a")
     asked = make_pod("new", requests={"cpu": "2"})
     assert "let default/old leave a" not in texts(cluster, asked)
     assert "let default/old leave a" in texts(cluster, with_priority(asked, 9))
@@ -172,12 +180,36 @@ def test_what_comes_is_there_as_a_manifest() -> None:
 
 def test_a_pod_that_leaves_is_followed_to_where_it_goes() -> None:
     cluster = Cluster(make_node("a", labels={"disk": "ssd"}), make_node("b"))
-    cluster.bind(make_pod("old", requests={"cpu": "3"}), "a")
+    cluster.bind(owned(make_pod("old", requests={"cpu": "3"})), "a")
     pod = make_pod("p", requests={"cpu": "3"}, nodeSelector={"disk": "ssd"})
     moved = next(r for r in remedies(cluster, pod) if r.kinds == ("evict-pod",))
     assert moved.text == "let default/old leave a"
     assert moved.moved == {"default/old": "b"}
     assert moved.commands == ("kubectl delete pod old",)
+
+
+def test_a_pod_that_nothing_makes_again_is_named() -> None:
+    cluster = Cluster(make_node("a"), make_node("b"))
+    cluster.bind(make_pod("lone", requests={"cpu": "3"}), "a")
+    cluster.bind(owned(make_pod("old", requests={"cpu": "3"})), "b")
+    found = {r.text: r.moved for r in remedies(cluster, make_pod("p", requests={"cpu": "3"}))}
+    assert found["let default/lone leave a (nothing makes default/lone again)"] == {}
+
+
+@pytest.mark.parametrize(
+    ("owner", "is_proposed"),
+    [
+        pytest.param("ReplicaSet", False, id="which comes again while it goes"),
+        pytest.param("StatefulSet", True, id="which comes again once it is gone"),
+    ],
+)
+def test_a_pod_that_is_shunned_is_let_go_only_if_its_successor_does_not_stay(
+    owner: str, is_proposed: bool
+) -> None:
+    cluster = Cluster(make_node("a"))
+    cluster.bind(owned(make_pod("old", labels={"app": "old"}), owner), "a")
+    found = texts(cluster, make_pod("p", affinity=far(term(HOST, "old"))))
+    assert ("let default/old leave a" in found) is is_proposed
 
 
 def test_replicas_that_shun_each_other_may_do_so_less() -> None:

@@ -21,7 +21,8 @@ class Remedy(msgspec.Struct, frozen=True, rename="camel"):
     effort
         How large the changes are: below 4 a field of the pod, then a node, then several changes.
     moved
-        By pod that has to leave, the node that takes it then; empty when none does.
+        By pod that has to leave and is made again, the node that takes it then; empty when none
+        does.
     patch
         What changes in the pod, as a strategic merge patch; empty when nothing does.
     objects

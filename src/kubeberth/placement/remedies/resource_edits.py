@@ -43,9 +43,11 @@ def request_edits(
 def evict(pods: tuple[PlacedPod, ...], where: str) -> Edit:
     """Return what lets pods leave."""
     keys = tuple(pod.key for pod in pods)
+    lone = [pod.key for pod in pods if pod.request.meta.controller is None]
+    never = f" (nothing makes {' and '.join(lone)} again)" if lone else ""
     return Edit(
         "evict-pod",
-        f"let {' and '.join(keys)} leave {where}",
+        f"let {' and '.join(keys)} leave {where}{never}",
         EVICT_POD + len(keys) - 1,
         evicts=keys,
         command="\n".join(map(delete_pod, keys)),

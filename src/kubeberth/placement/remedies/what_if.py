@@ -18,6 +18,9 @@ from kubeberth.placement.remedies.edit import Edit, edited
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import judge
 
+# No pod can be called so.
+_NEXT = "+"
+
 
 @dataclass(frozen=True, slots=True)
 class Landing:
@@ -26,7 +29,8 @@ class Landing:
     Parameters
     ----------
     moved
-        By pod that was evicted for it, the node that takes it then; empty when none does.
+        By pod that was evicted for it and is made again, the node that takes it then; empty when
+        none does.
     """
 
     node: str
@@ -63,20 +67,24 @@ class WhatIf:
     def _in_copy(self, pod: Pod, edits: tuple[Edit, ...]) -> Landing | None:
         state = self.state.fork()
         evicted = [self.placed(key) for edit in edits for key in edit.evicts]
-        state.apply_all(PodRemoved(placed.key) for placed in evicted)
         state.apply_all(StoragePut(item) for edit in edits for item in edit.volumes_come)
         with self._changed_nodes(state, edits):
-            # Whoever is more urgent comes again first, and may well take its room back.
-            moved = self._again(state, (p for p in evicted if p.priority > pod.priority))
+            # Most controllers do not wait until a pod has gone. What comes for it while it still
+            # has its room may go elsewhere, or stay where it is in the way again.
+            moved = self._again(state, filter(_is_replaced_at_once, evicted))
+            state.apply_all(PodRemoved(placed.key) for placed in evicted)
+            waiting = [p for p in evicted if not moved.get(p.key) and _is_made_again(p)]
+            # Whoever is more urgent comes first, and may well take its room back.
+            moved |= self._again(state, (p for p in waiting if p.priority > pod.priority))
             node = self._place(state, pod)
             if node is None:
                 return None
             state.apply(PodPut(pod, node))
-            moved |= self._again(state, (p for p in evicted if p.priority <= pod.priority))
-        return Landing(node, {placed.key: moved[placed.key] for placed in evicted})
+            moved |= self._again(state, (p for p in waiting if p.priority <= pod.priority))
+        return Landing(node, {p.key: moved[p.key] for p in evicted if p.key in moved})
 
     def _again(self, state: ClusterState, evicted: Iterable[PlacedPod]) -> dict[str, str]:
-        """Place pods that were evicted; return where they went, empty for those that wait."""
+        """Place what comes for pods; return where it went, empty for what waits."""
         moved = {}
         for placed in evicted:
             again = to_pod(placed)
@@ -113,9 +121,22 @@ class WhatIf:
         state.apply_all(map(NodePut, before.values()))
 
 
+def _is_made_again(placed: PlacedPod) -> bool:
+    """Return whether something makes another pod in the place of one that goes."""
+    return placed.request.meta.controller is not None
+
+
+def _is_replaced_at_once(placed: PlacedPod) -> bool:
+    """Return whether that one comes as soon as the pod is told to go, as its name is another."""
+    owner = placed.request.meta.controller
+    return owner is not None and owner.kind != "StatefulSet"
+
+
 def to_pod(placed: PlacedPod) -> Pod:
-    """Return the pod that comes in the place of one that was evicted."""
+    """Return the pod that comes in the place of one that was evicted; it has a name of its own."""
     namespace, _, name = placed.key.partition("/")
     request = placed.request
+    if _is_replaced_at_once(placed):
+        name += _NEXT
     meta = replace(request.meta, name=name, namespace=namespace, labels=dict(placed.labels), uid="")
     return Pod(metadata=meta, spec=replace(request.spec, node_name=""))
