@@ -202,6 +202,8 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
             made = template(name, **fields)
             made["metadata"]["name"] = f"{name}-lone"
             if draw(st.integers(0, 3)) == 0:
+                made["spec"]["nodeName"] = "node-0"
+            if draw(st.integers(0, 3)) == 0:
                 claim = {"claimName": name}
                 made["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": claim}]
             return {"apiVersion": "v1", "kind": kind, **made}

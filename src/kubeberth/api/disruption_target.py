@@ -10,6 +10,8 @@ from kubeberth.api.meta import Condition
 
 DISRUPTION_TARGET = "DisruptionTarget"
 PREEMPTION_BY_SCHEDULER = "PreemptionByScheduler"
+TERMINATION_BY_KUBELET = "TerminationByKubelet"
+PREEMPTED_BY_KUBELET = "Pod was preempted by Kubelet to accommodate a critical pod."
 
 
 def disruption_target(reason: str, message: str, now: str) -> Condition:
@@ -27,6 +29,11 @@ def preempted_by(scheduler_name: str, now: str) -> Condition:
     """Return the condition of a pod whose room another one is to have."""
     message = f"{scheduler_name}: preempting to accommodate a higher priority pod"
     return disruption_target(PREEMPTION_BY_SCHEDULER, message, now)
+
+
+def preempted_by_kubelet(now: str) -> Condition:
+    """Return the condition of a pod whose room a critical one of its node is to have."""
+    return disruption_target(TERMINATION_BY_KUBELET, PREEMPTED_BY_KUBELET, now)
 
 
 def evicted(now: str) -> Condition:

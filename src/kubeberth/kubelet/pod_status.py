@@ -12,7 +12,11 @@ from typing import Any
 
 import msgspec
 
-from kubeberth.api.disruption_target import DISRUPTION_TARGET
+from kubeberth.api.disruption_target import (
+    DISRUPTION_TARGET,
+    PREEMPTED_BY_KUBELET,
+    TERMINATION_BY_KUBELET,
+)
 from kubeberth.api.meta import Condition
 from kubeberth.clock import rfc3339
 from kubeberth.kubelet.containers import ContainerStage, PastRun, Role, Run
@@ -117,7 +121,7 @@ class _Verdict:
 
 
 TRUE = _Verdict(True)
-PREEMPTION = "Pod was preempted by Kubelet to accommodate a critical pod."
+PREEMPTED = _Verdict(True, TERMINATION_BY_KUBELET, PREEMPTED_BY_KUBELET)
 
 
 def _conditions(
@@ -133,7 +137,7 @@ def _conditions(
         "PodScheduled": TRUE,
     }
     if life.is_preempted:
-        verdicts[DISRUPTION_TARGET] = _Verdict(True, "TerminationByKubelet", PREEMPTION)
+        verdicts[DISRUPTION_TARGET] = PREEMPTED
     return [
         _condition(type_, verdict, pod.metadata.generation, shown.get(type_), now)
         for type_, verdict in verdicts.items()

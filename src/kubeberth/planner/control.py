@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from kubeberth.api.core import Pod
 from kubeberth.api.meta import HasMetadata, OwnerReference
 from kubeberth.api.scheme import JOBS, REPLICATION_CONTROLLERS, Resource
 from kubeberth.controllers.action import (
@@ -88,14 +89,20 @@ class Trouble:
 class Control:
     """Runs the controllers over some objects.
 
+    Parameters
+    ----------
+    check_pod
+        Called before a pod is made; raises if that is of no use.
+
     Attributes
     ----------
     is_restless
         Whether one was stopped that went on and on, which is to happen to none.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, check_pod: Callable[[Pod], None]) -> None:
         self._objects = objects
+        self._check_pod = check_pod
         self._cache = Cache()
         # Of time, only these take notice: their pods wait to be available, or to be made again.
         self._patient: tuple[Reconciler, ...] = (
@@ -214,7 +221,7 @@ class Control:
                 self._create(action)
             case CreatePods():
                 try:
-                    objects.create_pods(action.bodies)
+                    objects.create_pods(action.bodies, self._check_pod)
                 except BerthError as error:
                     raise StoppedError("FailedCreate", str(error)) from error
             case DeletePods():
@@ -239,7 +246,7 @@ class Control:
         if action.namespace:
             body = {**body, "metadata": {**body["metadata"], "namespace": action.namespace}}
         try:
-            self._objects.create(action.resource, body)
+            self._objects.create(action.resource, body, self._check_pod)
         except AlreadyExistsError:
             if not action.if_absent:
                 raise

@@ -26,7 +26,7 @@ from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
 from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
-from kubeberth.api.disruption_target import evicted, preempted_by
+from kubeberth.api.disruption_target import evicted, preempted_by, preempted_by_kubelet
 from kubeberth.api.meta import Condition
 from kubeberth.api.scheme import (
     NAMESPACES,
@@ -183,8 +183,18 @@ class Objects:
         accepted["metadata"].setdefault("resourceVersion", _REVISION)
         self.put(resource, accepted)
 
-    def create(self, resource: Resource, sent: Mapping[str, Any]) -> str:
+    def create(
+        self,
+        resource: Resource,
+        sent: Mapping[str, Any],
+        check_pod: Callable[[Pod], None] = lambda _: None,
+    ) -> str:
         """Take in a new object as an API server would, and return its key.
+
+        Parameters
+        ----------
+        check_pod
+            Called before a pod is taken in; raises if it is to be of no use.
 
         Raises
         ------
@@ -198,11 +208,20 @@ class Objects:
         key = _key_of(resource, meta)
         if key in self._entries[resource]:
             raise AlreadyExistsError(f'{resource.group_resource} "{meta["name"]}" already exists')
+        if resource is PODS:
+            check_pod(_decode(PODS, document))
         self.put(resource, document)
         return key
 
-    def create_pods(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+    def create_pods(
+        self, bodies: Iterable[Mapping[str, Any]], check_pod: Callable[[Pod], None]
+    ) -> None:
         """Take in many new pods; those that are made of one body are judged once.
+
+        Parameters
+        ----------
+        check_pod
+            Called before each is taken in; raises if it is to be of no use.
 
         Raises
         ------
@@ -215,8 +234,10 @@ class Objects:
             namespace = body["metadata"].get("namespace", "")
             if body is not judged or self._admission.counts(namespace):
                 pod, judged = _decode(PODS, self._admitted(PODS, body)), body
+                check_pod(pod)
                 self._put(PODS, _Entry(pod))
             else:
+                check_pod(pod)
                 self._put_another(pod)
 
     def create_again(self, pods: Iterable[Pod]) -> None:
@@ -375,6 +396,28 @@ class Objects:
         """
         self._admission.policies.note(GOING, "DELETE", PODS)
         self._disrupt(key, preempted_by(scheduler_name, self._stamp()))
+
+    def preempt_on_node(self, key: str) -> None:
+        """Ask a pod to go, as its kubelet does for the sake of a critical one.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        self._disrupt(key, preempted_by_kubelet(self._stamp()))
+
+    def fail(self, key: str, reason: str, message: str) -> None:
+        """Have a pod end that its node does not take.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        pod: Pod = self._find(PODS, key).item
+        status = replace(pod.status, phase="Failed", reason=reason, message=message)
+        self._put(PODS, _Entry(replace(pod, status=status)))
 
     def _disrupt(self, key: str, why: Condition) -> None:
         pod: Pod = self._find(PODS, key).item

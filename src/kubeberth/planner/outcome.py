@@ -42,8 +42,8 @@ class Books:
         The pods that had no node; see `_identity`.
     placed
         UIDs of the pods that had been given a node by then.
-    n_preempted
-        How many victims there had been.
+    preempted
+        The UIDs of the victims that there had been.
     concerned
         What the manifests and questions are about.
     """
@@ -51,7 +51,7 @@ class Books:
     before: dict[str, Taken]
     pending: frozenset[tuple[str, str]]
     placed: frozenset[str]
-    n_preempted: int
+    preempted: frozenset[str]
     concerned: dict[tuple[Resource, str], None] = field(default_factory=dict)
     unchanged: list[str] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
@@ -61,9 +61,9 @@ class Books:
     @classmethod
     def open(cls, world: World) -> Books:
         """Write down how a world is."""
-        placing = world.placing
-        pending = frozenset(_identity(entry.pod) for entry in placing.waiting)
-        return cls(taken(placing.state), pending, frozenset(placing.placed), len(placing.preempted))
+        pending = frozenset(_identity(entry.pod) for entry in world.waiting)
+        gone = frozenset(victim.pod.metadata.uid for victim in world.preempted)
+        return cls(taken(world.placing.state), pending, frozenset(world.ran), gone)
 
 
 def _identity(pod: Pod) -> tuple[str, str]:
@@ -128,8 +128,7 @@ def _placed(
     world: World, books: Books, owners: _Owners, after: Mapping[str, Taken]
 ) -> Iterable[PlannedPod]:
     """Yield the pods that the plan has put on nodes and that are there at the end."""
-    for uid, decision in world.placing.placed.items():
-        key = decision.pod_key
+    for uid, key in world.ran.items():
         pod = None if uid in books.placed else world.objects.get(PODS, key)
         if pod is not None and pod.metadata.uid == uid and is_active(pod):
             yield PlannedPod(
@@ -143,7 +142,7 @@ def _placed(
 
 
 def _waiting(world: World, books: Books, owners: _Owners) -> Iterable[PlannedPod]:
-    for entry in world.placing.waiting:
+    for entry in world.waiting:
         key = entry.pod.metadata.key
         yield PlannedPod(
             key,
@@ -156,7 +155,7 @@ def _waiting(world: World, books: Books, owners: _Owners) -> Iterable[PlannedPod
 
 def _pending(world: World, owners: _Owners) -> Iterable[Pending]:
     groups: dict[tuple[str, str], list[Waiting]] = defaultdict(list)
-    for entry in world.placing.waiting:
+    for entry in world.waiting:
         groups[owners.label(entry.pod), entry.message].append(entry)
     for number, ((workload, message), entries) in enumerate(groups.items()):
         looked_into = number < MAX_LOOKED_INTO and not entries[0].why_not_tried
@@ -183,17 +182,19 @@ def _workloads(
         item = world.objects.get(resource, key)
         if item is not None and resource in _MAKERS and item.metadata.controller is None:
             pods_of[resource.kind, item.metadata.namespace, item.metadata.name] = []
+    waiting = {entry.pod.metadata.uid for entry in world.waiting}
     for pod in world.objects.all(PODS):
         kind, name = owners.top(pod)
         place = kind, pod.metadata.namespace, name
-        if is_active(pod) and (place in pods_of or f"{kind}/{name}" in touched):
+        is_meant = is_active(pod) or pod.metadata.uid in waiting
+        if is_meant and (place in pods_of or f"{kind}/{name}" in touched):
             pods_of.setdefault(place, []).append(pod)
     zones = sorted({node.zone for node in after.values() if node.zone})
     for (kind, namespace, name), pods in pods_of.items():
         maker = _BY_KIND.get(kind)
         item = None if maker is None else world.objects.get(maker, f"{namespace}/{name}")
-        nodes = Counter(pod.spec.node_name for pod in pods if pod.spec.node_name)
-        in_zone = Counter(zone_of(after, pod.spec.node_name) for pod in pods)
+        nodes = Counter(pod.spec.node_name for pod in pods if pod.metadata.uid not in waiting)
+        in_zone = Counter(zone_of(after, node) for node in nodes.elements())
         yield Workload(
             kind,
             namespace,
@@ -208,9 +209,9 @@ def _workloads(
 
 
 def _removed(world: World, books: Books, owners: _Owners) -> Iterable[Removed]:
-    for victim in world.placing.preempted[books.n_preempted :]:
-        by = victim.by.metadata.key
-        yield _gone(victim.pod, owners, "preempted", by)
+    for victim in world.preempted:
+        if victim.pod.metadata.uid not in books.preempted:
+            yield _gone(victim.pod, owners, "preempted", victim.by.metadata.key)
     for pod in books.lost:
         yield _gone(pod, owners, "lost")
     for evicted, _ in books.drained.values():

@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.batch import CronJob
-from kubeberth.api.core import Node, Pod
-from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, NODES, PODS, Resource
+from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
 from kubeberth.controllers.batch.cron_job import new_job
 from kubeberth.controllers.cache import ref_of
@@ -172,17 +171,12 @@ def load(world: World, documents: Iterable[Document]) -> None:
     for name in sorted(named):
         world.objects.know_namespace(name)
     for pod in world.objects.all(PODS):
-        if pod.spec.node_name and pod.status.phase == "Pending":
+        if not world.kubelets.has(pod.spec.node_name):
+            continue
+        if pod.status.phase == "Pending":
             world.objects.bind(pod.metadata.key, pod.spec.node_name)
-        if pod.is_terminating and _is_watched(world, pod):
+        if pod.is_terminating:
             world.objects.await_end(pod.metadata.key)
-
-
-def _is_watched(world: World, pod: Pod) -> bool:
-    """Return whether there is a kubelet that will tell when a pod has ended."""
-    node: Node | None = world.objects.get(NODES, pod.spec.node_name)
-    ready = None if node is None else node.condition("Ready")
-    return node is not None and (ready is None or ready.status == "True")
 
 
 def _age(document: Document) -> tuple[float, int]:

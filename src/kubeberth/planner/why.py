@@ -33,7 +33,7 @@ def why_in_plan(world: World, namespace: str, target: str) -> Why | WorkloadWhy:
             raise no_such_pod(name, namespace, there)
         return _why(world, found[0])
     pods = [pod for pod in there if belongs_to(pod, kind, name) and not pod.is_terminal]
-    waiting = {entry.pod.metadata.key: entry.message for entry in world.placing.waiting}
+    waiting = {entry.pod.metadata.key: entry.message for entry in world.waiting}
     return why_workload(
         f"{kind}/{name}",
         pods,

@@ -2,6 +2,7 @@
 
     controllers   act one after the other, each until it has nothing to do
     scheduler     tries every pod that may fit; those that are placed run at once
+    kubelets      run the pods that came with a node, or refuse them
     time          goes on, once nobody can do anything, to when a pod that was told to go ends, or a
                   controller wants to look again, up to an hour
 
@@ -26,8 +27,9 @@ from kubeberth.library.pods import recreated
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.control import Control
+from kubeberth.planner.kubelets import Kubelets
 from kubeberth.planner.objects import Objects
-from kubeberth.planner.placing import Placing
+from kubeberth.planner.placing import Placing, Preempted, Waiting
 
 # A rollout may wait for `progressDeadlineSeconds`, ten minutes by default, before it is told that
 # it has failed, and for `minReadySeconds` at every step.
@@ -67,11 +69,28 @@ class World:
     ) -> None:
         self.objects = Objects(now)
         self.placing = Placing(self.objects, rules.profiles, rules.ties, watch)
-        self.control = Control(self.objects)
+        self.kubelets = Kubelets(self.objects)
+        self.control = Control(self.objects, self.kubelets.check)
         self.came_to_rest = True
         # Pods that others have to come for, as their controllers are not here to make them.
         self._lost: list[Pod] = []
         self.objects.follow(self._on_change)
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """The pods that do not run: those without a node first, as they are tried."""
+        return [*self.placing.waiting, *self.kubelets.waiting]
+
+    @property
+    def ran(self) -> dict[str, str]:
+        """By UID, the key of each pod that has come to run on a node here."""
+        placed = self.placing.placed.items()
+        return {uid: decision.pod_key for uid, decision in placed} | self.kubelets.ran
+
+    @property
+    def preempted(self) -> list[Preempted]:
+        """Who had to go for others."""
+        return [*self.placing.preempted, *self.kubelets.preempted]
 
     def settle(self) -> None:
         """Go on until nothing moves any more."""
@@ -81,6 +100,7 @@ class World:
             if self.control.is_restless:
                 break
             has_moved = self.placing.run() or self._stand_in() or is_busy
+            has_moved = self.kubelets.run() or has_moved
             # Whatever is told to go in one round ends together, and what comes is of one age.
             self.objects.now += 1
             if has_moved:

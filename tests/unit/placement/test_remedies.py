@@ -188,6 +188,17 @@ def test_a_pod_that_leaves_is_followed_to_where_it_goes() -> None:
     assert moved.commands == ("kubectl delete pod old",)
 
 
+def test_a_pod_that_goes_does_not_keep_its_successor_away_by_its_number() -> None:
+    cluster = Cluster(
+        make_node("a", labels={ZONE: "a"}), make_node("b", labels={ZONE: "b"}, taints=[GPU])
+    )
+    old = make_pod("old", labels={"app": "web"}, topologySpreadConstraints=[SPREAD])
+    cluster.bind(owned(old), "a")
+    assert "let default/old leave a" not in texts(
+        cluster, make_pod("p", affinity=far(term(HOST, "web")))
+    )
+
+
 def test_a_pod_that_nothing_makes_again_is_named() -> None:
     cluster = Cluster(make_node("a"), make_node("b"))
     cluster.bind(make_pod("lone", requests={"cpu": "3"}), "a")

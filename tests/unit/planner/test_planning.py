@@ -401,6 +401,72 @@ def test_a_pod_whose_victims_are_on_their_way_out_takes_no_others():
     assert gone == {"default/one": "default/boss", "default/three": "default/clerk"}
 
 
+def test_pods_that_name_their_node_run_if_it_takes_them_and_fail_otherwise():
+    tainted = node("n2")
+    tainted["spec"] = {"taints": [{"key": "out", "effect": "NoExecute"}]}
+    lost = node("n3")
+    lost["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    pods = [
+        pod("big", "3", node_name="n1"),
+        pod("too-big", "2", node_name="n1"),
+        pod("small", "1", node_name="n1"),
+        pod("picky", "0", node_name="n1", nodeSelector={"disk": "ssd"}),
+        pod("out", "0", node_name="n2"),
+        pod("late", "0", node_name="n3"),
+        pod("nowhere", "0", node_name="n4"),
+    ]
+    found = plan([node("n1"), tainted, lost], *pods)
+    assert {f"{each.kind}/{each.name}": each.placed for each in found.workloads if each.placed} == {
+        "Pod/big": 1,
+        "Pod/small": 1,
+    }
+    assert (found.n_placed, found.n_pending) == (2, 5)
+    assert {each.workload: each.message for each in found.pending} == {
+        "Pod/too-big": "OutOfcpu: Node didn't have enough resource: cpu, requested: 2000, "
+        "used: 3000, capacity: 4000",
+        "Pod/picky": "NodeAffinity: Predicate NodeAffinity failed: node(s) didn't match Pod's "
+        "node affinity/selector",
+        "Pod/out": "TaintToleration: Predicate TaintToleration failed: node(s) had taints that "
+        "the pod didn't tolerate",
+        "Pod/late": 'node "n3" is not ready',
+        "Pod/nowhere": 'there is no node "n4"',
+    }
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "StatefulSet"])
+def test_controllers_make_no_pods_that_the_node_of_their_template_lets_fail(kind):
+    found = plan([node("n1")], workload(kind, "web", 3, cpu="1500m", nodeName="n1"))
+    (web,) = found.workloads
+    assert (web.wanted, web.placed, web.pending, web.nodes) == (3, 2, 0, {"n1": 2})
+    (stuck,) = found.stuck
+    assert stuck.why.startswith('node "n1" lets such pods fail: OutOfcpu: ')
+
+
+def test_a_node_that_is_not_there_gets_no_pods():
+    found = plan([node("n1")], deployment("web", 3, nodeName="n2"))
+    (stuck,) = found.stuck
+    assert stuck.why == 'there is no node "n2": its pods are deleted again'
+
+
+def test_room_that_comes_is_for_the_pods_that_wait_to_be_made():
+    low = [node("n1"), deployment("low", 4), priority_class("high", 9)]
+    boss = deployment("boss", 2, nodeName="n1", priorityClassName="high")
+    assert plan(low, boss).workloads[0].placed == 0
+    assert plan(low, boss, scale=(("low", 1),)).workloads[0].placed == 2
+
+
+def test_critical_pods_that_name_their_node_make_the_others_go():
+    there = [node("n1"), deployment("low", 4)]
+    proxy = pod("proxy", "2", node_name="n1", priorityClassName="system-node-critical")
+    proxy["metadata"]["namespace"] = "kube-system"
+    found = plan(there, proxy)
+    assert [(gone.workload, gone.by) for gone in found.preempted] == [
+        ("Deployment/low", "kube-system/proxy"),
+        ("Deployment/low", "kube-system/proxy"),
+    ]
+    assert [each.placed for each in found.workloads if each.name == "proxy"] == [1]
+
+
 def test_pods_on_their_way_out_are_gone_before_anything_is_planned():
     there = pod("web", "3", node_name="n1")
     there["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from kubeberth.api.core import Node, Pod
+from kubeberth.api.meta import ObjectMeta
 from kubeberth.placement.decision import Nomination
 from kubeberth.placement.delta import NodePut, NodeRemoved, PodPut, PodRemoved, StoragePut
 from kubeberth.placement.engine import Engine
@@ -20,6 +21,8 @@ from kubeberth.placement.verdicts import judge
 
 # No pod can be called so.
 _NEXT = "+"
+# When it was matters to nobody.
+_TOLD_AT = "1970-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class WhatIf:
         with self._changed_nodes(state, edits):
             # Most controllers do not wait until a pod has gone. What comes for it while it still
             # has its room may go elsewhere, or stay where it is in the way again.
+            state.apply_all(PodPut(_leaving(placed), placed.node_name) for placed in evicted)
             moved = self._again(state, filter(_is_replaced_at_once, evicted))
             state.apply_all(PodRemoved(placed.key) for placed in evicted)
             waiting = [p for p in evicted if not moved.get(p.key) and _is_made_again(p)]
@@ -132,11 +136,24 @@ def _is_replaced_at_once(placed: PlacedPod) -> bool:
     return owner is not None and owner.kind != "StatefulSet"
 
 
+def _leaving(placed: PlacedPod) -> Pod:
+    """Return a pod as it is once it was told to go."""
+    meta = replace(_meta(placed, placed.name), deletion_timestamp=_TOLD_AT)
+    return Pod(metadata=meta, spec=replace(placed.request.spec, node_name=placed.node_name))
+
+
 def to_pod(placed: PlacedPod) -> Pod:
     """Return the pod that comes in the place of one that was evicted; it has a name of its own."""
-    namespace, _, name = placed.key.partition("/")
-    request = placed.request
-    if _is_replaced_at_once(placed):
-        name += _NEXT
-    meta = replace(request.meta, name=name, namespace=namespace, labels=dict(placed.labels), uid="")
-    return Pod(metadata=meta, spec=replace(request.spec, node_name=""))
+    name = placed.name + _NEXT if _is_replaced_at_once(placed) else placed.name
+    return Pod(metadata=_meta(placed, name), spec=replace(placed.request.spec, node_name=""))
+
+
+def _meta(placed: PlacedPod, name: str) -> ObjectMeta:
+    return replace(
+        placed.request.meta,
+        name=name,
+        namespace=placed.key.partition("/")[0],
+        labels=dict(placed.labels),
+        uid="",
+        deletion_timestamp=None,
+    )

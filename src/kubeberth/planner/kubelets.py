@@ -1,0 +1,165 @@
+"""Kubelets: those of a plan, for pods that come with a node and pass the scheduler by.
+
+Rule 1: a node runs such a pod if it has what the pod needs; it asks what a kubelet asks.
+Rule 2: a pod that it refuses has failed, for good.
+Rule 3: a controller would make another one for it again and again: it is told beforehand.
+Rule 4: a pod waits where there is no kubelet: its node is not there, or is not ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from kubeberth.api.core import Node, Pod
+from kubeberth.api.scheme import NODES, PODS, Resource
+from kubeberth.errors import BerthError
+from kubeberth.kubelet.admission import Holdings, Situation, Verdict, admit
+from kubeberth.kubelet.pod import KubeletPod
+from kubeberth.kubelet.predicates import with_own_os
+from kubeberth.planner.objects import Objects
+from kubeberth.planner.placing import Preempted, Waiting
+from kubeberth.planner.snapshot import as_json
+from kubeberth.topology.managers import Allocations, Managers
+from kubeberth.topology.refusal import Refusal
+
+_PRESSURE = ("MemoryPressure", "DiskPressure", "PIDPressure")
+# Which CPUs and devices a pod gets is for its kubelet to know.
+_NOTHING_OF_ITS_OWN = Holdings(Managers.idle(), Allocations())
+
+
+class NoUseError(BerthError):
+    """Pods for a node come to nothing there; says why."""
+
+
+class Kubelets:
+    """Runs pods that come with a node.
+
+    Attributes
+    ----------
+    ran
+        By UID, the key of each pod that runs by this.
+    preempted
+        Who had to go for critical pods, in order.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._due: dict[str, None] = {}
+        self._waiting: dict[str, Waiting] = {}
+        self._orders = count()
+        self.ran: dict[str, str] = {}
+        self.preempted: list[Preempted] = []
+        objects.follow(self._on_change)
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """The pods that do not run, and why: those that were refused have failed."""
+        return list(self._waiting.values())
+
+    def has(self, node_name: str) -> bool:
+        """Return whether there is one on a node."""
+        return not _absence(self._objects.get(NODES, node_name), node_name)
+
+    def run(self) -> bool:
+        """Take in every pod that has come; return whether anything came of it."""
+        decided = [self._decide(key) for key in list(self._due)]
+        return any(decided)
+
+    def check(self, pod: Pod) -> None:
+        """Look at a pod that a controller is about to make.
+
+        Raises
+        ------
+        NoUseError
+            It would fail, or be deleted, and the controller would make another one.
+        """
+        name = pod.spec.node_name
+        if not name:
+            return
+        node: Node | None = self._objects.get(NODES, name)
+        if node is None:
+            raise NoUseError(f'there is no node "{name}": its pods are deleted again')
+        refusal = _verdict(pod, node, self._on_node(name)).refusal
+        if refusal is not None:
+            raise NoUseError(f'node "{name}" lets such pods fail: {_told(refusal)}')
+
+    def _decide(self, key: str) -> bool:
+        """Run a pod, or have it fail; return False while it has to wait."""
+        pod: Pod | None = self._objects.get(PODS, key)
+        if pod is None:
+            return False
+        name = pod.spec.node_name
+        node: Node | None = self._objects.get(NODES, name)
+        absence = _absence(node, name)
+        if node is None or absence:
+            self._wait(pod, absence)
+            return False
+        others = [each for each in self._on_node(name) if each.metadata.key not in self._due]
+        verdict = _verdict(pod, node, others)
+        for each in verdict.victims:
+            victim = next(other for other in others if other.metadata.uid == each.metadata.uid)
+            self.preempted.append(Preempted(victim, pod))
+            self._objects.preempt_on_node(victim.metadata.key)
+        if verdict.refusal is None:
+            self._objects.bind(key, name)
+            self.ran[pod.metadata.uid] = key
+        else:
+            refusal = verdict.refusal
+            self._objects.fail(key, refusal.reason, f"Pod was rejected: {refusal.message}")
+            self._wait(pod, _told(refusal))
+        return True
+
+    def _wait(self, pod: Pod, why_not: str) -> None:
+        waiting = Waiting(pod, next(self._orders), why_not_tried=why_not)
+        self._waiting[pod.metadata.key] = waiting
+
+    def _on_node(self, node_name: str) -> list[Pod]:
+        pods: Iterable[Pod] = self._objects.all(PODS)
+        return [pod for pod in pods if pod.spec.node_name == node_name and not pod.is_terminal]
+
+    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
+        if resource is not PODS:
+            return
+        key = (new or old).metadata.key
+        if old is None and new.spec.node_name and new.status.phase == "Pending":
+            self._due[key] = None
+        elif new is None or new.status.phase != "Pending" or new.is_terminating:
+            self._due.pop(key, None)
+            self._waiting.pop(key, None)
+
+
+def _absence(node: Node | None, name: str) -> str:
+    """Return why nobody runs the pods of a node; empty when somebody does."""
+    if node is None:
+        return f'there is no node "{name}"'
+    ready = node.condition("Ready")
+    return "" if ready is None or ready.status == "True" else f'node "{name}" is not ready'
+
+
+def _verdict(pod: Pod, node: Node, others: Sequence[Pod]) -> Verdict:
+    """Return what the kubelet of a node says to a pod."""
+    pressure = (name for name in _PRESSURE if _is_on(node, name))
+    situation = Situation(
+        with_own_os(node),
+        [*map(_as_kubelets_read, others)],
+        pressure=tuple(pressure),
+        declared_features=frozenset(node.status.declared_features),
+    )
+    return admit(_as_kubelets_read(pod), situation, _NOTHING_OF_ITS_OWN)
+
+
+def _is_on(node: Node, condition: str) -> bool:
+    found = node.condition(condition)
+    return found is not None and found.status == "True"
+
+
+def _as_kubelets_read(pod: Pod) -> KubeletPod:
+    return msgspec.convert(as_json(pod), KubeletPod)
+
+
+def _told(refusal: Refusal) -> str:
+    return f"{refusal.reason}: {refusal.message}"
