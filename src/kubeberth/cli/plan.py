@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -26,9 +27,10 @@ from kubeberth.errors import UsageError
 from kubeberth.placement.ties import FirstAdded, Shuffled
 from kubeberth.planner.assertions import Checked, parse_assertion
 from kubeberth.planner.plan import Plan
-from kubeberth.planner.planning import Task, make_plan
+from kubeberth.planner.planning import RefusedError, Task, make_plan
 from kubeberth.planner.questions import NewNodes, Questions
 from kubeberth.planner.reports import COMPARED_FORMS, FORMS, render, render_comparison
+from kubeberth.planner.words import warnings
 
 NOT_GOOD = 1
 
@@ -123,7 +125,7 @@ def command(
         unread: list[str] = []
         cluster = read_asked(clusters, reach, unread.append)
         configs = (config,) if compare_config is None else (config, compare_config)
-        with Progress("decisions") as progress:
+        with Progress("decisions") as progress, _warnings_told():
             plan, *others = (
                 make_plan(
                     Task(cluster, wanted, questions, rules_of(each, ties), progress.tell, unread)
@@ -136,6 +138,17 @@ def command(
     else:
         click.echo(render(output, plan, checked))
     sys.exit(0 if _is_fine(plan, checked) else NOT_GOOD)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Tell what manifests are warned of also when others are refused."""
+    try:
+        yield
+    except RefusedError as error:
+        for line in warnings(dict.fromkeys(error.warnings)):
+            click.echo(line, err=True)
+        raise
 
 
 def _is_fine(plan: Plan, checked: Sequence[Checked]) -> bool:

@@ -582,5 +582,6 @@ def _key_of(resource: Resource, meta: Mapping[str, Any]) -> str:
 
 def _refusal(document: Document, faults: list[tuple[str, str]]) -> InvalidObjectError:
     meta = document.get("metadata") or {}
-    namespace, name = str(meta.get("namespace") or ""), str(meta.get("name") or "")
-    return InvalidObjectError(str(document.get("kind")), namespace, name, faults)
+    name = meta.get("name") or meta.get("generateName") or ""
+    namespace = str(meta.get("namespace") or "")
+    return InvalidObjectError(str(document.get("kind")), namespace, str(name), faults)

@@ -81,10 +81,18 @@ class Task:
 
 
 class RefusedError(BerthError):
-    """The manifests hold objects that an API server would refuse; `errors` has each fault."""
+    """The manifests hold objects that an API server would refuse.
 
-    def __init__(self, errors: Sequence[BerthError]) -> None:
-        self.errors = tuple(errors)
+    Attributes
+    ----------
+    errors
+        Each fault.
+    warnings
+        What it would warn of besides.
+    """
+
+    def __init__(self, errors: Sequence[BerthError], warnings: Sequence[Warned] = ()) -> None:
+        self.errors, self.warnings = tuple(errors), tuple(warnings)
         super().__init__("\n".join(map(str, errors)))
 
 
@@ -205,7 +213,7 @@ def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: b
                 _NotTakenError(f"{item.manifest.source}: {item.resource.kind}: {refusal(error)}")
             )
     if errors:
-        raise RefusedError(errors)
+        raise RefusedError(errors, books.warnings)
 
 
 class _NotTakenError(BerthError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from kubeberth.errors import ApiError, BerthError
-from kubeberth.planner.plan import Amount, NodeUse, Plan
+from kubeberth.planner.plan import Amount, NodeUse, Plan, Warned
 
 SHOWN_NAMES = 4
 _ALWAYS_SHOWN = frozenset(("cpu", "memory"))
@@ -105,6 +105,6 @@ def refusal(error: BerthError) -> str:
     return f'The {error.details["kind"]} "{error.details["name"]}" is invalid: {"; ".join(told)}'
 
 
-def warnings(plan: Plan) -> list[str]:
+def warnings(warned: Iterable[Warned]) -> list[str]:
     """Return what a server warns of, a line for each object and warning."""
-    return [f"{each.where}: Warning: {each.message}" for each in plan.warnings]
+    return [f"{each.where}: Warning: {each.message}" for each in warned]

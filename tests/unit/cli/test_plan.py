@@ -93,6 +93,24 @@ def test_a_machine_that_cannot_be_is_told_with_its_file(files):
     )
 
 
+def test_what_is_warned_of_is_told_also_when_something_else_is_refused(files):
+    labels = {"pod-security.kubernetes.io/warn": "restricted"}
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "strict", "labels": labels},
+    }
+    fine, bad = pod("fine"), pod("bad", colour="red")
+    for each in (fine, bad):
+        each["metadata"]["namespace"] = "strict"
+    file = files / "strict.yaml"
+    file.write_text(yaml.safe_dump_all([namespace, fine, bad]))
+    result = plan(files, "-f", file)
+    warned, refused = result.stderr.splitlines()
+    assert warned.startswith(f"{file}:8: Warning: would violate PodSecurity")
+    assert refused.endswith('Pod "strict/bad": spec.colour: unknown field')
+
+
 def test_manifests_come_from_patterns_and_from_standard_input(files):
     assert plan(files, f"{files}/deploy/*.y*ml").stdout.startswith("4 pods placed")
     text = yaml.safe_dump_all(

@@ -253,7 +253,7 @@ def _zones(plan: Plan) -> Iterator[str]:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
-    lines = [*warnings(plan), *notes(plan)]
+    lines = [*warnings(plan.warnings), *notes(plan)]
     if lines:
         yield "<h2>Notes</h2><ul>"
         yield from (f"<li>{escape(line)}</li>" for line in lines)

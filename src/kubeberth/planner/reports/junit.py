@@ -25,7 +25,7 @@ def to_junit(plan: Plan, checked: Sequence[Checked] = ()) -> str:
         if why:
             first = _plain(why.splitlines()[0])
             ElementTree.SubElement(case, "failure", message=first).text = _plain(why)
-    if lines := [*warnings(plan), *notes(plan)]:
+    if lines := [*warnings(plan.warnings), *notes(plan)]:
         ElementTree.SubElement(suite, "system-out").text = _plain("\n".join(lines))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)

@@ -20,7 +20,7 @@ def to_markdown(plan: Plan, checked: Sequence[Checked] = ()) -> str:
         _removed(plan),
         _zones(plan),
         _assertions(checked),
-        [f"- :warning: {line}" for line in warnings(plan)],
+        [f"- :warning: {line}" for line in warnings(plan.warnings)],
         [f"- :information_source: {line}" for line in notes(plan)],
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)

@@ -17,7 +17,7 @@ _REMOVED_SHOWN = 20
 def to_text(plan: Plan, checked: Sequence[Checked] = ()) -> str:
     """Return a plan as people read it, without a newline at the end."""
     parts = [
-        warnings(plan),
+        warnings(plan.warnings),
         [headline(plan)],
         _workloads(plan),
         _pending(plan.pending),
