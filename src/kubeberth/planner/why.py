@@ -45,4 +45,8 @@ def why_in_plan(world: World, namespace: str, target: str) -> Why | WorkloadWhy:
 def _why(world: World, pod: Pod) -> Why:
     if pod.is_terminal:
         return ended(pod)
+    for entry in world.kubelets.waiting:
+        if entry.pod.metadata.uid == pod.metadata.uid:
+            message = f"no kubelet runs it: {entry.message}"
+            return Why(pod.metadata.key, "placed", message, pod.spec.node_name)
     return why_now(world.placing.state, pod, world.placing.profile_of(pod))

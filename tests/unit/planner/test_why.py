@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.planner.clusters import deployment, zones
+from tests.unit.planner.clusters import deployment, pod, zones
 
 from kubeberth.errors import UsageError
 from kubeberth.placement.why import Why
@@ -42,17 +42,36 @@ def test_a_placed_one_tells_what_put_it_ahead_of_the_next_best_node() -> None:
 
 
 def test_a_pod_that_has_ended_says_so() -> None:
-    pod = {
+    over = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "p", "namespace": "default", "uid": "u", "resourceVersion": "1"},
         "spec": {"nodeName": "n1", "containers": []},
         "status": {"phase": "Failed", "reason": "OutOfcpu", "message": "no room"},
     }
-    found = ask("p", [*zones(1), pod])
+    found = ask("p", [*zones(1), over])
     assert isinstance(found, Why)
     assert found.state == "ended"
     assert "(Failed), and takes nothing any more; OutOfcpu: no room" in found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("full", "it has ended (Failed), and takes nothing any more; OutOfcpu: Pod was rejected: "),
+        ("late", 'no kubelet runs it: node "n2" is not ready'),
+        ("lost", 'no kubelet runs it: there is no node "n3"'),
+    ],
+)
+def test_a_pod_that_its_node_does_not_run_says_so(name: str, message: str) -> None:
+    nodes = zones(2)
+    nodes[1]["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    pods = [
+        pod("full", "9", node_name="n1"),
+        pod("late", node_name="n2"),
+        pod("lost", node_name="n3"),
+    ]
+    assert ask(name, nodes, *pods).message.startswith(message)  # type: ignore[union-attr]
 
 
 def test_what_is_not_there_is_said_with_what_may_be_meant() -> None:
