@@ -9,7 +9,7 @@ Rule 4: pods with gates, and pods that no profile answers for, are not tried.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -98,6 +98,8 @@ class Placing:
         # Pods of one template meet with the same refusal as long as nothing changes.
         self._refused: dict[tuple[str, PodRequest], Failure] = {}
         self._refused_at = -1
+        # Placed, and not yet bound.
+        self._promised: list[Decision] = []
         self._watch = watch
         self.n_tried = 0
         self.placed: dict[str, Decision] = {}
@@ -121,27 +123,36 @@ class Placing:
     def run(self) -> bool:
         """Try every pod that may fit since it was last tried; return whether anything came of it.
 
-        A pod that is placed is bound, and running, when this returns.
+        A pod that is placed is bound, and running, when this returns, or the next time if it waits
+        for volumes that are promised to it.
         """
+        promised, self._promised = self._promised, []
+        self._bind(promised)
         heap = [
             (*_by_priority(entry), key)
             for key, entry in self._waiting.items()
             if not entry.why_not_tried and entry.tried_at < self._n_changes
         ]
         heapq.heapify(heap)
-        bound: list[tuple[str, str]] = []
         n_victims = len(self.preempted)
+        placed: list[Decision] = []
         while heap:
             key = heapq.heappop(heap)[-1]
             entry = self._waiting.get(key)
-            if entry is not None and (node := self._attempt(entry)) is not None:
-                bound.append((key, node))
-        for key, node in bound:
-            self._objects.bind(key, node)
-        return bool(bound) or len(self.preempted) > n_victims
+            if entry is not None and (decision := self._attempt(entry)) is not None:
+                (self._promised if decision.reservations else placed).append(decision)
+        self._bind(placed)
+        is_busy = bool(promised or placed or self._promised)
+        return is_busy or len(self.preempted) > n_victims
 
-    def _attempt(self, entry: Waiting) -> str | None:
-        """Try a pod; return the node that it is given."""
+    def _bind(self, decisions: Iterable[Decision]) -> None:
+        """Bind pods that were placed, unless they are gone."""
+        for decision in decisions:
+            if decision.node is not None and self._cache.is_assumed(decision.pod_key):
+                self._objects.bind(decision.pod_key, decision.node)
+
+    def _attempt(self, entry: Waiting) -> Decision | None:
+        """Try a pod; return the decision if it is given a node."""
         pod, key = entry.pod, entry.pod.metadata.key
         decision = self._decide(pod)
         self.n_tried += 1
@@ -153,7 +164,7 @@ class Placing:
             for promise in decision.reservations:
                 self._make_good(promise)
             self.placed[pod.metadata.uid] = decision
-            return decision.node
+            return decision
         entry.failure, entry.order = decision.failure, next(self._orders)
         if decision.nomination is not None:
             self._preempt(entry, decision)
@@ -233,12 +244,14 @@ class Placing:
                 self._n_changes += 1
             self._cache.put_pod(new)
             return
-        if occupies_node(old):
+        if occupies_node(old) or (new is None and self._cache.is_assumed(key)):
             self._n_changes += 1
             self._cache.remove_pod(key)
         if new is None or new.is_terminal:
             if self._waiting.pop(key, None) is not None and self._cache.clear_nomination(key):
                 self._n_changes += 1
+            return
+        if self._cache.is_assumed(key):
             return
         known = self._waiting.get(key)
         if known is not None:

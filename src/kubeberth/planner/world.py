@@ -1,7 +1,8 @@
 """World: the parts of a control plane, acting in turn until nothing moves any more.
 
     controllers   act one after the other, each until it has nothing to do
-    scheduler     tries every pod that may fit; those that are placed run at once
+    scheduler     tries every pod that may fit; those that are placed run at once, or in the next
+                  round if volumes have to be made or bound for them
     kubelets      run the pods that came with a node, or refuse them
     time          goes on, once nobody can do anything, to when a pod that was told to go ends, or a
                   controller wants to look again, up to an hour

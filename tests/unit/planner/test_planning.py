@@ -129,6 +129,26 @@ def test_claims_of_a_stateful_set_get_volumes_in_the_zone_of_their_pod():
     assert "didn't match PersistentVolume's node affinity" in drained[0].message
 
 
+def test_a_pod_runs_a_round_later_if_its_volumes_are_yet_to_be_made():
+    """So that of two sets that are started pod by pod, the one without claims is ahead."""
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "fast"},
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    claim_spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "fast",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    claim = {"metadata": {"name": "data"}, "spec": claim_spec}
+    db = workload("StatefulSet", "db", 9, volumeClaimTemplates=[claim])
+    found = plan([node("n1", cpu="6")], storage_class, db, workload("StatefulSet", "web", 9))
+    assert {each.name: each.placed for each in found.workloads} == {"db": 2, "web": 4}
+
+
 def test_claims_without_a_class_get_the_default_one():
     storage_class = {
         "apiVersion": "storage.k8s.io/v1",
