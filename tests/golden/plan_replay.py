@@ -38,7 +38,8 @@ class Scene:
         """Let a pod come, and return its node."""
         self.objects.now = NEW_YEAR + index
         self.objects.load(PODS, document)
-        self.placing.run()
+        while self.placing.run():
+            pass  # a pod that volumes were promised to is bound the next time
         return self.objects.get(PODS, key_of(document)).spec.node_name or None
 
     def message(self, document: Document) -> str:
