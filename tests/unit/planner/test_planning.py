@@ -25,6 +25,21 @@ from kubeberth.planner.questions import NewNodes
 from kubeberth.planner.words import notes
 
 HOST = "kubernetes.io/hostname"
+LATE_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "fast"},
+    "provisioner": "ebs.csi.aws.com",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+CLAIM = {
+    "metadata": {"name": "data"},
+    "spec": {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "fast",
+        "resources": {"requests": {"storage": "1Gi"}},
+    },
+}
 
 
 def test_the_pods_of_a_deployment_are_spread_and_named_as_its_replica_set_names_them():
@@ -107,23 +122,8 @@ def test_priority_classes_may_stand_behind_the_pods_that_name_them():
 
 
 def test_claims_of_a_stateful_set_get_volumes_in_the_zone_of_their_pod():
-    storage_class = {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "fast"},
-        "provisioner": "ebs.csi.aws.com",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
-    claim = {
-        "metadata": {"name": "data"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "fast",
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    db = workload("StatefulSet", "db", 3, volumeClaimTemplates=[claim])
-    found = plan(zones(3), storage_class, db, drain=("n2",))
+    db = workload("StatefulSet", "db", 3, volumeClaimTemplates=[CLAIM])
+    found = plan(zones(3), LATE_CLASS, db, drain=("n2",))
     drained = [pod for pod in found.pods if pod.node is None]
     assert [pod.pod for pod in drained] == [found.removed[0].pod]
     assert "didn't match PersistentVolume's node affinity" in drained[0].message
@@ -131,21 +131,8 @@ def test_claims_of_a_stateful_set_get_volumes_in_the_zone_of_their_pod():
 
 def test_a_pod_runs_a_round_later_if_its_volumes_are_yet_to_be_made():
     """So that of two sets that are started pod by pod, the one without claims is ahead."""
-    storage_class = {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": "fast"},
-        "provisioner": "ebs.csi.aws.com",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
-    claim_spec = {
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "fast",
-        "resources": {"requests": {"storage": "1Gi"}},
-    }
-    claim = {"metadata": {"name": "data"}, "spec": claim_spec}
-    db = workload("StatefulSet", "db", 9, volumeClaimTemplates=[claim])
-    found = plan([node("n1", cpu="6")], storage_class, db, workload("StatefulSet", "web", 9))
+    db = workload("StatefulSet", "db", 9, volumeClaimTemplates=[CLAIM])
+    found = plan([node("n1", cpu="6")], LATE_CLASS, db, workload("StatefulSet", "web", 9))
     assert {each.name: each.placed for each in found.workloads} == {"db": 2, "web": 4}
 
 
