@@ -9,7 +9,6 @@ Rule 4: a pod waits where there is no kubelet: its node is not there, or is not 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import count
 from typing import Any
 
 import msgspec
@@ -50,7 +49,6 @@ class Kubelets:
         self._objects = objects
         self._due: dict[str, None] = {}
         self._waiting: dict[str, Waiting] = {}
-        self._orders = count()
         self.ran: dict[str, str] = {}
         self.preempted: list[Preempted] = []
         objects.follow(self._on_change)
@@ -114,8 +112,7 @@ class Kubelets:
         return True
 
     def _wait(self, pod: Pod, why_not: str) -> None:
-        waiting = Waiting(pod, next(self._orders), why_not_tried=why_not)
-        self._waiting[pod.metadata.key] = waiting
+        self._waiting[pod.metadata.key] = Waiting(pod, 0, why_not_tried=why_not)
 
     def _on_node(self, node_name: str) -> list[Pod]:
         pods: Iterable[Pod] = self._objects.all(PODS)
