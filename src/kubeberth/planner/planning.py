@@ -32,7 +32,7 @@ from kubeberth.planner.params import is_param, params_of
 from kubeberth.planner.plan import Plan, Warned
 from kubeberth.planner.questions import Questions
 from kubeberth.planner.rollouts import n_wanted
-from kubeberth.planner.words import refusal
+from kubeberth.planner.words import refusals
 from kubeberth.planner.world import Rules, World
 
 Document = Mapping[str, Any]
@@ -209,9 +209,8 @@ def _apply(world: World, wanted: Iterable[Wanted], books: Books, *, is_strict: b
         except InvalidObjectError as error:
             errors += item.blame_each(error)
         except BerthError as error:
-            errors.append(
-                _NotTakenError(f"{item.manifest.source}: {item.resource.kind}: {refusal(error)}")
-            )
+            place = f"{item.manifest.source}: {item.resource.kind}"
+            errors += (_NotTakenError(f"{place}: {why}") for why in refusals(error))
     if errors:
         raise RefusedError(errors, books.warnings)
 

@@ -95,14 +95,14 @@ def left_out(objects: Sequence[str]) -> str:
     return f"left out, as helm install and upgrade do not make them: {names(objects)}"
 
 
-def refusal(error: BerthError) -> str:
-    """Return why a server refuses an object, as kubectl prints it."""
+def refusals(error: BerthError) -> list[str]:
+    """Return why a server refuses an object, as kubectl prints it, a line for each cause."""
     if not isinstance(error, ApiError) or error.reason != "Invalid":
-        return str(error)
+        return [str(error)]
     if not (causes := error.details.get("causes")):
-        return str(error)
-    told = (f"{each.get('field', '')}: {each['message']}" for each in causes)
-    return f'The {error.details["kind"]} "{error.details["name"]}" is invalid: {"; ".join(told)}'
+        return [str(error)]
+    what = f'The {error.details["kind"]} "{error.details["name"]}" is invalid'
+    return [f"{what}: {each.get('field', '')}: {each['message']}" for each in causes]
 
 
 def warnings(warned: Iterable[Warned]) -> list[str]:

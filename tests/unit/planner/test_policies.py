@@ -47,6 +47,23 @@ def test_pods_that_a_policy_denies_are_not_made():
     assert any("denied request: not so" in stuck.why for stuck in found.stuck)
 
 
+def test_each_policy_that_cannot_change_an_object_has_a_line():
+    cluster = zones(3)
+    for name in ("first", "second"):
+        change = '[JSONPatch{op: "remove", path: "/spec/tolerations/7"}]'
+        made = policy(change, "pods", kind="Mutating", name=name)
+        made[1]["metadata"] = {**made[1]["metadata"], "name": name, "uid": f"of-{name}"}
+        cluster += made
+    with pytest.raises(RefusedError) as refused:
+        plan(cluster, pod("web"))
+    why = "denied request: JSONPath: unable to access invalid index: 7"
+    assert str(refused.value).splitlines() == [
+        f'app.yaml:1: Pod: The pods "web" is invalid: : policy '
+        f"'{name}' with binding '{name}' {why}"
+        for name in ("first", "second")
+    ]
+
+
 def test_a_policy_that_is_to_warn_warns():
     found = plan([*zones(3), *policy(SMALL, actions=["Warn", "Audit"])], deployment("web", 3))
     warning = (
