@@ -110,15 +110,15 @@ class Control:
             StatefulSetReconciler(),
             DaemonSetReconciler(),
             JobReconciler(),
+            ReplicationControllerReconciler(),
+            ReplicaSetReconciler(),
         )
         # They act in this order: what is counted before any more of it is made, and what is made
         # before those that make something of it.
         self._reconcilers: tuple[Reconciler, ...] = (
             ResourceQuotaReconciler(),
             *self._patient,
-            ReplicationControllerReconciler(),
-            ReplicaSetReconciler(),
-            DisruptionReconciler(),
+            DisruptionReconciler(stands_in=True),
             VolumeReconciler(),
             ClaimReconciler(),
             ProvisioningReconciler(stands_in=True),

@@ -344,7 +344,9 @@ class SchedulingQueue:
             case Place.BINDING:
                 pass
             case place:
-                self._enqueue(entry, place, "PodUpdate")
+                # Who stands in a line keeps his place in it, unless he is other than he was.
+                if self._is_gated(pod) or pod.priority != event.old.priority:
+                    self._enqueue(entry, place, "PodUpdate")
 
     def _may_help(self, event: ClusterEvent, entry: QueuedPod, namespaces: NamespaceLabels) -> bool:
         if isinstance(event, OwnEvent) and event.new.metadata.uid != entry.pod.metadata.uid:

@@ -54,7 +54,19 @@ def workload(kind: str, name: str, replicas: int | None = None, **given: Any) ->
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-_OWN = ("strategy", "updateStrategy", "podManagementPolicy", "volumeClaimTemplates", "serviceName")
+_OWN = (
+    "strategy",
+    "updateStrategy",
+    "podManagementPolicy",
+    "volumeClaimTemplates",
+    "serviceName",
+    "minReadySeconds",
+    "paused",
+    "progressDeadlineSeconds",
+    "revisionHistoryLimit",
+    "ordinals",
+    "persistentVolumeClaimRetentionPolicy",
+)
 
 
 def deployment(name: str, replicas: int, **given: Any) -> Document:

@@ -193,6 +193,14 @@ def test_a_rollout_goes_through_when_there_is_room_for_a_surge():
     assert (web.rollout, web.placed, found.is_good) == ("", 6, True)
 
 
+def test_a_rollout_goes_on_once_its_pods_have_been_ready_for_long_enough():
+    slow = {"minReadySeconds": 10, "strategy": {"rollingUpdate": {"maxUnavailable": 0}}}
+    cluster = [*zones(3), deployment("web", 6, **slow)]
+    found = plan(cluster, deployment("web", 6, image="nginx:2", **slow))
+    (web,) = found.workloads
+    assert (web.rollout, web.placed, found.is_good) == ("", 6, True)
+
+
 def test_a_rollout_is_stuck_when_there_is_no_room_for_the_surge():
     strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     cluster = [*zones(2), deployment("web", 8, strategy=strategy)]

@@ -52,6 +52,13 @@ def test_higher_priority_first_then_older() -> None:
     assert names(queue, 1.0) == ["older", "younger", "low"]
 
 
+def test_a_pod_that_changes_keeps_its_place_among_those_that_came_at_the_same_moment() -> None:
+    queue = SchedulingQueue(is_gated)
+    for item in (pod("a"), pod("b"), pod("a", version=2)):
+        queue.put(item, 0.0, {})
+    assert names(queue, 1.0) == ["a", "b"]
+
+
 def alike(queue: SchedulingQueue, most: int = 64) -> list[list[str]]:
     """Return the names of the pods that come out together, batch by batch."""
     found = []
