@@ -17,11 +17,13 @@ from tests.unit.planner.clusters import (
     zones,
 )
 
+from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, PODS
 from kubeberth.errors import InvalidObjectError, ManifestError, UsageError
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.manifests import read
 from kubeberth.planner.planning import RefusedError, Task, carry_out, make_plan
-from kubeberth.planner.questions import NewNodes
+from kubeberth.planner.questions import NewNodes, Questions
+from kubeberth.planner.snapshot import reduced
 from kubeberth.planner.words import notes
 
 HOST = "kubernetes.io/hostname"
@@ -145,6 +147,39 @@ def test_claims_without_a_class_get_the_default_one():
     db = workload("StatefulSet", "db", 2, volumeClaimTemplates=claims)
     assert plan([*zones(2), storage_class], db).n_placed == 2
     assert plan(zones(2), db).n_placed == 0
+
+
+def ephemeral(name: str) -> dict[str, object]:
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "local",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    template = {"metadata": {"annotations": {"example.com/secret": "x"}}, "spec": claim}
+    return {"name": name, "ephemeral": {"volumeClaimTemplate": template}}
+
+
+def test_pods_that_bring_a_claim_have_a_volume_each_and_it_goes_with_them():
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "local"},
+        "provisioner": "simulated.kubeberth.io",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    web = workload("StatefulSet", "web", 2, volumes=[ephemeral("scratch")])
+    world, _ = carry_out(Task([*zones(2), storage_class], read([as_file(web)])))
+    cluster = [
+        reduced(resource, world.objects.document(resource, item.metadata.key))
+        for resource in TYPES
+        for item in world.objects.all(resource)
+    ]
+    assert "example.com/secret" not in str(cluster)
+    # A claim that stayed would be that of another pod, and hold the next one of its name up.
+    world, _ = carry_out(Task(cluster, questions=Questions(without=("a",))))
+    claims = {claim.metadata.name for claim in world.objects.all(PERSISTENT_VOLUME_CLAIMS)}
+    assert claims == {"web-0-scratch", "web-1-scratch"}
+    assert [pod.spec.node_name for pod in world.objects.all(PODS)] == ["n2", "n2"]
 
 
 def test_limit_ranges_say_what_containers_ask_for_and_what_is_too_little():
