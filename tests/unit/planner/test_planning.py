@@ -282,6 +282,47 @@ def test_a_lost_zone_takes_lone_pods_with_it():
     assert found.workloads[0].zones == {"b": 2, "c": 1}
 
 
+def test_a_job_that_forgives_no_failure_is_over_when_a_zone_takes_one_of_its_pods():
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "sum"},
+        "spec": {
+            "parallelism": 2,
+            "completions": 2,
+            "backoffLimit": 0,
+            "template": template("sum", restartPolicy="Never"),
+        },
+    }
+    found = plan(zones(2), job, without=("a",))
+    assert found.workloads[0].placed == 0
+    job["spec"]["backoffLimit"] = 1
+    found = plan(zones(2), job, without=("a",))
+    assert found.workloads[0].nodes == {"n2": 2}
+
+
+def test_room_that_a_lost_zone_leaves_is_for_those_first_who_wait_already():
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "even"}},
+    }
+    even = deployment("even", 2, cpu="3", topologySpreadConstraints=[spread])
+    there = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+    wish = [{"weight": 100, "preference": {"matchExpressions": [there]}}]
+    preferred = {"preferredDuringSchedulingIgnoredDuringExecution": wish}
+    asked = {"priorityClassName": "urgent", "affinity": {"nodeAffinity": preferred}}
+    urgent = deployment("urgent", 1, cpu="2", **asked)
+    urgency = {**priority_class("urgent", 500), "preemptionPolicy": "Never"}
+    nodes = [node("n1", "a", cpu="4"), node("n2", "b", cpu="6")]
+    found = plan([*nodes, urgency, urgent, even], without=("a",))
+    assert [(pod.workload, pod.node) for pod in found.pods] == [
+        ("Deployment/even", "n2"),
+        ("Deployment/urgent", None),
+    ]
+
+
 def test_a_pod_whose_controller_is_not_in_the_picture_comes_again():
     orphan = pod("web-x", node_name="n1")
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u"}
