@@ -6,7 +6,7 @@ In turn, a few dozen examples of each property that the tests hold of plans:
 
 - manifests land, are refused and roll out in a live cluster in virtual time as planned
 - a cluster in which things are under way comes to rest as planned
-- a node is drained as planned
+- nodes are drained, lost and added, and workloads scaled, as planned
 - what is suggested for a pending pod gives it its node, once it is done
 - a snapshot without names has the same answers as one with them
 
@@ -28,10 +28,15 @@ from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 from tests.property.planned_worlds import WITH_POLICIES, node_specs, releases, stories
 from tests.property.test_plan_equals_live import (
+    asked_about,
+    check_adding,
     check_draining,
     check_landing,
+    check_losing,
+    check_scaling,
     check_under_way,
     delays,
+    sizes,
 )
 from tests.property.test_remedies_applied import asked_pods, asked_workloads, check_remedies, nodes
 from tests.property.test_snapshots import check_names
@@ -44,7 +49,10 @@ SHRINKING_S = 60.0
 PROPERTIES: tuple[tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]], ...] = (
     (check_landing, (node_specs(), stories())),
     (check_under_way, (node_specs(), stories(), delays)),
-    (check_draining, (node_specs(), releases(WITH_POLICIES))),
+    (check_draining, (node_specs(), asked_about, st.integers(1, 2))),
+    (check_losing, (node_specs(), releases(WITH_POLICIES))),
+    (check_adding, (node_specs(), releases(WITH_POLICIES), st.integers(1, 2))),
+    (check_scaling, (node_specs(), asked_about, sizes)),
     (check_remedies, (nodes(), releases(), asked_pods())),
     (check_remedies, (nodes(), releases(), asked_workloads())),
     (check_names, (nodes(), releases())),

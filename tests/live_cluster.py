@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from kubeberth.api.scheme import BY_KIND, JOBS, Resource
+from kubeberth.api.scheme import BY_KIND, JOBS, NODES, Resource
 from kubeberth.apiserver.app import App, AppSettings
 from kubeberth.apiserver.auth.authn import AUTHENTICATED, Shown, User
 from kubeberth.apiserver.http.request import Request
@@ -29,10 +29,10 @@ from kubeberth.client.client import Client, WatchEvent
 from kubeberth.client.credentials import Credentials
 from kubeberth.client.mandate import LeadershipLostError
 from kubeberth.controllers import supervisor
+from kubeberth.controllers.nodes.pod_gc import QUARANTINE_S
 from kubeberth.controllers.supervisor import ControllerSettings
 from kubeberth.errors import ApiError
-from kubeberth.kubelet import nodes
-from kubeberth.kubelet.nodes import NodesSettings
+from kubeberth.kubelet.nodes import Fleet, NodesSettings
 from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.kubelet.stages import Stages
 from kubeberth.kubelet.transitions import Step
@@ -191,12 +191,14 @@ class LiveCluster:
         settings = AppSettings(chance=Random(1))
         self._app = App(MemoryStore(), VirtualClock(), settings)
         self.admin = DirectClient(self._app, ADMIN, wrote=self._note)
+        settled = NodesSettings(Stages(DELAYS, 0.0))
+        self._fleet = Fleet(self._kubelet, settled, VirtualClock())
 
     async def start(self, specs: Sequence[NodeSpec], settings: Settings) -> None:
         """Start everything, and return when the nodes are ready."""
         await self._app.start()
         clock = VirtualClock()
-        self._start(nodes.run, specs, self._kubelet, NodesSettings(Stages(DELAYS, 0.0)))
+        self._tasks.create_task(self._fleet.run(specs))
         # One key at a time: what several would do at once would depend on how long each takes.
         settled = ControllerSettings(workers=1, default_storage_class="standard")
         self._start(supervisor.run, self.admin, settled, client_of=self._controller)
@@ -267,6 +269,20 @@ class LiveCluster:
             )
             query = {"fieldManager": "kubectl", "force": "true"}
             await self.admin.send(Call(call.method, call.path, query, call.body, call.content_type))
+
+    async def join(self, specs: Iterable[NodeSpec]) -> None:
+        """Have more nodes."""
+        await asyncio.gather(*map(self._fleet.add, specs))
+        await self.settle()
+
+    async def lose(self, names: Sequence[str]) -> None:
+        """Let nodes be gone for good, at once; return when their pods are, too."""
+        for name in names:
+            await self._fleet.remove(name)
+        for name in names:
+            await self.admin.delete(NODES, name)
+        await asyncio.sleep(QUARANTINE_S + 1)
+        await self.settle()
 
     async def items(self, resource: Resource) -> list[Document]:
         """Return the objects of a kind, as kubectl prints them."""

@@ -11,25 +11,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.live_cluster import LiveCluster, running
-from tests.property.planned_worlds import CLASSES, WITH_POLICIES, node_specs, releases, stories
+from tests.property.planned_worlds import (
+    CLASSES,
+    HOST,
+    WITH_POLICIES,
+    ZONE,
+    node_specs,
+    releases,
+    stories,
+)
 from tests.unit.planner.clusters import as_file
 
 from kubeberth.api.scheme import BY_KIND, DEPLOYMENTS, NODES, PODS
 from kubeberth.controllers.workloads import replica_set
-from kubeberth.errors import ApiError, BerthError, InvalidObjectError, TooManyRequestsError
+from kubeberth.errors import (
+    ApiError,
+    BerthError,
+    InternalError,
+    InvalidObjectError,
+    TooManyRequestsError,
+)
 from kubeberth.placement.profile import default_profile
 from kubeberth.placement.ties import Shuffled
 from kubeberth.planner.kinds import MERGED, TYPES, WORKLOADS
 from kubeberth.planner.manifests import read
 from kubeberth.planner.planning import RefusedError, Task, carry_out
-from kubeberth.planner.questions import Questions
+from kubeberth.planner.questions import NewNodes, Questions
 from kubeberth.planner.snapshot import as_json
 from kubeberth.planner.world import Rules
 
@@ -38,6 +53,7 @@ Shape = dict[str, Any]
 
 PROFILE = default_profile()
 MAKERS = frozenset(resource.kind for resource in WORKLOADS)
+SIZED = MAKERS - {"DaemonSet"}
 RULES = Rules({PROFILE.name: PROFILE}, Shuffled(0))
 
 
@@ -121,29 +137,36 @@ async def snapshot(cluster: LiveCluster) -> list[Document]:
     return [item for resource in TYPES for item in await cluster.items(resource)]
 
 
-async def drain(cluster: LiveCluster, node: str) -> None:
-    """Empty a node as `kubectl drain` does: ask again as long as that helps."""
-    await cluster.admin.patch(NODES, node, {"spec": {"unschedulable": True}})
-    there = [pod for pod in await cluster.items(PODS) if pod["spec"].get("nodeName") == node]
-    meant = {pod["metadata"]["uid"] for pod in there}
-    has_evicted = True
-    while has_evicted:
-        has_evicted = False
-        for pod in await cluster.items(PODS):
-            meta = pod["metadata"]
-            owners = meta.get("ownerReferences") or [{"kind": ""}]
-            if meta["uid"] in meant and owners[0]["kind"] != "DaemonSet":
-                has_evicted |= await evict(cluster, meta["namespace"], meta["name"])
+async def drain(cluster: LiveCluster, names: Sequence[str]) -> None:
+    """Empty nodes as `kubectl drain` does: each is asked again as long as that helps."""
+    for name in names:
+        await cluster.admin.patch(NODES, name, {"spec": {"unschedulable": True}})
+    for name in names:
+        there = [pod for pod in await cluster.items(PODS) if pod["spec"].get("nodeName") == name]
+        meant = {pod["metadata"]["uid"] for pod in there}
+        while await evict(cluster, meant):
+            await cluster.settle()
         await cluster.settle()
 
 
-async def evict(cluster: LiveCluster, namespace: str, name: str) -> bool:
+async def evict(cluster: LiveCluster, uids: set[str]) -> bool:
+    """Ask pods to go; return whether one was let to."""
+    has_evicted = False
+    for pod in await cluster.items(PODS):
+        meta = pod["metadata"]
+        owners = meta.get("ownerReferences") or [{"kind": ""}]
+        if meta["uid"] in uids and owners[0]["kind"] != "DaemonSet":
+            has_evicted |= await evict_one(cluster, meta["namespace"], meta["name"])
+    return has_evicted
+
+
+async def evict_one(cluster: LiveCluster, namespace: str, name: str) -> bool:
     """Ask a pod to go; return whether its budgets let it."""
     body = {"metadata": {"name": name, "namespace": namespace}}
     named = {"apiVersion": "policy/v1", "kind": "Eviction", **body}
     try:
         await cluster.admin.create(PODS, named, namespace, name=name, sub="eviction")
-    except TooManyRequestsError:
+    except (TooManyRequestsError, InternalError):  # a budget has nothing left, or there are two
         return False
     return True
 
@@ -238,17 +261,27 @@ def check_under_way(specs: list[Any], releases: list[list[Document]], after_s: i
     by_exact_ages(specs, story)
 
 
-def check_draining(specs: list[Any], manifests: list[Document]) -> None:
-    """Plan a drain of the first node, and drain it."""
-    assume(not is_contested(manifests))
+def check_question(
+    specs: list[Any],
+    releases: list[list[Document]],
+    act: Callable[[LiveCluster], Awaitable[None]],
+    **asked: Any,
+) -> None:
+    """Plan what happens to a cluster besides the last manifests, and have it happen."""
+    assume(not is_open(releases))
 
     async def story(cluster: LiveCluster) -> None:
         await cluster.apply(CLASSES)
-        await refusals(cluster, manifests)
+        *earlier, manifests = releases
+        for each in earlier:
+            await refusals(cluster, each)
+            await cluster.settle()
+        expected = planned(await snapshot(cluster), manifests, **asked)
+        assert await refusals(cluster, manifests) == expected.get("refused")
+        if "placed" not in expected:
+            return
+        await act(cluster)
         await cluster.settle()
-        before = await snapshot(cluster)
-        expected = planned(before, [], drain=(specs[0].name,))
-        await drain(cluster, specs[0].name)
         after = await snapshot(cluster)
         assert found_in(after) == {k: expected[k] for k in ("placed", "rollouts")}
         assert planned(after, []) == expected
@@ -256,9 +289,70 @@ def check_draining(specs: list[Any], manifests: list[Document]) -> None:
     by_exact_ages(specs, story)
 
 
+def check_draining(specs: list[Any], releases: list[list[Document]], n_drained: int) -> None:
+    """Plan manifests and the drain of the first nodes, and do both."""
+    names = tuple(spec.name for spec in specs[:n_drained])
+
+    async def drain_all(cluster: LiveCluster) -> None:
+        await cluster.settle()
+        await drain(cluster, names)
+
+    check_question(specs, releases, drain_all, drain=names)
+
+
+def check_losing(specs: list[Any], manifests: list[Document]) -> None:
+    """Plan the loss of a zone, and lose it.
+
+    It has one node: of the pods of several, it is chance who is missed first.
+    """
+    lonely = replace(specs[0], labels={**specs[0].labels, ZONE: "lost"})
+
+    async def lose(cluster: LiveCluster) -> None:
+        await cluster.lose([lonely.name])
+
+    check_question([lonely, *specs[1:]], [manifests, []], lose, without=("lost",))
+
+
+def check_adding(specs: list[Any], manifests: list[Document], n_added: int) -> None:
+    """Plan more nodes of the make of the first one, and have them."""
+    model, made = specs[0], []
+    for index in range(n_added):
+        name = f"{model.name}-new-{index}"
+        own = {"internal_ip": f"192.168.1.{index + 1}", "pod_cidr": f"10.245.{index}.0/24"}
+        labels = {**model.labels, HOST: name}
+        made.append(replace(model, name=name, labels=labels, unschedulable=False, **own))
+
+    async def join(cluster: LiveCluster) -> None:
+        await cluster.join(made)
+
+    check_question(specs, [manifests, []], join, add_nodes=(NewNodes(n_added, model.name),))
+
+
+def check_scaling(specs: list[Any], releases: list[list[Document]], size: int) -> None:
+    """Plan manifests and another size of a workload, and do both."""
+    sized = [item for each in releases for item in each if item["kind"] in SIZED]
+    assume(sized)
+    kind, name = sized[0]["kind"], sized[0]["metadata"]["name"]
+    resource = BY_KIND[sized[0]["apiVersion"], kind]
+
+    async def scale(cluster: LiveCluster) -> None:
+        if kind == "Job":
+            await cluster.admin.patch(resource, name, {"spec": {"parallelism": size}}, "default")
+        else:
+            change = {"spec": {"replicas": size}}
+            await cluster.admin.patch(resource, name, change, "default", sub="scale")
+
+    check_question(specs, releases, scale, scale=((f"{kind}/{name}", size),))
+
+
 # Pods take 25 seconds to end, and rollouts end many, one after the other.
 delays = st.integers(1, 90)
 
+# A cluster, and perhaps what is to come to it at the same time.
+asked_about = st.tuples(releases(WITH_POLICIES), st.just([]) | releases()).map(list)
+sizes = st.integers(0, 8)
+
+few = settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 many = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 
 
@@ -276,7 +370,31 @@ def test_what_is_under_way_ends_as_planned(
     check_under_way(specs, releases, after_s)
 
 
-@given(node_specs(), releases(WITH_POLICIES))
+@given(node_specs(), asked_about, st.integers(1, 2))
 @many
-def test_a_node_is_drained_as_planned(specs: list[Any], manifests: list[Document]) -> None:
-    check_draining(specs, manifests)
+def test_nodes_are_drained_as_planned(
+    specs: list[Any], releases: list[list[Document]], n_drained: int
+) -> None:
+    check_draining(specs, releases, n_drained)
+
+
+@given(node_specs(), releases(WITH_POLICIES))
+@few
+def test_a_zone_is_lost_as_planned(specs: list[Any], manifests: list[Document]) -> None:
+    check_losing(specs, manifests)
+
+
+@given(node_specs(), releases(WITH_POLICIES), st.integers(1, 2))
+@few
+def test_more_nodes_give_room_as_planned(
+    specs: list[Any], manifests: list[Document], n_added: int
+) -> None:
+    check_adding(specs, manifests, n_added)
+
+
+@given(node_specs(), asked_about, sizes)
+@few
+def test_a_workload_is_scaled_as_planned(
+    specs: list[Any], releases: list[list[Document]], size: int
+) -> None:
+    check_scaling(specs, releases, size)

@@ -39,3 +39,8 @@ def preempted_by_kubelet(now: str) -> Condition:
 def evicted(now: str) -> Condition:
     """Return the condition of a pod that somebody has asked the API server to evict."""
     return disruption_target("EvictionByEvictionAPI", "Eviction API: evicting", now)
+
+
+def node_gone(now: str) -> Condition:
+    """Return the condition of a pod whose node does not exist any more."""
+    return disruption_target("DeletionByPodGC", "PodGC: node no longer exists", now)

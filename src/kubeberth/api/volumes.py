@@ -5,6 +5,8 @@ A volume whose source is none of these, such as a `configMap`, decodes to one wi
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from kubeberth.api.meta import ApiStruct
@@ -19,6 +21,8 @@ class PersistentVolumeClaimVolumeSource(ApiStruct, frozen=True):
 
 class EphemeralVolumeSource(ApiStruct, frozen=True):
     """A claim that is made for the pod alone, and named after it."""
+
+    volume_claim_template: dict[str, Any] = {}
 
 
 class GCEPersistentDiskVolumeSource(ApiStruct, frozen=True):

@@ -182,14 +182,14 @@ class Told:
     Parameters
     ----------
     success
-        Reason and message of the event when all went well.
+        Reason and message of the event when all went well; None when that is not worth one.
     failure
         The same when something did not; the message is followed by what.
     """
 
     about: ObjectRef
     actions: tuple[Action, ...]
-    success: tuple[str, str]
+    success: tuple[str, str] | None
     failure: tuple[str, str]
 
 

@@ -125,7 +125,8 @@ class Executor:
             reason, message = action.failure
             self._tell(action.about, "Warning", reason, f"{message}{error}")
             raise
-        self._tell(action.about, "Normal", *action.success)
+        if action.success is not None:
+            self._tell(action.about, "Normal", *action.success)
 
     async def _do_in_batches(self, action: InBatches, journal: Journal) -> None:
         error = await _in_batches([partial(self._attempt, g, journal) for g in action.groups])

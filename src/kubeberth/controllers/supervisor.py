@@ -94,6 +94,7 @@ from kubeberth.controllers.reconciler import Reconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
 from kubeberth.controllers.services.endpoint_slice import EndpointSliceReconciler
 from kubeberth.controllers.services.endpoints import EndpointsReconciler
+from kubeberth.controllers.storage.ephemeral_volumes import EphemeralVolumeReconciler
 from kubeberth.controllers.storage.volume_provisioning import (
     DefaultClassReconciler,
     ProvisioningReconciler,
@@ -171,6 +172,7 @@ def reconcilers(settings: ControllerSettings) -> list[Reconciler]:
         PodGCReconciler(settings.terminated_pod_threshold),
         NodeLifecycleReconciler(),
         TaintEvictionReconciler(),
+        EphemeralVolumeReconciler(),
         VolumeReconciler(),
         ClaimReconciler(),
         ProvisioningReconciler(),

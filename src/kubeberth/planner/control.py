@@ -17,7 +17,13 @@ from msgspec.structs import replace
 
 from kubeberth.api.core import Pod
 from kubeberth.api.meta import HasMetadata, OwnerReference
-from kubeberth.api.scheme import JOBS, REPLICATION_CONTROLLERS, Resource
+from kubeberth.api.scheme import (
+    JOBS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    REPLICATION_CONTROLLERS,
+    Resource,
+)
 from kubeberth.controllers.action import (
     Action,
     ConfirmAbsent,
@@ -41,7 +47,9 @@ from kubeberth.controllers.action import (
 from kubeberth.controllers.batch.job import JobReconciler
 from kubeberth.controllers.cache import Cache
 from kubeberth.controllers.disruption import DisruptionReconciler
+from kubeberth.controllers.garbage import GarbageReconciler
 from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
+from kubeberth.controllers.storage.ephemeral_volumes import EphemeralVolumeReconciler
 from kubeberth.controllers.storage.volume_provisioning import ProvisioningReconciler
 from kubeberth.controllers.storage.volumes import ClaimReconciler, VolumeReconciler
 from kubeberth.controllers.workloads.daemon_set import DaemonSetReconciler
@@ -55,6 +63,9 @@ from kubeberth.controllers.workqueue import MAX_DELAY_S
 from kubeberth.errors import AlreadyExistsError, BerthError, ConflictError, NotFoundError
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.objects import Objects
+
+# What the keys of claims begin with.
+_CLAIMS = f"{PERSISTENT_VOLUME_CLAIMS.group_resource}/"
 
 # In one go, nothing looks at a key as often as this: the largest set is made in 300 steps.
 MAX_LOOKS = 1000
@@ -119,6 +130,8 @@ class Control:
             ResourceQuotaReconciler(),
             *self._patient,
             DisruptionReconciler(stands_in=True),
+            _ClaimGarbageReconciler(),
+            EphemeralVolumeReconciler(),
             VolumeReconciler(),
             ClaimReconciler(),
             ProvisioningReconciler(stands_in=True),
@@ -270,6 +283,28 @@ class Control:
         except NotFoundError:
             if not action.if_present:
                 raise
+
+
+class _ClaimGarbageReconciler(GarbageReconciler):
+    """Looks at claims that only pods own, and at nothing else.
+
+    What other owners something has may be elsewhere: not all of a cluster has to be here.
+    """
+
+    def hears_of(self, resource: Resource) -> bool:
+        return resource in (PODS, PERSISTENT_VOLUME_CLAIMS)
+
+    def keys(
+        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
+    ) -> Iterable[str]:
+        found = super().keys(cache, resource, old, new)
+        return [key for key in found if key.startswith(_CLAIMS)]
+
+    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
+        claim = cache.get(PERSISTENT_VOLUME_CLAIMS, key.removeprefix(_CLAIMS))
+        if claim is None or any(o.kind != PODS.kind for o in claim.metadata.owner_references):
+            return Outcome()
+        return super().reconcile(cache, key, now, failure)
 
 
 def _key_of(target: ObjectRef) -> str:

@@ -26,7 +26,12 @@ from kubeberth.api.batch import JOB_TRACKING
 from kubeberth.api.core import Pod, PodStatus
 from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
-from kubeberth.api.disruption_target import evicted, preempted_by, preempted_by_kubelet
+from kubeberth.api.disruption_target import (
+    evicted,
+    node_gone,
+    preempted_by,
+    preempted_by_kubelet,
+)
 from kubeberth.api.meta import Condition
 from kubeberth.api.scheme import (
     NAMESPACES,
@@ -419,11 +424,25 @@ class Objects:
         status = replace(pod.status, phase="Failed", reason=reason, message=message)
         self._put(PODS, _Entry(replace(pod, status=status)))
 
-    def _disrupt(self, key: str, why: Condition) -> None:
+    def lose(self, key: str) -> None:
+        """Let a pod be gone whose node is: it has failed, and only its Job may hold it.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
         pod: Pod = self._find(PODS, key).item
-        others = (each for each in pod.status.conditions if each.type != why.type)
-        status = replace(pod.status, conditions=(*others, why))
-        self._end(PODS, key, replace(pod, status=status))
+        if pod.is_terminal:
+            self._remove(PODS, key)
+            return
+        meta = pod.metadata
+        if not pod.is_terminating:
+            meta = replace(meta, deletion_timestamp=self._stamp())
+        self._ended(key, replace(_disrupted(pod, node_gone(self._stamp())), metadata=meta))
+
+    def _disrupt(self, key: str, why: Condition) -> None:
+        self._end(PODS, key, _disrupted(self._find(PODS, key).item, why))
 
     def _end(self, resource: Resource, key: str, item: Any) -> None:
         if resource is not PODS or not item.spec.node_name:
@@ -470,13 +489,17 @@ class Objects:
         gone = [key for key, ends_at in self._going.items() if ends_at <= self.now]
         for key in gone:
             del self._going[key]
-            pod: Pod = self._find(PODS, key).item
-            if JOB_TRACKING in pod.metadata.finalizers:
-                meta = replace(pod.metadata, deletion_grace_period_seconds=0)
-                status = replace(pod.status, phase="Failed")
-                self._put(PODS, _Entry(replace(pod, metadata=meta, status=status)))
-            else:
-                self._remove(PODS, key)
+            self._ended(key, self._find(PODS, key).item)
+
+    def _ended(self, key: str, pod: Pod) -> None:
+        """Take out a pod that was told to go and has ended, unless its Job has to count it."""
+        self._going.pop(key, None)
+        if JOB_TRACKING not in pod.metadata.finalizers:
+            self._remove(PODS, key)
+            return
+        meta = replace(pod.metadata, deletion_grace_period_seconds=0)
+        status = replace(pod.status, phase="Failed")
+        self._put(PODS, _Entry(replace(pod, metadata=meta, status=status)))
 
     @staticmethod
     def _is_released(pod: Pod | None) -> bool:
@@ -573,6 +596,12 @@ def _decode(resource: Resource, document: Document) -> Any:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         raise _refusal(document, [(where.rstrip("`"), what)]) from error
+
+
+def _disrupted(pod: Pod, why: Condition) -> Pod:
+    """Return a pod that is told why it has to go."""
+    others = (each for each in pod.status.conditions if each.type != why.type)
+    return replace(pod, status=replace(pod.status, conditions=(*others, why)))
 
 
 def _key_of(resource: Resource, meta: Mapping[str, Any]) -> str:

@@ -131,8 +131,7 @@ def carry_out(task: Task) -> tuple[World, Books]:
     world.settle()
     for name in task.questions.drain:
         asked.cordon(world, name)
-    for zone in task.questions.without:
-        books.lost += asked.lose_zone(world, zone)
+    books.lost += asked.lose_zones(world, task.questions.without)
     for name in task.questions.drain:
         books.drained[name] = asked.drain(world, name)
     world.settle()

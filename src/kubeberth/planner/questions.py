@@ -135,26 +135,34 @@ def find_workload(world: World, name: str) -> tuple[Resource, str]:
     return found[0]
 
 
-def lose_zone(world: World, zone: str) -> list[Pod]:
-    """Let a zone's nodes vanish, and everything that is on them; return the pods.
+def lose_zones(world: World, zones: Iterable[str]) -> list[Pod]:
+    """Let the nodes of zones vanish, and everything that is on them; return the pods.
+
+    As in a live cluster, nodes are gone first, for others to see, and then their pods are.
 
     Raises
     ------
     UsageError
         No node is in a zone of that name.
     """
+    gone = {node.name: None for zone in zones for node in _nodes_in(world, zone)}
+    for name in gone:
+        world.objects.remove(NODES, name)
+    if gone:
+        world.settle()
+    lost = [pod for pod in world.objects.all(PODS) if pod.spec.node_name in gone]
+    for pod in lost:
+        world.objects.lose(pod.metadata.key)
+    return lost
+
+
+def _nodes_in(world: World, zone: str) -> list[Node]:
     nodes = [n for n in world.objects.all(NODES) if n.metadata.labels.get(ZONE) == zone]
     if not nodes:
         zones = sorted({n.metadata.labels.get(ZONE, "") for n in world.objects.all(NODES)})
         known = ", ".join(zone for zone in zones if zone) or "none"
         raise UsageError(f'no node is in the zone "{zone}"; the zones are: {known}')
-    names = {node.name for node in nodes}
-    lost = [pod for pod in world.objects.all(PODS) if pod.spec.node_name in names]
-    for node in nodes:
-        world.objects.remove(NODES, node.name)
-    for pod in lost:
-        world.objects.remove(PODS, pod.metadata.key)
-    return lost
+    return nodes
 
 
 def cordon(world: World, name: str) -> None:

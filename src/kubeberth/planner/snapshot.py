@@ -143,12 +143,22 @@ def _template(template: Mapping[str, Any]) -> Document:
 
 def _pod_spec(spec: Document) -> Document:
     """Return a pod spec without what its containers do: only simulated kubelets read that."""
-    changed = {
+    changed: Document = {
         field: [{k: v for k, v in each.items() if k not in _DONE} for each in spec[field]]
         for field in ("containers", "initContainers")
         if field in spec
     }
+    if "volumes" in spec:
+        changed["volumes"] = [_volume(volume) for volume in spec["volumes"]]
     return spec | changed
+
+
+def _volume(volume: Mapping[str, Any]) -> Document:
+    """Return a volume with its claim template, if it has one, reduced."""
+    if "ephemeral" not in volume:
+        return {**volume}
+    template = volume["ephemeral"].get("volumeClaimTemplate") or {}
+    return {**volume, "ephemeral": {"volumeClaimTemplate": _bare(template)}}
 
 
 def _bare(part: Mapping[str, Any]) -> Document:

@@ -17,11 +17,13 @@ from tests.unit.planner.clusters import (
     zones,
 )
 
+from kubeberth.api.scheme import PERSISTENT_VOLUME_CLAIMS, PODS
 from kubeberth.errors import InvalidObjectError, ManifestError, UsageError
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.manifests import read
 from kubeberth.planner.planning import RefusedError, Task, carry_out, make_plan
-from kubeberth.planner.questions import NewNodes
+from kubeberth.planner.questions import NewNodes, Questions
+from kubeberth.planner.snapshot import reduced
 from kubeberth.planner.words import notes
 
 HOST = "kubernetes.io/hostname"
@@ -154,6 +156,39 @@ def test_claims_without_a_class_get_the_default_one():
     assert plan(zones(2), db).n_placed == 0
 
 
+def ephemeral(name: str) -> dict[str, object]:
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "local",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    template = {"metadata": {"annotations": {"example.com/secret": "x"}}, "spec": claim}
+    return {"name": name, "ephemeral": {"volumeClaimTemplate": template}}
+
+
+def test_pods_that_bring_a_claim_have_a_volume_each_and_it_goes_with_them():
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "local"},
+        "provisioner": "simulated.kubeberth.io",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    web = workload("StatefulSet", "web", 2, volumes=[ephemeral("scratch")])
+    world, _ = carry_out(Task([*zones(2), storage_class], read([as_file(web)])))
+    cluster = [
+        reduced(resource, world.objects.document(resource, item.metadata.key))
+        for resource in TYPES
+        for item in world.objects.all(resource)
+    ]
+    assert "example.com/secret" not in str(cluster)
+    # A claim that stayed would be that of another pod, and hold the next one of its name up.
+    world, _ = carry_out(Task(cluster, questions=Questions(without=("a",))))
+    claims = {claim.metadata.name for claim in world.objects.all(PERSISTENT_VOLUME_CLAIMS)}
+    assert claims == {"web-0-scratch", "web-1-scratch"}
+    assert [pod.spec.node_name for pod in world.objects.all(PODS)] == ["n2", "n2"]
+
+
 def test_limit_ranges_say_what_containers_ask_for_and_what_is_too_little():
     limits = {
         "apiVersion": "v1",
@@ -260,6 +295,47 @@ def test_a_lost_zone_takes_lone_pods_with_it():
     lone = next(gone for gone in found.removed if gone.pod == "default/lone")
     assert (lone.why, lone.returns) == ("lost", False)
     assert found.workloads[0].zones == {"b": 2, "c": 1}
+
+
+def test_a_job_that_forgives_no_failure_is_over_when_a_zone_takes_one_of_its_pods():
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "sum"},
+        "spec": {
+            "parallelism": 2,
+            "completions": 2,
+            "backoffLimit": 0,
+            "template": template("sum", restartPolicy="Never"),
+        },
+    }
+    found = plan(zones(2), job, without=("a",))
+    assert found.workloads[0].placed == 0
+    job["spec"]["backoffLimit"] = 1
+    found = plan(zones(2), job, without=("a",))
+    assert found.workloads[0].nodes == {"n2": 2}
+
+
+def test_room_that_a_lost_zone_leaves_is_for_those_first_who_wait_already():
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "even"}},
+    }
+    even = deployment("even", 2, cpu="3", topologySpreadConstraints=[spread])
+    there = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+    wish = [{"weight": 100, "preference": {"matchExpressions": [there]}}]
+    preferred = {"preferredDuringSchedulingIgnoredDuringExecution": wish}
+    asked = {"priorityClassName": "urgent", "affinity": {"nodeAffinity": preferred}}
+    urgent = deployment("urgent", 1, cpu="2", **asked)
+    urgency = {**priority_class("urgent", 500), "preemptionPolicy": "Never"}
+    nodes = [node("n1", "a", cpu="4"), node("n2", "b", cpu="6")]
+    found = plan([*nodes, urgency, urgent, even], without=("a",))
+    assert [(pod.workload, pod.node) for pod in found.pods] == [
+        ("Deployment/even", "n2"),
+        ("Deployment/urgent", None),
+    ]
 
 
 def test_a_pod_whose_controller_is_not_in_the_picture_comes_again():

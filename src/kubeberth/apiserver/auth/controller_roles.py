@@ -80,6 +80,11 @@ _CONTROLLERS = (
         with_events=False,
     ),
     _controller(
+        "ephemeral-volume-controller",
+        rule("update", "pods/finalizers"),
+        rule("create", "persistentvolumeclaims"),
+    ),
+    _controller(
         # Of every kind there is, also of those that somebody defines.
         "generic-garbage-collector",
         rule("get patch update delete", "*", groups="*"),

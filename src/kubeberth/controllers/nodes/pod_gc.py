@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from kubeberth.api.core import Node, Pod
-from kubeberth.api.disruption_target import disruption_target
+from kubeberth.api.disruption_target import node_gone
 from kubeberth.api.meta import Condition, HasMetadata, to_documents
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
@@ -59,7 +59,7 @@ def reconcile_missing(
         return Outcome((), QUARANTINE_S - missing_for_s)
     actions: list[Action] = [ConfirmAbsent(ObjectRef(NODES, node_name))]
     for pod in pods:
-        actions += _force_delete(pod, condition=_node_gone(now))
+        actions += _force_delete(pod, condition=node_gone(rfc3339(now)))
     return Outcome(tuple(actions))
 
 
@@ -87,10 +87,6 @@ def _is_abandoned(pod: Pod, nodes: Mapping[str, Node]) -> bool:
     ready = node.condition("Ready")
     is_ready = ready is not None and ready.status == "True"
     return not is_ready and any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints)
-
-
-def _node_gone(now: float) -> Condition:
-    return disruption_target("DeletionByPodGC", "PodGC: node no longer exists", rfc3339(now))
 
 
 def _force_delete(pod: Pod, condition: Condition | None = None) -> list[Action]:

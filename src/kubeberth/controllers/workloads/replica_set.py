@@ -80,7 +80,7 @@ def reconcile(view: View, now: float) -> Outcome:
     active = [pod for pod in claimed.members if is_active(pod)]
     leaving = replica_set.metadata.deletion_timestamp is not None
     changes = [] if leaving else _manage(view, me, active, now)
-    told = _status(view, claimed, active, now, is_settled=not changes)
+    told = _status(view, claimed, active, now, is_settled=not changes or view.failure is not None)
     wait_s = next_availability(active, replica_set.spec.min_ready_seconds, now)
     return Outcome((*claimed.actions, *told, *changes), wait_s)
 
@@ -207,8 +207,8 @@ def _status(
     Parameters
     ----------
     is_settled
-        Whether there are as many pods as there shall be. Where there are not, that the spec was
-        seen is told with the pods that are made, or gone, next.
+        Whether there are as many pods as there shall be, or will not be for now. Where there are
+        not, that the spec was seen is told with the pods that are made, or gone, next.
     """
     replica_set = view.replica_set
     spec, old = replica_set.spec, replica_set.status

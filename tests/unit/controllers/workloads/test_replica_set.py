@@ -225,6 +225,14 @@ def test_a_failed_creation_shows_as_condition_and_goes_when_all_is_well():
     assert status_of(decide(rs=failing))["conditions"] is None
 
 
+def test_that_a_new_spec_was_seen_is_told_at_once_where_pods_are_refused():
+    failure = Failure("FailedCreate", 'pods "web-" is forbidden: exceeded quota')
+    condition = status_of(decide(failure=failure))["conditions"][0]
+    counts = {"replicas": 0, "observedGeneration": 0, "conditions": [condition]}
+    smaller = replica_set(replicas=2, status=counts)
+    assert status_of(decide(rs=smaller, failure=failure))["observedGeneration"] == 1
+
+
 # Replication controllers.
 
 
