@@ -28,6 +28,8 @@ from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import judge
 from kubeberth.placement.why import Fact, NearMiss, Obstacle, ScoredNode, WayOut, Why
 
+NO_SUCH_NODE = "its nodeName names a node that is not there, and no scheduler looks at it again"
+
 _MAX_BEST = 5
 _MAX_NEAREST = 3
 # What is not about one node can take as long as there are pods: so many nodes are asked at most.
@@ -75,8 +77,7 @@ def helped(why: Why, state: ClusterState, pod: Pod, profile: Profile) -> Why:
 def _why_placed(state: ClusterState, pod: Pod, node: str, profile: Profile | None) -> Why:
     key = pod.metadata.key
     if state.slot_of(node) is None:
-        message = "its nodeName names a node that is not there, and no scheduler looks at it again"
-        return Why(key, "placed", message, node, state.n_nodes)
+        return Why(key, "placed", NO_SUCH_NODE, node, state.n_nodes)
     if profile is None:
         message = f'placed by a scheduler called "{pod.spec.scheduler_name}", or by its nodeName'
         return Why(key, "placed", message, node, state.n_nodes)

@@ -23,7 +23,7 @@ from kubeberth.placement.delta import PodRemoved
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.vocabulary import PODS
 from kubeberth.placement.why import Why
-from kubeberth.placement.why_now import best_nodes, helped, why_pending
+from kubeberth.placement.why_now import NO_SUCH_NODE, best_nodes, helped, why_pending
 from kubeberth.scheduler.cache import Cache
 from kubeberth.scheduler.decisions import Attempt, Decisions
 from kubeberth.scheduler.metrics import SchedulerMetrics
@@ -263,6 +263,8 @@ class Pages:
 
     def _why_placed(self, pod: Pod, node: str, attempt: Attempt | None) -> Why:
         parts, key = self._parts, pod.metadata.key
+        if parts.cache.state.slot_of(node) is None:
+            return Why(key, "placed", NO_SUCH_NODE, node, parts.cache.state.n_nodes)
         if attempt is not None and attempt.decision.node == node:
             decision = attempt.decision
             message = f"the best of {decision.n_feasible} that fitted, of {decision.n_nodes} nodes"

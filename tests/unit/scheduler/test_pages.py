@@ -157,6 +157,15 @@ def test_why_tells_what_is_in_the_way_and_the_scores_at_the_time() -> None:
     with_door(story, node("a"), node("b"), guarded=False)
 
 
+def test_a_pod_of_a_node_that_is_not_there_is_told_so() -> None:
+    async def story(api: FakeApi, get: Get) -> None:
+        lost = json.loads((await get("/why/default/lost"))[1])
+        assert (lost["state"], lost["node"]) == ("placed", "gone")
+        assert lost["message"].startswith("its nodeName names a node that is not there")
+
+    with_door(story, node("a"), pod("lost", nodeName="gone"), guarded=False)
+
+
 def test_a_gated_pod_and_one_of_another_scheduler_are_told_apart() -> None:
     async def story(api: FakeApi, get: Get) -> None:
         gated = json.loads((await get("/why/default/gated"))[1])
