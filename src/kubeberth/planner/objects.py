@@ -422,8 +422,8 @@ class Objects:
         """Return when the next pod ends that was told to go; None when there is none."""
         return min(self._going.values(), default=None)
 
-    def finish_deletions(self) -> None:
-        """Let the pods end that were told to go, and whose time is over."""
+    def finish_deletions(self) -> bool:
+        """Let the pods end whose time is over; return whether there were any."""
         gone = [key for key, ends_at in self._going.items() if ends_at <= self.now]
         for key in gone:
             del self._going[key]
@@ -434,6 +434,7 @@ class Objects:
                 self._put(PODS, _Entry(replace(pod, metadata=meta, status=status)))
             else:
                 self._remove(PODS, key)
+        return bool(gone)
 
     @staticmethod
     def _is_released(pod: Pod | None) -> bool:
