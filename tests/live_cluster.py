@@ -250,9 +250,7 @@ class LiveCluster:
         """Return how long nothing has to happen until nothing will."""
         if self._is_refused:
             return REFUSED_QUIET_S
-        jobs = [(job["spec"], job.get("status", {})) for job in await self.items(JOBS)]
-        is_waiting = any(status.get("active", 0) < spec["parallelism"] for spec, status in jobs)
-        return JOB_QUIET_S if is_waiting else QUIET_S
+        return JOB_QUIET_S if any(map(_is_waiting, await self.items(JOBS))) else QUIET_S
 
     async def apply(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Make objects, or change those that are there, as `kubectl apply` does."""
@@ -289,6 +287,14 @@ class LiveCluster:
         listed = (await self.admin.list(resource))["items"]
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         return [{**named, **item} for item in listed]
+
+
+def _is_waiting(job: Document) -> bool:
+    """Return whether a job is to have more pods than it has; those here never get done."""
+    spec = job["spec"]
+    wanted = min(spec["parallelism"], spec.get("completions", spec["parallelism"]))
+    n_active: int = job.get("status", {}).get("active", 0)
+    return not spec.get("suspend") and n_active < wanted
 
 
 def running(

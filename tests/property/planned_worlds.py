@@ -184,6 +184,40 @@ def policies(draw: st.DrawFn, kind: str, name: str) -> list[Document]:
     ]
 
 
+# Of the kinds that make pods, those that take pods of others for theirs.
+ADOPTING = ("ReplicaSet", "ReplicationController", "DaemonSet")
+ready_s = st.sampled_from([5, 20])
+retention = st.fixed_dictionaries(
+    {
+        "whenScaled": st.sampled_from(["Retain", "Delete"]),
+        "whenDeleted": st.sampled_from(["Retain", "Delete"]),
+    }
+)
+
+
+def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Document]:
+    """Return a strategy for documents that have some of these fields, mostly few."""
+    one = [st.just({}), st.just({})]
+    one += [each.map(lambda value, name=name: {name: value}) for name, each in fields.items()]
+    return st.one_of(*one, st.fixed_dictionaries({}, optional=fields))
+
+
+def rolling(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Document]:
+    """Return a strategy for how pods are replaced, one after the other."""
+    how = st.fixed_dictionaries({}, optional=fields)
+    return how.map(lambda given: {"type": "RollingUpdate", "rollingUpdate": given})
+
+
+ON_DELETE: Document = {"type": "OnDelete"}
+most_unavailable = st.sampled_from([1, 2, "50%"])
+stateful_strategies = rolling(partition=st.integers(0, 4), maxUnavailable=most_unavailable)
+daemon_strategies = st.one_of(
+    st.just(ON_DELETE),
+    rolling(maxUnavailable=most_unavailable),
+    rolling(maxSurge=st.sampled_from([1, "50%"]), maxUnavailable=st.just(0)),
+)
+
+
 @st.composite
 def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
     """Return an object of a kind; no two workloads have a claim to the same pods."""
@@ -200,7 +234,12 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
     match kind:
         case "Pod":
             made = template(name, **fields)
-            made["metadata"]["name"] = f"{name}-lone"
+            # Before any name that is drawn: of pods of one age, a daemon set keeps the first one.
+            made["metadata"]["name"] = f"{name}-0-lone"
+            # Whoever makes pods like it takes it for one of his.
+            taken_by = draw(st.sampled_from([None, None, *ADOPTING]))
+            if taken_by is not None:
+                made["metadata"]["labels"]["of"] = f"{taken_by}-{name}"
             if draw(st.integers(0, 3)) == 0:
                 made["spec"]["nodeName"] = "node-0"
             if draw(st.integers(0, 3)) == 0:
@@ -222,31 +261,58 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
                     [{"type": "RollingUpdate", "rollingUpdate": rolling}, {"type": "Recreate"}]
                 )
             )
-            return of_pods(replicas=size, strategy=strategy, **fields)
+            given = draw(some(minReadySeconds=ready_s, paused=st.just(True)))
+            # It is told to have failed while it is waited for, or long after.
+            given["progressDeadlineSeconds"] = draw(st.sampled_from([600, 25]))
+            return of_pods(replicas=size, strategy=strategy, **given, **fields)
         case "StatefulSet":
-            given: Document = {}
+            given = draw(
+                some(
+                    minReadySeconds=ready_s,
+                    updateStrategy=stateful_strategies,
+                    ordinals=st.integers(0, 2).map(lambda start: {"start": start}),
+                )
+            )
+            # That of none is another one later: of the other kind, what the server has filled in
+            # would stay, and be refused.
+            if name == NAMES[-1]:
+                given["updateStrategy"] = ON_DELETE
             if draw(st.integers(0, 3)) == 0:
                 given["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": CLAIM_SPEC}]
+                given |= draw(some(persistentVolumeClaimRetentionPolicy=retention))
             policy = draw(st.sampled_from(["OrderedReady", "Parallel"]))
             return of_pods(replicas=size, podManagementPolicy=policy, **given, **fields)
         case "DaemonSet":
-            return of_pods(**fields)
+            given = draw(some(minReadySeconds=ready_s, updateStrategy=daemon_strategies))
+            return of_pods(**given, **fields)
         case "ReplicaSet":
-            return of_pods(replicas=size, **fields)
+            return of_pods(replicas=size, **draw(some(minReadySeconds=ready_s)), **fields)
         case "ReplicationController":
             made = template(name, **fields)
             made["metadata"]["labels"] |= own
             spec = {"replicas": size, "selector": own, "template": made}
+            spec |= draw(some(minReadySeconds=ready_s))
             return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
         case "Job":
             made = template(name, **fields, restartPolicy="Never")
             # It outlives every test: that jobs end is nothing that a plan knows of.
             made["spec"]["containers"][0]["command"] = ["sleep", "1000000"]
-            spec = {"parallelism": size, "completions": size + 1, "template": made}
+            spec = {
+                "parallelism": size,
+                "completions": draw(st.sampled_from([size + 1, max(size, 1)])),
+                "suspend": draw(st.integers(0, 3)) == 0,
+                "template": made,
+            }
+            if draw(st.integers(0, 2)) == 0:
+                spec["completionMode"] = "Indexed"
+                spec |= draw(some(backoffLimitPerIndex=st.integers(0, 1)))
             if draw(st.integers(0, 2)) == 0:
                 action = draw(st.sampled_from(["Ignore", "FailJob", "Count"]))
                 rule = {"action": action, "onPodConditions": [{"type": "DisruptionTarget"}]}
                 spec |= {"backoffLimit": 0, "podFailurePolicy": {"rules": [rule]}}
+            else:
+                replaced = st.sampled_from(["Failed", "TerminatingOrFailed"])
+                spec |= draw(some(podReplacementPolicy=replaced))
             return {
                 "apiVersion": "batch/v1",
                 "kind": kind,
@@ -257,7 +323,16 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
             spec = {"selector": {"app": name}, "ports": [{"port": 80}]}
             return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
         case "PodDisruptionBudget":
-            bound = draw(st.sampled_from([{"minAvailable": 1}, {"maxUnavailable": 0}]))
+            bound = draw(
+                st.sampled_from(
+                    [
+                        {"minAvailable": 1},
+                        {"maxUnavailable": 0},
+                        {"minAvailable": "50%"},
+                        {"maxUnavailable": "50%"},
+                    ]
+                )
+            )
             return {
                 "apiVersion": "policy/v1",
                 "kind": kind,
@@ -322,13 +397,26 @@ def releases(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> list[Document]:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> list[list[Document]]:
-    """Return manifests for several times; pods, of which nothing may change, stay as they are."""
-    pods: dict[str, Document] = {}
+def stories(draw: st.DrawFn, kinds: Sequence[str] = WITH_POLICIES) -> list[list[Document]]:
+    """Return manifests for several times.
+
+    Pods, of which nothing may change, stay as they are; of jobs there may be more, or less.
+    """
+    known: dict[tuple[str, str], Document] = {}
     return [
-        [
-            pods.setdefault(item["metadata"]["name"], item) if item["kind"] == "Pod" else item
-            for item in release
-        ]
-        for release in draw(st.lists(releases(WITH_POLICIES), min_size=1, max_size=3))
+        [_as_before(known, item) for item in release]
+        for release in draw(st.lists(releases(kinds), min_size=1, max_size=3))
     ]
+
+
+def _as_before(known: dict[tuple[str, str], Document], item: Document) -> Document:
+    first = known.setdefault((item["kind"], item["metadata"]["name"]), item)
+    if item["kind"] == "Pod":
+        return first
+    if item["kind"] != "Job":
+        return item
+    old, new = first["spec"], item["spec"]
+    spec = {**old, "parallelism": new["parallelism"], "suspend": new["suspend"]}
+    if "completionMode" in old and old["parallelism"] == old["completions"]:
+        spec["completions"] = spec["parallelism"] = max(1, new["parallelism"])
+    return {**item, "spec": spec}

@@ -484,12 +484,13 @@ class Objects:
         """Return when the next pod ends that was told to go; None when there is none."""
         return min(self._going.values(), default=None)
 
-    def finish_deletions(self) -> None:
-        """Let the pods end that were told to go, and whose time is over."""
+    def finish_deletions(self) -> bool:
+        """Let the pods end whose time is over; return whether there were any."""
         gone = [key for key, ends_at in self._going.items() if ends_at <= self.now]
         for key in gone:
             del self._going[key]
             self._ended(key, self._find(PODS, key).item)
+        return bool(gone)
 
     def _ended(self, key: str, pod: Pod) -> None:
         """Take out a pod that was told to go and has ended, unless its Job has to count it."""

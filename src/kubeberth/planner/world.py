@@ -10,7 +10,7 @@
 What a controller does is heard by those after it in the same round, and by those before it only in
 the next one: as in a live cluster, pods have nodes before whoever wanted them hears that they were
 made. And a pod that was told to go keeps its room while the others look for theirs: for its whole
-grace period, as far as anybody else has time for that.
+grace period, in which everybody else acts once a second.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ class World:
             has_moved = self.kubelets.run() or has_moved
             # Whatever is told to go in one round ends together, and what comes is of one age.
             self.objects.now += 1
-            if has_moved:
+            has_ended = self.objects.finish_deletions()
+            if has_moved or has_ended:
                 continue
             if not self._wait(patience_ends_at):
                 self.came_to_rest = True

@@ -236,6 +236,19 @@ def test_a_rollout_goes_on_once_its_pods_have_been_ready_for_long_enough():
     assert (web.rollout, web.placed, found.is_good) == ("", 6, True)
 
 
+def test_a_pod_that_goes_is_gone_after_its_grace_period_however_busy_the_others_are():
+    cluster = [node("n1", cpu="2"), node("n2", cpu="8"), priority_class("high", 1000)]
+    held = pod("held", cpu="2", nodeSelector={HOST: "n1"})
+    urgent = pod("urgent", cpu="2", priorityClassName="high", nodeSelector={HOST: "n1"})
+    many = workload("StatefulSet", "many", 40, cpu="100m", nodeSelector={HOST: "n2"})
+    world, _ = carry_out(Task([*cluster, held], read([as_file(urgent, many)])))
+
+    def started(name: str) -> str:
+        return world.objects.get(PODS, f"default/{name}").status.start_time
+
+    assert started("many-28") < started("urgent") < started("many-39")
+
+
 def test_a_rollout_is_stuck_when_there_is_no_room_for_the_surge():
     strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     cluster = [*zones(2), deployment("web", 8, strategy=strategy)]
