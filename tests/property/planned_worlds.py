@@ -19,6 +19,13 @@ NAMES = ("ant", "bee", "cat")
 CLASSES = (
     priority_class("high", 1000),
     {**priority_class("patient", 500), "preemptionPolicy": "Never"},
+    {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": "heavy"},
+        "handler": "heavy",
+        "overhead": {"podFixed": {"cpu": "300m"}},
+    },
 )
 # In the order in which they are applied, and in which their controllers are heard: the order in
 # which a live cluster sees things that are sent at once is anybody's guess.
@@ -41,6 +48,11 @@ KINDS = (
 WITH_POLICIES = ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", *KINDS)
 
 
+GPU = "example.com/gpu"
+# Of each taint, most nodes have none.
+EFFECTS = (*(None,) * 6, "NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
 @st.composite
 def node_specs(draw: st.DrawFn) -> list[NodeSpec]:
     """Return a few small nodes."""
@@ -49,18 +61,22 @@ def node_specs(draw: st.DrawFn) -> list[NodeSpec]:
         labels = {ZONE: draw(st.sampled_from("abc")), HOST: f"node-{index}"}
         if draw(st.booleans()):
             labels["disk"] = draw(st.sampled_from(["ssd", "hdd"]))
-        taint = {"key": "dedicated", "value": "x"}
-        effect = draw(st.sampled_from([None, None, None, "NoSchedule", "PreferNoSchedule"]))
+        effects = {key: draw(st.sampled_from(EFFECTS)) for key in ("dedicated", "old")}
         capacity = {
             "cpu": draw(st.sampled_from(["2", "3", "4"])),
             "memory": "8Gi",
             "pods": draw(st.sampled_from(["10", "10", "4"])),
+            **draw(st.sampled_from([{}, {GPU: "2"}])),
         }
         specs.append(
             NodeSpec(
                 f"node-{index}",
                 labels,
-                taints=() if effect is None else ({**taint, "effect": effect},),
+                taints=tuple(
+                    {"key": key, "value": "x", "effect": effect}
+                    for key, effect in effects.items()
+                    if effect is not None
+                ),
                 capacity=capacity,
                 allocatable=capacity,
                 unschedulable=draw(st.integers(0, 7)) == 0,
@@ -75,12 +91,102 @@ def _apps() -> st.SearchStrategy[Document]:
     return st.sampled_from(NAMES).map(lambda name: {"matchLabels": {"app": name}})
 
 
+# What narrows down, or widens, whom a pod means that is to be near others, or far from them.
+MEANT: tuple[Document, ...] = (
+    *({},) * 5,
+    {"namespaceSelector": {}},
+    {"namespaces": ["default", "nobody"]},
+    {"matchLabelKeys": ["pod-template-hash"]},
+    {"mismatchLabelKeys": ["of"]},
+)
+# The same of those among whom it is to be spread, and of the nodes that count.
+SPREAD: tuple[Document, ...] = (
+    *({},) * 5,
+    {"matchLabelKeys": ["pod-template-hash"]},
+    {"nodeTaintsPolicy": "Honor"},
+    {"nodeAffinityPolicy": "Ignore"},
+)
+CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+claims = st.sampled_from(
+    [CLAIM_SPEC, CLAIM_SPEC, {**CLAIM_SPEC, "accessModes": ["ReadWriteOncePod"]}]
+)
+bounds = st.sampled_from(
+    [
+        {
+            "type": "Container",
+            "defaultRequest": {"memory": "1Gi"},
+            "max": {"cpu": "1"},
+            "default": {"cpu": "1"},
+        },
+        {"type": "Container", "default": {"cpu": "600m"}, "min": {"cpu": "200m"}},
+        {"type": "Pod", "max": {"memory": "4Gi", "cpu": "1200m"}},
+    ]
+)
+OF_HIGH = {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}
+quotas = st.sampled_from(
+    [
+        {"hard": {"pods": "4"}},
+        {"hard": {"requests.cpu": "3"}},
+        {"hard": {"persistentvolumeclaims": "1"}},
+        {"hard": {"pods": "2"}, "scopes": ["BestEffort"]},
+        {"hard": {"limits.cpu": "2"}, "scopes": ["NotTerminating"]},
+        {"hard": {"pods": "2"}, "scopeSelector": {"matchExpressions": [OF_HIGH]}},
+    ]
+)
+SCRATCH = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": CLAIM_SPEC}}}
+SETUP: Document = {"name": "setup", "image": "busybox", "resources": {"requests": {"cpu": "1"}}}
+# What else a container may ask for.
+CONTAINERS: tuple[Document, ...] = (
+    {"ports": [{"containerPort": 80, "hostPort": 80}]},
+    {"ports": [{"containerPort": 80, "hostPort": 80, "hostIP": "127.0.0.1"}]},
+    {"resources": {}},
+    {"resources": {"requests": {"cpu": "0"}}},
+    {"resources": {"limits": {"cpu": "1", "memory": "2Gi"}}},
+    {"resources": {"limits": {"cpu": "500m", GPU: "1"}}},
+)
+# And what a pod may ask for besides.
+POD_FIELDS: tuple[Document, ...] = (
+    {"tolerations": [{"operator": "Exists"}]},
+    {"tolerations": [{"key": "old", "operator": "Exists", "effect": "NoExecute"}]},
+    {"initContainers": [SETUP]},
+    {"initContainers": [{**SETUP, "name": "beside", "restartPolicy": "Always"}, SETUP]},
+    {"resources": {"requests": {"cpu": "1200m"}, "limits": {"cpu": "2"}}},
+    {"runtimeClassName": "heavy"},
+    {"volumes": [SCRATCH]},
+    {"schedulingGates": [{"name": "example.com/wait"}]},
+    {"schedulerName": "nobody"},
+)
+
+
 @st.composite
 def pod_specs(draw: st.DrawFn, name: str) -> Document:
     """Return some fields of a pod's spec, mostly of one rule."""
+    fields: Document = {}
+    for rule in draw(st.sampled_from([(), *((_rules,),) * 5, (_rules, _rules)])):
+        fields |= draw(rule(name))
+    if draw(st.integers(0, 3)) == 0:
+        fields["container"] = draw(st.sampled_from(CONTAINERS))
+    elif draw(st.integers(0, 3)) == 0:
+        fields |= draw(st.sampled_from(POD_FIELDS))
+    return {
+        "cpu": draw(st.sampled_from(["100m", "700m", "1500m"])),
+        "image": draw(st.sampled_from(["nginx:1", "nginx:2"])),
+        **fields,
+        **draw(
+            st.fixed_dictionaries(
+                {}, optional={"priorityClassName": st.sampled_from(("high", "patient"))}
+            )
+        ),
+    }
+
+
+@st.composite
+def _rules(draw: st.DrawFn, name: str) -> Document:
+    """Return what a pod demands, or wishes for, of its place."""
     own = {"matchLabels": {"app": name}}
     selector = draw(st.one_of(st.just(own), _apps()))
     term = {"topologyKey": draw(st.sampled_from([ZONE, HOST])), "labelSelector": selector}
+    term |= draw(st.sampled_from(MEANT))
     weighted = {"weight": 50, "podAffinityTerm": term}
     disk = {"key": "disk", "operator": draw(st.sampled_from(["In", "NotIn"])), "values": ["ssd"]}
     expression = {"matchExpressions": [disk]}
@@ -89,12 +195,16 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
         "topologyKey": term["topologyKey"],
         "whenUnsatisfiable": draw(st.sampled_from(["DoNotSchedule", "ScheduleAnyway"])),
         "labelSelector": own,
+        **draw(st.sampled_from(SPREAD)),
     }
+    if spread["whenUnsatisfiable"] == "DoNotSchedule":
+        spread |= draw(st.sampled_from([{}, {}, {"minDomains": 3}]))
+    other = ZONE if spread["topologyKey"] == HOST else HOST
+    also = {**spread, "topologyKey": other, "whenUnsatisfiable": "ScheduleAnyway"}
+    also.pop("minDomains", None)
     rules: Document = draw(
         st.sampled_from(
             [
-                {},
-                {},
                 {"nodeSelector": {"disk": "ssd"}},
                 {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [expression]}}}},
                 {
@@ -107,20 +217,12 @@ def pod_specs(draw: st.DrawFn, name: str) -> Document:
                 {"affinity": {"podAntiAffinity": {REQUIRED: [term]}}},
                 {"affinity": {"podAntiAffinity": {PREFERRED: [weighted]}}},
                 {"topologySpreadConstraints": [spread]},
+                {"topologySpreadConstraints": [spread, also]},
                 {"tolerations": [{"key": "dedicated", "operator": "Exists"}]},
             ]
         )
     )
-    return {
-        "cpu": draw(st.sampled_from(["100m", "700m", "1500m"])),
-        "image": draw(st.sampled_from(["nginx:1", "nginx:2"])),
-        **rules,
-        **draw(
-            st.fixed_dictionaries(
-                {}, optional={"priorityClassName": st.sampled_from(("high", "patient"))}
-            )
-        ),
-    }
+    return rules
 
 
 ADMISSION = "admissionregistration.k8s.io/v1"
@@ -142,7 +244,6 @@ CHANGES = (
     '[JSONPatch{op: "replace", path: "/spec/containers/0/image", value: "nginx:3"}]',
     '[JSONPatch{op: "remove", path: "/spec/tolerations/7"}]',
 )
-CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
 @st.composite
@@ -344,23 +445,17 @@ def manifests(draw: st.DrawFn, kind: str, name: str) -> Document:
                 "apiVersion": "v1",
                 "kind": kind,
                 "metadata": {"name": name},
-                "spec": CLAIM_SPEC,
+                "spec": draw(claims),
             }
         case "LimitRange":
-            bounds = {"type": "Container", "defaultRequest": {"memory": "1Gi"}, "max": {"cpu": "1"}}
-            limits = {"limits": [bounds | {"default": {"cpu": "1"}}]}
+            limits = {"limits": [draw(bounds)]}
             return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": limits}
         case "ResourceQuota":
-            hard = draw(
-                st.sampled_from(
-                    [{"pods": "4"}, {"requests.cpu": "3"}, {"persistentvolumeclaims": "1"}]
-                )
-            )
             return {
                 "apiVersion": "v1",
                 "kind": kind,
                 "metadata": {"name": name},
-                "spec": {"hard": hard},
+                "spec": draw(quotas),
             }
         case "StorageClass":
             return {

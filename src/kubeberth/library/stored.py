@@ -77,6 +77,8 @@ def to_stored(
     sent: Document,
     priority_classes: Collection[Document] = SYSTEM_CLASSES,
     prepare: Callable[[Resource, Document], None] = _prepare,
+    *,
+    is_new: bool = True,
 ) -> Stored:
     """Return an object as it would be stored, or why it would not.
 
@@ -89,6 +91,8 @@ def to_stored(
         The object as JSON values; it is left as it is.
     prepare
         Fills in what is the server's to say.
+    is_new
+        Whether nothing is known of it so far: a pod keeps the priority that it was given.
     """
     definition = schema.definition_of(resource.api_version, resource.kind)
     if definition is None:
@@ -106,7 +110,13 @@ def to_stored(
     if meta.get("resourceVersion") and meta.get("name"):
         return Stored(document)
     unknown = tuple(walk.unknown)
-    if resource is PODS and (why_not := _admit(document["spec"], priority_classes)):
+    if resource is PODS:
+        add_default_tolerations(document["spec"])
+    if (
+        resource is PODS
+        and is_new
+        and (why_not := _prioritised(document["spec"], priority_classes))
+    ):
         return Stored(document, why_not, unknown_fields=unknown)
     prepare(resource, document)
     errors = tuple(validation.validate(resource, document))
@@ -124,10 +134,9 @@ def with_some_name(document: Document) -> Document:
     return {**document, "metadata": {**meta, "name": f"{prefix[:_LONGEST_PREFIX]}00000"}}
 
 
-def _admit(spec: Document, priority_classes: Collection[Document]) -> str:
-    """Fill in a pod's priority and tolerations; return why it is refused, or nothing."""
+def _prioritised(spec: Document, priority_classes: Collection[Document]) -> str:
+    """Fill in a pod's priority; return why it is refused, or nothing."""
     name = spec.get("priorityClassName")
     named = (entry for entry in priority_classes if entry["metadata"]["name"] == name)
     found = next(named, None) if name else global_default(priority_classes)
-    add_default_tolerations(spec)
     return fill_in_priority(spec, found)

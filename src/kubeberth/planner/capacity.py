@@ -300,4 +300,6 @@ def _admitted(world: World, document: Document) -> Pod:
     pod: Pod | None = world.objects.get(PODS, key)
     assert pod is not None  # it has just been made
     world.objects.remove(PODS, key)
-    return pod
+    # Each copy would bring a claim of its own, whose volume is made where the copy is.
+    volumes = tuple(volume for volume in pod.spec.volumes if volume.ephemeral is None)
+    return replace(pod, spec=replace(pod.spec, volumes=volumes))

@@ -297,9 +297,14 @@ class Objects:
         if isinstance(meta, dict):
             document["metadata"] = _without(meta, "resourceVersion", _OWNERS)
         prepare = self._prepare if old is None else partial(self._prepare_update, old)
-        admitted = _accepted(to_stored(resource, document, self._classes.values(), prepare))
+        classes, is_new = self._classes.values(), old is None
+        stored = to_stored(resource, document, classes, prepare, is_new=is_new)
+        admitted = _accepted(stored)
         if old is not None:
-            faults = validation.validate_update(resource, _comparable(resource, admitted, old), old)
+            pair = _comparable(resource, admitted, old), old
+            if resource is PODS and is_reduced(old):
+                pair = _filled_in(pair[0]), _filled_in(pair[1])
+            faults = validation.validate_update(resource, *pair)
             if faults:
                 raise _refusal(admitted, [(fault.field, fault.body) for fault in faults])
         self.warnings += self._admission.validate(resource, admitted, old)
@@ -470,15 +475,20 @@ class Objects:
 
     def bind(self, key: str, node_name: str) -> None:
         """Put a pod on a node and have it run, and ready, there."""
-        pod: Pod = self._find(PODS, key).item
-        stamp = self._stamp()
+        entry, stamp = self._find(PODS, key), self._stamp()
+        pod: Pod = entry.item
         conditions = tuple(
             Condition(type=name, status="True", last_transition_time=stamp)
             for name in ("PodScheduled", "Ready")
         )
         status = PodStatus(phase="Running", conditions=conditions, start_time=stamp)
         spec = replace(pod.spec, node_name=node_name)
-        self._put(PODS, _Entry(replace(pod, spec=spec, status=status)))
+        document = entry.document
+        if document is not None:
+            # What was sent of it is more than a struct has; a manifest may be compared with it.
+            there = {**document["spec"], "nodeName": node_name}
+            document = {**document, "spec": there, "status": as_json(status)}
+        self._put(PODS, _Entry(replace(pod, spec=spec, status=status), document))
 
     def deletions_end_at(self) -> float | None:
         """Return when the next pod ends that was told to go; None when there is none."""
@@ -581,7 +591,15 @@ def _merged(resource: Resource, old: Document, sent: Document, last: Document) -
 
 def _comparable(resource: Resource, new: Document, old: Document) -> Document:
     """Return an object as far as it can be compared with what is known of it so far."""
-    return _with_defaults(resource, reduced(resource, new)) if is_reduced(old) else new
+    if not is_reduced(old):
+        return new
+    known = reduced(resource, new)
+    if resource is not PODS:
+        return _with_defaults(resource, known)
+    # They are taken in without defaults (see `load`), which count as a change of the spec.
+    if known["spec"] == old["spec"] and "generation" in old["metadata"]:
+        known["metadata"]["generation"] = old["metadata"]["generation"]
+    return known
 
 
 def _with_defaults(resource: Resource, document: Mapping[str, Any]) -> Document:
@@ -589,6 +607,16 @@ def _with_defaults(resource: Resource, document: Mapping[str, Any]) -> Document:
     whole: Document = msgspec.json.decode(msgspec.json.encode(document))
     apply_defaults(resource, whole)
     return whole
+
+
+def _filled_in(pod: Document) -> Document:
+    """Return a copy of a pod of a snapshot with what one has to have, to be judged."""
+    whole: Document = msgspec.json.decode(msgspec.json.encode(pod))
+    for field in ("containers", "initContainers"):
+        for container in whole["spec"].get(field) or ():
+            # By default it depends on the image, which may change; and then it stays.
+            container["imagePullPolicy"] = "IfNotPresent"
+    return _with_defaults(PODS, whole)
 
 
 def _decode(resource: Resource, document: Document) -> Any:

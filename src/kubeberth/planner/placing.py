@@ -255,7 +255,7 @@ class Placing:
             return
         known = self._waiting.get(key)
         if known is not None:
-            known.pod = new
+            known.pod, known.why_not_tried = new, self._why_not(new)
             return
         self._waiting[key] = Waiting(new, next(self._orders), why_not_tried=self._why_not(new))
         if new.status.nominated_node_name:

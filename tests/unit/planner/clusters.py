@@ -35,9 +35,17 @@ def zones(n_nodes: int = 3, cpu: str = "4") -> list[Document]:
     return [node(f"n{i + 1}", "abc"[i % 3], cpu) for i in range(n_nodes)]
 
 
-def template(app: str, cpu: str = "1", image: str = "nginx", **spec: Any) -> Document:
-    container = {"name": "c", "image": image, "resources": {"requests": {"cpu": cpu}}}
-    return {"metadata": {"labels": {"app": app}}, "spec": {"containers": [container], **spec}}
+def template(
+    app: str,
+    cpu: str = "1",
+    image: str = "nginx",
+    container: Document | None = None,
+    **spec: Any,
+) -> Document:
+    """Return a pod's template; `container` has what else there is to say of its container."""
+    first: Document = {"name": "c", "image": image, "resources": {"requests": {"cpu": cpu}}}
+    spec = {"containers": [{**first, **(container or {})}], **spec}
+    return {"metadata": {"labels": {"app": app}}, "spec": spec}
 
 
 def workload(kind: str, name: str, replicas: int | None = None, **given: Any) -> Document:

@@ -41,6 +41,13 @@ def test_what_runs_already_takes_its_room() -> None:
     assert room.copies == 2
 
 
+def test_claims_that_copies_bring_with_them_are_made_where_they_are() -> None:
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    volume = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}}
+    (room,) = count(zones(2), deployment("web", 1, cpu="2", volumes=[volume])).shapes
+    assert room.copies == 4
+
+
 def test_each_shape_has_the_cluster_to_itself_and_a_mix_shares_it() -> None:
     found = count(
         zones(1),

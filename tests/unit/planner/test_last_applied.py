@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
-from tests.unit.planner.clusters import as_file, deployment, plan, zones
+from tests.unit.planner.clusters import as_file, deployment, plan, pod, where, zones
 
 from kubeberth.api.scheme import DEPLOYMENTS
 from kubeberth.planner.last_applied import LAST_APPLIED
@@ -35,6 +35,14 @@ def test_a_field_that_is_not_said_any_more_goes():
     spec = after(first, nothing, deployment("web", 2, nodeSelector={"tier": "gold"}))
     assert pod_of(spec)["nodeSelector"] == {"tier": "gold"}
     assert "nodeSelector" not in pod_of(after(first, nothing, deployment("web", 2)))
+
+
+def test_a_pod_whose_gates_are_not_said_any_more_is_placed():
+    first = pod("lone", schedulingGates=[{"name": "example.com/wait"}])
+    there = copy.deepcopy(first)
+    there["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(first)}
+    assert where(plan(zones(1), first)) == {"lone": None}
+    assert where(plan([*zones(1), there], pod("lone"))) == {"lone": "n1"}
 
 
 def test_what_somebody_else_has_said_stays():

@@ -118,6 +118,28 @@ def test_pods_of_higher_priority_come_first_whatever_the_order_of_the_manifests(
     assert not found.removed
 
 
+def test_a_pod_that_is_there_may_be_applied_again():
+    world, _ = carry_out(Task(zones(1), read([as_file(pod("lone"))])))
+    stored = world.objects.document(PODS, "default/lone")
+    assert stored["spec"]["nodeName"] == "n1"
+    waiting = {**stored, "spec": {**stored["spec"]}, "status": {"phase": "Pending"}}
+    del waiting["spec"]["nodeName"]
+    for there in (stored, reduced(PODS, stored), waiting, reduced(PODS, waiting)):
+        assert plan([*zones(1), there], pod("lone")).unchanged == ("Pod/lone",)
+        changed = plan([*zones(1), there], pod("lone", image="nginx:2"))
+        assert (changed.unchanged, changed.n_pending) == ((), 0)
+
+
+def test_a_pod_that_is_there_keeps_its_priority_whatever_the_classes_say_by_now():
+    world, _ = carry_out(Task(zones(1), read([as_file(pod("lone"))])))
+    stored = reduced(PODS, world.objects.document(PODS, "default/lone"))
+    usual = {**priority_class("usual", 100), "globalDefault": True}
+    found = plan([*zones(1), usual, stored], pod("lone"))
+    assert found.unchanged == ("Pod/lone",)
+    with pytest.raises(RefusedError, match="pod updates may not change fields"):
+        plan([*zones(1), usual, stored], pod("lone", priorityClassName="usual"))
+
+
 def test_priority_classes_may_stand_behind_the_pods_that_name_them():
     boss = pod("boss", priorityClassName="high")
     assert plan(zones(1), boss, priority_class("high", 7)).pods[0].priority == 7
