@@ -7,6 +7,7 @@ their pods and never end: nothing finishes in a plan, so nothing is ever too lat
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ class Control:
         self._failures: dict[tuple[Reconciler, str], Failure] = {}
         self._tries: Counter[tuple[Reconciler, str]] = Counter()
         self._waits: list[tuple[float, int, Reconciler, str]] = []
+        # The first time at which each of them is to be looked at again; others do not count.
+        self._wakes: dict[tuple[Reconciler, str], float] = {}
         self._tickets = count()
         self.is_restless = False
         objects.follow(self._on_change)
@@ -180,12 +183,16 @@ class Control:
 
     def wakes_at(self) -> float | None:
         """Return when time alone gives a controller something to do, in seconds since 1970."""
-        return self._waits[0][0] if self._waits else None
+        waits = self._waits
+        while waits and self._wakes.get(waits[0][2:]) != waits[0][0]:
+            heapq.heappop(waits)
+        return waits[0][0] if waits else None
 
     def wake(self) -> None:
         """Have those looked at whose time has come."""
-        while self._waits and self._waits[0][0] <= self._objects.now:
+        while (at := self.wakes_at()) is not None and at <= self._objects.now:
             _, _, reconciler, key = heapq.heappop(self._waits)
+            del self._wakes[reconciler, key]
             self._due[reconciler][key] = None
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
@@ -202,8 +209,6 @@ class Control:
         place = reconciler, key
         failure = self._failures.pop(place, None)
         outcome = reconciler.reconcile(self._cache, key, self._objects.now, failure)
-        if outcome.requeue_after_s is not None and reconciler in self._patient:
-            self._wait(place, outcome.requeue_after_s)
         try:
             self._carry_out(outcome.actions)
         except BerthError as error:
@@ -213,13 +218,18 @@ class Control:
             if failure is None or failed.reason != failure.reason:
                 self._due[reconciler][key] = None
             self._tries[place] += 1
-            self._wait(place, min(2.0 ** self._tries[place], MAX_DELAY_S))
+            self._wait(place, _backoff_s(self._tries[place]))
         else:
             self._tries.pop(place, None)
+            if outcome.requeue_after_s is not None and reconciler in self._patient:
+                self._wait(place, outcome.requeue_after_s)
 
     def _wait(self, place: tuple[Reconciler, str], seconds: float) -> None:
-        """Look again after a while."""
-        heapq.heappush(self._waits, (self._objects.now + seconds, next(self._tickets), *place))
+        """Look again after a while; of several, the first counts."""
+        at = self._objects.now + seconds
+        if at < self._wakes.get(place, math.inf):
+            self._wakes[place] = at
+            heapq.heappush(self._waits, (at, next(self._tickets), *place))
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -305,6 +315,11 @@ class _ClaimGarbageReconciler(GarbageReconciler):
         if claim is None or any(o.kind != PODS.kind for o in claim.metadata.owner_references):
             return Outcome()
         return super().reconcile(cache, key, now, failure)
+
+
+def _backoff_s(tries: int) -> float:
+    # The exponent is held down, or the power would overflow a float some day.
+    return min(2.0 ** min(tries, 60), MAX_DELAY_S)
 
 
 def _key_of(target: ObjectRef) -> str:

@@ -64,6 +64,19 @@ def test_each_policy_that_cannot_change_an_object_has_a_line():
     ]
 
 
+def test_a_deployment_whose_replica_sets_are_denied_is_told_to_have_failed_and_no_more():
+    rule = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["replicasets"],
+    }
+    never = policy("false", matchConstraints={"resourceRules": [rule]})
+    found = plan([*zones(3), *never], workload("Deployment", "web", 2, progressDeadlineSeconds=25))
+    assert found.n_placed == 0
+    assert any("denied request: not so" in stuck.why for stuck in found.stuck)
+
+
 def test_a_policy_that_is_to_warn_warns():
     found = plan([*zones(3), *policy(SMALL, actions=["Warn", "Audit"])], deployment("web", 3))
     warning = (
