@@ -155,7 +155,8 @@ async def evict(cluster: LiveCluster, uids: set[str]) -> bool:
     for pod in await cluster.items(PODS):
         meta = pod["metadata"]
         owners = meta.get("ownerReferences") or [{"kind": ""}]
-        if meta["uid"] in uids and owners[0]["kind"] != "DaemonSet":
+        is_meant = meta["uid"] in uids and "deletionTimestamp" not in meta
+        if is_meant and owners[0]["kind"] != "DaemonSet":
             has_evicted |= await evict_one(cluster, meta["namespace"], meta["name"])
     return has_evicted
 
