@@ -124,6 +124,19 @@ spec:
       accessModes: [ReadWriteOnce]
       resources: {requests: {storage: 1Gi}}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: scratch, namespace: lab}
+spec:
+  containers: [{name: main, image: nginx}]
+  volumes:
+  - name: disk
+    ephemeral:
+      volumeClaimTemplate:
+        spec:
+          accessModes: [ReadWriteOnce]
+          resources: {requests: {storage: 1Gi}}
+---
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: agent, namespace: lab}
@@ -201,7 +214,7 @@ UNSEEN = {
         *("change statefulsets/finalizers.apps", "change daemonsets/finalizers.apps"),
         "change cronjobs/finalizers.batch",
         *("change jobs/finalizers.batch", "change replicationcontrollers/finalizers"),
-        "change services/finalizers",
+        *("change services/finalizers", "change pods/finalizers"),
     },
     "of the scheduler as upstream has it: for one that is run in place of ours": {
         "create bindings",
@@ -279,6 +292,7 @@ def work(berth: Berth, folder: Path) -> None:
         f"kubectl apply -f {folder / 'sets.yaml'}",
         "kubectl -n lab rollout status statefulset set --timeout=30s",
         "kubectl -n lab wait --for=delete job/once --timeout=30s",
+        "kubectl -n lab wait --for=condition=Ready pod/scratch --timeout=30s",
         "kubectl -n lab patch statefulset set -p "
         """'{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Retain"}}}'""",
         "kubectl -n lab rollout status daemonset agent --timeout=30s",
