@@ -214,8 +214,11 @@ class Objects:
         if key in self._entries[resource]:
             raise AlreadyExistsError(f'{resource.group_resource} "{meta["name"]}" already exists')
         if resource is PODS:
-            check_pod(_decode(PODS, document))
-        self.put(resource, document)
+            pod = _decode(PODS, document)
+            check_pod(pod)
+            self._put(PODS, _Entry(pod, document))
+        else:
+            self.put(resource, document)
         return key
 
     def create_pods(
