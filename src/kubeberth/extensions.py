@@ -1,4 +1,6 @@
-"""Plugins of other packages, found by the entry point group `kubeberth.plugins`.
+"""Plugins that take part only where a configuration enables them: ours, and those of others.
+
+The latter are found by the entry point group `kubeberth.plugins`.
 
 An entry point's name is the plugin's, its value the plugin's class:
 
@@ -14,10 +16,14 @@ from importlib.metadata import EntryPoint, entry_points
 from kubeberth.errors import UsageError
 from kubeberth.placement.extension_points import IN_TREE
 from kubeberth.placement.plugin import Plugin
-from kubeberth.placement.plugins import OPTIONAL_PLUGINS
+from kubeberth.placement.plugins.node_resource_topology_match import NodeResourceTopologyMatch
 from kubeberth.placement.profile import points_of
 
 GROUP = "kubeberth.plugins"
+
+OPTIONAL_PLUGINS: Mapping[str, type[Plugin]] = {
+    NodeResourceTopologyMatch.name: NodeResourceTopologyMatch,
+}
 
 
 def own_plugins() -> Mapping[str, type[Plugin]]:

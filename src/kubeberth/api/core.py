@@ -255,6 +255,9 @@ class PodStatus(ApiStruct, frozen=True):
     allocated_resources: ResourceList = {}
 
 
+TERMINAL_PHASES = ("Succeeded", "Failed")
+
+
 class Pod(ApiStruct, frozen=True):
     """A pod."""
 
@@ -265,7 +268,7 @@ class Pod(ApiStruct, frozen=True):
     @property
     def is_terminal(self) -> bool:
         """Whether it has ended, and so occupies nothing any more."""
-        return self.status.phase in ("Succeeded", "Failed")
+        return self.status.phase in TERMINAL_PHASES
 
     @property
     def is_terminating(self) -> bool:

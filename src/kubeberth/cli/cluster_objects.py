@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
 from kubeberth.api.scheme import BY_KIND, CUSTOM_RESOURCE_DEFINITIONS, Resource
 from kubeberth.cli.listing import all_of
 from kubeberth.client.client import Client
+from kubeberth.client.credentials import Credentials
 from kubeberth.errors import ForbiddenError
 from kubeberth.planner.params import Param, is_param, params_of
 from kubeberth.planner.uncalled import CALLED
 
 Document = dict[str, Any]
+
+
+def read_live(
+    credentials: Credentials, resources: Iterable[Resource]
+) -> tuple[list[Document], list[Resource]]:
+    """Return what `read_objects` does, of the cluster that is reached like this."""
+    return asyncio.run(_read(credentials, resources))
+
+
+async def _read(
+    credentials: Credentials, resources: Iterable[Resource]
+) -> tuple[list[Document], list[Resource]]:
+    async with Client(credentials) as client:
+        return await read_objects(client, resources)
 
 
 async def read_objects(

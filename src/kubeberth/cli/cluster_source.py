@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from kubeberth.api.scheme import NODES, Resource
-from kubeberth.cli.cluster_objects import left_out, read_objects
-from kubeberth.client.client import Client
-from kubeberth.client.credentials import Credentials
-from kubeberth.client.kubeconfig import load_kubeconfig
-from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import ManifestError, UsageError
 from kubeberth.library.machines import equipped
 from kubeberth.library.manifests import MAX_BYTES, files_of, objects_of
 from kubeberth.planner.kinds import TYPES
+
+if TYPE_CHECKING:
+    from kubeberth.client.credentials import Credentials
 
 LIVE = "live"
 
@@ -27,6 +24,8 @@ MAX_JSON_BYTES = 1024 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
 
 Document = dict[str, Any]
+Reach = Callable[[], "Credentials"]
+"""Says how to reach the live cluster."""
 
 
 def warn(line: str) -> None:
@@ -85,6 +84,10 @@ def credentials_of(
     is_told
         Whether somebody has named the kubeconfig.
     """
+    # Late, like all about a live cluster: what talks to one takes a while to import.
+    from kubeberth.client.kubeconfig import load_kubeconfig
+    from kubeberth.cluster.datadir import DataDir
+
     datadir = DataDir(data_dir)
     if not is_told and datadir.exists() and datadir.running() is not None:
         return load_kubeconfig(datadir.kubeconfig)
@@ -130,14 +133,9 @@ def _read_live(
 ) -> list[Document]:
     if credentials is None:
         raise UsageError("there is no live cluster to read")
-    documents, forbidden = asyncio.run(_read(credentials, resources))
+    from kubeberth.cli.cluster_objects import left_out, read_live
+
+    documents, forbidden = read_live(credentials, resources)
     if forbidden:
         tell(left_out(forbidden))
     return documents
-
-
-async def _read(
-    credentials: Credentials, resources: Iterable[Resource]
-) -> tuple[list[Document], list[Resource]]:
-    async with Client(credentials) as client:
-        return await read_objects(client, resources)

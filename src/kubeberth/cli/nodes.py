@@ -17,15 +17,9 @@ from kubeberth.api.core import Node, Pod
 from kubeberth.api.scheme import NODES, PODS
 from kubeberth.cli import nodes_commands
 from kubeberth.cli.component import Ready, run_component
+from kubeberth.cli.node_options import lives_option, read_lives, read_node_specs
 from kubeberth.cli.numa_map import draw
-from kubeberth.cli.options import (
-    data_dir_option,
-    kubeconfig_option,
-    lives_option,
-    read_file,
-    read_lives,
-    read_node_specs,
-)
+from kubeberth.cli.options import data_dir_option, kubeconfig_option, read_file
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials, FileIdentity, Proof
 from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig

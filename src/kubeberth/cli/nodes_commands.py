@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from kubeberth.cli.options import data_dir_option, existing_cluster, read_node_specs
+from kubeberth.cli.node_options import read_node_specs
+from kubeberth.cli.options import data_dir_option, existing_cluster
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.cluster.membership import Membership, closed_labels, tend

@@ -10,12 +10,8 @@ from typing import Any, BinaryIO, TypeVar
 import click
 from click.core import ParameterSource
 
-from kubeberth.api.yaml import YAMLError, parse_documents
-from kubeberth.client.kubeconfig import default_kubeconfig
 from kubeberth.cluster.datadir import DataDir, default_path
 from kubeberth.errors import UsageError
-from kubeberth.kubelet.lives import Lives, parse_lives
-from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,10 +33,17 @@ def kubeconfig_option(function: F) -> F:
         "--kubeconfig",
         type=click.Path(path_type=Path),
         envvar="KUBECONFIG",
-        default=default_kubeconfig,
+        default=_default_kubeconfig,
         show_default="$KUBECONFIG or ~/.kube/config, or the service account of a pod",
         help="Which API server to work on, and as whom.",
     )(function)
+
+
+def _default_kubeconfig() -> Path:
+    # Late: few commands come to read one.
+    from kubeberth.client.kubeconfig import default_kubeconfig
+
+    return default_kubeconfig()
 
 
 def is_kubeconfig_told(context: click.Context) -> bool:
@@ -86,25 +89,6 @@ def rules_option(function: F) -> F:
     )(function)
 
 
-def lives_option(function: F) -> F:
-    """Add `--lives`, how the pods of simulated nodes live."""
-    return click.option(
-        "--lives",
-        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-        help="How pods live: PodLife and PodStages documents.  [default: they start within a "
-        "second, and run on]",
-    )(function)
-
-
-def read_lives(path: Path) -> tuple[str, Lives]:
-    """Return the text of a file of lives, and what it says; errors name the file."""
-    text = read_file(path).decode(errors="replace")
-    try:
-        return text, parse_lives(text)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-
-
 def standard_input() -> BinaryIO:
     """Return what `-` stands for.
 
@@ -124,22 +108,6 @@ def read_file(path: Path) -> bytes:
         return standard_input().read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-
-
-def read_node_specs(path: Path, *, first: int = 1, may_be_none: bool = False) -> list[NodeSpec]:
-    """Return the nodes that a file of manifests describes; errors name the file.
-
-    The parameters are those of `specs_from_manifests`.
-    """
-    content = read_file(path)
-    try:
-        return specs_from_manifests(
-            list(parse_documents(content)), first=first, may_be_none=may_be_none
-        )
-    except YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {error}") from None
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
 
 
 def existing_cluster(path: Path) -> DataDir:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubeberth.cli.bad_input import told_of
-from kubeberth.cli.cluster_source import LIVE, Document, read_sources, warn
+from kubeberth.cli.cluster_source import LIVE, Document, Reach, read_sources, warn
 from kubeberth.cli.options import standard_input
-from kubeberth.client.credentials import Credentials
 from kubeberth.library.manifests import Source
-from kubeberth.library.profiles import configured_profiles
 from kubeberth.placement.config.decoding import ConfigurationError
 from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.manifests import Reading, read
@@ -34,7 +32,7 @@ class Asked:
 
     clusters: Sequence[str]
     config: Path | None
-    reach: Callable[[], Credentials]
+    reach: Reach
 
 
 def planned_world(asked: Asked, wanted: Reading) -> World:
@@ -46,7 +44,7 @@ def planned_world(asked: Asked, wanted: Reading) -> World:
 
 
 def read_asked(
-    clusters: Sequence[str], reach: Callable[[], Credentials], tell: Callable[[str], None] = warn
+    clusters: Sequence[str], reach: Reach, tell: Callable[[str], None] = warn
 ) -> list[Document]:
     """Return the objects of the clusters that are meant; how to reach a live one is asked last.
 
@@ -74,6 +72,9 @@ def rules_of(config: Path | None, ties: TieBreak | None = None) -> Rules:
     """
     rules = default_rules()
     if config is not None:
+        # Late: most ask by the default rules, and who else has plugins takes a while to find.
+        from kubeberth.library.profiles import configured_profiles
+
         try:
             rules = replace(rules, profiles={p.name: p for p in configured_profiles(config)})
         except ConfigurationError as error:

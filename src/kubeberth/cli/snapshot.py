@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 import msgspec
 import yaml
 
-from kubeberth.cli.cluster_objects import left_out, read_objects
+from kubeberth.cli.cluster_objects import left_out, read_live
 from kubeberth.cli.cluster_source import credentials_of, warn
 from kubeberth.cli.options import (
     context_option,
@@ -18,7 +17,6 @@ from kubeberth.cli.options import (
     is_kubeconfig_told,
     kubeconfig_option,
 )
-from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
 from kubeberth.errors import UsageError
 from kubeberth.planner.anonymous import anonymised
@@ -58,7 +56,7 @@ def command(
     berth snapshot --kubeconfig ~/.kube/config --anonymise -o report.yaml
     """
     is_told = is_kubeconfig_told(click_context)
-    documents = asyncio.run(_read(credentials_of(data_dir, kubeconfig, context, is_told=is_told)))
+    documents = _read(credentials_of(data_dir, kubeconfig, context, is_told=is_told))
     if anonymise:
         documents = anonymised(documents)
     text = written(documents, is_yaml=Path(output).suffix in _YAML)
@@ -69,9 +67,8 @@ def command(
     click.echo(f"{len(documents)} objects written to {output}")
 
 
-async def _read(credentials: Credentials) -> list[Document]:
-    async with Client(credentials) as client:
-        documents, forbidden = await read_objects(client, TYPES)
+def _read(credentials: Credentials) -> list[Document]:
+    documents, forbidden = read_live(credentials, TYPES)
     if forbidden:
         warn(left_out(forbidden))
     if not documents and forbidden:

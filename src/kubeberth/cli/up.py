@@ -18,7 +18,8 @@ import click
 from kubeberth.api.node_labels import ZONE
 from kubeberth.apiserver.admission_selection import AdmissionSettings
 from kubeberth.cli.admission import admission_options
-from kubeberth.cli.options import data_dir_option, lives_option, read_lives, read_node_specs
+from kubeberth.cli.node_options import lives_option, read_lives, read_node_specs
+from kubeberth.cli.options import data_dir_option
 from kubeberth.cli.server_options import given_options, server_options
 from kubeberth.clock import SystemClock
 from kubeberth.cluster.datadir import DataDir

@@ -6,7 +6,6 @@ a cluster in a file, the objects are read and the same rules are applied to them
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +21,6 @@ from kubeberth.cli.options import (
     is_kubeconfig_told,
     kubeconfig_option,
 )
-from kubeberth.cli.why_live import Where, ask
-from kubeberth.client.credentials import Credentials
-from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import UsageError
 
 
@@ -88,13 +84,15 @@ def command(
     reach = partial(credentials_of, data_dir, kubeconfig, context, is_told=is_told)
     is_live = not files and set(clusters) <= {LIVE}
     if is_live:
-        where = _find(data_dir, reach())
+        # Each of the two takes a while to import, and needs nothing of the other.
+        from kubeberth.cli.why_live import ask, find
+
+        where = find(data_dir, reach())
         where = where.told(scheduler, namespace, config_file, is_insecure=insecure_skip_tls_verify)
-        answer = asyncio.run(ask(where, target))
+        answer = ask(where, target)
     else:
         if scheduler is not None:
             raise UsageError("--scheduler is asked about a live cluster, not about files")
-        # What reads and plans takes a while to import, and is not needed to ask a scheduler.
         from kubeberth.cli.plan_source import Asked, planned_world, read_manifests_of
         from kubeberth.planner.why import why_in_plan
 
@@ -107,11 +105,3 @@ def command(
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
     else:
         click.echo(str(answer))
-
-
-def _find(data_dir: Path, credentials: Credentials) -> Where:
-    """Return how to reach the cluster that is meant, and its scheduler's URL if it is known."""
-    datadir = DataDir(data_dir)
-    running = datadir.running() if datadir.exists() else None
-    is_ours = running is not None and credentials.server == running.server
-    return Where(credentials, running.scheduler if running is not None and is_ours else "")

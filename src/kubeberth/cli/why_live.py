@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kubeberth.client import calls
 from kubeberth.client.calls import Call
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials
+from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import NoSuchObjectError, NotFoundError, TransportError, UsageError
 from kubeberth.placement.why import Why
 from kubeberth.planner.workload_why import (
@@ -63,7 +65,15 @@ class Where:
         )
 
 
-async def ask(where: Where, target: str) -> Why | WorkloadWhy:
+def find(data_dir: Path, credentials: Credentials) -> Where:
+    """Return how to reach the cluster that is meant, and its scheduler's URL if it is known."""
+    datadir = DataDir(data_dir)
+    running = datadir.running() if datadir.exists() else None
+    is_ours = running is not None and credentials.server == running.server
+    return Where(credentials, running.scheduler if running is not None and is_ours else "")
+
+
+def ask(where: Where, target: str) -> Why | WorkloadWhy:
     """Return why a pod, or the pods of a workload, are where they are.
 
     Raises
@@ -71,6 +81,10 @@ async def ask(where: Where, target: str) -> Why | WorkloadWhy:
     UsageError
         There is none of that name.
     """
+    return asyncio.run(_ask(where, target))
+
+
+async def _ask(where: Where, target: str) -> Why | WorkloadWhy:
     kind, name = kind_and_name(target)
     async with Client(where.credentials) as client:
         if kind == PODS.kind:

@@ -45,7 +45,8 @@ class Cache:
 
     def apply(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take in one change; `new` is None for a deletion."""
-        if old is not None:
+        # Most changes leave an object where it is in every index.
+        if old is not None and (new is None or not _is_filed_alike(old.metadata, new.metadata)):
             self._remove(resource, old)
         if new is not None:
             self._insert(resource, new)
@@ -130,24 +131,34 @@ class Cache:
 
     def _insert(self, resource: Resource, item: HasMetadata) -> None:
         meta = item.metadata
-        self._objects[resource][meta.key] = item
-        self._by_namespace[resource, meta.namespace][meta.key] = item
+        key, group = meta.key, (resource, meta.namespace)
+        self._objects[resource][key] = item
+        self._by_namespace[group][key] = item
         if meta.controller is None:
-            self._orphans[resource, meta.namespace][meta.key] = item
+            self._orphans[group][key] = item
         for reference in meta.owner_references:
             of_owner = self._dependents.setdefault(reference.uid, {})
-            of_owner.setdefault(resource, {})[meta.key] = item
+            of_owner.setdefault(resource, {})[key] = item
 
     def _remove(self, resource: Resource, item: HasMetadata) -> None:
         meta = item.metadata
-        self._objects[resource].pop(meta.key, None)
-        _discard(self._by_namespace, (resource, meta.namespace), meta.key)
-        _discard(self._orphans, (resource, meta.namespace), meta.key)
+        key, group = meta.key, (resource, meta.namespace)
+        self._objects[resource].pop(key, None)
+        _discard(self._by_namespace, group, key)
+        _discard(self._orphans, group, key)
         for reference in meta.owner_references:
             of_owner = self._dependents.get(reference.uid, {})
-            _discard(of_owner, resource, meta.key)
+            _discard(of_owner, resource, key)
             if not of_owner:
                 self._dependents.pop(reference.uid, None)
+
+
+def _is_filed_alike(old: ObjectMeta, new: ObjectMeta) -> bool:
+    return (
+        old.owner_references == new.owner_references
+        and old.name == new.name
+        and old.namespace == new.namespace
+    )
 
 
 def _discard(index: dict[Any, dict[Any, Any]], group: Any, key: Any) -> None:

@@ -20,12 +20,8 @@ from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, 
 from kubeberth.api.scheme import NODES
 from kubeberth.errors import UsageError
 from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
-from kubeberth.topology.machine_manifests import (
-    MACHINE_KIND,
-    layout_of,
-    with_amounts,
-    with_machines,
-)
+from kubeberth.topology.machine_kind import MACHINE_KIND
+from kubeberth.topology.machine_manifests import layout_of, with_amounts, with_machines
 
 DEFAULT_REGION = "local"
 DEFAULT_INSTANCE_TYPE = "sim.xlarge"

@@ -8,12 +8,7 @@ from typing import Any
 from kubeberth.api.node_labels import default_labels
 from kubeberth.api.scheme import NODES
 from kubeberth.errors import ManifestError, UsageError
-from kubeberth.topology.machine_manifests import (
-    API_VERSION,
-    MACHINE_KIND,
-    as_registered,
-    layouts_of,
-)
+from kubeberth.topology.machine_kind import API_VERSION, MACHINE_KIND
 
 Document = dict[str, Any]
 
@@ -51,6 +46,8 @@ def equipped(items: Iterable[tuple[Document, str]]) -> Iterator[tuple[Document, 
 def _layouts_of(
     machine: Document, source: str, known: Iterable[str]
 ) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    from kubeberth.topology.machine_manifests import layouts_of  # late: few nodes have a machine
+
     try:
         return layouts_of([machine], known).items()
     except UsageError as error:
@@ -58,6 +55,8 @@ def _layouts_of(
 
 
 def _equipped(node: Document, layout: Mapping[str, Any], source: str) -> Document:
+    from kubeberth.topology.machine_manifests import as_registered
+
     try:
         return as_registered(node, layout)
     except UsageError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeberth.api.core import Node
+from kubeberth.api.core import Node, ResourceList
 from kubeberth.api.node_labels import HOSTNAME, REGION, ZONE
 from kubeberth.api.requests import is_counted, to_amounts
 from kubeberth.placement.images import ImageTable
@@ -62,6 +62,8 @@ class NodeTable:
         self.resources: Interner[str] = Interner(FIXED_RESOURCES)
         self.capacity_class_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.capacity_classes: Interner[int] = Interner((0,))
+        # By what nodes say that they have: most nodes of a cluster say the same.
+        self._class_of: dict[tuple[tuple[str, str], ...], int] = {}
         self.feature_set_ids: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.feature_sets: Interner[frozenset[str]] = Interner((frozenset(),))
         self.images = ImageTable()
@@ -102,6 +104,22 @@ class NodeTable:
         """Return the amounts of one capacity class, one per resource id."""
         return unpack(self.capacity_classes.values[class_id], len(self.resources))
 
+    def has_like(self, allocatable: ResourceList) -> bool:
+        """Return whether some node has, or had, just these amounts."""
+        return tuple(allocatable.items()) in self._class_of
+
+    def _capacity_class(self, allocatable: ResourceList) -> int:
+        said = tuple(allocatable.items())
+        found = self._class_of.get(said)
+        if found is None:
+            amounts = [
+                (self.resources.intern(name), amount)
+                for name, amount in to_amounts(allocatable).items()
+                if is_counted(name)
+            ]
+            found = self._class_of[said] = self.capacity_classes.intern(pack(amounts))
+        return found
+
     def column(self, key: str) -> LabelColumn:
         """Return the column of a node label, built at first sight."""
         column = self._columns.get(key)
@@ -135,14 +153,9 @@ class NodeTable:
         self._nodes[slot] = node
         self.unschedulable[slot] = node.spec.unschedulable
         self.taint_list_ids[slot] = self.taint_lists.intern(to_taint_list(node.spec.taints))
-        amounts = [
-            (self.resources.intern(name), amount)
-            for name, amount in to_amounts(node.status.allocatable).items()
-            if is_counted(name)
-        ]
-        packed = pack(amounts)
-        self.capacity_class_ids[slot] = self.capacity_classes.intern(packed)
-        self.allocatable[:, slot] = unpack(packed, len(self.resources))
+        class_id = self._capacity_class(node.status.allocatable)
+        self.capacity_class_ids[slot] = class_id
+        self.allocatable[:, slot] = self.capacity(class_id)
         declared = frozenset(node.status.declared_features)
         self.feature_set_ids[slot] = self.feature_sets.intern(declared)
         self.images.put(slot, node.status.images)
@@ -173,6 +186,7 @@ class NodeTable:
         other.resources = self.resources.copy()
         other.capacity_class_ids = self.capacity_class_ids.copy()
         other.capacity_classes = self.capacity_classes.copy()
+        other._class_of = self._class_of.copy()
         other.feature_set_ids = self.feature_set_ids.copy()
         other.feature_sets = self.feature_sets.copy()
         other.images = self.images.copy()

@@ -453,7 +453,8 @@ class ClusterState:
         if slot is not None and looks_the_same(self.nodes.node(slot), node):
             self.nodes.keep(slot, node)
             return
-        check_node(node)
+        if not self.nodes.has_like(node.status.allocatable):
+            check_node(node)
         if slot is None:
             slot = self.nodes.add(node)
             if len(self.loads) < self.n_slots:

@@ -11,21 +11,25 @@ In a server they may have to wait for others who write, too; here there is nobod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubeberth.api import quota
 from kubeberth.api.pod_totals import Totals
 from kubeberth.api.scheme import BY_KIND, RESOURCE_QUOTAS, Resource
-from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation
+from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation, Plugin
 from kubeberth.apiserver.admission.limit_ranger import LimitRanger
 from kubeberth.apiserver.admission.pod_security import PodSecurity
 from kubeberth.apiserver.admission.resource_quota import ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
 from kubeberth.apiserver.auth.authn import User
-from kubeberth.planner import policies
-from kubeberth.planner.policies import Policies
+from kubeberth.planner.params import POLICY_KINDS
+from kubeberth.planner.plan import Uncalled
 from kubeberth.planner.snapshot import is_reduced
+from kubeberth.planner.unjudged import IN_PART, Unjudged
+
+if TYPE_CHECKING:
+    from kubeberth.planner.policies import Policies
 
 Document = dict[str, Any]
 
@@ -33,8 +37,19 @@ Document = dict[str, Any]
 _PLANNER = User("planner")
 
 
-class Held(policies.Held, Protocol):
+class Held(Protocol):
     """The objects that are looked at, and the quotas that are written to."""
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
+        """Return an object, or None."""
+
+    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
+        """Return the objects of a resource."""
+
+    def follow(
+        self, follower: Callable[[Resource, Any, Any], None], resources: Iterable[Resource]
+    ) -> None:
+        """Have somebody told of every change of some resources from now on."""
 
     def put(self, resource: Resource, document: Document) -> None:
         """Take an object in as it is."""
@@ -45,19 +60,45 @@ class Admission:
 
     Attributes
     ----------
-    policies
-        The admission policies.
+    unjudged
+        About what no admission policy is asked.
     """
 
     def __init__(self, held: Held) -> None:
         self._held = held
-        self.policies = Policies(held)
-        quotas = ResourceQuota(_Ledger(held))
-        limits, runtimes = LimitRanger(held), RuntimeClass(held)
-        self._policies = Chain(self.policies.plugins)
-        self._all = Chain([limits, PodSecurity(held, {}), runtimes, *self.policies.plugins, quotas])
+        self.unjudged = Unjudged()
+        self._limits, self._runtimes = LimitRanger(held), RuntimeClass(held)
+        self._security, self._quotas = PodSecurity(held, {}), ResourceQuota(_Ledger(held))
         # What of a pod says how safe it is, and what policies look at, is not in a snapshot.
-        self._of_parts = Chain([limits, runtimes, quotas])
+        self._of_parts = Chain([self._limits, self._runtimes, self._quotas])
+        self._policies: Policies | None = None
+        self._ask(())
+        held.follow(self._on_policy, POLICY_KINDS)
+
+    def _ask(self, policies: Sequence[Plugin]) -> None:
+        """Have these asked, besides the rest."""
+        first = self._limits, self._security, self._runtimes
+        self._of_policies, self._all = Chain(policies), Chain([*first, *policies, self._quotas])
+
+    def _on_policy(self, resource: Resource, old: Any, new: Any) -> None:
+        self._with_policies()
+
+    def _with_policies(self) -> Policies:
+        """Return the policies. Most clusters have none, and reading them takes much code."""
+        if self._policies is None:
+            from kubeberth.planner.policies import Policies
+
+            self._policies = Policies(self._held, self.unjudged)
+            self._ask(self._policies.plugins)
+        return self._policies
+
+    def know_params(self, document: Document) -> None:
+        """Take in an object that admission policies have as parameters."""
+        self._with_policies().know(document)
+
+    def unanswered_policies(self) -> Iterator[Uncalled]:
+        """Yield the policies in force that are not asked, or not about something that happened."""
+        return iter(()) if self._policies is None else self._policies.unanswered()
 
     def admit(self, resource: Resource, document: Document, old: Document | None) -> None:
         """Fill in, in place, what is not the sender's to say.
@@ -100,9 +141,9 @@ class Admission:
         """
         attributes = _attributes(resource, document, old)
         if self._chain_of(attributes, document) is self._all:
-            _done(self._policies.admit(attributes))
+            _done(self._of_policies.admit(attributes))
             _take_over(attributes, document)
-            _done(self._policies.validate(attributes))
+            _done(self._of_policies.validate(attributes))
 
     def counts(self, namespace: str) -> bool:
         """Return whether what is in a namespace is counted."""
@@ -111,7 +152,7 @@ class Admission:
     def _chain_of(self, attributes: Attributes, document: Document) -> Chain:
         if self._is_whole(document):
             return self._all
-        self.policies.note(policies.IN_PART, attributes.operation, attributes.resource)
+        self.unjudged.note(IN_PART, attributes.operation, attributes.resource)
         return self._of_parts
 
     def _is_whole(self, document: Document) -> bool:

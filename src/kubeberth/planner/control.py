@@ -12,16 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec.structs import replace
 
 from kubeberth.api.core import Pod
-from kubeberth.api.meta import HasMetadata, OwnerReference
+from kubeberth.api.meta import OwnerReference
 from kubeberth.api.scheme import (
     JOBS,
-    PERSISTENT_VOLUME_CLAIMS,
-    PODS,
     REPLICATION_CONTROLLERS,
     Resource,
 )
@@ -36,7 +34,6 @@ from kubeberth.controllers.action import (
     Failure,
     InBatches,
     ObjectRef,
-    Outcome,
     PatchObject,
     RecordEvent,
     Stop,
@@ -45,48 +42,15 @@ from kubeberth.controllers.action import (
     Told,
     failure_of,
 )
-from kubeberth.controllers.batch.job import JobReconciler
 from kubeberth.controllers.cache import Cache
-from kubeberth.controllers.disruption import DisruptionReconciler
-from kubeberth.controllers.garbage import GarbageReconciler
-from kubeberth.controllers.resource_quota import ResourceQuotaReconciler
-from kubeberth.controllers.storage.ephemeral_volumes import EphemeralVolumeReconciler
-from kubeberth.controllers.storage.volume_provisioning import ProvisioningReconciler
-from kubeberth.controllers.storage.volumes import ClaimReconciler, VolumeReconciler
-from kubeberth.controllers.workloads.daemon_set import DaemonSetReconciler
-from kubeberth.controllers.workloads.deployment import DeploymentReconciler
-from kubeberth.controllers.workloads.replica_set import (
-    ReplicaSetReconciler,
-    ReplicationControllerReconciler,
-)
-from kubeberth.controllers.workloads.stateful_set import StatefulSetReconciler
 from kubeberth.controllers.workqueue import MAX_DELAY_S
 from kubeberth.errors import AlreadyExistsError, BerthError, ConflictError, NotFoundError
 from kubeberth.planner.kinds import TYPES
 from kubeberth.planner.objects import Objects
-
-# What the keys of claims begin with.
-_CLAIMS = f"{PERSISTENT_VOLUME_CLAIMS.group_resource}/"
+from kubeberth.planner.roster import ROSTER, Place, Reconciler
 
 # In one go, nothing looks at a key as often as this: the largest set is made in 300 steps.
 MAX_LOOKS = 1000
-
-
-class Reconciler(Protocol):
-    """What is asked of a controller; see `kubeberth.controllers.controller`."""
-
-    name: str
-
-    def hears_of(self, resource: Resource) -> bool:
-        """Return whether a change of a resource may concern a key."""
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        """Return the keys to look at after a change that is in the cache already."""
-
-    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
-        """Return what to do about a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +60,27 @@ class Trouble:
     controller: str
     key: str
     message: str
+
+
+class _Controller:
+    """A controller of the roster, and the keys that it has to look at.
+
+    Attributes
+    ----------
+    reconciler
+        Set once it has started; nobody asks before.
+    """
+
+    __slots__ = ("due", "place", "reconciler")
+
+    reconciler: Reconciler
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.due: dict[str, None] = {}
+
+
+_Task = tuple[_Controller, str]
 
 
 class Control:
@@ -116,47 +101,27 @@ class Control:
         self._objects = objects
         self._check_pod = check_pod
         self._cache = Cache()
-        # Of time, only these take notice: their pods wait to be available, or to be made again.
-        self._patient: tuple[Reconciler, ...] = (
-            DeploymentReconciler(),
-            StatefulSetReconciler(),
-            DaemonSetReconciler(),
-            JobReconciler(),
-            ReplicationControllerReconciler(),
-            ReplicaSetReconciler(),
-        )
-        # They act in this order: what is counted before any more of it is made, and what is made
-        # before those that make something of it.
-        self._reconcilers: tuple[Reconciler, ...] = (
-            ResourceQuotaReconciler(),
-            *self._patient,
-            DisruptionReconciler(stands_in=True),
-            _ClaimGarbageReconciler(),
-            EphemeralVolumeReconciler(),
-            VolumeReconciler(),
-            ClaimReconciler(),
-            ProvisioningReconciler(stands_in=True),
-        )
-        self._hearing = {
-            resource: tuple(each for each in self._reconcilers if each.hears_of(resource))
-            for resource in TYPES
-        }
-        self._due: dict[Reconciler, dict[str, None]] = {each: {} for each in self._reconcilers}
-        self._failures: dict[tuple[Reconciler, str], Failure] = {}
-        self._tries: Counter[tuple[Reconciler, str]] = Counter()
-        self._waits: list[tuple[float, int, Reconciler, str]] = []
+        # In the order in which they act; those that have not started are among the absent, too.
+        self._controllers = [_Controller(place) for place in ROSTER]
+        self._absent: dict[Resource, list[_Controller]] = {}
+        for controller in self._controllers:
+            self._absent.setdefault(controller.place.works_on, []).append(controller)
+        self._hearing: dict[Resource, list[_Controller]] = {resource: [] for resource in TYPES}
+        self._failures: dict[_Task, Failure] = {}
+        self._tries: Counter[_Task] = Counter()
+        self._waits: list[tuple[float, int, _Controller, str]] = []
         # The first time at which each of them is to be looked at again; others do not count.
-        self._wakes: dict[tuple[Reconciler, str], float] = {}
+        self._wakes: dict[_Task, float] = {}
         self._tickets = count()
         self.is_restless = False
-        objects.follow(self._on_change)
+        objects.follow(self._on_change, TYPES)
 
     @property
     def troubles(self) -> list[Trouble]:
         """What could not be done, and still cannot."""
         return [
-            Trouble(reconciler.name, key, failure.message)
-            for (reconciler, key), failure in self._failures.items()
+            Trouble(controller.reconciler.name, key, failure.message)
+            for (controller, key), failure in self._failures.items()
         ]
 
     def owner(self, namespace: str, reference: OwnerReference) -> Any | None:
@@ -169,17 +134,17 @@ class Control:
 
         One that has had its turn hears of what the others do the next time.
         """
-        looks: Counter[tuple[Reconciler, str]] = Counter()
-        for reconciler, due in self._due.items():
-            while due:
-                key = next(iter(due))
-                del due[key]
-                looks[reconciler, key] += 1
-                if looks[reconciler, key] > MAX_LOOKS:
+        looks: Counter[_Task] = Counter()
+        for controller in self._controllers:
+            while controller.due:
+                key = next(iter(controller.due))
+                del controller.due[key]
+                looks[controller, key] += 1
+                if looks[controller, key] > MAX_LOOKS:
                     self.is_restless = True
                 else:
-                    self._reconcile(reconciler, key)
-        return any(self._due.values())
+                    self._reconcile(controller, key)
+        return any(controller.due for controller in self._controllers)
 
     def wakes_at(self) -> float | None:
         """Return when time alone gives a controller something to do, in seconds since 1970."""
@@ -191,9 +156,9 @@ class Control:
     def wake(self) -> None:
         """Have those looked at whose time has come."""
         while (at := self.wakes_at()) is not None and at <= self._objects.now:
-            _, _, reconciler, key = heapq.heappop(self._waits)
-            del self._wakes[reconciler, key]
-            self._due[reconciler][key] = None
+            _, _, controller, key = heapq.heappop(self._waits)
+            del self._wakes[controller, key]
+            controller.due[key] = None
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         if resource is REPLICATION_CONTROLLERS:
@@ -201,35 +166,44 @@ class Control:
         elif resource is JOBS:
             old, new = _without_deadline(old), _without_deadline(new)
         self._cache.apply(resource, old, new)
-        for reconciler in self._hearing[resource]:
-            for key in reconciler.keys(self._cache, resource, old, new):
-                self._due[reconciler][key] = None
+        for controller in self._absent.pop(resource, ()):
+            self._start(controller)
+        for controller in self._hearing[resource]:
+            for key in controller.reconciler.keys(self._cache, resource, old, new):
+                controller.due[key] = None
 
-    def _reconcile(self, reconciler: Reconciler, key: str) -> None:
-        place = reconciler, key
-        failure = self._failures.pop(place, None)
-        outcome = reconciler.reconcile(self._cache, key, self._objects.now, failure)
+    def _start(self, controller: _Controller) -> None:
+        """Have a controller hear of what it wants to hear of, from now on."""
+        controller.reconciler = controller.place.start()
+        for resource, hearing in self._hearing.items():
+            if controller.reconciler.hears_of(resource):
+                hearing.append(controller)
+
+    def _reconcile(self, controller: _Controller, key: str) -> None:
+        task = controller, key
+        failure = self._failures.pop(task, None)
+        outcome = controller.reconciler.reconcile(self._cache, key, self._objects.now, failure)
         try:
             self._carry_out(outcome.actions)
         except BerthError as error:
-            self._failures[place] = failed = failure_of(error)
+            self._failures[task] = failed = failure_of(error)
             # What failed may have to be written in a status, once: its message may name another pod
             # each time.
             if failure is None or failed.reason != failure.reason:
-                self._due[reconciler][key] = None
-            self._tries[place] += 1
-            self._wait(place, _backoff_s(self._tries[place]))
+                controller.due[key] = None
+            self._tries[task] += 1
+            self._wait(task, _backoff_s(self._tries[task]))
         else:
-            self._tries.pop(place, None)
-            if outcome.requeue_after_s is not None and reconciler in self._patient:
-                self._wait(place, outcome.requeue_after_s)
+            self._tries.pop(task, None)
+            if outcome.requeue_after_s is not None and controller.place.is_patient:
+                self._wait(task, outcome.requeue_after_s)
 
-    def _wait(self, place: tuple[Reconciler, str], seconds: float) -> None:
+    def _wait(self, task: _Task, seconds: float) -> None:
         """Look again after a while; of several, the first counts."""
         at = self._objects.now + seconds
-        if at < self._wakes.get(place, math.inf):
-            self._wakes[place] = at
-            heapq.heappush(self._waits, (at, next(self._tickets), *place))
+        if at < self._wakes.get(task, math.inf):
+            self._wakes[task] = at
+            heapq.heappush(self._waits, (at, next(self._tickets), *task))
 
     def _carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -293,28 +267,6 @@ class Control:
         except NotFoundError:
             if not action.if_present:
                 raise
-
-
-class _ClaimGarbageReconciler(GarbageReconciler):
-    """Looks at claims that only pods own, and at nothing else.
-
-    What other owners something has may be elsewhere: not all of a cluster has to be here.
-    """
-
-    def hears_of(self, resource: Resource) -> bool:
-        return resource in (PODS, PERSISTENT_VOLUME_CLAIMS)
-
-    def keys(
-        self, cache: Cache, resource: Resource, old: HasMetadata | None, new: HasMetadata | None
-    ) -> Iterable[str]:
-        found = super().keys(cache, resource, old, new)
-        return [key for key in found if key.startswith(_CLAIMS)]
-
-    def reconcile(self, cache: Cache, key: str, now: float, failure: Failure | None) -> Outcome:
-        claim = cache.get(PERSISTENT_VOLUME_CLAIMS, key.removeprefix(_CLAIMS))
-        if claim is None or any(o.kind != PODS.kind for o in claim.metadata.owner_references):
-            return Outcome()
-        return super().reconcile(cache, key, now, failure)
 
 
 def _backoff_s(tries: int) -> float:

@@ -8,26 +8,18 @@ Rule 4: a pod waits where there is no kubelet: its node is not there, or is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import msgspec
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.errors import BerthError
-from kubeberth.kubelet.admission import Holdings, Situation, Verdict, admit
-from kubeberth.kubelet.pod import KubeletPod
-from kubeberth.kubelet.predicates import with_own_os
 from kubeberth.planner.objects import Objects
 from kubeberth.planner.placing import Preempted, Waiting
-from kubeberth.planner.snapshot import as_json
-from kubeberth.topology.managers import Allocations, Managers
-from kubeberth.topology.refusal import Refusal
 
-_PRESSURE = ("MemoryPressure", "DiskPressure", "PIDPressure")
-# Which CPUs and devices a pod gets is for its kubelet to know.
-_NOTHING_OF_ITS_OWN = Holdings(Managers.idle(), Allocations())
+if TYPE_CHECKING:
+    from kubeberth.kubelet.admission import Verdict
+    from kubeberth.topology.refusal import Refusal
 
 
 class NoUseError(BerthError):
@@ -51,7 +43,7 @@ class Kubelets:
         self._waiting: dict[str, Waiting] = {}
         self.ran: dict[str, str] = {}
         self.preempted: list[Preempted] = []
-        objects.follow(self._on_change)
+        objects.follow(self._on_pod, (PODS,))
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -118,9 +110,7 @@ class Kubelets:
         pods: Iterable[Pod] = self._objects.all(PODS)
         return [pod for pod in pods if pod.spec.node_name == node_name and not pod.is_terminal]
 
-    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
-        if resource is not PODS:
-            return
+    def _on_pod(self, resource: Resource, old: Any, new: Any) -> None:
         key = (new or old).metadata.key
         if old is None and new.spec.node_name and new.status.phase == "Pending":
             self._due[key] = None
@@ -137,25 +127,11 @@ def _absence(node: Node | None, name: str) -> str:
     return "" if ready is None or ready.status == "True" else f'node "{name}" is not ready'
 
 
-def _verdict(pod: Pod, node: Node, others: Sequence[Pod]) -> Verdict:
-    """Return what the kubelet of a node says to a pod."""
-    pressure = (name for name in _PRESSURE if _is_on(node, name))
-    situation = Situation(
-        with_own_os(node),
-        [*map(_as_kubelets_read, others)],
-        pressure=tuple(pressure),
-        declared_features=frozenset(node.status.declared_features),
-    )
-    return admit(_as_kubelets_read(pod), situation, _NOTHING_OF_ITS_OWN)
+def _verdict(pod: Pod, node: Node, others: Iterable[Pod]) -> Verdict:
+    # Late: few pods come with a node, and a kubelet's mind is much code.
+    from kubeberth.planner.node_verdict import verdict_on
 
-
-def _is_on(node: Node, condition: str) -> bool:
-    found = node.condition(condition)
-    return found is not None and found.status == "True"
-
-
-def _as_kubelets_read(pod: Pod) -> KubeletPod:
-    return msgspec.convert(as_json(pod), KubeletPod)
+    return verdict_on(pod, node, others)
 
 
 def _told(refusal: Refusal) -> str:

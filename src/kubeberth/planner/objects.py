@@ -53,8 +53,8 @@ from kubeberth.planner.kinds import MERGED, TYPES
 from kubeberth.planner.last_applied import last_applied, patch_between
 from kubeberth.planner.params import BINDINGS
 from kubeberth.planner.plan import Uncalled
-from kubeberth.planner.policies import GOING
 from kubeberth.planner.snapshot import as_json, is_reduced, reduced
+from kubeberth.planner.unjudged import GOING
 
 Document = dict[str, Any]
 
@@ -101,26 +101,27 @@ class Objects:
         self.warnings: list[str] = []
         self._entries: dict[Resource, dict[str, _Entry]] = {resource: {} for resource in TYPES}
         self._classes = {entry["metadata"]["name"]: entry for entry in SYSTEM_CLASSES}
-        self._followers: list[Follower] = []
+        self._followers: dict[Resource, list[Follower]] = {resource: [] for resource in TYPES}
         # Pods that were told to go, and when they will have gone.
         self._going: dict[str, float] = {}
         self._numbers = count(1)
         self._chance = random.Random(1)
         self._admission = Admission(self)
 
-    def follow(self, follower: Follower) -> None:
-        """Have somebody told of every change from now on."""
-        self._followers.append(follower)
+    def follow(self, follower: Follower, resources: Iterable[Resource]) -> None:
+        """Have somebody told of every change of some resources from now on."""
+        for resource in resources:
+            self._followers[resource].append(follower)
 
     def know_params(self, document: Document) -> None:
         """Take in an object that admission policies have as parameters."""
-        self._admission.policies.know(document)
+        self._admission.know_params(document)
 
     # Looking
 
     def unanswered_policies(self) -> Iterator[Uncalled]:
         """Yield the admission policies in force that are not asked, or not about everything."""
-        return self._admission.policies.unanswered()
+        return self._admission.unanswered_policies()
 
     @property
     def time(self) -> datetime:
@@ -385,7 +386,7 @@ class Objects:
         item = self._find(resource, key).item
         if uid and item.metadata.uid != uid:
             raise ConflictError(f"{resource.kind} {key} is another one by now")
-        self._admission.policies.note(GOING, "DELETE", resource)
+        self._admission.unjudged.note(GOING, "DELETE", resource)
         self._end(resource, key, item)
 
     def evict(self, key: str) -> None:
@@ -396,7 +397,7 @@ class Objects:
         NotFoundError
             There is none.
         """
-        self._admission.policies.note(GOING, "CREATE", PODS, "eviction")
+        self._admission.unjudged.note(GOING, "CREATE", PODS, "eviction")
         self._disrupt(key, evicted(self._stamp()))
 
     def preempt(self, key: str, scheduler_name: str) -> None:
@@ -407,7 +408,7 @@ class Objects:
         NotFoundError
             There is none.
         """
-        self._admission.policies.note(GOING, "DELETE", PODS)
+        self._admission.unjudged.note(GOING, "DELETE", PODS)
         self._disrupt(key, preempted_by(scheduler_name, self._stamp()))
 
     def preempt_on_node(self, key: str) -> None:
@@ -551,7 +552,7 @@ class Objects:
         self._tell(resource, item, None)
 
     def _tell(self, resource: Resource, old: Any, new: Any) -> None:
-        for follower in self._followers:
+        for follower in self._followers[resource]:
             follower(resource, old, new)
 
     def _new_name(self, resource: Resource, namespace: str, meta: Mapping[str, Any]) -> str:

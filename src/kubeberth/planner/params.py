@@ -24,6 +24,8 @@ BINDINGS = {
 }
 """By which kind the policies of a kind are put in force."""
 
+POLICY_KINDS = frozenset((*BINDINGS, *BINDINGS.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Param:

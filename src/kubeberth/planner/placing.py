@@ -29,8 +29,6 @@ from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.objects import Objects
 from kubeberth.scheduler.cache import Cache, occupies_node
 
-_OBSERVED = frozenset(OBSERVED.values())
-
 
 @dataclass(slots=True)
 class Waiting:
@@ -104,7 +102,8 @@ class Placing:
         self.n_tried = 0
         self.placed: dict[str, Decision] = {}
         self.preempted: list[Preempted] = []
-        objects.follow(self._on_change)
+        objects.follow(self._on_pod, (PODS,))
+        objects.follow(self._on_other, OBSERVED.values())
 
     @property
     def state(self) -> ClusterState:
@@ -154,13 +153,13 @@ class Placing:
     def _attempt(self, entry: Waiting) -> Decision | None:
         """Try a pod; return the decision if it is given a node."""
         pod, key = entry.pod, entry.pod.metadata.key
-        decision = self._decide(pod)
+        decision, request = self._decide(pod)
         self.n_tried += 1
         self._watch(self.n_tried)
         if decision.node is not None:
             self._n_changes += 1
             del self._waiting[key]
-            self._cache.assume(pod, decision.node, decision.reservations)
+            self._cache.assume(pod, decision.node, decision.reservations, request)
             for promise in decision.reservations:
                 self._make_good(promise)
             self.placed[pod.metadata.uid] = decision
@@ -173,21 +172,23 @@ class Placing:
         entry.tried_at = self._n_changes
         return None
 
-    def _decide(self, pod: Pod) -> Decision:
+    def _decide(self, pod: Pod) -> tuple[Decision, PodRequest | None]:
         key, state = pod.metadata.key, self.state
         if self._refused_at != self._n_changes:
             self._refused_at = self._n_changes
             self._refused.clear()
         try:
-            template = pod.spec.scheduler_name, state.request(pod)
+            request = state.request(pod)
         except InvalidObjectError as error:
-            return Decision(key, None, state.n_nodes, failure=Failure(str(error), is_error=True))
+            failure = Failure(str(error), is_error=True)
+            return Decision(key, None, state.n_nodes, failure=failure), None
+        template = pod.spec.scheduler_name, request
         if not state.nominations.pods and (known := self._refused.get(template)) is not None:
-            return Decision(key, None, state.n_nodes, failure=known)
-        decision = self._engines[pod.spec.scheduler_name].place(pod)
+            return Decision(key, None, state.n_nodes, failure=known), request
+        [decision] = self._engines[pod.spec.scheduler_name].place_alike(request, (key,))
         if decision.failure is not None and decision.nomination is None:
             self._refused[template] = decision.failure
-        return decision
+        return decision, request
 
     def _preempt(self, entry: Waiting, decision: Decision) -> None:
         """Tell the victims to go; whoever waits for the same room, and matters less, loses it."""
@@ -226,17 +227,14 @@ class Placing:
 
     # What changes
 
-    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
-        if resource is PODS:
-            self._on_pod(old, new)
-        elif resource in _OBSERVED:
-            self._n_changes += 1
-            if new is not None:
-                self._cache.put(new)
-            else:
-                self._cache.remove(type(old), old.metadata.key)
+    def _on_other(self, resource: Resource, old: Any, new: Any) -> None:
+        self._n_changes += 1
+        if new is not None:
+            self._cache.put(new)
+        else:
+            self._cache.remove(type(old), old.metadata.key)
 
-    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+    def _on_pod(self, resource: Resource, old: Pod | None, new: Pod | None) -> None:
         key = (new or old or Pod()).metadata.key
         if new is not None and occupies_node(new):
             self._waiting.pop(key, None)

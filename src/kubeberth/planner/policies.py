@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from kubeberth.api.scheme import BY_KIND, Resource
-from kubeberth.apiserver.admission.chain import Attributes, Operation, Plugin
+from kubeberth.apiserver.admission.chain import Attributes, Plugin
 from kubeberth.apiserver.admission.expressions import expression_of
 from kubeberth.apiserver.admission.mutating_admission_policy import MutatingAdmissionPolicy
 from kubeberth.apiserver.admission.policies import Policy, PolicyDesk, read_policies
@@ -28,18 +28,12 @@ from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.rbac import Authorizer, Grant
 from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
-from kubeberth.planner.params import BINDINGS
+from kubeberth.planner.params import BINDINGS, POLICY_KINDS
 from kubeberth.planner.plan import Uncalled
 from kubeberth.planner.snapshot import is_reduced
+from kubeberth.planner.unjudged import IN_PART, Unjudged
 
 Document = dict[str, Any]
-Write = tuple[Operation, Resource, str]
-"""A kind of write: what is done to which resource, or subresource of it."""
-
-# What somebody is not asked about who is asked about all else.
-GOING, IN_PART = "what goes", "what is here in part"
-
-_POLICY_KINDS = frozenset((*BINDINGS, *BINDINGS.values()))
 _SENDER = re.compile(r"\b(authorizer|userInfo)\b")
 _BEFORE = re.compile(r"\boldObject\b")
 _EXPRESSIONS = frozenset(("expression", "messageExpression", "valueExpression"))
@@ -54,14 +48,22 @@ class Held(Protocol):
     def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
         """Return the objects of a resource."""
 
-    def follow(self, follower: Callable[[Resource, Any, Any], None]) -> None:
-        """Have somebody told of every change from now on."""
+    def follow(
+        self, follower: Callable[[Resource, Any, Any], None], resources: Iterable[Resource]
+    ) -> None:
+        """Have somebody told of every change of some resources from now on."""
 
 
 class Policies:
-    """The policies of some objects, and their parameters."""
+    """The policies of some objects, and their parameters.
 
-    def __init__(self, held: Held) -> None:
+    Parameters
+    ----------
+    unjudged
+        About what they are not asked.
+    """
+
+    def __init__(self, held: Held, unjudged: Unjudged) -> None:
         self._held = held
         self._params: dict[tuple[str, str], list[Document]] = {}
         self._catalogue = BUILT_IN
@@ -70,7 +72,7 @@ class Policies:
         reader = _Reader(held, self._params)
         desk = PolicyDesk(reader, versions, Authorizer(_NoGrants()))
         self._versions = versions
-        self._unjudged: dict[str, set[Write]] = {GOING: set(), IN_PART: set()}
+        self._unjudged = unjudged
         mutating, validating = self._registered = tuple(
             _Registered(self._changes, versions, partial(self._read, kind)) for kind in BINDINGS
         )
@@ -88,10 +90,6 @@ class Policies:
         )
         self._changes.count += 1
 
-    def note(self, about: str, operation: Operation, resource: Resource, sub: str = "") -> None:
-        """Hear of a write about which nobody is asked: `GOING`, or `IN_PART`."""
-        self._unjudged[about].add((operation, resource, sub))
-
     def unanswered(self) -> Iterator[Uncalled]:
         """Yield the policies in force that are not asked, or not about something that happened."""
         for kind, registered in zip(BINDINGS, self._registered, strict=True):
@@ -99,7 +97,7 @@ class Policies:
                 if not self._can_ask(policy):
                     yield Uncalled(kind.kind, policy.name)
                     continue
-                missed = [about for about in self._unjudged if self._concerns(policy, about)]
+                missed = [about for about in self._unjudged.writes if self._concerns(policy, about)]
                 if policy.name in registered.left_out and IN_PART not in missed:
                     missed.append(IN_PART)
                 if missed:
@@ -107,7 +105,7 @@ class Policies:
 
     def _concerns(self, policy: Policy, about: str) -> bool:
         matches, equivalents = policy.criteria.resource_for, self._versions.equivalents
-        return any(matches(*write, equivalents) for write in self._unjudged[about])
+        return any(matches(*write, equivalents) for write in self._unjudged.writes[about])
 
     def _read(self, kind: Resource) -> Sequence[Policy]:
         return [*filter(self._can_ask, read_policies(self._held, kind, BINDINGS[kind]))]
@@ -152,10 +150,10 @@ class _Changes:
 
     def __init__(self, held: Held) -> None:
         self.count = 0
-        held.follow(self._note)
+        held.follow(self._note, POLICY_KINDS)
 
     def _note(self, resource: Resource, old: Any, new: Any) -> None:
-        self.count += resource in _POLICY_KINDS
+        self.count += 1
 
 
 class _Reader:

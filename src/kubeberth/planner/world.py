@@ -75,7 +75,7 @@ class World:
         self.came_to_rest = True
         # Pods that others have to come for, as their controllers are not here to make them.
         self._lost: list[Pod] = []
-        self.objects.follow(self._on_change)
+        self.objects.follow(self._on_pod, (PODS,))
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -128,8 +128,8 @@ class World:
         self.control.wake()
         return True
 
-    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
-        if resource is not PODS or old is None or old.is_terminal:
+    def _on_pod(self, resource: Resource, old: Any, new: Any) -> None:
+        if old is None or old.is_terminal:
             return
         owner = old.metadata.controller
         if owner is None or owner.kind == "DaemonSet" or not _is_missed(owner, old, new):

@@ -17,6 +17,7 @@ from kubeberth.placement import observed
 from kubeberth.placement.delta import Nominated, NominationCleared, PodPut, PodRemoved
 from kubeberth.placement.loads import unpack
 from kubeberth.placement.observed import Observed
+from kubeberth.placement.request import PodRequest
 from kubeberth.placement.reservation import Reservation
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.vocabulary import SCORED_CPU, SCORED_MEMORY
@@ -52,20 +53,29 @@ class Cache:
         self._assumed.pop(key, None)
         self.state.apply(PodRemoved(key))
 
-    def assume(self, pod: Pod, node_name: str, reservations: tuple[Reservation, ...] = ()) -> None:
+    def assume(
+        self,
+        pod: Pod,
+        node_name: str,
+        reservations: tuple[Reservation, ...] = (),
+        request: PodRequest | None = None,
+    ) -> None:
         """Count a pod on an existing node before the API server has heard of it.
 
         Parameters
         ----------
         reservations
             What it is promised there; taken back with the assumption.
+        request
+            Its template, where that is known.
         """
         meta = pod.metadata
         slot = self.state.slot_of(node_name)
         if slot is None:
             raise KeyError(f"no node {node_name}")
         self._assumed[meta.key] = meta.uid
-        self.state.assume(meta.key, meta.labels, self.state.request(pod), slot, reservations)
+        request = request or self.state.request(pod)
+        self.state.assume(meta.key, meta.labels, request, slot, reservations)
 
     def forget(self, pod: Pod) -> bool:
         """Take back an assumption, and return whether there was one left to take back."""

@@ -23,9 +23,7 @@ from kubeberth.api.quantity import QuantityError, parse_quantity
 from kubeberth.errors import UsageError
 from kubeberth.topology.description import DescriptionError
 from kubeberth.topology.layout import LAYOUT_ANNOTATION, Layout, layout_from, parse_layout
-
-MACHINE_KIND = "Machine"
-API_VERSION = "kubeberth.io/v1"
+from kubeberth.topology.machine_kind import API_VERSION, MACHINE_KIND
 
 Document = Mapping[str, Any]
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kubeberth.api.json_syntax import syntax_error
+from kubeberth.api.validation.faultless import Faultless
 from kubeberth.api.validation.field_error import (
     FieldError,
     duplicate,
@@ -88,11 +89,21 @@ def _validate_taints(spec: Mapping[str, Any]) -> list[FieldError]:
 
 
 def _validate_status(status: Mapping[str, Any]) -> list[FieldError]:
-    errors: list[FieldError] = []
-    for field in ("capacity", "allocatable"):
-        for name, amount in (status.get(field) or {}).items():
-            errors += validate_amount(name, amount, f"status.{field}.{name}")
+    amounts = {field: status.get(field) or {} for field in ("capacity", "allocatable")}
+    errors = _validate_amounts(amounts)
     return errors + _validate_features(status.get("declaredFeatures") or [])
+
+
+def _amount_errors(amounts: Mapping[str, Mapping[str, str]]) -> list[FieldError]:
+    """Return the faults of what nodes of one make have."""
+    errors: list[FieldError] = []
+    for field, those in amounts.items():
+        for name, amount in those.items():
+            errors += validate_amount(name, amount, f"status.{field}.{name}")
+    return errors
+
+
+_validate_amounts = Faultless(_amount_errors)
 
 
 def _validate_features(features: list[str]) -> list[FieldError]:

@@ -87,7 +87,7 @@ def reconcile(view: View, now: float) -> Outcome:
 
 def _adoptable(candidates: Iterable[Pod]) -> list[Pod]:
     """Leave out pods that have ended and belong to nobody: they are no use as replicas."""
-    return [pod for pod in candidates if is_active(pod) or pod.metadata.controller]
+    return [pod for pod in candidates if pod.metadata.controller or is_active(pod)]
 
 
 def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Action]:

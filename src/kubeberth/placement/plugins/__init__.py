@@ -6,8 +6,6 @@ refuses a node is the one that is named for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from kubeberth.api.scheduler_config import (
     Arguments,
     InterPodAffinityArgs,
@@ -24,7 +22,6 @@ from kubeberth.placement.plugins.node_affinity import NodeAffinity
 from kubeberth.placement.plugins.node_declared_features import NodeDeclaredFeatures
 from kubeberth.placement.plugins.node_name import NodeName
 from kubeberth.placement.plugins.node_ports import NodePorts
-from kubeberth.placement.plugins.node_resource_topology_match import NodeResourceTopologyMatch
 from kubeberth.placement.plugins.node_resources_fit import NodeResourcesFit
 from kubeberth.placement.plugins.node_unschedulable import NodeUnschedulable
 from kubeberth.placement.plugins.node_volume_limits import NodeVolumeLimits
@@ -36,14 +33,12 @@ from kubeberth.placement.plugins.volume_restrictions import VolumeRestrictions
 from kubeberth.placement.plugins.volume_zone import VolumeZone
 
 __all__ = [
-    "OPTIONAL_PLUGINS",
     "ImageLocality",
     "InterPodAffinity",
     "NodeAffinity",
     "NodeDeclaredFeatures",
     "NodeName",
     "NodePorts",
-    "NodeResourceTopologyMatch",
     "NodeResourcesBalancedAllocation",
     "NodeResourcesFit",
     "NodeUnschedulable",
@@ -58,11 +53,6 @@ __all__ = [
 ]
 
 NO_ARGUMENTS = Arguments()
-
-# Rules of ours that take part only where a configuration enables them.
-OPTIONAL_PLUGINS: Mapping[str, type[Plugin]] = {
-    NodeResourceTopologyMatch.name: NodeResourceTopologyMatch,
-}
 
 
 def in_tree_plugins(arguments: Arguments = NO_ARGUMENTS) -> tuple[Plugin, ...]:
