@@ -17,6 +17,7 @@ from kubeberth.api import codec, defaults, schema, validation
 from kubeberth.api.label_keys import merge_label_keys
 from kubeberth.api.scheme import RESOURCES
 from kubeberth.api.validation.field_error import invalid
+from kubeberth.api.validation.warnings import warnings_for
 from kubeberth.apiserver.patch import APPLY_PATCH, STRATEGIC_PATCH, apply_patch, go_text
 from kubeberth.apiserver.table import to_table
 from kubeberth.errors import ApiError, BadRequestError
@@ -266,7 +267,7 @@ class Play:
         assert comparable(document, kind) == comparable(expect["body"], kind)
         recorded = (expect.get("headers") or {}).get("Warning", [])
         old = self.objects.get((found[0].group_resource, *found[1:3]))
-        warnings = [*warnings, *validation.warnings_for(found[0], document, old)]
+        warnings = [*warnings, *warnings_for(found[0], document, old)]
         assert [f"299 - {json.dumps(text)}" for text in warnings] == recorded
 
 

@@ -18,6 +18,7 @@ from kubeberth.api import quota, validation
 from kubeberth.api.pod_totals import Totals
 from kubeberth.api.scheme import RESOURCE_QUOTAS, Resource
 from kubeberth.api.validation.field_error import invalid, invalid_error
+from kubeberth.api.validation.warnings import warnings_for
 from kubeberth.apiserver import refusals, strategy
 from kubeberth.apiserver.admission.audit import note
 from kubeberth.apiserver.admission.chain import Attributes, Chain, Operation
@@ -205,7 +206,7 @@ class Registry:
             if prefix:
                 metadata["name"] = strategy.generated_name(prefix, self._chance)
             self._validate(resource, document)
-            caller.warnings.extend(validation.warnings_for(resource, document))
+            caller.warnings.extend(warnings_for(resource, document))
             await self.chain.validate(attributes)
             key = key_of(resource, target.namespace, metadata["name"])
             try:
@@ -322,7 +323,7 @@ class Registry:
         if errors:
             raise invalid_error(resource, target.name, errors)
         if not is_own:
-            caller.warnings.extend(validation.warnings_for(resource, new, old))
+            caller.warnings.extend(warnings_for(resource, new, old))
         await self.chain.validate(attributes)
         if strategy.is_finished(resource, new, old):
             if not caller.dry_run:

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import ShellComplete
 
 from kubeberth.cli import berth, run
-from kubeberth.client.kubeconfig import default_kubeconfig
+from kubeberth.client.default_kubeconfig import default_kubeconfig
 
 NAME = "kubectl berth"
 # What kubectl's own completion is told behind the choices: no file names, please; or file names.

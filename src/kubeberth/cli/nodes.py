@@ -22,7 +22,8 @@ from kubeberth.cli.numa_map import draw
 from kubeberth.cli.options import data_dir_option, kubeconfig_option, read_file
 from kubeberth.client.client import Client
 from kubeberth.client.credentials import Credentials, FileIdentity, Proof
-from kubeberth.client.kubeconfig import default_kubeconfig, load_kubeconfig
+from kubeberth.client.default_kubeconfig import default_kubeconfig
+from kubeberth.client.kubeconfig import load_kubeconfig
 from kubeberth.cluster.datadir import DataDir
 from kubeberth.errors import NotFoundError, UsageError
 from kubeberth.kubelet.checkpoints import Checkpoints

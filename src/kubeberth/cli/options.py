@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 from click.core import ParameterSource
 
+from kubeberth.client.default_kubeconfig import default_kubeconfig
 from kubeberth.cluster.datadir import DataDir, default_path
 from kubeberth.errors import UsageError
 
@@ -33,17 +34,10 @@ def kubeconfig_option(function: F) -> F:
         "--kubeconfig",
         type=click.Path(path_type=Path),
         envvar="KUBECONFIG",
-        default=_default_kubeconfig,
+        default=default_kubeconfig,
         show_default="$KUBECONFIG or ~/.kube/config, or the service account of a pod",
         help="Which API server to work on, and as whom.",
     )(function)
-
-
-def _default_kubeconfig() -> Path:
-    # Late: few commands come to read one.
-    from kubeberth.client.kubeconfig import default_kubeconfig
-
-    return default_kubeconfig()
 
 
 def is_kubeconfig_told(context: click.Context) -> bool:

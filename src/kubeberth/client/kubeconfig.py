@@ -23,6 +23,7 @@ from kubeberth.client.credentials import (
     Proof,
     ProofSource,
 )
+from kubeberth.client.default_kubeconfig import default_kubeconfig
 from kubeberth.errors import UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -30,12 +31,6 @@ HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 Entry = Mapping[str, Any]
-
-
-def default_kubeconfig() -> Path:
-    """Return the kubeconfig for which none is named."""
-    # A user without a home, as in a container, has none either; that is no error yet.
-    return Path(os.path.expanduser("~/.kube/config"))
 
 
 def load_kubeconfig(path: Path, context: str | None = None) -> Credentials:

@@ -6,8 +6,9 @@ A command that fails stops the ones behind it, and the key is tried again with b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from kubeberth.api.meta import ObjectReference
 from kubeberth.api.scheme import Resource
@@ -16,8 +17,7 @@ from kubeberth.errors import BerthError
 Document = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
+class ObjectRef(msgspec.Struct, frozen=True):
     """One particular object: where it is, and which of all that ever had its name."""
 
     resource: Resource
@@ -47,8 +47,7 @@ class ObjectRef:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class CreateObject:
+class CreateObject(msgspec.Struct, frozen=True):
     """Create one object.
 
     Parameters
@@ -63,8 +62,7 @@ class CreateObject:
     if_absent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CreatePods:
+class CreatePods(msgspec.Struct, frozen=True):
     """Create many pods for an owner, in slow-start batches of 1, 2, 4, ...
 
     The first batch with a failure is the last one. Every pod gets its event on the owner.
@@ -74,16 +72,14 @@ class CreatePods:
     bodies: tuple[Document, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DeletePods:
+class DeletePods(msgspec.Struct, frozen=True):
     """Delete pods of an owner, with an event on the owner for each."""
 
     owner: ObjectRef
     pods: tuple[ObjectRef, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PatchObject:
+class PatchObject(msgspec.Struct, frozen=True):
     """Merge a patch into an object.
 
     Parameters
@@ -103,8 +99,7 @@ class PatchObject:
     if_present: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateObject:
+class UpdateObject(msgspec.Struct, frozen=True):
     """Put a whole object, or a part of it such as a namespace's `finalize`."""
 
     target: ObjectRef
@@ -112,8 +107,7 @@ class UpdateObject:
     sub: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteObject:
+class DeleteObject(msgspec.Struct, frozen=True):
     """Delete an object if it still is the one with that UID."""
 
     target: ObjectRef
@@ -121,44 +115,38 @@ class DeleteObject:
     grace_period_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteContent:
+class DeleteContent(msgspec.Struct, frozen=True):
     """Delete every object of these resources in a namespace; fails while something remains."""
 
     namespace: str
     resources: tuple[Resource, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmAlive:
+class ConfirmAlive(msgspec.Struct, frozen=True):
     """Go on only if the API still has the object with that UID, and is not deleting it."""
 
     target: ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmAbsent:
+class ConfirmAbsent(msgspec.Struct, frozen=True):
     """Go on only if the API has no object of that name, or one with another UID."""
 
     target: ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmAllowed:
+class ConfirmAllowed(msgspec.Struct, frozen=True):
     """Go on only if some user may do something, by the spec of a SubjectAccessReview."""
 
     spec: Document
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(msgspec.Struct, frozen=True):
     """Do actions side by side, all of them; a failure is told when the others are done."""
 
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordEvent:
+class RecordEvent(msgspec.Struct, frozen=True):
     """Tell the user what was done to an object; never stops anything when it fails."""
 
     target: ObjectRef
@@ -167,16 +155,14 @@ class RecordEvent:
     type: str = "Normal"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Go no further, for a reason that is known beforehand; the key is tried again."""
 
     reason: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """Do some actions in order, and tell in an event on an object how that went.
 
     Parameters
@@ -193,8 +179,7 @@ class Told:
     failure: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class InBatches:
+class InBatches(msgspec.Struct, frozen=True):
     """Do groups of actions side by side, in slow-start batches of 1, 2, 4, ...
 
     Within a group each action waits for the one before it. The first batch with a failure is the
@@ -223,8 +208,7 @@ Action = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What one reconcile asks for.
 
     Parameters
@@ -251,8 +235,7 @@ def _is_told(action: Action) -> bool:
     return isinstance(action, PatchObject | UpdateObject) and action.sub == "status"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why the previous attempt at a key stopped: a reason such as FailedCreate, and a message."""
 
     reason: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.meta import LabelSelector
@@ -11,52 +12,45 @@ from kubeberth.api.policy import PodDisruptionBudget
 from kubeberth.api.storage import StorageObject
 
 
-@dataclass(frozen=True, slots=True)
-class NodePut:
+class NodePut(msgspec.Struct, frozen=True):
     """A node has appeared, or looks different now."""
 
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRemoved:
+class NodeRemoved(msgspec.Struct, frozen=True):
     """A node is gone; pods bound to its name are remembered."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PodPut:
+class PodPut(msgspec.Struct, frozen=True):
     """A pod is on a node, for the first time or changed."""
 
     pod: Pod
     node_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PodRemoved:
+class PodRemoved(msgspec.Struct, frozen=True):
     """A pod occupies nothing any more: deleted, ended, or not bound after all."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class NamespacePut:
+class NamespacePut(msgspec.Struct, frozen=True):
     """A namespace has appeared, or has other labels now."""
 
     name: str
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceRemoved:
+class NamespaceRemoved(msgspec.Struct, frozen=True):
     """A namespace is gone."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePut:
+class ServicePut(msgspec.Struct, frozen=True):
     """A Service has appeared, or selects by other labels now; None is a Service that does not."""
 
     namespace: str
@@ -64,16 +58,14 @@ class ServicePut:
     selector: Mapping[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRemoved:
+class ServiceRemoved(msgspec.Struct, frozen=True):
     """A Service is gone."""
 
     namespace: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerPut:
+class ControllerPut(msgspec.Struct, frozen=True):
     """A controller whose pods belong together has appeared, or selects by other labels now.
 
     Parameters
@@ -88,8 +80,7 @@ class ControllerPut:
     selector: LabelSelector | None
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerRemoved:
+class ControllerRemoved(msgspec.Struct, frozen=True):
     """A controller is gone."""
 
     kind: str
@@ -97,44 +88,38 @@ class ControllerRemoved:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Nominated:
+class Nominated(msgspec.Struct, frozen=True):
     """A pending pod waits for room on a node; takes the place of an earlier nomination."""
 
     pod: Pod
     node_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class NominationCleared:
+class NominationCleared(msgspec.Struct, frozen=True):
     """A pod waits for room on no node in particular any more."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class PdbPut:
+class PdbPut(msgspec.Struct, frozen=True):
     """A disruption budget has appeared, or says something else now."""
 
     budget: PodDisruptionBudget
 
 
-@dataclass(frozen=True, slots=True)
-class PdbRemoved:
+class PdbRemoved(msgspec.Struct, frozen=True):
     """A disruption budget is gone."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoragePut:
+class StoragePut(msgspec.Struct, frozen=True):
     """A claim, a volume or the like has appeared, or is different now."""
 
     item: StorageObject
 
 
-@dataclass(frozen=True, slots=True)
-class StorageRemoved:
+class StorageRemoved(msgspec.Struct, frozen=True):
     """A claim, a volume or the like is gone.
 
     Parameters

@@ -17,7 +17,6 @@ import msgspec
 from kubeberth.api.batch import CronJob
 from kubeberth.api.scheme import CRON_JOBS, JOBS, NAMESPACES, PODS, Resource
 from kubeberth.api.workloads import seconds_of
-from kubeberth.controllers.batch.cron_job import new_job
 from kubeberth.controllers.cache import ref_of
 from kubeberth.errors import BerthError, InvalidObjectError, UsageError
 from kubeberth.library.manifests import Source
@@ -246,6 +245,8 @@ def _apply_one(world: World, item: Wanted, books: Books) -> None:
 def _start(world: World, cron_job: CronJob | None) -> None:
     """Start a job of a cron job as if its time had come: its pods have to fit, too."""
     if cron_job is not None and not cron_job.spec.suspend:
+        from kubeberth.controllers.batch.cron_job import new_job  # late: it knows calendars
+
         me = ref_of(CRON_JOBS, cron_job)
         job = new_job(cron_job, me, f"{me.name}-planned", world.objects.time)
         world.objects.create(JOBS, job)

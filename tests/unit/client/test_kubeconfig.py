@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubeberth.client.kubeconfig import default_kubeconfig, in_cluster, load_kubeconfig
+from kubeberth.client.default_kubeconfig import default_kubeconfig
+from kubeberth.client.kubeconfig import in_cluster, load_kubeconfig
 from kubeberth.errors import UsageError
 
 

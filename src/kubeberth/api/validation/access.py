@@ -13,18 +13,16 @@ from kubeberth.api.validation.field_error import (
     not_supported,
     required,
 )
-from kubeberth.api.validation.metadata import validate_metadata, validate_metadata_update
+from kubeberth.api.validation.metadata import (
+    path_segment_errors,
+    validate_metadata,
+    validate_metadata_update,
+)
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_label_selector
 
 _GROUP = "rbac.authorization.k8s.io"
 _KINDS = ("ServiceAccount", "User", "Group")
-
-
-def path_segment_errors(name: str) -> list[str]:
-    """Return what keeps a text from being a part of a path, which is all that a role's name is."""
-    if name in (".", ".."):
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{character}'" for character in "/%" if character in name]
 
 
 def validate_role(role: Mapping[str, Any]) -> list[FieldError]:
@@ -169,3 +167,18 @@ def _validate_binding_update(
         }
         errors.append(invalid("roleRef", shown, "cannot change roleRef"))
     return errors
+
+
+RULES = {
+    "roles.rbac.authorization.k8s.io": Rules(validate_role, validate_role_update),
+    "clusterroles.rbac.authorization.k8s.io": Rules(
+        validate_cluster_role, validate_cluster_role_update
+    ),
+    "rolebindings.rbac.authorization.k8s.io": Rules(
+        validate_role_binding, validate_role_binding_update
+    ),
+    "clusterrolebindings.rbac.authorization.k8s.io": Rules(
+        validate_cluster_role_binding, validate_cluster_role_binding_update
+    ),
+}
+"""By resource."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeberth.api import names
-from kubeberth.api.validation.access import path_segment_errors
 from kubeberth.api.validation.admission_rules import (
     FAILURE_POLICIES,
     REINVOCATION_POLICIES,
@@ -29,7 +28,8 @@ from kubeberth.api.validation.field_error import (
     not_supported,
     required,
 )
-from kubeberth.api.validation.metadata import validate_metadata
+from kubeberth.api.validation.metadata import path_segment_errors, validate_metadata
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_label_selector
 
 Document = Mapping[str, Any]
@@ -321,3 +321,24 @@ def _validate_actions(actions: list[str], path: str) -> list[FieldError]:
     if not seen:
         errors.append(required(path, "at least one validation action is required"))
     return errors
+
+
+RULES = {
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": Rules(
+        validate_mutating_policy,
+        validate_mutating_policy_update,
+    ),
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": Rules(
+        validate_binding, validate_binding_update
+    ),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": Rules(
+        validate_validating_policy,
+        validate_validating_policy_update,
+        validate_validating_policy_status,
+    ),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": Rules(
+        validate_validating_binding,
+        validate_validating_binding_update,
+    ),
+}
+"""By resource."""

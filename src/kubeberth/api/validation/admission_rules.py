@@ -11,7 +11,6 @@ from typing import Any
 from kubeberth.api import names
 from kubeberth.api.cel.evaluate import free_names, unknown_functions
 from kubeberth.api.cel.syntax import CelSyntaxError, parse
-from kubeberth.api.validation.access import path_segment_errors
 from kubeberth.api.validation.field_error import (
     FieldError,
     duplicate,
@@ -21,6 +20,7 @@ from kubeberth.api.validation.field_error import (
     required,
     too_many,
 )
+from kubeberth.api.validation.metadata import path_segment_errors
 from kubeberth.api.validation.selectors import validate_label_selector
 
 Document = Mapping[str, Any]

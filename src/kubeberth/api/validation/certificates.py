@@ -28,6 +28,7 @@ from kubeberth.api.validation.field_error import (
     required,
 )
 from kubeberth.api.validation.metadata import validate_metadata, validate_metadata_update
+from kubeberth.api.validation.rules import Rules
 
 _USAGES = tuple(sorted({*KEY_USAGES, *EXTENDED_USAGES}))
 _FINAL = ("Approved", "Denied", "Failed")
@@ -162,3 +163,14 @@ def _is_pem_certificate(encoded: str) -> bool:
         return b"-----BEGIN CERTIFICATE-----" in base64.b64decode(encoded, validate=True)
     except ValueError:
         return False
+
+
+RULES = {
+    "certificatesigningrequests.certificates.k8s.io": Rules(
+        validate_signing_request,
+        validate_signing_request_update,
+        validate_signing_request_status_update,
+        of_parts={"approval": validate_approval},
+    ),
+}
+"""By resource."""

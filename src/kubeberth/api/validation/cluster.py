@@ -21,6 +21,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.workloads import validate_not_negative
 
 _PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
@@ -134,3 +135,23 @@ def validate_scale(scale: Mapping[str, Any]) -> list[FieldError]:
     errors = validate_metadata(scale.get("metadata") or {})
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     return errors + validate_not_negative(replicas, "spec.replicas")
+
+
+def _lease_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
+    errors = validate_metadata_update(new["metadata"], old["metadata"])
+    return errors + validate_lease(new)
+
+
+RULES = {
+    "namespaces": Rules(
+        validate_namespace,
+        validate_namespace_update,
+        validate_namespace_status_update,
+    ),
+    "leases.coordination.k8s.io": Rules(validate_lease, _lease_update),
+    "priorityclasses.scheduling.k8s.io": Rules(
+        validate_priority_class, validate_priority_class_update
+    ),
+    "bindings": Rules(validate_binding),
+}
+"""By resource."""

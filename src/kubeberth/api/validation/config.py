@@ -16,6 +16,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 
 MAX_BYTES = 1024 * 1024
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -147,3 +148,14 @@ def _is_json(encoded: str) -> bool:
     except (binascii.Error, msgspec.DecodeError):
         return False
     return True
+
+
+RULES = {
+    "configmaps": Rules(validate_config_map, validate_config_map_update),
+    "secrets": Rules(validate_secret, validate_secret_update),
+    "serviceaccounts": Rules(
+        lambda document: validate_metadata(document.get("metadata") or {}),
+        validate_service_account_update,
+    ),
+}
+"""By resource."""

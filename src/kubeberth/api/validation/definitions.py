@@ -19,6 +19,7 @@ from kubeberth.api.validation.field_error import (
     required,
 )
 from kubeberth.api.validation.metadata import IMMUTABLE, validate_metadata
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.structural_schemas import validate_schema
 from kubeberth.api.validation.webhooks import validate_client, validate_review_versions
 
@@ -329,3 +330,13 @@ def _validate_conversion(conversion: Document, path: str) -> list[FieldError]:
     if not versions:
         return [*errors, required(f"{path}.conversionReviewVersions")]
     return errors + validate_review_versions(versions, f"{path}.conversionReviewVersions")
+
+
+RULES = {
+    "customresourcedefinitions.apiextensions.k8s.io": Rules(
+        validate_definition,
+        validate_definition_update,
+        validate_definition_status_update,
+    ),
+}
+"""By resource."""

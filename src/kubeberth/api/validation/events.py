@@ -8,6 +8,7 @@ from typing import Any
 from kubeberth.api import names
 from kubeberth.api.validation.field_error import FieldError, each_invalid, invalid, required
 from kubeberth.api.validation.metadata import validate_metadata, validate_metadata_update
+from kubeberth.api.validation.rules import Rules
 
 _MAX_SHORT = 128
 _MAX_NOTE = 1024
@@ -89,3 +90,10 @@ def _validate_texts(event: Mapping[str, Any], note: str) -> list[FieldError]:
     if len(event.get(note, "")) > _MAX_NOTE:
         errors.append(invalid("message", "", f"can have at most {_MAX_NOTE} characters"))
     return errors
+
+
+RULES = {
+    "events": Rules(validate_core_event, validate_event_update),
+    "events.events.k8s.io": Rules(validate_new_event, validate_event_update),
+}
+"""By resource."""

@@ -24,6 +24,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import is_label_selector, validate_label_selector
 from kubeberth.api.validation.workloads import (
     NO_MATCH,
@@ -356,3 +357,10 @@ def _validate_time_zone(zone: str, path: str) -> list[FieldError]:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return [invalid(path, zone, f"unknown time zone {zone}")]
     return []
+
+
+RULES = {
+    "jobs.batch": Rules(validate_job, validate_job_update, validate_job_status),
+    "cronjobs.batch": Rules(validate_cron_job, validate_cron_job_update),
+}
+"""By resource."""

@@ -34,6 +34,13 @@ NameErrors = Callable[[str], list[str]]
 """Returns what keeps a text from being an object's name."""
 
 
+def path_segment_errors(name: str) -> list[str]:
+    """Return what keeps a text from being a part of a path, which is all that a role's name is."""
+    if name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{character}'" for character in "/%" if character in name]
+
+
 def validate_metadata(
     meta: Mapping[str, Any],
     name_errors: NameErrors = names.dns1123_subdomain_errors,

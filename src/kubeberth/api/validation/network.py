@@ -11,6 +11,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_label_selector
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
@@ -132,3 +133,20 @@ def validate_autoscaler_update(new: Mapping[str, Any], old: Mapping[str, Any]) -
     """Return what of an autoscaler's update is not allowed."""
     errors = validate_metadata_update(new["metadata"], old["metadata"])
     return errors + validate_autoscaler(new)
+
+
+RULES = {
+    "horizontalpodautoscalers.autoscaling": Rules(validate_autoscaler, validate_autoscaler_update),
+    "horizontalpodautoscalers.v1.autoscaling": Rules(
+        validate_autoscaler, validate_autoscaler_update
+    ),
+    "endpointslices.discovery.k8s.io": Rules(
+        validate_endpoint_slice, validate_endpoint_slice_update
+    ),
+    "ingresses.networking.k8s.io": Rules(validate_ingress),
+    "ingressclasses.networking.k8s.io": Rules(
+        validate_ingress_class, validate_ingress_class_update
+    ),
+    "networkpolicies.networking.k8s.io": Rules(validate_network_policy),
+}
+"""By resource."""

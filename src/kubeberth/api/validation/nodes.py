@@ -20,6 +20,7 @@ from kubeberth.api.validation.field_error import (
 )
 from kubeberth.api.validation.metadata import validate_metadata, validate_metadata_update
 from kubeberth.api.validation.resources import validate_amount
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.taints import validate_taints
 
 _AVOID_PODS = "scheduler.alpha.kubernetes.io/preferAvoidPods"
@@ -139,3 +140,9 @@ def _validate_pod_cidrs(cidrs: list[str], path: str) -> list[FieldError]:
         detail = "may specify no more than one CIDR for each IP family"
         errors.append(invalid(path, cidrs, detail))
     return errors
+
+
+RULES = {
+    "nodes": Rules(validate_node, validate_node_update, validate_node_status_update),
+}
+"""By resource."""

@@ -15,7 +15,13 @@ from kubeberth.api.qos import qos_class
 from kubeberth.api.validation.field_error import FieldError, forbidden, invalid
 from kubeberth.api.validation.internal_form import difference, ephemeral_container_as_shown
 from kubeberth.api.validation.metadata import validate_metadata_update
-from kubeberth.api.validation.pods import validate_metadata_and_spec
+from kubeberth.api.validation.pods import (
+    validate_metadata_and_spec,
+    validate_pod,
+    validate_pod_status_update,
+    validate_pod_update,
+)
+from kubeberth.api.validation.rules import Rules
 
 MIRROR = "kubernetes.io/config.mirror"
 _RESIZABLE = ("cpu", "memory")
@@ -172,3 +178,17 @@ def _amounts_back(new: Document, old: Document) -> dict[str, dict[str, str]]:
         if kept:
             amounts[bound] = kept
     return amounts
+
+
+RULES = {
+    "pods": Rules(
+        validate_pod,
+        validate_pod_update,
+        validate_pod_status_update,
+        of_parts={
+            "ephemeralcontainers": validate_ephemeral_containers_update,
+            "resize": validate_resize,
+        },
+    ),
+}
+"""By resource."""

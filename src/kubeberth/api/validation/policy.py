@@ -30,6 +30,7 @@ from kubeberth.api.validation.resources import (
     validate_amount,
     validate_container_resources,
 )
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_label_selector
 from kubeberth.api.validation.taints import validate_tolerations
 from kubeberth.api.validation.workloads import (
@@ -366,3 +367,14 @@ def _toleration_as_shown(toleration: Mapping[str, Any]) -> dict[str, Any]:
         "Effect": toleration.get("effect", ""),
         "TolerationSeconds": toleration.get("tolerationSeconds"),
     }
+
+
+RULES = {
+    "poddisruptionbudgets.policy": Rules(
+        validate_budget, validate_budget_update, validate_budget_status
+    ),
+    "limitranges": Rules(validate_limit_range, validate_limit_range_update),
+    "resourcequotas": Rules(validate_quota, validate_quota_update, validate_quota_status),
+    "runtimeclasses.node.k8s.io": Rules(validate_runtime_class, validate_runtime_class_update),
+}
+"""By resource."""

@@ -43,6 +43,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata_update,
 )
 from kubeberth.api.validation.resources import is_extended
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_node_selector
 from kubeberth.api.validation.storage import validate_driver_name
 
@@ -367,3 +368,15 @@ def _validate_address(address: Any, path: str) -> list[FieldError]:
         detail = f'must be in canonical form ("{found}")'
         return [invalid(path, address, detail)]
     return []
+
+
+RULES = {
+    "deviceclasses.resource.k8s.io": Rules(validate_class, validate_class_update),
+    "resourceclaims.resource.k8s.io": Rules(
+        validate_claim,
+        validate_claim_update,
+        validate_claim_status,
+    ),
+    "resourceclaimtemplates.resource.k8s.io": Rules(validate_template, validate_template_update),
+}
+"""By resource."""

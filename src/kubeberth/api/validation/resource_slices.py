@@ -32,6 +32,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_node_selector
 from kubeberth.api.validation.storage import validate_driver_name
 
@@ -359,3 +360,9 @@ def _validate_step(
             detail = f"value is not a multiple of a given step ({step}) from ({least})"
             errors.append(invalid(path, value, detail))
     return errors
+
+
+RULES = {
+    "resourceslices.resource.k8s.io": Rules(validate_slice, validate_slice_update),
+}
+"""By resource."""

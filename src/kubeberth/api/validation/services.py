@@ -22,6 +22,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _AFFINITIES = ("ClientIP", "None")
@@ -123,3 +124,9 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+RULES = {
+    "services": Rules(validate_service, validate_service_update),
+}
+"""By resource."""

@@ -28,6 +28,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_label_selector, validate_node_selector
 from kubeberth.api.validation.volumes import validate_host_path
 from kubeberth.api.validation.workloads import validate_not_negative
@@ -478,3 +479,15 @@ def validate_attachment_update(new: Mapping[str, Any], old: Mapping[str, Any]) -
     if new.get("spec") != old.get("spec"):
         errors.append(invalid("spec", new.get("spec"), IMMUTABLE))
     return errors
+
+
+RULES = {
+    "persistentvolumes": Rules(validate_volume, validate_volume_update, validate_volume_status),
+    "persistentvolumeclaims": Rules(validate_claim, validate_claim_update, validate_claim_status),
+    "storageclasses.storage.k8s.io": Rules(validate_storage_class, validate_storage_class_update),
+    "csinodes.storage.k8s.io": Rules(validate_csi_node, validate_csi_node_update),
+    "csidrivers.storage.k8s.io": Rules(validate_csi_driver, validate_csi_driver_update),
+    "csistoragecapacities.storage.k8s.io": Rules(validate_capacity, validate_capacity_update),
+    "volumeattachments.storage.k8s.io": Rules(validate_attachment, validate_attachment_update),
+}
+"""By resource."""

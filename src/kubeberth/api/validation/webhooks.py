@@ -27,6 +27,7 @@ from kubeberth.api.validation.field_error import (
     required,
 )
 from kubeberth.api.validation.metadata import validate_metadata
+from kubeberth.api.validation.rules import Rules
 from kubeberth.api.validation.selectors import validate_label_selector
 
 Document = Mapping[str, Any]
@@ -196,3 +197,14 @@ def _validate_path(text: str, path: str) -> list[FieldError]:
             errors.append(invalid(path, text, f"segment[{index}] may not be empty"))
         errors += [invalid(path, text, f"segment[{index}]: {detail}") for detail in details]
     return errors
+
+
+RULES = {
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": Rules(
+        validate_webhook_configuration, validate_webhook_configuration_update
+    ),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": Rules(
+        validate_webhook_configuration, validate_webhook_configuration_update
+    ),
+}
+"""By resource."""

@@ -21,6 +21,7 @@ from kubeberth.api.validation.metadata import (
     validate_metadata_update,
 )
 from kubeberth.api.validation.pod_spec import validate_pod_spec
+from kubeberth.api.validation.rules import ChangeRules, Rules, with_metadata
 from kubeberth.api.validation.selectors import is_label_selector, validate_label_selector
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
@@ -445,3 +446,37 @@ def _share(value: int | str) -> int:
     if isinstance(value, int):
         return value
     return int(value[:-1]) if _PERCENT.fullmatch(value) else 0
+
+
+def _workload_status(plural: str) -> ChangeRules:
+    return lambda new, old: validate_workload_status(new, old, plural)
+
+
+RULES = {
+    "deployments.apps": Rules(
+        with_metadata(validate_deployment),
+        validate_deployment_update,
+        _workload_status("deployments"),
+    ),
+    "replicasets.apps": Rules(
+        with_metadata(validate_replica_set),
+        validate_replica_set_update,
+        _workload_status("replicasets"),
+    ),
+    "replicationcontrollers": Rules(
+        with_metadata(validate_replication_controller),
+        validate_replication_controller_update,
+        _workload_status("replicationcontrollers"),
+    ),
+    "statefulsets.apps": Rules(
+        with_metadata(validate_stateful_set),
+        validate_stateful_set_update,
+        _workload_status("statefulsets"),
+    ),
+    "daemonsets.apps": Rules(
+        with_metadata(validate_daemon_set),
+        validate_daemon_set_update,
+        _workload_status("daemonsets"),
+    ),
+}
+"""By resource."""
