@@ -13,7 +13,10 @@ from kubeberth.api.times import TimeError, canonical_time, seconds_of
 from kubeberth.errors import InvalidObjectError
 
 _PARTS = ("lastHeartbeatTime", "lastTransitionTime", "lastUpdateTime")
-_ENDS_AT = "metadata.deletionTimestamp"
+_ENDS_AT = ("metadata", "deletionTimestamp")
+
+# Names of fields, and places in lists; written out only where something is wrong.
+Path = tuple[str | int, ...]
 
 
 def newest(documents: Iterable[Mapping[str, Any]]) -> float | None:
@@ -36,48 +39,51 @@ def newest(documents: Iterable[Mapping[str, Any]]) -> float | None:
     return max(found.values(), default=None)
 
 
-def _stamps(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _stamps(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Return the times that somebody here reads, each with its path."""
     meta, status = document.get("metadata"), document.get("status")
     if isinstance(meta, dict):
-        yield from _texts("metadata", meta, ("creationTimestamp", "deletionTimestamp"))
+        yield from _texts(("metadata",), meta, ("creationTimestamp", "deletionTimestamp"))
     if not isinstance(status, dict):
         return
-    yield from _texts("status", status, ("startTime",))
+    yield from _texts(("status",), status, ("startTime",))
     conditions = status.get("conditions")
     if isinstance(conditions, list):
         for index, condition in enumerate(conditions):
             if isinstance(condition, dict):
-                yield from _texts(f"status.conditions[{index}]", condition, _PARTS)
+                yield from _texts(("status", "conditions", index), condition, _PARTS)
     for field in ("initContainerStatuses", "containerStatuses"):
         told = status.get(field)
         for index, container in enumerate(told if isinstance(told, list) else ()):
-            yield from _ends(f"status.{field}[{index}]", container)
+            yield from _ends(("status", field, index), container)
     disrupted = status.get("disruptedPods")
     if isinstance(disrupted, dict):
-        yield from _texts("status.disruptedPods", disrupted, disrupted)
+        yield from _texts(("status", "disruptedPods"), disrupted, disrupted)
 
 
-def _ends(path: str, container: Any) -> Iterator[tuple[str, str]]:
+def _ends(path: Path, container: Any) -> Iterator[tuple[Path, str]]:
     """Return when a container ended, if it has."""
     state = container.get("state") if isinstance(container, dict) else None
     ended = state.get("terminated") if isinstance(state, dict) else None
     if isinstance(ended, dict):
-        yield from _texts(f"{path}.state.terminated", ended, ("finishedAt",))
+        yield from _texts((*path, "state", "terminated"), ended, ("finishedAt",))
 
 
-def _texts(path: str, part: Mapping[str, Any], fields: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _texts(
+    path: Path, part: Mapping[str, Any], fields: Iterable[str]
+) -> Iterator[tuple[Path, str]]:
     for field in fields:
-        if isinstance(stamp := part.get(field), str) and stamp:
-            yield f"{path}.{field}", stamp
+        if (stamp := part.get(field)) and isinstance(stamp, str):
+            yield (*path, field), stamp
 
 
-def _seconds_of(document: Mapping[str, Any], path: str, stamp: str) -> float:
+def _seconds_of(document: Mapping[str, Any], path: Path, stamp: str) -> float:
     try:
         return seconds_of(canonical_time(stamp))
     except TimeError:
         meta = document.get("metadata")
         named = meta if isinstance(meta, dict) else {}
         identity = str(named.get("namespace") or ""), str(named.get("name") or "")
-        fault = (path, f'Invalid value: "{stamp}": is no time')
+        shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+        fault = (shown[1:], f'Invalid value: "{stamp}": is no time')
         raise InvalidObjectError(str(document.get("kind")), *identity, [fault]) from None

@@ -19,7 +19,7 @@ from kubeberth.planner.plan import Pending, Plan, PlannedPod, Removed, Stuck, Wa
 from kubeberth.planner.questions import Blocked
 from kubeberth.planner.rollouts import n_wanted, rollout_trouble
 from kubeberth.planner.uncalled import uncalled
-from kubeberth.planner.usage import Taken, compared, taken, zone_of
+from kubeberth.planner.usage import Taken, Usage, compared, zone_of
 from kubeberth.planner.world import World
 
 # Looking into what keeps a pod off every node takes as long as deciding a hundred times.
@@ -48,7 +48,7 @@ class Books:
         What the manifests and questions are about.
     """
 
-    before: dict[str, Taken]
+    before: Usage
     pending: frozenset[tuple[str, str]]
     placed: frozenset[str]
     preempted: frozenset[str]
@@ -63,7 +63,7 @@ class Books:
         """Write down how a world is."""
         pending = frozenset(_identity(entry.pod) for entry in world.waiting)
         gone = frozenset(victim.pod.metadata.uid for victim in world.preempted)
-        return cls(taken(world.placing.state), pending, frozenset(world.ran), gone)
+        return cls(Usage(world.placing.state), pending, frozenset(world.ran), gone)
 
 
 def _identity(pod: Pod) -> tuple[str, str]:
@@ -75,10 +75,10 @@ def _identity(pod: Pod) -> tuple[str, str]:
 def to_plan(world: World, books: Books, wanted: Reading) -> Plan:
     """Return what has become of a world."""
     owners = _Owners(world)
-    after = taken(world.placing.state)
+    after = Usage(world.placing.state).taken()
     pods = [*_placed(world, books, owners, after), *_waiting(world, books, owners)]
     return Plan(
-        nodes=compared(books.before, after, frozenset(books.drained)),
+        nodes=compared(books.before.taken(), after, frozenset(books.drained)),
         pods=tuple(pods),
         pending=tuple(_pending(world, owners)),
         workloads=tuple(_workloads(world, books, owners, after, {p.workload for p in pods})),

@@ -26,25 +26,35 @@ class Taken:
     closed: str = ""
 
 
-def taken(state: ClusterState) -> dict[str, Taken]:
-    """Return every node by name, as it is now."""
-    names = state.resources.values
-    shown = [i for i, name in enumerate(names) if name not in _SCORED]
-    allocatable, requested = state.allocatable.T.tolist(), state.requested.T.tolist()
-    found = {}
-    for name in state.node_names:
-        slot = state.slot_of(name)
-        if slot is None:
-            continue
-        there, used = allocatable[slot], requested[slot]
-        node = state.node(slot)
-        found[name] = Taken(
-            node.metadata.labels.get(ZONE, ""),
-            {names[i]: there[i] for i in shown if there[i] or used[i]},
-            {names[i]: used[i] for i in shown if there[i] or used[i]},
-            _why_closed(node),
-        )
-    return found
+class Usage:
+    """What there is on the nodes at one moment, and what is taken; worked out if it is asked for.
+
+    Who only wants to know why a pod has no node does not.
+    """
+
+    def __init__(self, state: ClusterState) -> None:
+        self._resources = list(state.resources.values)
+        self._allocatable, self._requested = state.allocatable.copy(), state.requested.copy()
+        slots = {name: state.slot_of(name) for name in state.node_names}
+        self._nodes = {
+            name: (slot, state.node(slot)) for name, slot in slots.items() if slot is not None
+        }
+
+    def taken(self) -> dict[str, Taken]:
+        """Return every node by name, as it was then."""
+        names = self._resources
+        shown = [i for i, name in enumerate(names) if name not in _SCORED]
+        allocatable, requested = self._allocatable.T.tolist(), self._requested.T.tolist()
+        found = {}
+        for name, (slot, node) in self._nodes.items():
+            there, used = allocatable[slot], requested[slot]
+            found[name] = Taken(
+                node.metadata.labels.get(ZONE, ""),
+                {names[i]: there[i] for i in shown if there[i] or used[i]},
+                {names[i]: used[i] for i in shown if there[i] or used[i]},
+                _why_closed(node),
+            )
+        return found
 
 
 def _why_closed(node: Node) -> str:
