@@ -5,7 +5,7 @@ Matches `pkg/controller/controller_ref_manager.go` of Kubernetes 1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -36,11 +36,14 @@ def claim(
     selector: Selector,
     *,
     finalizer: str = "",
+    is_of_use: Callable[[T], bool] = lambda _: True,
 ) -> Claim[T]:
     """Sort out which candidates are the owner's, by selector and owner references.
 
     Parameters
     ----------
+    is_of_use
+        Whether what belongs to nobody is worth adopting.
     finalizer
         What the owner holds its members with.
     """
@@ -54,7 +57,7 @@ def claim(
         if controller is not None:
             if controller.uid == owner.uid:
                 (members if matches or leaving else released).append(item)
-        elif matches and not leaving and meta.deletion_timestamp is None:
+        elif matches and not leaving and meta.deletion_timestamp is None and is_of_use(item):
             adopted.append(item)
     actions: list[Action] = [
         PatchObject(ref_of(resource, item), _release(owner, item, finalizer), if_present=True)

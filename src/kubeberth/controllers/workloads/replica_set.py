@@ -76,18 +76,13 @@ def reconcile(view: View, now: float) -> Outcome:
     replica_set = view.replica_set
     me = ref_of(view.resource, replica_set)
     selector = from_label_selector(replica_set.spec.selector)
-    claimed = claim(me, replica_set.metadata, _adoptable(view.candidates), PODS, selector)
+    claimed = claim(me, replica_set.metadata, view.candidates, PODS, selector, is_of_use=is_active)
     active = [pod for pod in claimed.members if is_active(pod)]
     leaving = replica_set.metadata.deletion_timestamp is not None
     changes = [] if leaving else _manage(view, me, active, now)
     told = _status(view, claimed, active, now, is_settled=not changes or view.failure is not None)
     wait_s = next_availability(active, replica_set.spec.min_ready_seconds, now)
     return Outcome((*claimed.actions, *told, *changes), wait_s)
-
-
-def _adoptable(candidates: Iterable[Pod]) -> list[Pod]:
-    """Leave out pods that have ended and belong to nobody: they are no use as replicas."""
-    return [pod for pod in candidates if pod.metadata.controller or is_active(pod)]
 
 
 def _manage(view: View, me: ObjectRef, active: list[Pod], now: float) -> list[Action]:
