@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -45,6 +46,24 @@ def test_help_loads_nothing_that_takes_long():
 def test_a_process_of_nodes_has_nothing_of_what_only_others_need():
     heavy = ("aiohttp", "numpy", "cryptography", "kubeberth.placement")
     assert said(["nodes", "--help"], heavy)[1] == "[]\n"
+
+
+def test_why_of_a_file_loads_nothing_of_what_its_cluster_does_not_have(tmp_path):
+    cluster, manifest = tmp_path / "nodes.json", tmp_path / "pod.json"
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    cluster.write_text(json.dumps(node))
+    spec = {"containers": [{"name": "main", "image": "nginx"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lone"}, "spec": spec}
+    manifest.write_text(json.dumps(pod))
+    heavy = (
+        *("asyncio", "httptools", "cryptography", "importlib.metadata"),
+        *("kubeberth.api.cel.evaluate", "kubeberth.controllers.workloads.deployment"),
+        *("kubeberth.client.client", "kubeberth.kubelet", "kubeberth.topology.layout"),
+    )
+    command = ["why", "lone", "-f", str(manifest), "--cluster", str(cluster)]
+    shown, loaded = said(command, heavy)
+    assert shown.startswith("default/lone")
+    assert loaded == "[]\n"
 
 
 def test_an_unknown_command_is_named():
