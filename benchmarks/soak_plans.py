@@ -6,7 +6,7 @@ In turn, a few dozen examples of each property that the tests hold of plans:
 
 - manifests land, are refused and roll out in a live cluster in virtual time as planned
 - a cluster in which things are under way comes to rest as planned
-- nodes are drained, lost and added, and workloads scaled, as planned
+- nodes are drained, tainted, lost and added, and workloads scaled, as planned
 - what is suggested for a pending pod gives it its node, once it is done
 - a snapshot without names has the same answers as one with them
 
@@ -34,6 +34,7 @@ from tests.property.test_plan_equals_live import (
     check_landing,
     check_losing,
     check_scaling,
+    check_tainting,
     check_under_way,
     delays,
     sizes,
@@ -50,6 +51,7 @@ PROPERTIES: tuple[tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]]
     (check_landing, (node_specs(), stories())),
     (check_under_way, (node_specs(), stories(), delays)),
     (check_draining, (node_specs(), asked_about, st.integers(1, 2))),
+    (check_tainting, (node_specs(), asked_about)),
     (check_losing, (node_specs(), releases(WITH_POLICIES))),
     (check_adding, (node_specs(), releases(WITH_POLICIES), st.integers(1, 2))),
     (check_scaling, (node_specs(), asked_about, sizes)),

@@ -144,10 +144,13 @@ CONTAINERS: tuple[Document, ...] = (
     {"resources": {"limits": {"cpu": "1", "memory": "2Gi"}}},
     {"resources": {"limits": {"cpu": "500m", GPU: "1"}}},
 )
+# A taint that a node may get once pods are there.
+CLOSING = {"key": "closing", "effect": "NoExecute"}
 # And what a pod may ask for besides.
 POD_FIELDS: tuple[Document, ...] = (
     {"tolerations": [{"operator": "Exists"}]},
     {"tolerations": [{"key": "old", "operator": "Exists", "effect": "NoExecute"}]},
+    {"tolerations": [{**CLOSING, "operator": "Exists", "tolerationSeconds": 20}]},
     {"initContainers": [SETUP]},
     {"initContainers": [{**SETUP, "name": "beside", "restartPolicy": "Always"}, SETUP]},
     {"resources": {"requests": {"cpu": "1200m"}, "limits": {"cpu": "2"}}},

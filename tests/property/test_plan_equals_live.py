@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tests.live_cluster import LiveCluster, running
 from tests.property.planned_worlds import (
     CLASSES,
+    CLOSING,
     HOST,
     WITH_POLICIES,
     ZONE,
@@ -275,7 +276,9 @@ def check_question(
         await cluster.apply(CLASSES)
         *earlier, manifests = releases
         for each in earlier:
-            await refusals(cluster, each)
+            refused = await refusals(cluster, each)
+            if refused and "scale" in asked:
+                return  # it may be just what is to get another size
             await cluster.settle()
         expected = planned(await snapshot(cluster), manifests, **asked)
         assert await refusals(cluster, manifests) == expected.get("refused")
@@ -299,6 +302,31 @@ def check_draining(specs: list[Any], releases: list[list[Document]], n_drained: 
         await drain(cluster, names)
 
     check_question(specs, releases, drain_all, drain=names)
+
+
+def check_tainting(specs: list[Any], releases: list[list[Document]]) -> None:
+    """Plan nothing, once a node has a taint that moves pods away from it, and wait.
+
+    Nobody new comes to it either: who tolerates the taint for a while would come again and again.
+    """
+    assume(not is_open(releases))
+    name, taints = specs[0].name, specs[0].taints
+    closed = {"key": "closed", "effect": "NoSchedule"}
+
+    async def story(cluster: LiveCluster) -> None:
+        await cluster.apply(CLASSES)
+        for manifests in releases:
+            if await refusals(cluster, manifests):
+                return
+            await cluster.settle()
+        spec = {"taints": [*taints, CLOSING, closed]}
+        await cluster.admin.patch(NODES, name, {"spec": spec})
+        expected = planned(await snapshot(cluster), [])
+        await cluster.settle()
+        found = found_in(await snapshot(cluster))
+        assert found == {k: expected[k] for k in ("placed", "rollouts")}
+
+    by_exact_ages(specs, story)
 
 
 def check_losing(specs: list[Any], manifests: list[Document]) -> None:
@@ -377,6 +405,14 @@ def test_nodes_are_drained_as_planned(
     specs: list[Any], releases: list[list[Document]], n_drained: int
 ) -> None:
     check_draining(specs, releases, n_drained)
+
+
+@given(node_specs(), asked_about)
+@few
+def test_pods_leave_a_node_for_its_taints_as_planned(
+    specs: list[Any], releases: list[list[Document]]
+) -> None:
+    check_tainting(specs, releases)
 
 
 @given(node_specs(), releases(WITH_POLICIES))

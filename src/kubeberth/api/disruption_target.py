@@ -41,6 +41,12 @@ def evicted(now: str) -> Condition:
     return disruption_target("EvictionByEvictionAPI", "Eviction API: evicting", now)
 
 
+def evicted_by_taint(now: str) -> Condition:
+    """Return the condition of a pod that does not tolerate a taint of its node."""
+    why = "Taint manager: deleting due to NoExecute taint"
+    return disruption_target("DeletionByTaintManager", why, now)
+
+
 def node_gone(now: str) -> Condition:
     """Return the condition of a pod whose node does not exist any more."""
     return disruption_target("DeletionByPodGC", "PodGC: node no longer exists", now)

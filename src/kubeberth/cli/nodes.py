@@ -32,13 +32,9 @@ from kubeberth.kubelet.lives import Lives
 from kubeberth.kubelet.nodes import Fleet, NodesSettings
 from kubeberth.topology.checkpoint import CheckpointError
 from kubeberth.topology.description import DescriptionError
-from kubeberth.topology.layout import (
-    ALLOCATIONS_ANNOTATION,
-    LAYOUT_ANNOTATION,
-    Layout,
-    parse_layout,
-)
+from kubeberth.topology.layout import Layout, parse_layout
 from kubeberth.topology.managers import Allocations
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 from kubeberth.topology.pod_resources import pod_resources
 from kubeberth.topology.publication import from_text
 

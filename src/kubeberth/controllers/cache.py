@@ -45,8 +45,8 @@ class Cache:
 
     def apply(self, resource: Resource, old: HasMetadata | None, new: HasMetadata | None) -> None:
         """Take in one change; `new` is None for a deletion."""
-        # Most changes leave an object where it is in every index.
-        if old is not None and (new is None or not _is_filed_alike(old.metadata, new.metadata)):
+        # What has changed last stands last: so it does in a snapshot, which goes by versions.
+        if old is not None:
             self._remove(resource, old)
         if new is not None:
             self._insert(resource, new)
@@ -151,14 +151,6 @@ class Cache:
             _discard(of_owner, resource, key)
             if not of_owner:
                 self._dependents.pop(reference.uid, None)
-
-
-def _is_filed_alike(old: ObjectMeta, new: ObjectMeta) -> bool:
-    return (
-        old.owner_references == new.owner_references
-        and old.name == new.name
-        and old.namespace == new.namespace
-    )
 
 
 def _discard(index: dict[Any, dict[Any, Any]], group: Any, key: Any) -> None:

@@ -19,8 +19,9 @@ from kubeberth.kubelet.specs import NodeSpec
 from kubeberth.topology.checkpoint import CheckpointError, to_json
 from kubeberth.topology.configuration import POD_LEVEL_GATE, StartError
 from kubeberth.topology.kept_state import KeptState
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, Layout
+from kubeberth.topology.layout import Layout
 from kubeberth.topology.managers import Allocations, Managers
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION
 from kubeberth.topology.publication import to_text
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from kubeberth.api.node_labels import (
 )
 from kubeberth.clock import rfc3339, rfc3339_micro
 from kubeberth.kubelet.specs import NodeSpec
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_DURATION_S = 40

@@ -19,9 +19,9 @@ from kubeberth.api.node_labels import INSTANCE_TYPE, REGION, ZONE, default_label
 from kubeberth.api.quantity import Quantity, QuantityError, canonical_quantity, parse_quantity
 from kubeberth.api.scheme import NODES
 from kubeberth.errors import UsageError
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, Layout
-from kubeberth.topology.machine_kind import MACHINE_KIND
+from kubeberth.topology.layout import Layout
 from kubeberth.topology.machine_manifests import layout_of, with_amounts, with_machines
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, MACHINE_KIND
 
 DEFAULT_REGION = "local"
 DEFAULT_INSTANCE_TYPE = "sim.xlarge"

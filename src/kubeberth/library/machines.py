@@ -8,7 +8,7 @@ from typing import Any
 from kubeberth.api.node_labels import default_labels
 from kubeberth.api.scheme import NODES
 from kubeberth.errors import ManifestError, UsageError
-from kubeberth.topology.machine_kind import API_VERSION, MACHINE_KIND
+from kubeberth.topology.names import API_VERSION, MACHINE_KIND
 
 Document = dict[str, Any]
 

@@ -57,7 +57,8 @@ class Why(msgspec.Struct, frozen=True, rename="camel"):
     Parameters
     ----------
     state
-        `pending`, `gated`, `placed`, or `unknown` for a pod that no scheduler here answers for.
+        `pending`, `gated`, `placed`, `ended`, `evicted` in a plan, or `unknown` for a pod that no
+        scheduler here answers for.
     at
         When it was decided; empty when it is worked out from how things are now.
     message

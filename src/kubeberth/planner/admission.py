@@ -11,7 +11,7 @@ In a server they may have to wait for others who write, too; here there is nobod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kubeberth.api import quota
@@ -23,6 +23,7 @@ from kubeberth.apiserver.admission.pod_security import PodSecurity
 from kubeberth.apiserver.admission.resource_quota import ResourceQuota
 from kubeberth.apiserver.admission.runtime_class import RuntimeClass
 from kubeberth.apiserver.auth.authn import User
+from kubeberth.planner.held import Held
 from kubeberth.planner.params import POLICY_KINDS
 from kubeberth.planner.plan import Uncalled
 from kubeberth.planner.snapshot import is_reduced
@@ -37,19 +38,8 @@ Document = dict[str, Any]
 _PLANNER = User("planner")
 
 
-class Held(Protocol):
-    """The objects that are looked at, and the quotas that are written to."""
-
-    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
-        """Return an object, or None."""
-
-    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
-        """Return the objects of a resource."""
-
-    def follow(
-        self, follower: Callable[[Resource, Any, Any], None], resources: Iterable[Resource]
-    ) -> None:
-        """Have somebody told of every change of some resources from now on."""
+class Written(Held, Protocol):
+    """The same, and the quotas that are written to."""
 
     def put(self, resource: Resource, document: Document) -> None:
         """Take an object in as it is."""
@@ -64,7 +54,7 @@ class Admission:
         About what no admission policy is asked.
     """
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Written) -> None:
         self._held = held
         self.unjudged = Unjudged()
         self._limits, self._runtimes = LimitRanger(held), RuntimeClass(held)
@@ -172,7 +162,7 @@ class Admission:
 class _Ledger:
     """Where it is written down what is used of quotas."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Written) -> None:
         self._held = held
         self.find = held.find
         self.find_all = held.find_all

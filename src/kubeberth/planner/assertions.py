@@ -226,6 +226,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Failures]], ...] 
     for pattern, build in (
         (rf"no pods?(?: of {_NAME})? (?:is |are )?pending", _none_pending),
         (r"no preemptions?|no pods? (?:is |are )?preempted", _none_removed("preempted")),
+        (r"no evictions?|no pods? (?:is |are )?evicted", _none_removed("evicted")),
         (r"no pods? (?:is |are )?lost", _none_removed("lost")),
         (r"no rollouts? (?:is |are )?stuck", _none_stuck),
         (rf"{_NAME} (?:is )?spread over {_BOUND} (?P<unit>zone|node)s?", _spread),

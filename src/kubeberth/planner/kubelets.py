@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kubeberth.api.core import Node, Pod
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.errors import BerthError
+from kubeberth.planner.absence import absence
 from kubeberth.planner.objects import Objects
 from kubeberth.planner.placing import Preempted, Waiting
 
@@ -52,7 +53,7 @@ class Kubelets:
 
     def has(self, node_name: str) -> bool:
         """Return whether there is one on a node."""
-        return not _absence(self._objects.get(NODES, node_name), node_name)
+        return not absence(self._objects.get(NODES, node_name), node_name)
 
     def run(self) -> bool:
         """Take in every pod that has come; return whether anything came of it."""
@@ -84,9 +85,9 @@ class Kubelets:
             return False
         name = pod.spec.node_name
         node: Node | None = self._objects.get(NODES, name)
-        absence = _absence(node, name)
-        if node is None or absence:
-            self._wait(pod, absence)
+        why_not = absence(node, name)
+        if node is None or why_not:
+            self._wait(pod, why_not)
             return False
         others = [each for each in self._on_node(name) if each.metadata.key not in self._due]
         verdict = _verdict(pod, node, others)
@@ -117,14 +118,6 @@ class Kubelets:
         elif new is None or new.status.phase != "Pending" or new.is_terminating:
             self._due.pop(key, None)
             self._waiting.pop(key, None)
-
-
-def _absence(node: Node | None, name: str) -> str:
-    """Return why nobody runs the pods of a node; empty when somebody does."""
-    if node is None:
-        return f'there is no node "{name}"'
-    ready = node.condition("Ready")
-    return "" if ready is None or ready.status == "True" else f'node "{name}" is not ready'
 
 
 def _verdict(pod: Pod, node: Node, others: Iterable[Pod]) -> Verdict:

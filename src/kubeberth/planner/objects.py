@@ -3,8 +3,8 @@
 Rule 1: what an API server would refuse is refused here, with the same words.
 Rule 2: followers hear of each change at once, in order, as (resource, old, new).
 Rule 3: a pod on a node that is told to go stays until `finish_deletions`, when its grace period is
-        over; anything else goes at once, unless a finalizer holds it that a controller here takes
-        away.
+        over, and for ever where no kubelet tells that it has ended; anything else goes at once,
+        unless a finalizer holds it that a controller here takes away.
 Rule 4: names and UIDs are drawn from a seeded source: the same input gives the same names.
 """
 
@@ -28,6 +28,7 @@ from kubeberth.api.default_class import fill_in_class
 from kubeberth.api.defaults import apply_defaults
 from kubeberth.api.disruption_target import (
     evicted,
+    evicted_by_taint,
     node_gone,
     preempted_by,
     preempted_by_kubelet,
@@ -35,6 +36,7 @@ from kubeberth.api.disruption_target import (
 from kubeberth.api.meta import Condition
 from kubeberth.api.scheme import (
     NAMESPACES,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
     PRIORITY_CLASSES,
@@ -48,6 +50,7 @@ from kubeberth.apiserver.strategy import generated_name, prepare_create, prepare
 from kubeberth.clock import rfc3339
 from kubeberth.errors import AlreadyExistsError, ConflictError, InvalidObjectError, NotFoundError
 from kubeberth.library.stored import SYSTEM_CLASSES, Stored, to_stored
+from kubeberth.planner.absence import absence
 from kubeberth.planner.admission import Admission
 from kubeberth.planner.kinds import MERGED, TYPES
 from kubeberth.planner.last_applied import last_applied, patch_between
@@ -400,6 +403,17 @@ class Objects:
         self._admission.unjudged.note(GOING, "CREATE", PODS, "eviction")
         self._disrupt(key, evicted(self._stamp()))
 
+    def evict_by_taint(self, key: str) -> None:
+        """Ask a pod to go that does not tolerate a taint of its node.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        self._admission.unjudged.note(GOING, "DELETE", PODS)
+        self._disrupt(key, evicted_by_taint(self._stamp()))
+
     def preempt(self, key: str, scheduler_name: str) -> None:
         """Ask a pod to go, as a scheduler does for the sake of another one.
 
@@ -459,7 +473,9 @@ class Objects:
         elif not item.is_terminating:
             asked_s = item.spec.termination_grace_period_seconds
             grace_s = GRACE_S if asked_s is None else asked_s
-            self._going[key] = ends_at = self.now + grace_s
+            ends_at = self.now + grace_s
+            if not absence(self.get(NODES, item.spec.node_name), item.spec.node_name):
+                self._going[key] = ends_at
             meta = replace(
                 item.metadata,
                 deletion_timestamp=rfc3339(ends_at),

@@ -212,6 +212,8 @@ def _removed(world: World, books: Books, owners: _Owners) -> Iterable[Removed]:
     for victim in world.preempted:
         if victim.pod.metadata.uid not in books.preempted:
             yield _gone(victim.pod, owners, "preempted", victim.by.metadata.key)
+    for each in world.evictions.evicted:
+        yield _gone(each.pod, owners, "evicted", each.by)
     for pod in books.lost:
         yield _gone(pod, owners, "lost")
     for evicted, _ in books.drained.values():

@@ -120,9 +120,10 @@ class Removed(PlanStruct, frozen=True):
     Parameters
     ----------
     why
-        `preempted`, `drained`, or `lost` with its node.
+        `preempted`, `evicted`, `drained`, or `lost` with its node.
     by
-        The pod for whose sake it is preempted; empty otherwise.
+        The pod for whose sake it is preempted, or the taint for which it is evicted; empty
+        otherwise.
     returns
         Whether something makes another one in its place.
     """

@@ -177,6 +177,7 @@ def load(world: World, documents: Iterable[Document]) -> None:
     for name in sorted(named):
         world.objects.know_namespace(name)
     for pod in world.objects.all(PODS):
+        world.evictions.look_at(pod)
         if not world.kubelets.has(pod.spec.node_name):
             continue
         if pod.status.phase == "Pending":

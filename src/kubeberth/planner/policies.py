@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from kubeberth.api.scheme import BY_KIND, Resource
 from kubeberth.apiserver.admission.chain import Attributes, Plugin
@@ -28,6 +28,7 @@ from kubeberth.apiserver.admission.versions import Versions
 from kubeberth.apiserver.auth.authn import User
 from kubeberth.apiserver.auth.rbac import Authorizer, Grant
 from kubeberth.apiserver.catalogue import BUILT_IN, Catalogue
+from kubeberth.planner.held import Held
 from kubeberth.planner.params import BINDINGS, POLICY_KINDS
 from kubeberth.planner.plan import Uncalled
 from kubeberth.planner.snapshot import is_reduced
@@ -37,21 +38,6 @@ Document = dict[str, Any]
 _SENDER = re.compile(r"\b(authorizer|userInfo)\b")
 _BEFORE = re.compile(r"\boldObject\b")
 _EXPRESSIONS = frozenset(("expression", "messageExpression", "valueExpression"))
-
-
-class Held(Protocol):
-    """The objects of a cluster."""
-
-    def find(self, resource: Resource, namespace: str, name: str) -> Document | None:
-        """Return an object, or None."""
-
-    def find_all(self, resource: Resource, namespace: str = "") -> Iterable[Document]:
-        """Return the objects of a resource."""
-
-    def follow(
-        self, follower: Callable[[Resource, Any, Any], None], resources: Iterable[Resource]
-    ) -> None:
-        """Have somebody told of every change of some resources from now on."""
 
 
 class Policies:

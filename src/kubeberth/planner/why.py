@@ -29,9 +29,13 @@ def why_in_plan(world: World, namespace: str, target: str) -> Why | WorkloadWhy:
     there = [p for p in world.objects.all(PODS) if p.metadata.namespace == namespace]
     if kind == PODS.kind:
         found = [pod for pod in there if pod.metadata.name == name]
-        if not found:
-            raise no_such_pod(name, namespace, there)
-        return _why(world, found[0])
+        if found:
+            return _why(world, found[0])
+        for gone in world.evictions.evicted:
+            if gone.pod.metadata.key == f"{namespace}/{name}":
+                node_name = gone.pod.spec.node_name
+                return Why(gone.pod.metadata.key, "evicted", gone.message, node_name)
+        raise no_such_pod(name, namespace, there)
     pods = [pod for pod in there if belongs_to(pod, kind, name) and not pod.is_terminal]
     waiting = {entry.pod.metadata.key: entry.message for entry in world.waiting}
     return why_workload(

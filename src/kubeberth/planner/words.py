@@ -20,7 +20,7 @@ def headline(plan: Plan) -> str:
     n_missing = sum(max(0, w.wanted - w.placed - w.pending) for w in plan.workloads)
     if n_missing:
         counts.append(f"{n_missing} not made")
-    for why in ("preempted", "drained", "lost"):
+    for why in ("preempted", "evicted", "drained", "lost"):
         n_pods = sum(pod.why == why for pod in plan.removed)
         if n_pods:
             counts.append(f"{n_pods} {why}")

@@ -4,6 +4,7 @@
     scheduler     tries every pod that may fit; those that are placed run at once, or in the next
                   round if volumes have to be made or bound for them
     kubelets      run the pods that came with a node, or refuse them
+    evictions     tell pods to go whose node has a taint that they do not tolerate, or no longer
     time          goes on, once nobody can do anything, to when a pod that was told to go ends, or a
                   controller wants to look again, up to an hour
 
@@ -28,6 +29,7 @@ from kubeberth.library.pods import recreated
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.ties import TieBreak
 from kubeberth.planner.control import Control
+from kubeberth.planner.evictions import Evictions
 from kubeberth.planner.kubelets import Kubelets
 from kubeberth.planner.objects import Objects
 from kubeberth.planner.placing import Placing, Preempted, Waiting
@@ -71,6 +73,7 @@ class World:
         self.objects = Objects(now)
         self.placing = Placing(self.objects, rules.profiles, rules.ties, watch)
         self.kubelets = Kubelets(self.objects)
+        self.evictions = Evictions(self.objects)
         self.control = Control(self.objects, self.kubelets.check)
         self.came_to_rest = True
         # Pods that others have to come for, as their controllers are not here to make them.
@@ -97,7 +100,8 @@ class World:
         """Go on until nothing moves any more."""
         patience_ends_at = self.objects.now + PATIENCE_S
         for _ in range(MAX_ROUNDS):
-            is_busy = self.control.run()
+            is_busy = self.evictions.carry_out()
+            is_busy = self.control.run() or is_busy
             if self.control.is_restless:
                 break
             has_moved = self.placing.run() or self._stand_in() or is_busy
@@ -113,11 +117,13 @@ class World:
         self.came_to_rest = False
 
     def _wait(self, until: float) -> bool:
-        """Let time pass to when a pod ends, or a controller looks again; return False for never.
+        """Let time pass to when a pod ends, or something is done again; return False for never.
 
-        Pods end, however late it is; controllers are waited for only so long.
+        Pods end, however late it is; controllers and evictions are waited for only so long.
         """
-        ends_at, wakes_at = self.objects.deletions_end_at(), self.control.wakes_at()
+        ends_at = self.objects.deletions_end_at()
+        moments = (self.control.wakes_at(), self.evictions.next_at())
+        wakes_at = min((at for at in moments if at is not None), default=None)
         if ends_at is not None and (wakes_at is None or ends_at <= wakes_at):
             self.objects.now = max(self.objects.now, ends_at)
             self.objects.finish_deletions()

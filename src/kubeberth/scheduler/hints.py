@@ -48,7 +48,7 @@ from kubeberth.placement.request import (
     to_pod_rules,
 )
 from kubeberth.placement.spread import SpreadConstraint, to_spread_constraints
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 _CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 _ANY_ADDRESS = "0.0.0.0"

@@ -36,9 +36,6 @@ from kubeberth.topology.managers import Allocations, Managers
 from kubeberth.topology.memory_tables import MEMORY
 from kubeberth.topology.start import start
 
-LAYOUT_ANNOTATION = "kubeberth.io/machine"
-ALLOCATIONS_ANNOTATION = "kubeberth.io/allocations"
-
 # What a kubelet that is told nothing keeps free.
 DEFAULT_EVICTION_HARD = {MEMORY_SIGNAL: "100Mi"}
 

@@ -22,8 +22,8 @@ from typing import Any
 from kubeberth.api.quantity import QuantityError, parse_quantity
 from kubeberth.errors import UsageError
 from kubeberth.topology.description import DescriptionError
-from kubeberth.topology.layout import LAYOUT_ANNOTATION, Layout, layout_from, parse_layout
-from kubeberth.topology.machine_kind import API_VERSION, MACHINE_KIND
+from kubeberth.topology.layout import Layout, layout_from, parse_layout
+from kubeberth.topology.names import API_VERSION, LAYOUT_ANNOTATION, MACHINE_KIND
 
 Document = Mapping[str, Any]
 

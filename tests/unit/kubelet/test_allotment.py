@@ -13,7 +13,7 @@ from kubeberth.kubelet.checkpoints import Checkpoints
 from kubeberth.kubelet.nodes import NodesSettings, run
 from kubeberth.kubelet.specs import specs_from_manifests
 from kubeberth.kubelet.stages import Stages
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION
 from kubeberth.topology.publication import from_text
 
 STATIC = {"cpuManagerPolicy": "static", "reservedSystemCPUs": "0"}

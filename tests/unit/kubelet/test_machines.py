@@ -9,7 +9,7 @@ from kubeberth.api.core import Node
 from kubeberth.errors import UsageError
 from kubeberth.kubelet.node_object import status_patch
 from kubeberth.kubelet.specs import NodeSpec, specs_from_manifests
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 
 def machine(name="m", **fields):

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.library.builders import any_object, node, pod
 
 from kubeberth import Cluster, InvalidObjectError, ManifestError
-from kubeberth.topology.layout import LAYOUT_ANNOTATION
+from kubeberth.topology.names import LAYOUT_ANNOTATION
 
 TWO = """\
 # nodes of the lab

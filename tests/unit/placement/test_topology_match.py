@@ -6,8 +6,9 @@ import pytest
 from tests.replay.kubelet_objects import to_pod
 
 from kubeberth import Cluster
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION, layout_from
+from kubeberth.topology.layout import layout_from
 from kubeberth.topology.managers import Allocations
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 from kubeberth.topology.publication import to_text
 from kubeberth.topology.requests import pod_request
 

@@ -31,7 +31,7 @@ from kubeberth.scheduler.hints import (
     is_news,
     may_help,
 )
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 
 
 def helps(plugin: str, event: ClusterEvent, pod: Pod) -> bool:

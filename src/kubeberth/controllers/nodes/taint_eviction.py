@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod, Taint, Toleration
-from kubeberth.api.disruption_target import disruption_target
+from kubeberth.api.disruption_target import evicted_by_taint
 from kubeberth.api.meta import HasMetadata, to_documents
 from kubeberth.api.scheme import NODES, PODS, Resource
 from kubeberth.api.taints import tolerates
@@ -88,9 +88,7 @@ def _cancelled(pod: Pod) -> Action:
 
 def _evict(pod: Pod, now: float) -> list[Action]:
     ref = ref_of(PODS, pod)
-    why = "Taint manager: deleting due to NoExecute taint"
-    condition = disruption_target("DeletionByTaintManager", why, rfc3339(now))
-    patch = {"status": {"conditions": to_documents([condition])}}
+    patch = {"status": {"conditions": to_documents([evicted_by_taint(rfc3339(now))])}}
     message = f"Marking for deletion Pod {pod.metadata.key}"
     return [
         RecordEvent(ref, "TaintManagerEviction", message),

@@ -21,7 +21,7 @@ from kubeberth.placement.plugin import Codes, Reads, Rejection
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState, Nodes
 from kubeberth.topology.foresight import outlook
-from kubeberth.topology.layout import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
+from kubeberth.topology.names import ALLOCATIONS_ANNOTATION, LAYOUT_ANNOTATION
 from kubeberth.topology.requests import PodRequest as TopologyRequest
 from kubeberth.topology.requests import pod_request
 
