@@ -121,8 +121,13 @@ class Admission:
         _done(self._chain_of(attributes, document).validate(attributes))
         return attributes.warnings
 
-    def ask_policies(self, resource: Resource, document: Document, old: Document) -> None:
+    def ask_policies(self, resource: Resource, document: Document, old: Document) -> bool:
         """Have policies change, in place, or refuse an object that a controller has changed.
+
+        Returns
+        -------
+        bool
+            Whether they have changed it, so that it may not be valid any more.
 
         Raises
         ------
@@ -130,10 +135,12 @@ class Admission:
             It is refused, in the server's words.
         """
         attributes = _attributes(resource, document, old)
-        if self._chain_of(attributes, document) is self._all:
-            _done(self._of_policies.admit(attributes))
-            _take_over(attributes, document)
-            _done(self._of_policies.validate(attributes))
+        if self._chain_of(attributes, document) is not self._all:
+            return False
+        _done(self._of_policies.admit(attributes))
+        is_changed = _take_over(attributes, document)
+        _done(self._of_policies.validate(attributes))
+        return is_changed
 
     def counts(self, namespace: str) -> bool:
         """Return whether what is in a namespace is counted."""
@@ -186,12 +193,14 @@ def _attributes(resource: Resource, document: Document, old: Document | None) ->
     return Attributes(operation, resource, namespace, _PLANNER, document, old)
 
 
-def _take_over(attributes: Attributes, document: Document) -> None:
-    """Let an object be what admission has made of it."""
+def _take_over(attributes: Attributes, document: Document) -> bool:
+    """Let an object be what admission has made of it; return whether that is something else."""
     new = attributes.document
-    if new is not None and new is not document:
-        document.clear()
-        document.update(new)
+    if new is None or new is document:
+        return False
+    document.clear()
+    document.update(new)
+    return True
 
 
 def _done(work: Coroutine[Any, Any, None]) -> None:

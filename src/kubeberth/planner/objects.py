@@ -308,12 +308,7 @@ class Objects:
         stored = to_stored(resource, document, classes, prepare, is_new=is_new)
         admitted = _accepted(stored)
         if old is not None:
-            pair = _comparable(resource, admitted, old), old
-            if resource is PODS and is_reduced(old):
-                pair = _filled_in(pair[0]), _filled_in(pair[1])
-            faults = validation.validate_update(resource, *pair)
-            if faults:
-                raise _refusal(admitted, [(fault.field, fault.body) for fault in faults])
+            _check_update(resource, admitted, old)
         self.warnings += self._admission.validate(resource, admitted, old)
         return admitted
 
@@ -353,6 +348,8 @@ class Objects:
             Another one has the name by now.
         ForbiddenError
             A policy refuses it.
+        InvalidObjectError
+            A policy has made something of it that may not become of it.
         """
         old = self._find(resource, key).to_document()
         meta = dict(patch.get("metadata") or {})
@@ -370,8 +367,8 @@ class Objects:
         prepare_update(resource, sub, new, old, now=self._stamp())
         if new == old:
             return
-        if not sub:
-            self._admission.ask_policies(resource, new, old)
+        if not sub and self._admission.ask_policies(resource, new, old):
+            _check_update(resource, new, old)
         self.put(resource, new)
         if resource is PODS and self._is_released(self.get(PODS, key)):
             self._remove(PODS, key)
@@ -595,6 +592,16 @@ def _accepted(stored: Stored) -> Document:
     if faults:
         raise _refusal(stored.document, faults)
     return stored.document
+
+
+def _check_update(resource: Resource, new: Document, old: Document) -> None:
+    """Refuse a change that an API server would."""
+    pair = _comparable(resource, new, old), old
+    if resource is PODS and is_reduced(old):
+        pair = _filled_in(pair[0]), _filled_in(pair[1])
+    faults = validation.validate_update(resource, *pair)
+    if faults:
+        raise _refusal(new, [(fault.field, fault.body) for fault in faults])
 
 
 def _merged(resource: Resource, old: Document, sent: Document, last: Document) -> Document:

@@ -238,6 +238,21 @@ def test_sizes_that_a_policy_denies_are_not_taken():
     assert any("denied request: not so" in stuck.why for stuck in found.stuck)
 
 
+def test_what_a_policy_makes_of_a_change_has_to_be_allowed_too():
+    """To end a pod, its Job takes its finalizer away, and the policy some tolerations."""
+    change = (
+        """[JSONPatch{op: "add", path: "/spec/tolerations", value: [{"operator": "Exists"}]}]"""
+    )
+    job = {"spec": {"parallelism": 1, "template": template("once", restartPolicy="Never")}}
+    job |= {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}}
+    rules, binding = policy(change, "pods", kind="Mutating")
+    rules["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = ["UPDATE"]
+    found = plan([*zones(1), job, rules, binding], scale=(("Job/once", 0),))
+    assert found.workloads[0].nodes == {"n1": 1}
+    (stuck,) = found.stuck
+    assert "existing toleration can not be modified" in stuck.why
+
+
 def snapshot(*documents):
     return [msgspec.json.decode(msgspec.json.encode(kept(each))) for each in documents]
 
