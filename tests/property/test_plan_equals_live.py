@@ -10,6 +10,7 @@ for equal and leaves it to the UID, which is drawn anew each time.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -55,6 +56,7 @@ Shape = dict[str, Any]
 PROFILE = default_profile()
 MAKERS = frozenset(resource.kind for resource in WORKLOADS)
 SIZED = MAKERS - {"DaemonSet"}
+OF_A_POD = re.compile(r"-[a-z0-9]{5}-(?=scratch)")
 RULES = Rules({PROFILE.name: PROFILE}, Shuffled(0))
 
 
@@ -84,6 +86,10 @@ def maker_of(pod: Document) -> str:
     return f"{kind}/{pod['metadata']['name'] if is_named else pod['metadata']['labels']['app']}"
 
 
+def is_daemon(pod: Document) -> bool:
+    return maker_of(pod).startswith("DaemonSet/")
+
+
 def image_of(pod: Document) -> str:
     image: str = pod["spec"]["containers"][0]["image"]
     return image
@@ -98,7 +104,9 @@ def planned(cluster: list[Document], manifests: list[Document], **asked: Any) ->
         return {"refused": [told(each) for each in error.errors]}
     pods = [as_json(pod) for pod in world.objects.all(PODS)]
     deployments = [as_json(item) for item in world.objects.all(DEPLOYMENTS)]
-    messages = [f"{maker_of(as_json(w.pod))}: {w.message}" for w in world.placing.waiting]
+    told_of = [(maker_of(as_json(w.pod)), w.message) for w in world.placing.waiting]
+    # Claims are called after their pods, whose last letters may differ.
+    messages = [f"{maker}: {OF_A_POD.sub('-...-', message)}" for maker, message in told_of]
     return shape_of(pods, deployments) | {"messages": sorted(messages), "refused": []}
 
 
@@ -308,6 +316,7 @@ def check_tainting(specs: list[Any], releases: list[list[Document]]) -> None:
     """Plan nothing, once a node has a taint that moves pods away from it, and wait.
 
     Nobody new comes to it either: who tolerates the taint for a while would come again and again.
+    Of several workloads with pods there, it is chance who misses them first.
     """
     assume(not is_open(releases))
     name, taints = specs[0].name, specs[0].taints
@@ -319,6 +328,9 @@ def check_tainting(specs: list[Any], releases: list[list[Document]]) -> None:
             if await refusals(cluster, manifests):
                 return
             await cluster.settle()
+        there = [pod for pod in await cluster.items(PODS) if pod["spec"].get("nodeName") == name]
+        if len({maker_of(pod) for pod in there if not is_daemon(pod)}) > 1:
+            return
         spec = {"taints": [*taints, CLOSING, closed]}
         await cluster.admin.patch(NODES, name, {"spec": spec})
         expected = planned(await snapshot(cluster), [])
