@@ -66,7 +66,8 @@ def shape_of(pods: list[Document], deployments: list[Document]) -> Shape:
     for pod in pods:
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             continue
-        node = pod["spec"].get("nodeName") or "pending"
+        # Of new nodes that are alike, it is chance which one is ready first.
+        node = re.sub(r"-new-\d+", "-new", pod["spec"].get("nodeName") or "pending")
         placed[f"{maker_of(pod)} {image_of(pod)} {node}"] += 1
     rollouts = {
         item["metadata"]["name"]: {
