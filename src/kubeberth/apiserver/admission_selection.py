@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kubeberth.api.default_tolerations import SECONDS
-from kubeberth.api.yaml import YAMLError, parse_documents
 from kubeberth.errors import UsageError
 
 # In the order in which they run.
@@ -188,6 +187,8 @@ def to_configuration(settings: AdmissionSettings) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    from kubeberth.api.yaml import YAMLError, parse_documents  # late: its parser loads slowly
+
     try:
         documents = list(parse_documents(path.read_bytes()))
     except OSError as error:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kubeberth.api import yaml
 from kubeberth.api.json_syntax import JSONSyntaxError, parse_json
 from kubeberth.errors import ManifestError
 
@@ -75,6 +74,8 @@ def _documents(text: str | bytes, name: str) -> Iterator[tuple[int, Any]]:
             return
     if raw[:2] not in _UTF16_MARKS:
         decoded(raw, name)
+    from kubeberth.api import yaml  # late: its parser loads slowly, and clusters are JSON
+
     repeated: list[str] = []
     try:
         for numbered in yaml.numbered_documents(raw, repeated=repeated):

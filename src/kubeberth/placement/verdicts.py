@@ -17,6 +17,7 @@ from kubeberth.placement.plugin import Codes, Rejection
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
+from kubeberth.placement.vocabulary import distinct
 
 _PASSED, _LEFT_OUT = -1, -2
 
@@ -77,10 +78,10 @@ class Verdicts:
         if len(left_out):
             reason = f"node(s) didn't satisfy plugin(s) [{' '.join(self.narrowed_by)}]"
             yield Rejection("", (reason,), resolvable=False), left_out
-        for index in np.unique(self.judges[self.judges >= 0]):
+        for index in distinct(self.judges[self.judges >= 0]):
             judged = self.judges == index
-            for code in np.unique(self.codes[judged]):
-                rejection = profile.filters[index].rejection(state, request, int(code))
+            for code in distinct(self.codes[judged]):
+                rejection = profile.filters[index].rejection(state, request, code)
                 yield rejection, self.slots[judged & (self.codes == code)]
 
     def rejection_of(

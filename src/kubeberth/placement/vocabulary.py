@@ -6,7 +6,7 @@ Ids index arrays. Strings come back only where something is explained to a perso
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +165,11 @@ class LabelColumn:
             if operator == "NotIn":
                 np.logical_not(table, out=table)
         return table
+
+
+def distinct(codes: NDArray[Any]) -> list[int]:
+    """Return the different values of an array, in order: `np.unique` has masked arrays loaded."""
+    return sorted(set(codes.tolist()))
 
 
 def to_taint_list(taints: Iterable[Taint]) -> TaintList:

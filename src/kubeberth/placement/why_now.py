@@ -26,6 +26,7 @@ from kubeberth.placement.remedies.search import find_remedies
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.state import ClusterState
 from kubeberth.placement.verdicts import judge
+from kubeberth.placement.vocabulary import distinct
 from kubeberth.placement.why import Fact, NearMiss, Obstacle, ScoredNode, WayOut, Why
 
 NO_SUCH_NODE = "its nodeName names a node that is not there, and no scheduler looks at it again"
@@ -170,7 +171,7 @@ def _refusals(state: ClusterState, request: PodRequest, profile: Profile) -> _Re
         codes = rule.filter(state, request, slots)
         if codes is None:
             continue
-        for code in np.unique(codes[codes != 0]).tolist():
+        for code in distinct(codes[codes != 0]):
             refused = np.flatnonzero(codes == code).tolist()
             for reason in rule.rejection(state, request, code).reasons:
                 refusals.setdefault((rule.name, reason), []).extend(names[i] for i in refused)

@@ -18,6 +18,7 @@ from kubeberth.placement.plugin import MAX_SCORE, Amounts, Normalization, Reads,
 from kubeberth.placement.request import PodRequest
 from kubeberth.placement.scoring import CountedResources
 from kubeberth.placement.state import ClusterState, Nodes
+from kubeberth.placement.vocabulary import distinct
 
 _DEFAULT_ARGS = NodeResourcesBalancedAllocationArgs()
 Mask = NDArray[np.bool_]
@@ -104,7 +105,7 @@ def _by_resources(has: Mask) -> Iterator[tuple[Mask, Mask | slice]]:
         yield np.ones(len(has), dtype=bool), slice(None)
         return
     codes = (1 << np.arange(len(has))) @ has
-    for code in np.unique(codes).tolist():
+    for code in distinct(codes):
         alike = codes == code
         yield has[:, np.argmax(alike)], alike
 
