@@ -368,7 +368,8 @@ class Objects:
         if new == old:
             return
         if not sub and self._admission.ask_policies(resource, new, old):
-            _check_update(resource, new, old)
+            # What a policy has looked at has its defaults; a pod made here came without them.
+            _check_update(resource, *(_with_defaults(resource, each) for each in (new, old)))
         self.put(resource, new)
         if resource is PODS and self._is_released(self.get(PODS, key)):
             self._remove(PODS, key)
