@@ -51,10 +51,6 @@ class Kubelets:
         """The pods that do not run, and why: those that were refused have failed."""
         return list(self._waiting.values())
 
-    def has(self, node_name: str) -> bool:
-        """Return whether there is one on a node."""
-        return not absence(self._objects.get(NODES, node_name), node_name)
-
     def run(self) -> bool:
         """Take in every pod that has come; return whether anything came of it."""
         decided = [self._decide(key) for key in list(self._due)]

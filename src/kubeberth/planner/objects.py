@@ -136,6 +136,10 @@ class Objects:
         entry = self._entries[resource].get(key)
         return None if entry is None else entry.item
 
+    def has_kubelet(self, node_name: str) -> bool:
+        """Return whether somebody runs the pods of a node, and tells when they have ended."""
+        return not absence(self.get(NODES, node_name), node_name)
+
     def all(self, resource: Resource) -> Iterator[Any]:
         """Yield all objects of a kind, in the order in which they came."""
         return (entry.item for entry in list(self._entries[resource].values()))
@@ -472,7 +476,7 @@ class Objects:
             asked_s = item.spec.termination_grace_period_seconds
             grace_s = GRACE_S if asked_s is None else asked_s
             ends_at = self.now + grace_s
-            if not absence(self.get(NODES, item.spec.node_name), item.spec.node_name):
+            if self.has_kubelet(item.spec.node_name):
                 self._going[key] = ends_at
             meta = replace(
                 item.metadata,

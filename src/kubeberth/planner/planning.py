@@ -178,7 +178,7 @@ def load(world: World, documents: Iterable[Document]) -> None:
         world.objects.know_namespace(name)
     for pod in world.objects.all(PODS):
         world.evictions.look_at(pod)
-        if not world.kubelets.has(pod.spec.node_name):
+        if not world.objects.has_kubelet(pod.spec.node_name):
             continue
         if pod.status.phase == "Pending":
             world.objects.bind(pod.metadata.key, pod.spec.node_name)
