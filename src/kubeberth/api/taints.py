@@ -1,4 +1,4 @@
-"""Which taints a toleration tolerates."""
+"""Which taints a toleration tolerates, and how taints are written."""
 
 from __future__ import annotations
 
@@ -41,3 +41,9 @@ def tolerates(toleration: Toleration, taint: KeyValueEffect) -> bool:
     if toleration.operator in ("", "Equal"):
         return toleration.value == taint.value
     return toleration.operator == "Exists"
+
+
+def shown_taint(taint: KeyValueEffect) -> str:
+    """Return a taint as kubectl writes it."""
+    value = f"={taint.value}" if taint.value else ""
+    return f"{taint.key}{value}:{taint.effect}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kubeberth.api.core import Taint
-from kubeberth.api.taints import KeyValueEffect, tolerates
+from kubeberth.api.taints import tolerates
 from kubeberth.lint.field import Field
 
 
@@ -45,12 +45,6 @@ class Toleration:
         key = self.key or "every taint"
         shown = f"{key}={self.value}" if self.value else key
         return f"{shown}:{self.effect}" if self.effect else shown
-
-
-def shown_taint(taint: KeyValueEffect) -> str:
-    """Return a taint as kubectl writes it."""
-    value = f"={taint.value}" if taint.value else ""
-    return f"{taint.key}{value}:{taint.effect}"
 
 
 def tolerations(spec: Field) -> list[Toleration]:

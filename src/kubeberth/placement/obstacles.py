@@ -17,7 +17,7 @@ from kubeberth.api.core import Node
 from kubeberth.api.near import near_miss
 from kubeberth.api.requests import shown_amount
 from kubeberth.api.selectors import Requirement, Selector
-from kubeberth.api.taints import tolerates
+from kubeberth.api.taints import shown_taint, tolerates
 from kubeberth.api.well_known import meant_label
 from kubeberth.placement.nodeterm import NodeTerm
 from kubeberth.placement.placed import PlacedPod
@@ -146,8 +146,7 @@ def _selector_text(selector: Selector) -> str:
 def _taints(state: ClusterState, request: PodRequest, slot: int) -> Facts:
     for taint in state.node(slot).spec.taints:
         if taint.effect in _HARD and not any(tolerates(t, taint) for t in request.tolerations):
-            value = f"={taint.value}" if taint.value else ""
-            yield f"does not tolerate {taint.key}{value}:{taint.effect}"
+            yield f"does not tolerate {shown_taint(taint)}"
 
 
 def _cordoned(state: ClusterState, request: PodRequest, slot: int) -> Facts:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from kubeberth.api.core import Node, Pod, Taint
 from kubeberth.api.scheme import NODES, PODS
+from kubeberth.api.taints import shown_taint
 from kubeberth.controllers.nodes.taint_eviction import no_execute, tolerated_for_s
 from kubeberth.planner.objects import Objects
 
@@ -35,9 +36,7 @@ class Evicted:
     @property
     def by(self) -> str:
         """What it goes for, as kubectl writes a taint."""
-        taint = self.taint
-        value = f"={taint.value}" if taint.value else ""
-        return f"taint {taint.key}{value}:{taint.effect}"
+        return f"taint {shown_taint(self.taint)}"
 
     @property
     def message(self) -> str:

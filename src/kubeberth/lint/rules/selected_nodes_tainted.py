@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kubeberth.api.near import listed
+from kubeberth.api.taints import shown_taint
 from kubeberth.lint.requirements import alternatives
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
-from kubeberth.lint.tolerations import shown_taint, tolerations, untolerated
+from kubeberth.lint.tolerations import tolerations, untolerated
 from kubeberth.lint.world import KnownNode, World
 
 

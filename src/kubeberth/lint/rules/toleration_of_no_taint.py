@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from kubeberth.api.core import Taint
 from kubeberth.api.near import listed, near_miss
-from kubeberth.api.taints import tolerates
+from kubeberth.api.taints import shown_taint, tolerates
 from kubeberth.api.well_known import is_of_state
 from kubeberth.lint.rule import Problem, Rule, Severity
 from kubeberth.lint.subject import Workload
-from kubeberth.lint.tolerations import Toleration, shown_taint, tolerations
+from kubeberth.lint.tolerations import Toleration, tolerations
 from kubeberth.lint.world import World
 
 

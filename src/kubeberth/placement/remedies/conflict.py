@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from kubeberth.api.core import Container, Pod, ResourceRequirements, Toleration
 from kubeberth.api.machines import UNSCHEDULABLE_TAINT
 from kubeberth.api.requests import effective_request, shown_amount
+from kubeberth.api.taints import shown_taint
 from kubeberth.placement.obstacles import requirement_text
 from kubeberth.placement.profile import Profile
 from kubeberth.placement.remedies.edit import with_spec
-from kubeberth.placement.remedies.node_edits import shown_taint, untolerated
+from kubeberth.placement.remedies.node_edits import untolerated
 from kubeberth.placement.remedies.pod_term_edits import (
     AFFINITY,
     ANTI_AFFINITY,

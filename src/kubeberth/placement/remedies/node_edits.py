@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from kubeberth.api.core import Node, Pod, Taint, Toleration
 from kubeberth.api.machines import UNSCHEDULABLE_TAINT, cordoned
-from kubeberth.api.taints import tolerates
+from kubeberth.api.taints import shown_taint, tolerates
 from kubeberth.api.well_known import is_of_state
 from kubeberth.placement.remedies.commands import untaint_node
 from kubeberth.placement.remedies.edit import (
@@ -54,11 +54,6 @@ def untolerated(node: Node, pod: Pod) -> list[Taint]:
         for taint in node.spec.taints
         if taint.effect in _HARD and not any(tolerates(t, taint) for t in pod.spec.tolerations)
     ]
-
-
-def shown_taint(taint: Taint) -> str:
-    """Return a taint as kubectl writes it."""
-    return f"{taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect}"
 
 
 def _tolerate(taint: Taint) -> Edit:
